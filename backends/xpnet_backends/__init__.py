@@ -1,0 +1,53 @@
+"""Where arrays live.  Knows nothing of networks; everybody outside imports ``xpnet``."""
+
+from . import random
+from .base import Array, Backend, BackendError, Backward, Kernel, Namespace
+from .select import (
+    available_backends,
+    backend_names,
+    backend_of,
+    get_backend,
+    is_array,
+    matmul,
+    register_backend,
+    to_numpy,
+    use,
+    why_unavailable,
+)
+
+
+def _numpy() -> Backend:
+    from .numpy_backend import NumpyBackend
+
+    return NumpyBackend()
+
+
+def _cupy() -> Backend:
+    from .cupy_backend import CupyBackend
+
+    return CupyBackend()
+
+
+register_backend("numpy", _numpy)
+register_backend("cupy", _cupy)
+get_backend("numpy")  # so that NumPy arrays are always known
+
+__all__ = [
+    "Array",
+    "Backend",
+    "BackendError",
+    "Backward",
+    "Kernel",
+    "Namespace",
+    "available_backends",
+    "backend_names",
+    "backend_of",
+    "get_backend",
+    "is_array",
+    "matmul",
+    "random",
+    "register_backend",
+    "to_numpy",
+    "use",
+    "why_unavailable",
+]

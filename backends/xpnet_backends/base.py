@@ -1,0 +1,71 @@
+"""What a kind of device must offer.  Networks are written against this page and nothing else."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+
+Array: TypeAlias = Any
+"""An array of some backend: ``numpy.ndarray``, ``cupy.ndarray``, ..."""
+
+Namespace: TypeAlias = Any
+"""The array functions of some backend: the modules ``numpy``, ``cupy``, ..."""
+
+Backward: TypeAlias = Callable[..., Any]
+"""``backward(dy, needs) -> (dx, ...)``, one gradient for each array argument of the op."""
+
+Kernel: TypeAlias = Callable[..., "tuple[Any, Backward] | None"]
+"""A faster op with the op's own signature.  Returns None where it declines; the reference op then runs."""
+
+
+class BackendError(RuntimeError):
+    """A backend that cannot be used here, or arrays of two backends in one operation."""
+
+
+class Backend(ABC):
+    """Where arrays live and who computes on them.
+
+    Attributes
+    ----------
+    name : what the user calls it, ``"numpy"`` or ``"cupy"``.
+    xp : the array namespace that ops are called with.
+    array_type : the class of its arrays.
+    kernels : faster versions of single ops, by the op's name.  The tape looks here before it calls the reference op.
+    on_host : True where reading a number costs nothing, so that values may be checked at every step.
+    """
+
+    name: str
+    xp: Namespace
+    array_type: type
+    kernels: Mapping[str, Kernel]
+    on_host: bool
+
+    @abstractmethod
+    def asarray(self, values: Any, dtype: Any = None) -> Array:
+        """Bring host values here.  Shares memory where it can; a transfer where the backend is a device."""
+
+    @abstractmethod
+    def to_numpy(self, array: Array) -> np.ndarray:
+        """Bring an array to the host.  A transfer and a synchronisation where the backend is a device."""
+
+    @abstractmethod
+    def matmul(self, a: Array, b: Array) -> Array:
+        """``a @ b`` for 2-D and batched arrays.  Transposed views are read in place, not copied."""
+
+    @abstractmethod
+    def philox(self, count: int, key: tuple[int, int], counter: tuple[int, int, int, int]) -> Array:
+        """The first ``count`` 64-bit words of NumPy's Philox4x64-10 stream for this key and counter, as uint64."""
+
+    @abstractmethod
+    def synchronize(self) -> None:
+        """Wait until all work handed to the device is done."""
+
+    @abstractmethod
+    def describe(self) -> dict[str, str]:
+        """Versions and device, for people: ``{"device": ..., "version": ...}``."""
+
+    def __repr__(self) -> str:
+        return f"<xpnet backend {self.name!r}>"

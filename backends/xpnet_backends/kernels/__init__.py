@@ -1,0 +1,1 @@
+"""Faster versions of single ops.  Each has the op's signature, a test that holds it to the op, and a benchmark."""

@@ -1,0 +1,122 @@
+"""One counter-based random stream, with the same bits on every backend.
+
+A random number is a pure function of where it is used: ``Philox(key = (seed, hash of path), counter = (block, step,
+draw))``.  Nothing depends on how often anybody else drew, on threads, or on evaluation in between; the state to save
+is a seed and a step.  Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+
+from .base import Array, Backend
+
+_SCALE_24 = 1.0 / (1 << 24)  # float32 has 24 bits of mantissa
+_SCALE_53 = 1.0 / (1 << 53)  # float64 has 53
+
+
+@lru_cache(maxsize=4096)
+def _hash(path: str) -> int:
+    return int.from_bytes(hashlib.blake2b(path.encode(), digest_size=8).digest(), "little")
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """The random numbers of one consumer at one moment.
+
+    ``path`` names the consumer ("data.shuffle", "model.3.dropout"), ``step`` the moment, ``draw`` counts its draws
+    within the step.  The same stream always gives the same numbers.
+
+    >>> from xpnet_backends import get_backend
+    >>> Stream(seed=0, path="example").integers(get_backend("numpy"), 5, high=10).tolist()
+    [7, 5, 1, 5, 5]
+    """
+
+    seed: int
+    path: str
+    step: int = 0
+    draw: int = 0
+
+    @property
+    def key(self) -> tuple[int, int]:
+        return self.seed, _hash(self.path)
+
+    @property
+    def counter(self) -> tuple[int, int, int, int]:
+        return 0, self.step, self.draw, 0
+
+    def bits(self, backend: Backend, count: int) -> Array:
+        """``count`` random 32-bit words, uint32: the low half of each 64-bit word first."""
+        return backend.philox((count + 1) // 2, self.key, self.counter).view("uint32")[:count]
+
+    def uniform(self, backend: Backend, shape: tuple[int, ...], dtype: str = "float32") -> Array:
+        """Uniform in [0, 1): float32 with 24 random bits, float64 with 53.  Bit-equal on every backend."""
+        count = math.prod(shape)
+        if dtype == "float64":
+            words = backend.philox(count, self.key, self.counter)
+            return ((words >> 11).astype("float64") * _SCALE_53).reshape(shape)
+        values = (self.bits(backend, count) >> 8).astype("float32") * _SCALE_24
+        return values.astype(dtype, copy=False).reshape(shape)
+
+    def integers(self, backend: Backend, shape: int | tuple[int, ...], *, high: int) -> Array:
+        """Integers in [0, high), int64, for ``high`` up to 2³¹: ``⌊bits · high / 2³²⌋`` (bias below high/2³²)."""
+        if not 0 < high <= 1 << 31:
+            raise ValueError(f"high must be in 1..2**31, got {high}")
+        shape = (shape,) if isinstance(shape, int) else shape
+        bits = self.bits(backend, math.prod(shape)).astype("uint64")
+        return ((bits * high) >> 32).astype("int64").reshape(shape)
+
+    def mask(self, backend: Backend, shape: tuple[int, ...], *, p: float) -> Array:
+        """True with probability ``p`` (to 2⁻³²), else False."""
+        threshold = round(p * (1 << 32))
+        if threshold == 1 << 32:  # would not fit into the comparison's 32 bits
+            return backend.xp.ones(shape, dtype=bool)
+        return (self.bits(backend, math.prod(shape)) < threshold).reshape(shape)
+
+    def normal(self, backend: Backend, shape: tuple[int, ...], dtype: str = "float32") -> Array:
+        """Standard normal by Box and Muller (1958): ``√(−2 ln(1−u)) · cos 2πv``.  Equal to rounding on every backend."""
+        xp = backend.xp
+        u = self.uniform(backend, (2, *shape), "float64")
+        return (xp.sqrt(-2.0 * xp.log1p(-u[0])) * xp.cos(2.0 * math.pi * u[1])).astype(dtype, copy=False)
+
+    def generator(self) -> np.random.Generator:
+        """A NumPy generator over this stream, on the host: for initial weights, shuffles and all else drawn once."""
+        key = np.array(self.key, dtype=np.uint64)
+        counter = np.array(self.counter, dtype=np.uint64)
+        return np.random.Generator(np.random.Philox(key=key, counter=counter))
+
+
+@dataclass(slots=True)
+class RandomState:
+    """What randomness hangs on: a seed, a step, and within the step the number of draws of each consumer."""
+
+    seed: int = 0
+    step: int = 0
+    _draws: dict[str, int] = field(default_factory=dict)
+
+    def manual_seed(self, seed: int) -> None:
+        """Start over from ``seed``, a whole number in 0..2⁶⁴−1."""
+        if not (isinstance(seed, int) and 0 <= seed < 1 << 64):
+            raise ValueError(f"seed must be a whole number in 0..2**64-1, got {seed!r}")
+        self.seed = seed
+        self.set_step(0)
+
+    def set_step(self, step: int) -> None:
+        """Go to a step: what is drawn from here on depends on (seed, step) and on nothing before."""
+        self.step = step
+        self._draws.clear()
+
+    def next(self, path: str) -> Stream:
+        """A stream for one draw of the consumer ``path``; the next call within the step gives another."""
+        draw = self._draws.get(path, 0)
+        self._draws[path] = draw + 1
+        return Stream(self.seed, path, self.step, draw)
+
+
+state = RandomState()
+"""The state of this process.  An optimizer's step moves it one step on; a checkpoint holds its seed and step."""

@@ -1,0 +1,152 @@
+"""Find a backend: by name, by what the user set, or by the arrays at hand."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextvars import ContextVar, Token
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from .base import Array, Backend, BackendError
+
+_loaders: dict[str, Callable[[], Backend]] = {}
+_loaded: dict[str, Backend] = {}
+_by_type: dict[type, Backend] = {}
+_in_context: ContextVar[str | None] = ContextVar("xpnet_backend", default=None)
+_process_wide: str | None = None
+
+
+def register_backend(name: str, load: Callable[[], Backend]) -> None:
+    """Make a backend known under ``name``; ``load`` is called when it is first asked for."""
+    _loaders[name] = load
+
+
+def backend_names() -> list[str]:
+    """All names that ``get_backend`` knows, usable here or not."""
+    return list(_loaders)
+
+
+def get_backend(name: str | Backend | None = None) -> Backend:
+    """The backend called ``name``; without a name, the one in force.
+
+    In force is, in this order: ``with xpnet.use(backend=...)``, then ``xpnet.use(...)``, then the environment
+    variable ``XPNET_BACKEND``, then ``"numpy"``.  ``"auto"`` takes CuPy where a usable GPU answers, else NumPy.
+
+    Raises: ``ValueError`` for an unknown name; ``BackendError`` where the backend cannot work here.
+    """
+    if isinstance(name, Backend):
+        return name
+    if name is None:
+        name = _in_context.get() or _process_wide or os.environ.get("XPNET_BACKEND") or "numpy"
+    if name == "auto":
+        return _load("cupy") if why_unavailable("cupy") is None else _load("numpy")
+    return _load(name)
+
+
+def _load(name: str) -> Backend:
+    if name not in _loaded:
+        if name not in _loaders:
+            known = ", ".join(repr(n) for n in [*_loaders, "auto"])
+            raise ValueError(f"unknown backend {name!r}: choose one of {known}")
+        backend = _loaders[name]()
+        _loaded[name] = backend
+        _by_type[backend.array_type] = backend
+    return _loaded[name]
+
+
+def why_unavailable(name: str) -> str | None:
+    """What is missing for the backend to work here and how to get it; None where it works."""
+    try:
+        _load(name)
+    except BackendError as error:
+        return str(error)
+    return None
+
+
+def available_backends() -> list[str]:
+    """The names of the backends that work here."""
+    return [name for name in _loaders if why_unavailable(name) is None]
+
+
+def is_array(x: object) -> bool:
+    """Whether ``x`` is an array of some backend."""
+    return type(x) in _by_type or _adopt(type(x)) is not None
+
+
+def _adopt(kind: type) -> Backend | None:
+    """The backend of an array type not met before: a subclass, or a CuPy array the user made himself."""
+    for known, backend in list(_by_type.items()):
+        if issubclass(kind, known):
+            return backend
+    if kind.__module__.partition(".")[0] == "cupy" and kind.__name__ == "ndarray":
+        return _load("cupy")
+    return None
+
+
+def backend_of(*arrays: Array) -> Backend:
+    """The one backend on which all ``arrays`` live.
+
+    Raises: ``TypeError`` for something that is no array, ``BackendError`` for arrays of two backends.
+    """
+    found: Backend | None = None
+    for array in arrays:
+        backend = _by_type.get(type(array)) or _adopt(type(array))
+        if backend is None:
+            raise TypeError(f"expected an array of a backend ({', '.join(_loaded)}), got {type(array).__name__}")
+        if found is not None and backend is not found:
+            raise BackendError(
+                f"arrays of two backends in one operation ({found.name} and {backend.name}): nothing is moved "
+                f'silently; move one of them first, e.g. tensor.to(backend="{found.name}")'
+            )
+        found = backend
+    if found is None:
+        raise TypeError("backend_of() needs at least one array")
+    return found
+
+
+def matmul(a: Array, b: Array) -> Array:
+    """``a @ b`` on the arrays' own backend.  Every matrix product of xpnet goes through here.
+
+    ``a`` (..., M, K), ``b`` (..., K, N) -> (..., M, N).
+    """
+    backend = _by_type.get(type(a))
+    if backend is None or type(b) is not backend.array_type:
+        backend = backend_of(a, b)
+    return backend.matmul(a, b)
+
+
+class use:  # noqa: N801  a verb, for it reads as one: xpnet.use(backend="cupy")
+    """Choose the default backend: for the process when called, for a block as a context manager.
+
+    >>> with use(backend="numpy"):
+    ...     get_backend().name
+    'numpy'
+    """
+
+    def __init__(self, backend: str | Backend) -> None:
+        global _process_wide
+        self._name = get_backend(backend).name
+        self._before = _process_wide
+        self._token: Token[str | None] | None = None
+        _process_wide = self._name
+
+    def __enter__(self) -> Backend:
+        """Narrow the choice to this block (and the threads that copy its context)."""
+        global _process_wide
+        _process_wide = self._before
+        self._token = _in_context.set(self._name)
+        return get_backend(self._name)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._token is not None
+        _in_context.reset(self._token)
+
+
+def to_numpy(x: Any) -> np.ndarray:
+    """A NumPy array of ``x``'s values: an array of any backend (an explicit transfer), or a list of numbers."""
+    return backend_of(x).to_numpy(x) if is_array(x) else np.asarray(x)

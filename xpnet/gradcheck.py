@@ -1,0 +1,162 @@
+"""Compare a backward with finite differences: for the tests, and for anybody who writes an op or a layer.
+
+For a loss ``L = Σ w · y`` with random weights w, the derivative along a direction v is ``⟨∇L, v⟩``; it must equal
+``(L(x + hv) − L(x − hv)) / 2h``.  A random direction tests all elements at once; on small inputs every element is
+tested by itself as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from xpnet.tensor import Tensor, as_tensor
+from xpnet_backends import Array, backend_of, to_numpy
+from xpnet_backends.random import Stream
+
+ELEMENTWISE_UP_TO = 64  # inputs of at most this many elements are tested element by element
+
+
+class GradientError(AssertionError):
+    """A derivative that finite differences contradict."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The largest disagreement found for one input."""
+
+    index: int
+    where: str
+    analytic: float
+    numeric: float
+    error: float
+
+
+def gradcheck(
+    function: Callable[..., Any],
+    *inputs: Any,
+    step: float = 1e-6,
+    tolerance: float = 1e-6,
+    directions: int = 3,
+    seed: int = 0,
+    parameters: Sequence[Tensor] = (),
+) -> float:
+    """Check the gradients of ``function(*inputs)``, a tensor or a tuple of tensors, for every float64 input.
+
+    ``function`` may be any function of tensors: an op through ``apply``, a layer, a whole model with its loss.
+    ``parameters`` are checked as further inputs that the function reads by itself.  Choose inputs away from kinks: an
+    element that ``step`` moves across one has no derivative to compare with.  Returns the largest relative error,
+    ``|analytic − numeric| / max(1, |analytic|, |numeric|)``.
+
+    Raises: ``GradientError`` naming the input and place of the largest error; ``TypeError`` for inputs that are not
+    float64, in which differences mean something.
+
+    >>> gradcheck(lambda x: x * x, np.array([1.0, 2.0])) < 1e-6
+    True
+    """
+    leaves = [_leaf(x) for x in inputs]
+    checked = [x for x in leaves if isinstance(x, Tensor)] + list(parameters)
+    if not checked:
+        raise TypeError("gradcheck: no float64 input to check; pass float64 arrays or tensors")
+    weights = [_random(y, Stream(seed, f"gradcheck.weight.{i}")) for i, y in enumerate(_outputs(function, leaves))]
+
+    def loss() -> float:
+        """``Σ w · y``, added up on the host."""
+        return sum(_dot(w, y.data) for w, y in zip(weights, _outputs(function, leaves), strict=True))
+
+    gradients = _analytic(function, leaves, weights, checked)
+    worst = Finding(0, "", 0.0, 0.0, 0.0)
+    for i, (x, gradient) in enumerate(zip(checked, gradients, strict=True)):
+        for where, v in _directions(x, directions, seed + i):
+            numeric = _difference(loss, x, v, step)
+            analytic = _dot(gradient, v)
+            error = abs(analytic - numeric) / max(1.0, abs(analytic), abs(numeric))
+            if not error <= worst.error:  # NaN counts as the worst
+                worst = Finding(i, where, analytic, numeric, error)
+    if not worst.error <= tolerance:
+        raise GradientError(
+            f"gradient of input {worst.index} ({worst.where}): backward says {worst.analytic:.9g}, finite differences "
+            f"say {worst.numeric:.9g} (relative error {worst.error:.1e}, allowed {tolerance:.0e})"
+        )
+    return worst.error
+
+
+def _leaf(x: Any) -> Any:
+    """A tensor that requires a gradient on a copy of x with x's strides; what is not floating-point stays as it is."""
+    array = x.data if isinstance(x, Tensor) else x
+    if getattr(getattr(array, "dtype", None), "kind", "") != "f":
+        return x
+    if array.dtype != np.float64:
+        raise TypeError(f"gradcheck needs float64, got {array.dtype}: finite differences of less mean nothing")
+    return Tensor(array, requires_grad=True)
+
+
+def _outputs(function: Callable[..., Any], leaves: Sequence[Any]) -> list[Tensor]:
+    y = function(*leaves)
+    return [as_tensor(part) for part in (y if isinstance(y, tuple) else (y,))]
+
+
+def _random(like: Tensor, stream: Stream) -> Array:
+    """Weights or directions in ±1, away from zero, with the shape and backend of a tensor."""
+    values = stream.generator().uniform(0.5, 1.5, like.shape) * stream.generator().choice([-1.0, 1.0], like.shape)
+    return like.backend.asarray(values.astype(like.dtype))
+
+
+def _dot(a: Array, b: Array) -> float:
+    return float(np.sum(to_numpy(a) * to_numpy(b)))
+
+
+def _analytic(
+    function: Callable[..., Any], leaves: Sequence[Any], weights: Sequence[Array], checked: Sequence[Tensor]
+) -> list[Array]:
+    for x in checked:
+        x.grad = None
+    for i, w in enumerate(weights):  # one walk for each output: the gradients add up
+        y = _outputs(function, leaves)[i]
+        if y.requires_grad:
+            y.backward(w)
+    gradients = []
+    for i, x in enumerate(checked):
+        gradient = x.backend.xp.zeros(x.shape, dtype=x.dtype) if x.grad is None else x.grad
+        if gradient.shape != x.shape or gradient.dtype != x.dtype:
+            got = f"{gradient.dtype}{tuple(gradient.shape)}"
+            raise GradientError(f"gradient of input {i} must be {x.dtype}{x.shape}, backward gave {got}")
+        gradients.append(gradient.copy())
+        x.grad = None
+    return gradients
+
+
+def _directions(x: Tensor, count: int, seed: int) -> list[tuple[str, Array]]:
+    """Random directions, and every single element of a small input."""
+    if x.size == 0:
+        return []
+    found = [(f"random direction {k}", _random(x, Stream(seed, "gradcheck.direction", k))) for k in range(count)]
+    if x.size <= ELEMENTWISE_UP_TO:
+        for place in np.ndindex(*x.shape):
+            unit = np.zeros(x.shape)
+            unit[place] = 1.0
+            found.append((f"element {place}", x.backend.asarray(unit)))
+    return found
+
+
+def _difference(loss: Callable[[], float], x: Tensor, v: Array, step: float) -> float:
+    """``(L(x + hv) − L(x − hv)) / 2h``, with x put back exactly."""
+    before = x.data.copy()
+    ends = []
+    for h in (step, -step):
+        x.data[...] = before + h * v
+        ends.append(loss())
+    x.data[...] = before
+    return (ends[0] - ends[1]) / (2.0 * step)
+
+
+def gradcheck_op(op: Callable[..., Any], *arrays: Any, **kwargs: Any) -> float:
+    """Check an op given as a plain function ``op(xp, *arrays, **options)``; options go in ``options={...}``."""
+    from xpnet.tensor import apply
+
+    options = kwargs.pop("options", {})
+    backend_of(*[a for a in arrays if hasattr(a, "dtype")])
+    return gradcheck(lambda *tensors: apply(op, *tensors, **options), *arrays, **kwargs)

@@ -1,0 +1,382 @@
+"""Module: a layer, or a network made of layers."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Self, TypeVar, overload
+
+import numpy as np
+
+from xpnet.nn.summary import Summary, summarise
+from xpnet.tensor import Tensor, as_tensor, no_grad, tensor
+from xpnet_backends import Array, Backend, BackendError, backend_of, get_backend
+
+Hook = Callable[["Module", tuple[Any, ...], Any], Any]
+M = TypeVar("M", bound="Module")
+
+
+class Parameter(Tensor):
+    """A tensor that a module learns.  Assigned to an attribute of a module, it is found by ``parameters()``.
+
+    ``_home`` is its place in an optimizer's flat gradient buffer: the first gradient after ``zero_grad()`` is copied
+    there, further ones are added.
+    """
+
+    __slots__ = ("_home",)
+    _home: Array | None
+
+    def __init__(self, data: Any, requires_grad: bool = True) -> None:
+        super().__init__(as_tensor(data).data, requires_grad)
+
+    def _start(self, data: Array) -> None:
+        super()._start(data)
+        self._home = None
+
+    def _accumulate(self, g: Array) -> None:
+        if self.grad is None and self._home is not None:
+            self._home[...] = g
+            self.grad = self._home
+            self._owns_grad = True
+        else:
+            super()._accumulate(g)
+
+    def __repr__(self) -> str:
+        return f"Parameter({super().__repr__()})"
+
+
+class Module:
+    """Base of all layers and networks.
+
+    A subclass creates its parameters and sub-modules in ``__init__``, after ``super().__init__()``, and says in
+    ``forward`` how an output is computed.  Names, defaults and state-dict keys are PyTorch's.
+    """
+
+    def __init__(self) -> None:
+        self.__dict__.update(
+            training=True, _path="", _parameters={}, _buffers={}, _modules={}, _forward_hooks={}, _not_saved=set()
+        )
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Compute the output.  Subclasses say how."""
+        raise NotImplementedError(f"{type(self).__name__} needs a forward() method")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            y = self.forward(*args, **kwargs)
+        except (ValueError, TypeError, BackendError) as error:
+            _name_layer(error, self)
+            raise
+        for hook in tuple(self._forward_hooks.values()):
+            changed = hook(self, args, y)
+            y = y if changed is None else changed
+        return y
+
+    # -- what belongs to it --------------------------------------------------------------------------------------
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if "_modules" not in self.__dict__:
+            raise AttributeError(f"call super().__init__() before assigning {type(self).__name__}.{name}")
+        if isinstance(value, Parameter):
+            self._forget(name)
+            self._parameters[name] = value
+        elif isinstance(value, Module):
+            self._forget(name)
+            self._modules[name] = value
+            value._set_path(self._join(name))
+        elif name in self._buffers:
+            self._buffers[name] = value
+        elif name in self._parameters and value is not None:
+            raise TypeError(f"{type(self).__name__}.{name} is a parameter: assign a Parameter or None to it")
+        elif name in self._parameters:
+            self._parameters[name] = None
+        else:
+            self._forget(name)
+        object.__setattr__(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        self._forget(name)
+        object.__delattr__(self, name)
+
+    def _forget(self, name: str) -> None:
+        for registry in (self._parameters, self._buffers, self._modules):
+            registry.pop(name, None)
+
+    def _join(self, name: str) -> str:
+        return f"{self._path}.{name}" if self._path else name
+
+    def _set_path(self, path: str) -> None:
+        self.__dict__["_path"] = path
+        for name, child in self._modules.items():
+            child._set_path(self._join(name))
+
+    def register_parameter(self, name: str, parameter: Parameter | None) -> None:
+        """Name a parameter that may be absent (``bias=False`` registers None)."""
+        self._forget(name)
+        self._parameters[name] = parameter
+        object.__setattr__(self, name, parameter)
+
+    def register_buffer(self, name: str, array: Array | None, persistent: bool = True) -> None:
+        """Name an array that is not learned but belongs to the state: running statistics and the like."""
+        self._forget(name)
+        self._buffers[name] = array
+        (self._not_saved.discard if persistent else self._not_saved.add)(name)
+        object.__setattr__(self, name, array)
+
+    def register_forward_hook(self, hook: Hook) -> Callable[[], None]:
+        """Call ``hook(module, inputs, output)`` after every forward; what it returns, if not None, replaces the output.
+
+        Returns a function that removes the hook.
+        """
+        key = object()
+        self._forward_hooks[key] = hook
+        return lambda: self._forward_hooks.pop(key, None) and None
+
+    def children(self) -> Iterator[Module]:
+        """The modules directly below."""
+        return iter(self._modules.values())
+
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """This module and all below, each once, with their paths."""
+        seen: set[int] = set()
+        waiting = [(prefix, self)]
+        while waiting:
+            path, module = waiting.pop()
+            if id(module) in seen:
+                continue
+            seen.add(id(module))
+            yield path, module
+            below = [(f"{path}.{name}" if path else name, child) for name, child in module._modules.items()]
+            waiting += reversed(below)
+
+    def modules(self) -> Iterator[Module]:
+        """This module and all below, each once."""
+        return (module for _, module in self.named_modules())
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """All parameters with their paths; one that is shared comes once, under its first name."""
+        seen: set[int] = set()
+        for path, module in self.named_modules():
+            for name, parameter in module._parameters.items():
+                if parameter is not None and id(parameter) not in seen:
+                    seen.add(id(parameter))
+                    yield (f"{path}.{name}" if path else name), parameter
+
+    def parameters(self) -> Iterator[Parameter]:
+        """All parameters, each once."""
+        return (parameter for _, parameter in self.named_parameters())
+
+    def named_buffers(self) -> Iterator[tuple[str, Array]]:
+        """All buffers with their paths."""
+        for path, module in self.named_modules():
+            for name, array in module._buffers.items():
+                if array is not None:
+                    yield (f"{path}.{name}" if path else name), array
+
+    # -- its state -----------------------------------------------------------------------------------------------
+
+    def _state_slots(self) -> Iterator[tuple[str, Module, str]]:
+        """Key, owner and attribute of all that is saved, under every name it has."""
+
+        def walk(module: Module, path: str) -> Iterator[tuple[str, Module, str]]:
+            for name, value in {**module._parameters, **module._buffers}.items():
+                if value is not None and name not in module._not_saved:
+                    yield path + name, module, name
+            for name, child in module._modules.items():
+                yield from walk(child, f"{path}{name}.")
+
+        return walk(self, "")
+
+    def state_dict(self) -> dict[str, Array]:
+        """A copy of all parameters and buffers, by name.  Later training does not change it."""
+        arrays = {key: getattr(owner, name) for key, owner, name in self._state_slots()}
+        return {key: (a.data if isinstance(a, Tensor) else a).copy() for key, a in arrays.items()}
+
+    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
+        """Take over the values of a state dict, from any backend; the dtype of the module stays.
+
+        Raises: ``ValueError`` that lists missing and unexpected keys (unless ``strict=False``) and wrong shapes;
+        nothing is changed then.
+        """
+        slots = {key: (owner, name) for key, owner, name in self._state_slots()}
+        if problems := _compare_states(slots, state, strict):
+            raise ValueError(f"this state dict does not fit {type(self).__name__}:\n  " + "\n  ".join(problems))
+        for key, (owner, name) in slots.items():
+            if key in state:
+                _overwrite(owner, name, state[key])
+
+    def train(self, mode: bool = True) -> Self:
+        """Training mode: dropout drops, batch statistics are collected."""
+        for module in self.modules():
+            module.__dict__["training"] = mode
+        return self
+
+    def eval(self) -> Self:
+        """Evaluation mode."""
+        return self.train(False)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Let all parameters learn, or freeze them."""
+        for parameter in self.parameters():
+            parameter.requires_grad = requires_grad
+        return self
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        for parameter in self.parameters():
+            parameter.grad = None
+
+    def to(self, backend: str | Backend | None = None, dtype: Any = None) -> Self:
+        """Move all parameters and buffers, in place.  Parameters stay the same objects, so optimizers follow."""
+        target = None if backend is None else get_backend(backend)
+        for module in self.modules():
+            for parameter in module._parameters.values():
+                if parameter is not None:
+                    parameter.data = _moved(parameter.data, target, dtype)
+                    parameter._home = None
+                    parameter.grad = None if parameter.grad is None else _moved(parameter.grad, target, dtype)
+            for name, array in module._buffers.items():
+                if array is not None:
+                    setattr(module, name, _moved(array, target, dtype))
+        return self
+
+    def apply(self, function: Callable[[Module], None]) -> Self:
+        """Call ``function`` on every module below, and on this one last."""
+        for child in self.children():
+            child.apply(function)
+        function(self)
+        return self
+
+    # -- for people ----------------------------------------------------------------------------------------------
+
+    def extra_repr(self) -> str:
+        """What stands between the brackets of its repr."""
+        return ""
+
+    def __repr__(self) -> str:
+        if not self._modules:
+            return f"{type(self).__name__}({self.extra_repr()})"
+        lines = [f"({name}): " + repr(child).replace("\n", "\n  ") for name, child in self._modules.items()]
+        return f"{type(self).__name__}(\n  " + "\n  ".join(lines) + "\n)"
+
+    def summary(self, input_shape: tuple[int, ...] | None = None) -> Summary:
+        """A table of layers, parameters and, given the shape of one batch of input, output shapes."""
+        return summarise(self, input_shape)
+
+
+def _name_layer(error: Exception, module: Module) -> None:
+    """Put the innermost layer's path in front of an error's message."""
+    if getattr(error, "_xpnet_named", False) or len(error.args) != 1:
+        return
+    name = type(module).__name__
+    where = f"layer {module._path!r} ({name})" if module._path else name
+    error.args = (f"{where}: {error.args[0]}",)
+    error._xpnet_named = True  # type: ignore[attr-defined]
+
+
+def _compare_states(slots: Mapping[str, tuple[Module, str]], state: Mapping[str, Any], strict: bool) -> list[str]:
+    problems = []
+    if strict:
+        problems += [f"missing: {key}" for key in slots if key not in state]
+        problems += [f"unexpected: {key}" for key in state if key not in slots]
+    for key, (owner, name) in slots.items():
+        if key in state and tuple(state[key].shape) != tuple(getattr(owner, name).shape):
+            expected = tuple(getattr(owner, name).shape)
+            problems.append(f"{key}: expected shape {expected}, got {tuple(state[key].shape)}")
+    return problems
+
+
+def _overwrite(owner: Module, name: str, values: Any) -> None:
+    with no_grad():
+        current = getattr(owner, name)
+        if isinstance(current, Tensor):
+            current.copy_(values)
+            return
+        buffer = Tensor(current.copy())
+        buffer.copy_(values)
+        setattr(owner, name, buffer.data)
+
+
+def _moved(array: Array, target: Backend | None, dtype: Any) -> Array:
+    home = backend_of(array)
+    if target is not None and target is not home:
+        array = target.asarray(home.to_numpy(array))
+    if dtype is not None and array.dtype.kind == "f" and array.dtype != np.dtype(dtype):
+        array = array.astype(dtype)
+    return array
+
+
+class Sequential(Module):
+    """Layers one after the other: ``y = fₙ(…f₂(f₁(x)))``.  Takes layers, or one ordered dict of named layers."""
+
+    def __init__(self, *layers: Any) -> None:
+        super().__init__()
+        named = layers[0] if len(layers) == 1 and isinstance(layers[0], OrderedDict) else None
+        for name, layer in named.items() if named is not None else enumerate(layers):
+            setattr(self, str(name), _checked(layer))
+
+    def forward(self, x: Any) -> Any:
+        for layer in self._modules.values():
+            x = layer(x)
+        return x
+
+    def append(self, layer: Module) -> Self:
+        """Add a layer at the end."""
+        setattr(self, str(len(self)), _checked(layer))
+        return self
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __iter__(self) -> Iterator[Module]:
+        return iter(self._modules.values())
+
+    @overload
+    def __getitem__(self, index: int) -> Module: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequential: ...
+    def __getitem__(self, index: int | slice) -> Module:
+        layers = list(self._modules.values())
+        return Sequential(*layers[index]) if isinstance(index, slice) else layers[index]
+
+
+class ModuleList(Module):
+    """A list of modules, found by ``parameters()``; it has no forward of its own."""
+
+    def __init__(self, modules: Iterable[Module] = ()) -> None:
+        super().__init__()
+        self.extend(modules)
+
+    def append(self, module: Module) -> Self:
+        """Add a module at the end."""
+        setattr(self, str(len(self)), _checked(module))
+        return self
+
+    def extend(self, modules: Iterable[Module]) -> Self:
+        """Add several modules at the end."""
+        for module in modules:
+            self.append(module)
+        return self
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __iter__(self) -> Iterator[Module]:
+        return iter(self._modules.values())
+
+    def __getitem__(self, index: int) -> Module:
+        return list(self._modules.values())[index]
+
+
+def _checked(layer: Any) -> Module:
+    if not isinstance(layer, Module):
+        raise TypeError(f"expected a Module, got {layer!r}")
+    return layer
+
+
+def new_parameter(shape: tuple[int, ...], backend: str | Backend | None, dtype: Any) -> Parameter:
+    """An uninitialised parameter (zeros) on the backend asked for, or the one in force."""
+    target = get_backend(backend)
+    if np.dtype(dtype or "float32").kind != "f":
+        raise TypeError(f"parameters are floating-point numbers, got dtype {np.dtype(dtype)}")
+    return Parameter(tensor(target.xp.zeros(shape, dtype=dtype or "float32")))

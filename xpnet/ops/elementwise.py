@@ -1,0 +1,204 @@
+"""Arithmetic with broadcasting, and the elementary functions.
+
+Python numbers are welcome as arguments of the two-sided ops: they never change an array's dtype.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from xpnet_backends import Array, Namespace
+
+from ._shared import Result, shape_of, unbroadcast
+
+
+def add(xp: Namespace, a: Any, b: Any) -> Result:
+    """``y = a + b``."""
+    a_shape, b_shape = shape_of(a), shape_of(b)
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True, True)) -> tuple[Array | None, ...]:
+        da = unbroadcast(dy, a_shape) if needs[0] else None
+        db = unbroadcast(dy, b_shape) if needs[1] else None
+        return da, db
+
+    return a + b, backward
+
+
+def subtract(xp: Namespace, a: Any, b: Any) -> Result:
+    """``y = a − b``."""
+    a_shape, b_shape = shape_of(a), shape_of(b)
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True, True)) -> tuple[Array | None, ...]:
+        da = unbroadcast(dy, a_shape) if needs[0] else None
+        db = unbroadcast(-dy, b_shape) if needs[1] else None
+        return da, db
+
+    return a - b, backward
+
+
+def multiply(xp: Namespace, a: Any, b: Any) -> Result:
+    """``y = a b``, element by element."""
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True, True)) -> tuple[Array | None, ...]:
+        da = unbroadcast(dy * b, shape_of(a)) if needs[0] else None
+        db = unbroadcast(dy * a, shape_of(b)) if needs[1] else None
+        return da, db
+
+    return a * b, backward
+
+
+def divide(xp: Namespace, a: Any, b: Any) -> Result:
+    """``y = a / b``;  ``∂y/∂a = 1/b``, ``∂y/∂b = −a/b² = −y/b``."""
+    y = a / b
+    a_shape = shape_of(a)
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True, True)) -> tuple[Array | None, ...]:
+        da = unbroadcast(dy / b, a_shape) if needs[0] else None
+        db = unbroadcast(-dy * y / b, shape_of(b)) if needs[1] else None
+        return da, db
+
+    return y, backward
+
+
+def power(xp: Namespace, a: Any, b: Any) -> Result:
+    """``y = aᵇ``;  ``∂y/∂a = b aᵇ⁻¹`` (0 where b = 0), ``∂y/∂b = y ln a`` (0 where a = 0, NaN where a < 0)."""
+    y = a**b
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True, True)) -> tuple[Array | None, ...]:
+        da = unbroadcast(dy * _power_slope(xp, a, b), shape_of(a)) if needs[0] else None
+        db = unbroadcast(dy * y * _log_of_base(xp, a), shape_of(b)) if needs[1] else None
+        return da, db
+
+    return y, backward
+
+
+def _power_slope(xp: Namespace, a: Any, b: Any) -> Any:
+    if isinstance(b, (int, float)):
+        return 0.0 if b == 0 else b * a ** (b - 1)
+    return xp.where(b == 0, 0.0, b * a ** xp.where(b == 0, 1.0, b - 1))
+
+
+def _log_of_base(xp: Namespace, a: Any) -> Any:
+    if isinstance(a, (int, float)):
+        return math.log(a) if a > 0 else (0.0 if a == 0 else math.nan)
+    return xp.where(a < 0, math.nan, xp.log(xp.where(a > 0, a, 1.0)))
+
+
+def negative(xp: Namespace, x: Array) -> Result:
+    """``y = −x``."""
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
+        return (-dy,)
+
+    return -x, backward
+
+
+def absolute(xp: Namespace, x: Array) -> Result:
+    """``y = |x|``, with slope 0 at the kink x = 0."""
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
+        return (dy * xp.sign(x),)
+
+    return xp.abs(x), backward
+
+
+def exp(xp: Namespace, x: Array) -> Result:
+    """``y = eˣ``;  ``dy/dx = y``."""
+    y = xp.exp(x)
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
+        return (dy * y,)
+
+    return y, backward
+
+
+def log(xp: Namespace, x: Array) -> Result:
+    """``y = ln x``;  ``dy/dx = 1/x``."""
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
+        return (dy / x,)
+
+    return xp.log(x), backward
+
+
+def sqrt(xp: Namespace, x: Array) -> Result:
+    """``y = √x``;  ``dy/dx = 1/(2y)``."""
+    y = xp.sqrt(x)
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
+        return (dy / (2.0 * y),)
+
+    return y, backward
+
+
+def sin(xp: Namespace, x: Array) -> Result:
+    """``y = sin x``;  ``dy/dx = cos x``."""
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
+        return (dy * xp.cos(x),)
+
+    return xp.sin(x), backward
+
+
+def cos(xp: Namespace, x: Array) -> Result:
+    """``y = cos x``;  ``dy/dx = −sin x``."""
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
+        return (-dy * xp.sin(x),)
+
+    return xp.cos(x), backward
+
+
+def maximum(xp: Namespace, a: Any, b: Any) -> Result:
+    """``y = max(a, b)``; where both are equal, each takes half of the gradient, as in PyTorch."""
+    return xp.maximum(a, b), _share_backward(xp, a, b, a_wins=a > b)
+
+
+def minimum(xp: Namespace, a: Any, b: Any) -> Result:
+    """``y = min(a, b)``; where both are equal, each takes half of the gradient, as in PyTorch."""
+    return xp.minimum(a, b), _share_backward(xp, a, b, a_wins=a < b)
+
+
+def _share_backward(xp: Namespace, a: Any, b: Any, *, a_wins: Array) -> Any:
+    tie = a == b
+    a_shape, b_shape = shape_of(a), shape_of(b)
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True, True)) -> tuple[Array | None, ...]:
+        da = xp.where(tie, 0.5 * dy, xp.where(a_wins, dy, 0.0))
+        db = unbroadcast(dy - da, b_shape) if needs[1] else None
+        return unbroadcast(da, a_shape) if needs[0] else None, db
+
+    return backward
+
+
+def clip(xp: Namespace, x: Array, *, low: float | None = None, high: float | None = None) -> Result:
+    """``y = min(max(x, low), high)``; the gradient passes where ``low <= x <= high``."""
+    inside = (x >= (-math.inf if low is None else low)) & (x <= (math.inf if high is None else high))
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
+        return (dy * inside,)
+
+    return xp.clip(x, low, high), backward
+
+
+def where(xp: Namespace, condition: Array, a: Any, b: Any) -> Result:
+    """``y = a`` where the condition holds, else ``b``."""
+    a_shape, b_shape = shape_of(a), shape_of(b)
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (False, True, True)) -> tuple[Array | None, ...]:
+        da = unbroadcast(xp.where(condition, dy, 0.0), a_shape) if needs[1] else None
+        db = unbroadcast(xp.where(condition, 0.0, dy), b_shape) if needs[2] else None
+        return None, da, db
+
+    return xp.where(condition, a, b), backward
+
+
+def cast(xp: Namespace, x: Array, *, dtype: Any) -> Result:
+    """``y = x`` in another floating dtype; the gradient comes back in the dtype of x."""
+    x_dtype = x.dtype
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
+        return (dy.astype(x_dtype),)
+
+    return x.astype(dtype), backward

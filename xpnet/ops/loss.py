@@ -1,0 +1,157 @@
+"""Losses: one number for how wrong a prediction is.  ``reduction`` is "mean", "sum" or "none"."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from xpnet_backends import Array, Namespace
+
+from ._shared import Reduction, Result, reduce_loss
+from .activation import log_softmax
+
+
+def mse_loss(xp: Namespace, prediction: Array, target: Array, *, reduction: Reduction = "mean") -> Result:
+    """``L = (p − t)²``;  ``dp = 2 (p − t) dL``, ``dt = −dp``.  Both of one shape."""
+    difference = prediction - target
+    loss, spread = reduce_loss(xp, difference * difference, reduction)
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True, True)) -> tuple[Array | None, ...]:
+        dp = 2.0 * difference * spread(dy)
+        return dp, -dp if needs[1] else None
+
+    return loss, backward
+
+
+def l1_loss(xp: Namespace, prediction: Array, target: Array, *, reduction: Reduction = "mean") -> Result:
+    """``L = |p − t|``;  ``dp = sign(p − t) dL``, ``dt = −dp``, 0 at the kink.  Both of one shape."""
+    difference = prediction - target
+    loss, spread = reduce_loss(xp, xp.abs(difference), reduction)
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True, True)) -> tuple[Array | None, ...]:
+        dp = xp.sign(difference) * spread(dy)
+        return dp, -dp if needs[1] else None
+
+    return loss, backward
+
+
+def binary_cross_entropy_with_logits(
+    xp: Namespace,
+    x: Array,
+    target: Array,
+    weight: Array | None = None,
+    pos_weight: Array | None = None,
+    *,
+    reduction: Reduction = "mean",
+) -> Result:
+    """``L = −w [q t ln σ(x) + (1 − t) ln(1 − σ(x))]``, t in [0, 1], q the weight of positives.
+
+    Written as ``(1 − t) x + k ln(1 + e⁻ˣ)`` with ``k = 1 + (q − 1) t``, so that nothing overflows.
+    ``dx = w [(1 − t) − k (1 − σ(x))] dL``,  ``dt = w [(q − 1) ln(1 + e⁻ˣ) − x] dL``.  The weights are constants.
+    """
+    z = xp.exp(-xp.abs(x))
+    softplus = xp.log1p(z) + xp.maximum(-x, 0)  # ln(1 + e⁻ˣ)
+    extra = 0.0 if pos_weight is None else pos_weight - 1.0
+    k = 1.0 + extra * target
+    w = 1.0 if weight is None else weight
+    loss, spread = reduce_loss(xp, w * ((1.0 - target) * x + k * softplus), reduction)
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True, True, False, False)) -> tuple[Array | None, ...]:
+        rest = xp.where(x >= 0, z, 1.0) / (1.0 + z)  # 1 − σ(x)
+        dx = w * ((1.0 - target) - k * rest) * spread(dy) if needs[0] else None
+        dt = w * (extra * softplus - x) * spread(dy) if needs[1] else None
+        return dx, dt, None, None
+
+    return loss, backward
+
+
+def nll_loss(
+    xp: Namespace,
+    log_p: Array,
+    target: Array,
+    weight: Array | None = None,
+    *,
+    ignore_index: int = -100,
+    reduction: Reduction = "mean",
+) -> Result:
+    """``L = −w_t ln p_t``, from log-probabilities.  log_p (N, C, ...), target (N, ...) of class numbers.
+
+    "mean" divides by the sum of the targets' weights.  A target that is no class and not ``ignore_index`` gives NaN.
+    """
+    axis = min(log_p.ndim - 1, 1)
+    q, norm = _index_targets(xp, log_p, target, weight, ignore_index, axis)
+    loss, spread = reduce_loss(xp, -(q * log_p).sum(axis=axis), reduction, norm)
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True, False, False)) -> tuple[Array | None, ...]:
+        return -q * _along(xp, spread(dy), axis), None, None
+
+    return loss, backward
+
+
+def cross_entropy(
+    xp: Namespace,
+    logits: Array,
+    target: Array,
+    weight: Array | None = None,
+    *,
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+    reduction: Reduction = "mean",
+) -> Result:
+    """``L = −Σ_c w_c q_c ln p_c``,  ``p = softmax(logits)``;  ``dlogits = (p Σ_c w_c q_c − w q) dL``.
+
+    logits (N, C, ...); target (N, ...) of class numbers, or of the logits' shape with the probabilities q.
+    Smoothing mixes q with the uniform distribution: ``q ← (1 − ε) q + ε/C`` (Szegedy et al. 2016, arXiv:1512.00567).
+    "mean" divides by the sum of the targets' weights, by N for probabilities.  A target that is no class and not
+    ``ignore_index`` gives NaN.  The weights are constants.
+    """
+    axis = min(logits.ndim - 1, 1)
+    log_p, _ = log_softmax(xp, logits, axis=axis)
+    w = 1.0 if weight is None else _per_class(weight, logits.ndim, axis)
+    keep = 1.0 - label_smoothing
+    if target.dtype.kind == "f":
+        norm: Any = math.prod(n for i, n in enumerate(logits.shape) if i != axis)
+        wq = w * (keep * target + label_smoothing / logits.shape[axis])
+    else:
+        wq, norm = _index_targets(xp, logits, target, weight, ignore_index, axis)
+        if label_smoothing:
+            counted = _along(xp, target != ignore_index, axis)
+            wq = keep * wq + label_smoothing / logits.shape[axis] * (w * counted).astype(logits.dtype)
+    loss, spread = reduce_loss(xp, -(wq * log_p).sum(axis=axis), reduction, norm)
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True, False, False)) -> tuple[Array | None, ...]:
+        dloss = _along(xp, spread(dy), axis)
+        dz = (xp.exp(log_p) * wq.sum(axis=axis, keepdims=True) - wq) * dloss if needs[0] else None
+        dq = -(w * keep) * log_p * dloss if needs[1] else None
+        return dz, dq, None
+
+    return loss, backward
+
+
+def _index_targets(
+    xp: Namespace, logits: Array, target: Array, weight: Array | None, ignore_index: int, axis: int
+) -> tuple[Array, Array]:
+    """Weighted one-hot rows for class numbers (zero where ignored, NaN where no class), and their total weight."""
+    classes = xp.arange(logits.shape[axis]).reshape(_class_shape(logits.ndim, axis, -1))
+    hot = classes == _along(xp, target, axis)
+    q = hot.astype(logits.dtype)
+    if weight is not None:
+        q = q * _per_class(weight, logits.ndim, axis)
+    ignored = target == ignore_index
+    no_class = ~(hot.any(axis=axis) | ignored)
+    q = xp.where(_along(xp, no_class, axis), math.nan, xp.where(_along(xp, ignored, axis), 0.0, q))
+    norm = q.sum()
+    return q, xp.where(norm == 0, math.nan, norm)  # the mean of nothing is NaN, as in PyTorch
+
+
+def _class_shape(ndim: int, axis: int, length: int) -> tuple[int, ...]:
+    return tuple(length if i == axis else 1 for i in range(ndim))
+
+
+def _per_class(weight: Array, ndim: int, axis: int) -> Array:
+    return weight.reshape(_class_shape(ndim, axis, -1))
+
+
+def _along(xp: Namespace, x: Any, axis: int) -> Any:
+    """Room for the class axis in an array without one; a single number stays as it is."""
+    return xp.expand_dims(x, axis) if getattr(x, "ndim", 0) or axis == 0 else x

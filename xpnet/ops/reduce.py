@@ -1,0 +1,64 @@
+"""Reductions over one axis, several, or all.  ``axis`` and ``keepdims`` are NumPy's."""
+
+from __future__ import annotations
+
+import math
+
+from xpnet_backends import Array, Namespace
+
+from ._shared import Axis, Result, keep_axes, normal_axes
+
+
+def reduce_sum(xp: Namespace, x: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
+    """``y = Σ x``;  every addend has slope 1."""
+    shape = x.shape
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
+        return (xp.broadcast_to(keep_axes(dy, shape, axis), shape),)
+
+    return x.sum(axis=axis, keepdims=keepdims), backward
+
+
+def reduce_mean(xp: Namespace, x: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
+    """``y = Σ x / n``;  every addend has slope 1/n."""
+    shape = x.shape
+    n = math.prod(shape[i] for i in normal_axes(axis, x.ndim))
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
+        return (xp.broadcast_to(keep_axes(dy / n, shape, axis), shape),)
+
+    return x.mean(axis=axis, keepdims=keepdims), backward
+
+
+def reduce_max(xp: Namespace, x: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
+    """``y = max x``; equal maxima share the gradient evenly, as in PyTorch's ``amax``."""
+    return _reduce_extreme(xp, x, x.max(axis=axis, keepdims=keepdims), axis)
+
+
+def reduce_min(xp: Namespace, x: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
+    """``y = min x``; equal minima share the gradient evenly, as in PyTorch's ``amin``."""
+    return _reduce_extreme(xp, x, x.min(axis=axis, keepdims=keepdims), axis)
+
+
+def _reduce_extreme(xp: Namespace, x: Array, y: Array, axis: Axis) -> Result:
+    shape = x.shape
+    winners = x == keep_axes(y, shape, axis)
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
+        share = winners / winners.sum(axis=axis, keepdims=True)
+        return (share.astype(dy.dtype) * keep_axes(dy, shape, axis),)
+
+    return y, backward
+
+
+def logsumexp(xp: Namespace, x: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
+    """``y = ln Σ eˣ``;  ``dy/dx = eˣ⁻ʸ`` (the softmax).  Shifted by the largest x, so that nothing overflows."""
+    top = x.max(axis=axis, keepdims=True)
+    top = xp.where(xp.isfinite(top), top, 0.0)  # all −inf: ln Σ e^−inf is −inf, not NaN
+    total = xp.exp(x - top).sum(axis=axis, keepdims=True)
+    y = xp.where(total > 0, xp.log(xp.where(total > 0, total, 1.0)) + top, -math.inf)
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
+        return (xp.exp(x - y) * keep_axes(dy, x.shape, axis),)
+
+    return (y if keepdims else y.reshape(x.sum(axis=axis).shape)), backward

@@ -1,0 +1,86 @@
+"""Ops that move elements and compute nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from xpnet_backends import Array, Namespace, is_array
+
+from ._shared import Result, unbroadcast
+
+
+def reshape(xp: Namespace, x: Array, *, shape: tuple[int, ...]) -> Result:
+    """The same elements in another shape; one length may be -1."""
+    x_shape = x.shape
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
+        return (dy.reshape(x_shape),)
+
+    return x.reshape(shape), backward
+
+
+def transpose(xp: Namespace, x: Array, *, axes: tuple[int, ...]) -> Result:
+    """Axes in another order: axis ``i`` of y is axis ``axes[i]`` of x."""
+    back = tuple(sorted(range(len(axes)), key=lambda i: axes[i] % len(axes)))  # the inverse permutation
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
+        return (dy.transpose(back),)
+
+    return x.transpose(axes), backward
+
+
+def broadcast_to(xp: Namespace, x: Array, *, shape: tuple[int, ...]) -> Result:
+    """Repeat x along new axes and along axes of length 1."""
+    x_shape = x.shape
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
+        return (unbroadcast(dy, x_shape),)
+
+    return xp.broadcast_to(x, shape), backward
+
+
+def getitem(xp: Namespace, x: Array, *, index: Any) -> Result:
+    """``y = x[index]``.  An element picked several times collects the sum of its gradients."""
+    shape, dtype = x.shape, x.dtype
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
+        dx = xp.zeros(shape, dtype=dtype)
+        if _picks_once(index):
+            dx[index] = dy
+        else:
+            xp.add.at(dx, index, dy)
+        return (dx,)
+
+    return x[index], backward
+
+
+def _picks_once(index: Any) -> bool:
+    """Slices, single numbers and masks pick each element at most once; arrays of numbers may repeat one."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(not is_array(part) or part.dtype == bool for part in parts)
+
+
+def concatenate(xp: Namespace, *arrays: Array, axis: int = 0) -> Result:
+    """Arrays one after the other along an axis that exists."""
+    lengths = [a.shape[axis] for a in arrays]
+
+    def backward(dy: Array, needs: tuple[bool, ...] | None = None) -> tuple[Array, ...]:
+        pieces, start = [], 0
+        for length in lengths:
+            where = [slice(None)] * dy.ndim
+            where[axis] = slice(start, start + length)
+            pieces.append(dy[tuple(where)])
+            start += length
+        return tuple(pieces)
+
+    return xp.concatenate(arrays, axis=axis), backward
+
+
+def stack(xp: Namespace, *arrays: Array, axis: int = 0) -> Result:
+    """Arrays of one shape side by side along a new axis."""
+
+    def backward(dy: Array, needs: tuple[bool, ...] | None = None) -> tuple[Array, ...]:
+        front = xp.moveaxis(dy, axis, 0)
+        return tuple(front[i] for i in range(front.shape[0]))
+
+    return xp.stack(arrays, axis=axis), backward

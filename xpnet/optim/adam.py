@@ -1,0 +1,83 @@
+"""Adam and AdamW."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from xpnet.optim.optimizer import Clock, Optimizer, Parameters
+from xpnet_backends import Array, Namespace
+
+
+class Adam(Optimizer):
+    """``m ← β₁m + (1 − β₁)g``;  ``v ← β₂v + (1 − β₂)g²``;  ``θ ← θ − η m̂ / (√v̂ + ε)``.
+
+    ``m̂ = m / (1 − β₁ᵗ)``, ``v̂ = v / (1 − β₂ᵗ)``; ``amsgrad`` takes the largest v so far.  ``weight_decay`` is added to
+    the gradient.  Source: Kingma & Ba 2014, arXiv:1412.6980, algorithm 1; Reddi et al. 2018 (AMSGrad).
+    """
+
+    decoupled = False
+
+    def __init__(
+        self,
+        params: Parameters,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        defaults = {"lr": lr, "betas": tuple(betas), "eps": eps, "weight_decay": weight_decay}
+        super().__init__(params, {**defaults, "amsgrad": amsgrad, "maximize": maximize})
+
+    def check(self, options: Mapping[str, Any]) -> None:
+        super().check(options)
+        if not all(0.0 < beta < 1.0 for beta in options["betas"]):
+            raise ValueError(f"{type(self).__name__}: betas must lie in (0, 1), got {options['betas']!r}")
+
+    def state_names(self, options: Mapping[str, Any]) -> Sequence[str]:
+        return ["exp_avg", "exp_avg_sq"] + (["max_exp_avg_sq"] if options["amsgrad"] else [])
+
+    def update(
+        self, xp: Namespace, theta: Array, g: Array, state: dict[str, Array], clock: Clock, options: dict[str, Any]
+    ) -> None:
+        (beta1, beta2), m, v = options["betas"], state["exp_avg"], state["exp_avg_sq"]
+        if options["weight_decay"] and self.decoupled:
+            theta *= 1.0 - clock.lr * options["weight_decay"]
+        elif options["weight_decay"]:
+            g = g + options["weight_decay"] * theta
+        m *= beta1
+        m += (1.0 - beta1) * g
+        v *= beta2
+        v += (1.0 - beta2) * g * g
+        if options["amsgrad"]:
+            v = xp.maximum(state["max_exp_avg_sq"], v, out=state["max_exp_avg_sq"])
+        denominator = xp.sqrt(v)
+        denominator /= xp.sqrt(clock.bias_correction(math.log(beta2)))
+        denominator += options["eps"]
+        theta -= (clock.lr / clock.bias_correction(math.log(beta1))) * (m / denominator)
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay: ``θ ← θ − ηλθ`` beside Adam's step.
+
+    Source: Loshchilov & Hutter 2017, arXiv:1711.05101, algorithm 2.
+    """
+
+    decoupled = True
+
+    def __init__(
+        self,
+        params: Parameters,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)

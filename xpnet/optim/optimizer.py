@@ -1,0 +1,182 @@
+"""What all optimizers share: groups, the flat buffers, the step, the state dict."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from xpnet.nn import Parameter
+from xpnet.optim.flat import LR, STEP, Flat, Run
+from xpnet.tensor import Tensor, no_grad
+from xpnet_backends import Array, Namespace, is_array, random, to_numpy
+
+Parameters: TypeAlias = Iterable[Parameter] | Iterable[tuple[str, Parameter]] | Iterable[dict[str, Any]]
+
+
+class Optimizer(ABC):
+    """Base of all optimizers.
+
+    ``params`` are parameters, ``(name, parameter)`` pairs (``model.named_parameters()``: the state dict then has
+    names), or dicts ``{"params": ..., "lr": ...}`` for groups with options of their own.  ``param_groups`` holds the
+    options; changing ``group["lr"]`` takes effect at the next step.
+    """
+
+    def __init__(self, params: Parameters, defaults: Mapping[str, Any]) -> None:
+        self.defaults = dict(defaults)
+        self.param_groups: list[dict[str, Any]] = []
+        self._flats: list[list[Flat]] = []
+        for group in _as_groups(params):
+            self.add_param_group(group)
+
+    def add_param_group(self, group: Mapping[str, Any]) -> None:
+        """Add parameters with options of their own; what is not given takes the defaults."""
+        names, parameters = _named(group["params"], start=sum(len(g["params"]) for g in self.param_groups))
+        taken = {id(p) for g in self.param_groups for p in g["params"]}
+        if len({id(p) for p in parameters} | taken) != len(parameters) + len(taken):
+            raise ValueError("a parameter appears twice in this optimizer")
+        options = {**self.defaults, **group, "params": parameters, "names": names}
+        if unknown := set(options) - set(self.defaults) - {"params", "names", "initial_lr"}:
+            raise ValueError(f"{type(self).__name__} has no option {sorted(unknown)[0]!r}: {', '.join(self.defaults)}")
+        self.check(options)
+        self.param_groups.append(options)
+        self._flats.append(self._flatten(options))
+
+    def _flatten(self, options: dict[str, Any]) -> list[Flat]:
+        kinds: dict[Any, list[Parameter]] = {}
+        for p in options["params"]:
+            kinds.setdefault((p.backend.name, p.dtype), []).append(p)
+        flats = [Flat(parameters, self.state_names(options)) for parameters in kinds.values()]
+        for flat in flats:
+            flat.adopt()
+        return flats
+
+    def check(self, options: Mapping[str, Any]) -> None:
+        """Raise ``ValueError`` for an option out of range."""
+        for name in ("lr", "weight_decay", "momentum", "eps"):
+            if name in options and not options[name] >= 0.0:
+                raise ValueError(f"{type(self).__name__}: {name} must be >= 0, got {options[name]!r}")
+
+    @abstractmethod
+    def state_names(self, options: Mapping[str, Any]) -> Sequence[str]:
+        """Names of the vectors that this optimizer keeps for each parameter."""
+
+    @abstractmethod
+    def update(
+        self, xp: Namespace, theta: Array, g: Array, state: dict[str, Array], clock: Clock, options: dict[str, Any]
+    ) -> None:
+        """One step in place: ``theta``, ``g`` and the state are vectors of neighbouring parameters."""
+
+    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
+        """Update every parameter that has a gradient; moves the random state one step on.
+
+        ``closure``, where it is given, computes the loss and its gradients first; the loss is returned.
+        """
+        loss = closure() if closure is not None else None
+        with no_grad():
+            for options, flats in zip(self.param_groups, self._flats, strict=True):
+                for flat in flats:
+                    self._step_flat(flat, options)
+        random.state.set_step(random.state.step + 1)
+        return loss
+
+    def _step_flat(self, flat: Flat, options: dict[str, Any]) -> None:
+        flat.adopt()
+        for run in flat.ready(flat.gather()):
+            run.tick(options["lr"])
+            state = {name: vector[run.where] for name, vector in flat.state.items()}
+            clock = Clock(flat.backend.xp, run)
+            g = -flat.grads[run.where] if options.get("maximize") else flat.grads[run.where]
+            self.update(flat.backend.xp, flat.values[run.where], g, state, clock, options)
+        flat.note_change()
+
+    def zero_grad(self) -> None:
+        """Forget all gradients; the next one that arrives is copied, not added."""
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.grad = None
+
+    # -- state ---------------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """Options of the groups, and for each parameter its step count and a copy of its vectors, by name."""
+        state: dict[str, dict[str, Any]] = {}
+        for group, flats in zip(self.param_groups, self._flats, strict=True):
+            names = {id(p): name for p, name in zip(group["params"], group["names"], strict=True)}
+            for flat in flats:
+                views = {name: flat._views(vector) for name, vector in flat.state.items()}
+                for i, p in enumerate(flat.parameters):
+                    vectors = {name: parts[i].copy() for name, parts in views.items()}
+                    state[names[id(p)]] = {"step": flat.steps_of(i), **vectors}
+        groups = [{**g, "params": list(g["names"])} for g in self.param_groups]
+        return {"state": state, "param_groups": [{k: v for k, v in g.items() if k != "names"} for g in groups]}
+
+    def load_state_dict(self, saved: Mapping[str, Any]) -> None:
+        """Take over a state dict.  Raises: ``ValueError`` where its groups, names or shapes do not fit."""
+        ours = [list(g["names"]) for g in self.param_groups]
+        theirs = [list(g["params"]) for g in saved["param_groups"]]
+        if ours != theirs:
+            raise ValueError(f"the optimizer state is of other parameters: expected {ours}, got {theirs}")
+        for group, flats, options in zip(self.param_groups, self._flats, saved["param_groups"], strict=True):
+            names = {id(p): name for p, name in zip(group["params"], group["names"], strict=True)}
+            for flat in flats:
+                _load_flat(flat, [saved["state"].get(names[id(p)], {}) for p in flat.parameters])
+            group.update({k: _untuple(v) for k, v in options.items() if k != "params"})
+
+    def __repr__(self) -> str:
+        options = ", ".join(f"{k}={v!r}" for k, v in self.param_groups[0].items() if k in self.defaults)
+        return f"{type(self).__name__}({options})"
+
+
+class Clock:
+    """The learning rate and the step count of the parameters at hand, as numbers on their backend."""
+
+    __slots__ = ("_xp", "lr", "step", "steps")
+
+    def __init__(self, xp: Namespace, run: Run) -> None:
+        self._xp = xp
+        self.lr = run.numbers[LR]
+        self.step = run.numbers[STEP]
+        self.steps = run.steps  # the same on the host: 1 in the first step
+
+    def bias_correction(self, log_beta: float) -> Array:
+        """``1 − βᵗ``, as ``−expm1(t ln β)``: β near 1 loses no digits in float32."""
+        return -self._xp.expm1(self.step * log_beta)
+
+
+def _as_groups(params: Parameters) -> list[dict[str, Any]]:
+    if isinstance(params, (Tensor, dict)):
+        raise TypeError(f"params must be an iterable of parameters or groups, got one {type(params).__name__}")
+    items = list(params)
+    if not items:
+        raise ValueError("the optimizer got no parameters: is the model empty, or was its iterator used up?")
+    if all(isinstance(item, dict) for item in items):
+        return items  # type: ignore[return-value]
+    return [{"params": items}]
+
+
+def _named(params: Any, start: int) -> tuple[list[str], list[Parameter]]:
+    items = [params] if isinstance(params, Parameter) else list(params)
+    pairs = [item if isinstance(item, tuple) else (str(start + i), item) for i, item in enumerate(items)]
+    for _, p in pairs:
+        if not isinstance(p, Parameter):
+            raise TypeError(f"an optimizer takes Parameters, got {type(p).__name__}: wrap it in nn.Parameter(...)")
+    return [name for name, _ in pairs], [p for _, p in pairs]
+
+
+def _untuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _load_flat(flat: Flat, saved: Sequence[Mapping[str, Any]]) -> None:
+    flat.set_steps([int(entry.get("step", 0)) for entry in saved])
+    for name, vector in flat.state.items():
+        for view, entry, p in zip(flat._views(vector), saved, flat.parameters, strict=True):
+            values = entry.get(name)
+            if values is None:
+                view[...] = 0
+                continue
+            host = to_numpy(values) if is_array(values) else values
+            if tuple(host.shape) != p.shape:
+                raise ValueError(f"optimizer state {name!r}: expected shape {p.shape}, got {tuple(host.shape)}")
+            view[...] = flat.backend.asarray(host, flat.dtype)

@@ -1,0 +1,63 @@
+"""Weights in files: safetensors, which anybody can read and which executes nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xpnet._files import write_atomically
+from xpnet_backends import Array, Backend, get_backend, to_numpy
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that is damaged, or of another model."""
+
+
+def save(state: Mapping[str, Any], path: str | os.PathLike[str], metadata: Mapping[str, str] | None = None) -> None:
+    """Write arrays by name, e.g. ``xpnet.save(model.state_dict(), "model.safetensors")``; whole or not at all.
+
+    ``metadata`` is text to keep beside them.  Raises: ``OSError`` where the file cannot be written.
+    """
+    from safetensors.numpy import save as to_bytes
+
+    arrays = {}
+    for name, value in state.items():
+        value = getattr(value, "data", value) if not isinstance(value, np.ndarray) else value
+        array = np.asarray(to_numpy(value))
+        if array.dtype.kind not in "fiub":
+            raise TypeError(f"save(): {name!r} is not an array of numbers but {type(value).__name__}")
+        arrays[name] = np.array(array, order="C", copy=True)
+    write_atomically(path, to_bytes(arrays, dict(metadata) if metadata else None))
+
+
+def load(path: str | os.PathLike[str], backend: str | Backend | None = None) -> dict[str, Array]:
+    """Arrays by name from a safetensors file, on ``backend`` or the one in force.
+
+    Raises: ``FileNotFoundError``; ``CheckpointError`` where the file is truncated, edited or something else.
+    """
+    return load_with_metadata(path, backend)[0]
+
+
+def load_with_metadata(
+    path: str | os.PathLike[str], backend: str | Backend | None = None
+) -> tuple[dict[str, Array], dict[str, str]]:
+    """As ``load``, and the text kept beside the arrays."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load as from_bytes
+
+    content = Path(path).read_bytes()
+    target = get_backend(backend)
+    try:
+        arrays = from_bytes(content)
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    except (SafetensorError, ValueError, KeyError, UnicodeDecodeError) as error:
+        raise CheckpointError(
+            f"{os.fspath(path)} is not a whole safetensors file ({len(content)} bytes; {error}): it was truncated, "
+            "edited or is something else; take another copy"
+        ) from error
+    return {name: target.asarray(array) for name, array in arrays.items()}, header.get("__metadata__", {})
