@@ -115,7 +115,9 @@ def _explain_backends(op: Op, arrays: list[Any]) -> Backend:
         raise TypeError(f"{op.__name__}: expected tensors or arrays, got {', '.join(strange)}")
     names = [backend_of(x).name for x in held]
     if len(set(names)) > 1:
-        where = ", ".join(f"argument {i} {x.dtype}{tuple(x.shape)} on {n}" for i, (x, n) in enumerate(zip(held, names)))
+        where = ", ".join(
+            f"argument {i} {x.dtype}{tuple(x.shape)} on {n}" for i, (x, n) in enumerate(zip(held, names, strict=True))
+        )
         raise BackendError(
             f"{op.__name__}: arrays of two backends: {where}. Nothing is moved silently: move one of them first, "
             f'e.g. tensor.to(backend="{names[0]}") or model.to(backend="{names[0]}")'
@@ -618,7 +620,7 @@ def _run_backward(node: Node, outputs: list[Tensor]) -> None:
         if need and gradient is not None:
             tensor._accumulate(gradient)
     node.backward = None
-    node.inputs = node.needs = ()
+    node.inputs, node.needs = (), []
 
 
 def _check_unchanged(node: Node) -> None:

@@ -32,10 +32,10 @@ def check_reduction(reduction: str) -> str:
 
 
 def _floating(name: str, x: TensorLike) -> Tensor:
-    x = as_tensor(x)
-    if x.dtype.kind != "f":
-        raise TypeError(f"{name}: expected floating-point input, got {x.dtype}: convert it, e.g. x.astype('float32')")
-    return x
+    t = as_tensor(x)
+    if t.dtype.kind != "f":
+        raise TypeError(f"{name}: expected floating-point input, got {t.dtype}: convert it, e.g. x.astype('float32')")
+    return t
 
 
 def _array(x: TensorLike | None, like: Tensor) -> Any:
@@ -100,11 +100,11 @@ def log_softmax(x: TensorLike, dim: int = -1) -> Tensor:
 
 def flatten(x: TensorLike, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """Axes ``start_dim`` to ``end_dim`` as one."""
-    x = as_tensor(x)
-    start, end = start_dim % max(x.ndim, 1), end_dim % max(x.ndim, 1)
+    t = as_tensor(x)
+    start, end = start_dim % max(t.ndim, 1), end_dim % max(t.ndim, 1)
     if start > end:
-        raise ValueError(f"flatten: start_dim {start_dim} lies behind end_dim {end_dim} for shape {x.shape}")
-    return x.reshape(*x.shape[:start], math.prod(x.shape[start : end + 1]), *x.shape[end + 1 :])
+        raise ValueError(f"flatten: start_dim {start_dim} lies behind end_dim {end_dim} for shape {t.shape}")
+    return t.reshape(*t.shape[:start], math.prod(t.shape[start : end + 1]), *t.shape[end + 1 :])
 
 
 def dropout(x: TensorLike, p: float = 0.5, training: bool = True, *, path: str = "dropout") -> Tensor:
@@ -112,12 +112,12 @@ def dropout(x: TensorLike, p: float = 0.5, training: bool = True, *, path: str =
 
     ``path`` names the random stream: two consumers of one path in one step still get different masks.
     """
-    x = _floating("dropout", x)
+    t = _floating("dropout", x)
     check_probability("dropout: p", p)
     if not training or p == 0.0:
-        return x
-    keep = state.next(path).mask(x.backend, x.shape, p=1.0 - p)
-    return apply(ops.dropout, x, keep, p=p)
+        return t
+    keep = state.next(path).mask(t.backend, t.shape, p=1.0 - p)
+    return apply(ops.dropout, t, keep, p=p)
 
 
 def one_hot(labels: TensorLike, num_classes: int) -> Tensor:

@@ -65,7 +65,7 @@ def eye_(tensor: T) -> T:
     """The identity matrix."""
     if tensor.ndim != 2:
         raise ValueError(f"eye_ needs a matrix, got shape {tensor.shape}")
-    return _fill(tensor, np.eye(*tensor.shape))
+    return _fill(tensor, np.eye(tensor.shape[0], tensor.shape[1]))
 
 
 def uniform_(tensor: T, a: float = 0.0, b: float = 1.0) -> T:

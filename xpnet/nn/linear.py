@@ -7,7 +7,7 @@ from typing import Any
 
 from xpnet.nn import functional as F
 from xpnet.nn import init
-from xpnet.nn.module import Module, new_parameter
+from xpnet.nn.module import Module, Parameter, new_parameter
 from xpnet.tensor import Tensor, TensorLike, as_tensor
 from xpnet_backends import Backend
 
@@ -17,6 +17,8 @@ class Linear(Module):
 
     Weights and biases start uniform in ±1/√I, as in PyTorch.
     """
+
+    bias: Parameter | None
 
     def __init__(
         self,

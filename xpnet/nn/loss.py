@@ -7,9 +7,13 @@ from typing import Any
 from xpnet.nn import functional as F
 from xpnet.nn.module import Module
 from xpnet.tensor import Tensor, TensorLike, as_tensor
+from xpnet_backends import Array
 
 
 class _Loss(Module):
+    weight: Array | None
+    pos_weight: Array | None
+
     def __init__(self, reduction: str = "mean") -> None:
         super().__init__()
         self.reduction = F.check_reduction(reduction)

@@ -52,6 +52,14 @@ class Module:
     ``forward`` how an output is computed.  Names, defaults and state-dict keys are PyTorch's.
     """
 
+    training: bool
+    _path: str  # where it stands in the network, e.g. "features.3"
+    _parameters: dict[str, Parameter | None]
+    _buffers: dict[str, Array | None]
+    _modules: dict[str, Module]
+    _forward_hooks: dict[object, Hook]
+    _not_saved: set[str]
+
     def __init__(self) -> None:
         self.__dict__.update(
             training=True, _path="", _parameters={}, _buffers={}, _modules={}, _forward_hooks={}, _not_saved=set()
@@ -130,14 +138,18 @@ class Module:
         """
         key = object()
         self._forward_hooks[key] = hook
-        return lambda: self._forward_hooks.pop(key, None) and None
+
+        def remove() -> None:
+            self._forward_hooks.pop(key, None)
+
+        return remove
 
     def children(self) -> Iterator[Module]:
         """The modules directly below."""
         return iter(self._modules.values())
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """This module and all below, each once, with their paths."""
+        """The module itself and all below, each once, with their paths."""
         seen: set[int] = set()
         waiting = [(prefix, self)]
         while waiting:
@@ -150,7 +162,7 @@ class Module:
             waiting += reversed(below)
 
     def modules(self) -> Iterator[Module]:
-        """This module and all below, each once."""
+        """The module itself and all below, each once."""
         return (module for _, module in self.named_modules())
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
@@ -313,7 +325,7 @@ class Sequential(Module):
         super().__init__()
         named = layers[0] if len(layers) == 1 and isinstance(layers[0], OrderedDict) else None
         for name, layer in named.items() if named is not None else enumerate(layers):
-            setattr(self, str(name), _checked(layer))
+            self.__setattr__(str(name), _checked(layer))
 
     def forward(self, x: Any) -> Any:
         for layer in self._modules.values():

@@ -99,7 +99,7 @@ class LinearLR(LRScheduler):
 
 
 class ReduceLROnPlateau:
-    """``η ← max(factor · η, min_lr)`` when ``step(metric)`` has seen no improvement for more than ``patience`` epochs."""
+    """``η ← max(factor · η, min_lr)`` when ``step(metric)`` saw no improvement for over ``patience`` epochs."""
 
     def __init__(
         self,

@@ -10,9 +10,9 @@ from xpnet_backends import Array, Namespace
 
 
 class SGD(Optimizer):
-    """``g ← ∇L + λθ``;  ``v ← μv + (1 − τ)g`` (first step: ``v = g``);  ``θ ← θ − ηv``, Nesterov ``θ ← θ − η(g + μv)``.
+    """``g ← ∇L + λθ``;  ``v ← μv + (1 − τ)g`` (at first ``v = g``);  ``θ ← θ − ηv``, Nesterov ``θ ← θ − η(g + μv)``.
 
-    η ``lr``, μ ``momentum``, τ ``dampening``, λ ``weight_decay``.  Source: Sutskever et al., ICML 2013, in PyTorch's form.
+    η ``lr``, μ ``momentum``, τ ``dampening``, λ ``weight_decay``.  Source: Sutskever et al., ICML 2013, as in PyTorch.
     """
 
     def __init__(

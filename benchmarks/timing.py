@@ -1,0 +1,103 @@
+"""Timing that can be trusted on a noisy machine: contestants in turn, many rounds, medians and ratios."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+
+def in_turns(contestants: dict[str, Callable[[], Any]], rounds: int, repeat: int) -> dict[str, list[float]]:
+    """Seconds a call, a list a contestant: each round calls every one ``repeat`` times, one after the other."""
+    for run in contestants.values():  # warm up
+        for _ in range(max(3, repeat // 10)):
+            run()
+    seconds: dict[str, list[float]] = {name: [] for name in contestants}
+    for _ in range(rounds):
+        for name, run in contestants.items():
+            started = time.perf_counter()
+            for _ in range(repeat):
+                run()
+            seconds[name].append((time.perf_counter() - started) / repeat)
+    return seconds
+
+
+def in_processes(makers: dict[str, tuple[Any, ...]], rounds: int, repeat: int) -> dict[str, list[float]]:
+    """As ``in_turns``, each contestant in a process of its own: thread pools in one process disturb each other.
+
+    A maker is ``(function, *arguments)``; the function is called in the process and returns what is timed.
+    """
+    context = multiprocessing.get_context("spawn")
+    pipes = {}
+    for name, maker in makers.items():
+        pipes[name], theirs = context.Pipe()
+        context.Process(target=_serve, args=(theirs, repeat, *maker), daemon=True).start()
+        theirs.close()
+        pipes[name].recv()  # made and warmed up
+    seconds: dict[str, list[float]] = {name: [] for name in makers}
+    for _ in range(rounds):
+        for name, pipe in pipes.items():
+            pipe.send("go")
+            seconds[name].append(pipe.recv())
+    for pipe in pipes.values():
+        pipe.send("stop")
+    return seconds
+
+
+def _serve(pipe: Connection, repeat: int, make: Callable[..., Callable[[], Any]], *arguments: Any) -> None:
+    run = make(*arguments)
+    for _ in range(max(5, repeat // 5)):
+        run()
+    pipe.send("ready")
+    while pipe.recv() == "go":
+        started = time.perf_counter()
+        for _ in range(repeat):
+            run()
+        pipe.send((time.perf_counter() - started) / repeat)
+
+
+def summary(seconds: dict[str, list[float]]) -> dict[str, dict[str, float]]:
+    """Median, smallest and largest microseconds of each contestant."""
+    return {
+        name: {
+            "median_us": round(1e6 * statistics.median(values), 2),
+            "min_us": round(1e6 * min(values), 2),
+            "max_us": round(1e6 * max(values), 2),
+        }
+        for name, values in seconds.items()
+    }
+
+
+def median_ratio(seconds: dict[str, list[float]], of: str, to: str) -> float:
+    """The median over rounds of ``of`` / ``to``: above 1 means that ``to`` is faster."""
+    return round(statistics.median(a / b for a, b in zip(seconds[of], seconds[to], strict=True)), 2)
+
+
+def machine() -> dict[str, Any]:
+    """What it ran on."""
+    return {"processor": platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()}
+
+
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """The options that all benchmarks share."""
+    made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--backend", default="numpy", help="numpy, cupy or auto")
+    made.add_argument("--rounds", type=int, default=15)
+    made.add_argument("--save", metavar="FILE", help="also write the figures as JSON")
+    return made
+
+
+def report(figures: dict[str, Any], save: str | None) -> None:
+    """Print the figures, and keep them if asked to."""
+    text = json.dumps(figures, indent=2)
+    print(text)
+    if save:
+        Path(save).write_text(text + "\n")

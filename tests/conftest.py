@@ -1,0 +1,74 @@
+"""Fixtures for all tests: backends, random seed, data folder, no network."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+import xpnet_backends
+from tests.support.standin import StandinBackend, counters
+from xpnet_backends import Backend, get_backend, register_backend, select
+
+register_backend("standin", StandinBackend)
+
+settings.register_profile("quick", deadline=None, max_examples=25)
+settings.register_profile("ci", deadline=None, max_examples=25, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "quick")
+
+
+def backends_under_test() -> list[str]:
+    """NumPy and the stand-in, or the one that XPNET_TEST_BACKEND names."""
+    chosen = os.environ.get("XPNET_TEST_BACKEND")
+    return [chosen] if chosen else ["numpy", "standin"]
+
+
+@pytest.fixture(params=backends_under_test())
+def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
+    """Each backend under test, as the default backend."""
+    chosen = get_backend(request.param)
+    with xpnet_backends.use(chosen):
+        yield chosen
+
+
+@pytest.fixture
+def xp(backend: Backend) -> Any:
+    """The array namespace of the backend under test."""
+    return backend.xp
+
+
+@pytest.fixture(autouse=True)
+def _fresh_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test starts from seed 0, the default backend, and counters at zero."""
+    monkeypatch.delenv("XPNET_BACKEND", raising=False)
+    monkeypatch.setattr(select, "_process_wide", None)
+    xpnet_backends.random.state.manual_seed(0)
+    counters.reset()
+
+
+@pytest.fixture
+def data_dir() -> Path:
+    """The folder of real data sets."""
+    folder = os.environ.get("XPNET_DATA")
+    if not folder:
+        pytest.skip("set XPNET_DATA to a folder with mnist/ (and kaggle-digits/ ...) to run the tests on real data")
+    return Path(folder)
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuse connections to anywhere but this machine."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        local = self.family == getattr(socket, "AF_UNIX", None) or address[0] in ("127.0.0.1", "::1", "localhost")
+        if not local:
+            raise RuntimeError(f"a test tried to reach the network: {address!r}")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)

@@ -1,0 +1,29 @@
+"""``xpnet backends``: what can compute here."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from xpnet_backends import backend_names, get_backend, why_unavailable
+
+
+def backends(arguments: argparse.Namespace) -> None:
+    """Print each backend with versions and device; for one that does not work, why and the fix."""
+    found: dict[str, dict[str, Any]] = {}
+    for name in backend_names():
+        reason = why_unavailable(name)
+        if reason is None:
+            found[name] = {"usable": True, **get_backend(name).describe()}
+        else:
+            found[name] = {"usable": False, "reason": reason}
+    if arguments.json:
+        print(json.dumps({"backends": found, "auto": get_backend("auto").name}, indent=2))
+        return
+    for name, facts in found.items():
+        print(f"{name:8}{'usable' if facts['usable'] else 'not usable'}")
+        for key, value in facts.items():
+            if key != "usable":
+                print(f"        {key}: {value}")
+    print(f"auto    takes {get_backend('auto').name}")

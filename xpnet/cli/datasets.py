@@ -1,0 +1,98 @@
+"""From a name on the command line to normalised arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from xpnet.cli.settings import Settings, UsageError
+from xpnet.data import (
+    ArrayDataset,
+    DataUnavailableError,
+    Normalize,
+    load_digits,
+    load_fashion_mnist,
+    load_mnist,
+    read_digit_csv,
+    to_float,
+    train_val_split,
+)
+
+NAMES = ("mnist", "fashion-mnist", "digits")
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Training, validation and test data, raw."""
+
+    train: ArrayDataset
+    val: ArrayDataset | None
+    test: ArrayDataset
+
+
+def is_csv(name: str) -> bool:
+    """Whether a dataset's name is a CSV file's."""
+    return name.endswith((".csv", ".csv.gz"))
+
+
+def run_name(dataset: str) -> str:
+    """What a run on this dataset is called."""
+    return Path(dataset).name.removesuffix(".gz").removesuffix(".csv") if is_csv(dataset) else dataset
+
+
+def choose_dataset(name: str | None, data_dir: str | None, say: Say) -> tuple[str, str | None]:
+    """The dataset to train on, and the one that was wanted where another has to do.
+
+    Without a name MNIST is wanted; where it cannot be had, scikit-learn's digits do.
+    """
+    if name is not None:
+        if name not in NAMES and not is_csv(name):
+            known = ", ".join(NAMES)
+            raise UsageError(f"unknown dataset {name!r}: choose {known}, or the path of a .csv or .csv.gz file")
+        return name, None
+    try:
+        load_mnist(data_dir)
+        return "mnist", None
+    except DataUnavailableError as error:
+        say(f"MNIST cannot be had here ({_first_line(error)}).")
+        return "digits", "mnist"
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]
+
+
+def load_splits(settings: Settings) -> Splits:
+    """The raw data of a run.  Validation is a part of the training data; the test data are read for the result only."""
+    train, test = _load(settings.dataset, settings.data_dir, settings.seed)
+    if settings.val_split == 0.0:
+        return Splits(train, None, test)
+    rest, val = train_val_split(train, settings.val_split, settings.seed)
+    return Splits(rest, val, test)
+
+
+def _load(name: str, data_dir: str | None, seed: int) -> tuple[ArrayDataset, ArrayDataset]:
+    if name == "mnist":
+        return load_mnist(data_dir)
+    if name == "fashion-mnist":
+        return load_fashion_mnist(data_dir)
+    if name == "digits":
+        return load_digits()
+    path = Path(name) if data_dir is None else Path(data_dir) / name
+    whole = read_digit_csv(path)
+    if whole.targets is None:
+        fix = f"train on the labelled file, then `xpnet predict RUN {path.name}`"
+        raise UsageError(f"{path} has no label column: {fix}")
+    return train_val_split(whole, 0.1, seed)  # such a file brings no test set: a tenth is put aside
+
+
+def fit_normalisation(train: ArrayDataset) -> Normalize:
+    """Mean and standard deviation of all training pixels."""
+    return Normalize.fit(to_float(train.inputs))
+
+
+def prepare(data: ArrayDataset, normalise: Normalize) -> ArrayDataset:
+    """Pixels to normalised float32."""
+    return ArrayDataset(normalise(to_float(data.inputs)), data.targets, classes=data.classes, name=data.name)

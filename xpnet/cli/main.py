@@ -1,0 +1,197 @@
+"""Parse the command line, run the command, turn errors into one line and an exit status."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from xpnet import __version__
+from xpnet.cli.settings import MODELS, OPTIMIZERS, SCHEDULES, UsageError
+from xpnet_backends import BackendError
+
+_EXAMPLES = """examples:
+  xpnet train                            MNIST where it can be had, else scikit-learn's digits
+  xpnet train mnist --hidden 256 128 --epochs 20 --dropout 0.2
+  xpnet train digits.csv --out runs/mine your own digits: label,pixel0,...,pixel783
+  xpnet train --resume runs/mnist-1      go on with a run that was stopped
+  xpnet evaluate runs/mnist-1            the test set again
+  xpnet predict runs/mnist-1 photo.png   which digit is it?
+  xpnet backends                         what can compute here
+"""
+
+_TRAIN_EXAMPLES = """examples:
+  xpnet train
+  xpnet train mnist --epochs 5 --seed 1
+  xpnet train fashion-mnist --data-dir ~/data --backend cupy
+  xpnet train train.csv.gz --val-split 0.2
+  xpnet train --resume runs/mnist-1 --epochs 30
+
+where MNIST is looked for: --data-dir, then the folder in XPNET_DATA, then the cache, then it is downloaded.
+"""
+
+_RESUME_ONLY = "--resume goes on with the settings of the run: with it only --epochs may be given"
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"xpnet: error: {message}\n{self.format_usage()}")
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be a positive whole number, got {text}")
+    return value
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0.0 <= value < 1.0:
+        raise argparse.ArgumentTypeError(f"must be at least 0 and below 1, got {text}")
+    return value
+
+
+def _rate(text: str) -> float:
+    value = float(text)
+    if not 0.0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a number >= 0, got {text}")
+    return value
+
+
+def _seed(text: str) -> int:
+    value = int(text)
+    if not 0 <= value < 1 << 64:
+        raise argparse.ArgumentTypeError(f"must be a whole number in 0..2**64-1, got {text}")
+    return value
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    formatter = argparse.RawDescriptionHelpFormatter
+    parser = _Parser(
+        prog="xpnet",
+        description="Neural networks from scratch on NumPy and CuPy.",
+        epilog=_EXAMPLES,
+        formatter_class=formatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"xpnet {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    _add_train(commands, formatter)
+    evaluate = commands.add_parser("evaluate", help="measure a trained run on its test set", allow_abbrev=False)
+    evaluate.add_argument("run", metavar="RUN", help="the run's folder, e.g. runs/mnist-1")
+    _add_common(evaluate)
+    predict = commands.add_parser(
+        "predict",
+        help="classify images with a trained run",
+        description="Images (PNG, JPEG, ...) of any size, light or dark ground; or a CSV of pixel rows, which gives a "
+        "submission file.",
+        allow_abbrev=False,
+    )
+    predict.add_argument("run", metavar="RUN", help="the run's folder, e.g. runs/mnist-1")
+    predict.add_argument("files", metavar="IMAGE", nargs="+", help="image files, or one test.csv[.gz]")
+    predict.add_argument("--out", metavar="FILE", help="where a CSV's predictions go (default: submission.csv)")
+    _add_common(predict)
+    backends = commands.add_parser("backends", help="what can compute here, and why not", allow_abbrev=False)
+    backends.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data-dir", metavar="DIR", help="folder with the dataset")
+    parser.add_argument("--backend", help="numpy, cupy or auto (default: auto)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+
+
+def _add_train(commands: argparse._SubParsersAction[_Parser], formatter: type[argparse.HelpFormatter]) -> None:
+    train = commands.add_parser(
+        "train",
+        help="train a network on digits",
+        description="Train a network; the run's folder gets weights, history, metrics and pictures.",
+        epilog=_TRAIN_EXAMPLES,
+        formatter_class=formatter,
+        allow_abbrev=False,
+    )
+    add = train.add_argument
+    add("dataset", nargs="?", metavar="DATASET", help="mnist, fashion-mnist, digits, or a digit CSV (.csv, .csv.gz)")
+    add("--model", choices=MODELS, help="the kind of network (default: mlp)")
+    add("--hidden", type=_positive, nargs="+", metavar="N", help="widths of the hidden layers (default: 128)")
+    add("--epochs", type=_positive, metavar="N", help="passes over the training data (default: 15)")
+    add("--batch-size", type=_positive, metavar="N", help="samples a step (default: 64)")
+    add("--optimizer", choices=OPTIMIZERS, help="(default: adam)")
+    add("--lr", type=_rate, metavar="X", help="learning rate (default: 0.001; sgd 0.1)")
+    add("--schedule", choices=SCHEDULES, help="how the learning rate changes over the epochs (default: cosine)")
+    add("--dropout", type=_share, metavar="P", help="share of hidden units dropped in training (default: 0)")
+    add("--weight-decay", type=_rate, metavar="X", help="(default: 0)")
+    add("--seed", type=_seed, metavar="N", help="the same seed gives the same run (default: 0)")
+    add("--val-split", type=_share, metavar="P", help="share of the training data kept for validation (default: 0.1)")
+    add("--data-dir", metavar="DIR", help="folder with the dataset, or its parent")
+    add("--backend", help="numpy, cupy or auto (default: auto)")
+    add("--out", metavar="DIR", help="folder of the run (default: runs/DATASET-1, -2, ...)")
+    add("--resume", metavar="DIR", help="go on with a run that was stopped; only --epochs may be given with it")
+    add("--quiet", action="store_true", help="print only the result")
+    add("--json", action="store_true", help="print one JSON object and nothing else")
+
+
+def _check_resume(arguments: argparse.Namespace) -> None:
+    allowed = {"command", "resume", "epochs", "quiet", "json"}
+    given = [name for name, value in vars(arguments).items() if name not in allowed and value is not None]
+    if arguments.resume is not None and given:
+        names = ", ".join("the dataset" if name == "dataset" else "--" + name.replace("_", "-") for name in given)
+        raise UsageError(f"{_RESUME_ONLY} (leave out {names})")
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    if arguments.command == "train":
+        from xpnet.cli.train import train
+
+        _check_resume(arguments)
+        train(arguments)
+    elif arguments.command == "evaluate":
+        from xpnet.cli.evaluate import evaluate
+
+        evaluate(arguments)
+    elif arguments.command == "predict":
+        from xpnet.cli.predict import predict
+
+        predict(arguments)
+    else:
+        from xpnet.cli.backends import backends
+
+        backends(arguments)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.  Returns 0; 1 for failures at run time, 2 for wrong use, 130 after Ctrl-C."""
+    parser = build_parser()
+    try:
+        arguments = parser.parse_args(argv)
+    except SystemExit as end:  # --help, --version, and wrong use
+        return int(end.code or 0)
+    if arguments.command is None:
+        parser.print_help()
+        return 0
+    try:
+        _run(arguments)
+    except UsageError as error:
+        return _report(error, 2)
+    except KeyboardInterrupt as stop:
+        print(f"\nxpnet: stopped{': ' + str(stop) if str(stop) else ''}", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output went away
+        sys.stderr.close()
+        return 1
+    except (ValueError, OSError, BackendError, ImportError, RuntimeError, MemoryError) as error:
+        return _report(error, 1)
+    return 0
+
+
+def _report(error: BaseException, status: int) -> int:
+    if isinstance(error, OSError) and error.filename is not None:
+        text = f"{error.filename}: {error.strerror}"
+    else:
+        text = str(error) or type(error).__name__
+    print(f"xpnet: error: {text}", file=sys.stderr)
+    return status

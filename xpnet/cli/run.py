@@ -1,0 +1,40 @@
+"""A trained run, read back from its folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from xpnet.cli.settings import Settings, build_model, read_settings
+from xpnet.data import Normalize
+from xpnet.nn import Module
+from xpnet.serialization import CheckpointError, load
+from xpnet_backends import Backend, get_backend
+
+
+@dataclass(frozen=True)
+class Run:
+    """Settings, the network with its best weights, and how inputs are normalised."""
+
+    settings: Settings
+    model: Module
+    normalise: Normalize
+    backend: Backend
+
+
+def load_run(folder: Path, backend: str | None) -> Run:
+    """Read a run.  Raises: ``UsageError`` where there is no run, ``CheckpointError`` for weights that do not fit."""
+    settings = read_settings(folder)
+    target = get_backend(backend or "auto")
+    weights = folder / "best.safetensors"
+    if not weights.exists():
+        raise CheckpointError(f"{folder} has no best.safetensors yet: train it with `xpnet train --resume {folder}`")
+    settings.backend = target.name
+    model = build_model(settings)
+    try:
+        model.load_state_dict(load(weights, target))
+    except CheckpointError:
+        raise
+    except ValueError as error:
+        raise CheckpointError(f"{weights} is not of the network in config.json: {error}") from error
+    return Run(settings, model.eval(), Normalize.from_state(settings.normalize), target)

@@ -1,0 +1,117 @@
+"""What a run is: its settings, and how they become a model, an optimizer and a schedule."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from xpnet import nn, optim
+from xpnet.models import MLP
+from xpnet.optim import lr_scheduler
+
+MODELS = ("mlp",)
+OPTIMIZERS = ("sgd", "momentum", "rmsprop", "adam", "adamw")
+SCHEDULES = ("none", "cosine", "step", "linear", "plateau")
+LEARNING_RATES = {"sgd": 0.1, "momentum": 0.05, "rmsprop": 0.001, "adam": 0.001, "adamw": 0.001}
+
+
+class UsageError(ValueError):
+    """A command that was used wrongly."""
+
+
+@dataclass
+class Settings:
+    """All that determines a run; ``config.json`` holds it."""
+
+    dataset: str
+    model: str = "mlp"
+    hidden: list[int] = field(default_factory=lambda: [128])
+    epochs: int = 15
+    batch_size: int = 64
+    optimizer: str = "adam"
+    lr: float = math.nan
+    schedule: str = "cosine"
+    dropout: float = 0.0
+    weight_decay: float = 0.0
+    seed: int = 0
+    val_split: float = 0.1
+    data_dir: str | None = None
+    backend: str = "numpy"
+    asked_for: str | None = None  # the dataset the user wanted, where another one had to do
+    input_shape: list[int] = field(default_factory=list)
+    classes: list[str] = field(default_factory=list)
+    normalize: dict[str, Any] = field(default_factory=dict)
+    version: str = ""
+
+    def __post_init__(self) -> None:
+        if math.isnan(self.lr):
+            self.lr = LEARNING_RATES[self.optimizer]
+
+    def to_json(self) -> str:
+        """As ``config.json`` holds it."""
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+
+def read_settings(run: Path) -> Settings:
+    """The settings of a run's folder.  Raises: ``UsageError`` where there is no run, ``ValueError`` for a damaged one."""
+    path = run / "config.json"
+    if not path.is_file():
+        raise UsageError(f"{run} is not the folder of a run: it has no config.json")
+    try:
+        values = json.loads(path.read_text())
+        known = {f.name for f in fields(Settings)}
+        if not isinstance(values, dict) or "dataset" not in values or set(values) - known:
+            raise ValueError("its entries are not those of a run")
+        settings = Settings(**values)
+        _check(settings)
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"{path} was damaged or edited: {error}") from error
+    return settings
+
+
+def _check(settings: Settings) -> None:
+    choices = {"model": MODELS, "optimizer": OPTIMIZERS, "schedule": SCHEDULES}
+    for name, allowed in choices.items():
+        if getattr(settings, name) not in allowed:
+            raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {getattr(settings, name)!r}")
+    numbers = [*settings.hidden, *settings.input_shape, settings.epochs, settings.batch_size]
+    if not all(isinstance(n, int) and n > 0 for n in numbers):
+        raise ValueError("widths, shape, epochs and batch_size must be positive whole numbers")
+
+
+def build_model(settings: Settings) -> nn.Module:
+    """The network that the settings describe, with fresh weights."""
+    return MLP(
+        math.prod(settings.input_shape),
+        settings.hidden,
+        len(settings.classes),
+        dropout=settings.dropout,
+        backend=settings.backend,
+    )
+
+
+def build_optimizer(settings: Settings, model: nn.Module) -> optim.Optimizer:
+    """The optimizer that the settings describe."""
+    parameters, common = model.named_parameters(), {"lr": settings.lr, "weight_decay": settings.weight_decay}
+    if settings.optimizer in ("sgd", "momentum"):
+        return optim.SGD(parameters, momentum=0.9 if settings.optimizer == "momentum" else 0.0, **common)
+    kinds: dict[str, Any] = {"rmsprop": optim.RMSprop, "adam": optim.Adam, "adamw": optim.AdamW}
+    made: optim.Optimizer = kinds[settings.optimizer](parameters, **common)
+    return made
+
+
+def build_schedule(settings: Settings, optimizer: optim.Optimizer) -> Any:
+    """The learning-rate schedule that the settings describe; None for a constant rate."""
+    epochs = settings.epochs
+    if settings.schedule == "cosine":
+        return lr_scheduler.CosineAnnealingLR(optimizer, T_max=epochs)
+    if settings.schedule == "step":
+        return lr_scheduler.StepLR(optimizer, step_size=max(1, epochs // 3))
+    if settings.schedule == "linear":
+        return lr_scheduler.LinearLR(optimizer, start_factor=1.0, end_factor=0.05, total_iters=epochs)
+    if settings.schedule == "plateau":
+        return lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.3, patience=2)
+    return None

@@ -1,0 +1,213 @@
+"""``xpnet train``: from a dataset's name to a folder with a trained network."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import xpnet
+from xpnet._extras import MissingExtraError
+from xpnet._files import write_atomically
+from xpnet.cli.datasets import Splits, choose_dataset, fit_normalisation, load_splits, prepare, run_name
+from xpnet.cli.settings import Settings, UsageError, build_model, build_optimizer, build_schedule, read_settings
+from xpnet.cli.show import Progress
+from xpnet.data import DataLoader, Normalize
+from xpnet.metrics import accuracy, confusion_matrix
+from xpnet.nn import functional as F
+from xpnet.train import Trainer
+from xpnet_backends import get_backend, to_numpy
+
+Say = Callable[[str], None]
+
+
+def train(arguments: argparse.Namespace) -> None:
+    """Train, or go on with a stopped run; then measure the best weights on the test data and draw."""
+    say: Say = (lambda text: None) if arguments.quiet or arguments.json else (lambda text: print(text, flush=True))
+    settings, folder, resumed = _resumed(arguments) if arguments.resume else _fresh(arguments, say)
+    fallback = _fallback(settings)
+    if fallback:
+        print(fallback, file=sys.stderr if arguments.json else sys.stdout, flush=True)
+    splits = load_splits(settings)
+    if not resumed:
+        _start(settings, splits, folder)
+    normalise = Normalize.from_state(settings.normalize)
+    xpnet.manual_seed(settings.seed)
+    with xpnet.use(backend=settings.backend):
+        progress = _progress(settings, splits)
+        trainer = _trainer(settings, folder, progress if not (arguments.quiet or arguments.json) else None)
+        say(_describe(settings, splits, folder))
+        if resumed and (folder / "last.safetensors").exists():
+            trainer.resume()
+            say(f"resumed after epoch {trainer.epoch} of {settings.epochs}")
+        elif resumed:
+            say("the run was stopped before its first checkpoint: it starts over")
+        _fit(settings, splits, normalise, trainer, progress, say)
+        result = _result(settings, splits, normalise, trainer, folder, say)
+    if arguments.json:
+        print(json.dumps({"run": str(folder), **result}))
+        return
+    print(f"test accuracy {result['test_accuracy']:.4f}, test loss {result['test_loss']:.4f}: {folder}")
+    if fallback:
+        print(fallback)
+
+
+# -- the run ---------------------------------------------------------------------------------------------------------
+
+
+def _fresh(arguments: argparse.Namespace, say: Say) -> tuple[Settings, Path, bool]:
+    dataset, asked_for = choose_dataset(arguments.dataset, arguments.data_dir, say)
+    names = {f.name for f in fields(Settings)} - {"dataset", "backend"}
+    given = {name: value for name, value in vars(arguments).items() if name in names and value is not None}
+    backend = get_backend(arguments.backend or "auto").name
+    settings = Settings(dataset, backend=backend, asked_for=asked_for, version=xpnet.__version__, **given)
+    return settings, _new_folder(arguments.out, run_name(dataset)), False
+
+
+def _resumed(arguments: argparse.Namespace) -> tuple[Settings, Path, bool]:
+    folder = Path(arguments.resume)
+    settings = read_settings(folder)
+    if arguments.epochs is not None:
+        settings.epochs = arguments.epochs
+        write_atomically(folder / "config.json", settings.to_json())
+    return settings, folder, True
+
+
+def _new_folder(out: str | None, name: str) -> Path:
+    """The run's own, empty folder: the one asked for, or the next free number under ``runs``."""
+    if out is not None:
+        folder = Path(out)
+        if (folder / "config.json").exists():
+            raise UsageError(f"{folder} already holds a run: choose another --out, or go on with --resume {folder}")
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+    number = 1
+    while True:
+        folder = Path("runs") / f"{name}-{number}"
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:
+            number += 1
+
+
+def _fallback(settings: Settings) -> str:
+    if settings.asked_for is None:
+        return ""
+    return (
+        "note: this is not MNIST, which could not be found or downloaded, but the 1,797 digits embedded in scikit-learn. "
+        "For MNIST give its folder with --data-dir, or set XPNET_DATA"
+    )
+
+
+def _start(settings: Settings, splits: Splits, folder: Path) -> None:
+    """Complete the settings by what the data say, and write them down."""
+    train = splits.train
+    settings.input_shape = list(train.inputs.shape[1:])
+    settings.classes = list(train.classes or [str(c) for c in np.unique(train.targets)])
+    settings.normalize = fit_normalisation(train).state()
+    if settings.batch_size > len(train):
+        raise UsageError(f"--batch-size {settings.batch_size} is larger than the training data ({len(train)} samples)")
+    write_atomically(folder / "config.json", settings.to_json())
+
+
+def _progress(settings: Settings, splits: Splits) -> Progress:
+    names = ["train_loss", "train_accuracy", "val_loss", "val_accuracy"]
+    return Progress(settings.epochs, names if splits.val is not None else names[:2])
+
+
+def _trainer(settings: Settings, folder: Path, progress: Progress | None) -> Trainer:
+    model = build_model(settings)
+    optimizer = build_optimizer(settings, model)
+    return Trainer(
+        model,
+        F.cross_entropy,
+        optimizer,
+        scheduler=build_schedule(settings, optimizer),
+        metrics={"accuracy": accuracy},
+        folder=folder,
+        callbacks=[] if progress is None else [progress],
+    )
+
+
+def _describe(settings: Settings, splits: Splits, folder: Path) -> str:
+    counts = f"{len(splits.train):,} training"
+    counts += f", {len(splits.val):,} validation" if splits.val is not None else ""
+    net = "-".join(map(str, [int(np.prod(settings.input_shape)), *settings.hidden, len(settings.classes)]))
+    device = get_backend(settings.backend).describe()
+    return (
+        f"data     {settings.dataset}: {counts}, {len(splits.test):,} test samples\n"
+        f"network  {settings.model} {net}, {settings.optimizer}, lr {settings.lr:g}, seed {settings.seed}\n"
+        f"backend  {settings.backend}: {device['version']} on {device['device']}\n"
+        f"folder   {folder}"
+    )
+
+
+def _fit(
+    settings: Settings, splits: Splits, normalise: Normalize, trainer: Trainer, progress: Progress, say: Say
+) -> None:
+    if trainer.epoch >= settings.epochs:
+        say("all epochs are done")
+        return
+    backend = trainer.backend
+    loader = DataLoader(
+        prepare(splits.train, normalise), settings.batch_size, shuffle=True, seed=settings.seed, backend=backend
+    )
+    val = None
+    if splits.val is not None:
+        val = DataLoader(prepare(splits.val, normalise), min(1000, len(splits.val)), backend=backend)
+    if trainer.callbacks:
+        progress.header()
+    try:
+        trainer.fit(loader, val, settings.epochs)
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt(f"{stop}; go on with: xpnet train --resume {trainer.folder}") from None
+    finally:
+        progress.close()
+
+
+# -- the result ------------------------------------------------------------------------------------------------------
+
+
+def _result(
+    settings: Settings, splits: Splits, normalise: Normalize, trainer: Trainer, folder: Path, say: Say
+) -> dict[str, Any]:
+    """Measure the best weights on the test data, once, and write metrics and pictures."""
+    trainer.load_best()
+    test = prepare(splits.test, normalise)
+    logits = trainer.predict(test.inputs)
+    target = trainer.backend.asarray(test.targets)
+    result = {
+        "test_accuracy": float(accuracy(logits, target)),
+        "test_loss": float(F.cross_entropy(logits, target)),
+        "seconds": round(trainer.seconds, 3),
+        "samples_per_second": round(trainer.samples / trainer.seconds, 1) if trainer.seconds else None,
+        "backend": settings.backend,
+        "dataset": settings.dataset,
+        "seed": settings.seed,
+        "version": xpnet.__version__,
+        "epochs": trainer.epoch,
+        "best_epoch": trainer.stopping.best_epoch,
+    }
+    write_atomically(folder / "metrics.json", json.dumps(result, indent=2) + "\n")
+    write_atomically(folder / "history.csv", trainer.history.to_csv())
+    matrix = to_numpy(confusion_matrix(target, logits.argmax(axis=1), len(settings.classes)))
+    try:
+        _draw(trainer, matrix, settings, folder)
+    except MissingExtraError as error:
+        say(f"no pictures were drawn: {error}")
+    return result
+
+
+def _draw(trainer: Trainer, matrix: np.ndarray, settings: Settings, folder: Path) -> None:
+    from xpnet import plot
+
+    best = trainer.stopping.best_epoch
+    plot.save(plot.curves(trainer.history.as_dict(), best_epoch=best), folder / "curves.png")
+    plot.save(plot.confusion(matrix, settings.classes), folder / "confusion.png")

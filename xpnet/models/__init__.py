@@ -1,0 +1,5 @@
+"""Networks to start from."""
+
+from .mlp import MLP
+
+__all__ = ["MLP"]

@@ -1,0 +1,74 @@
+"""All that a resumed run needs, in one file.
+
+``last.safetensors`` holds weights and optimizer vectors as tensors, and all else as JSON in its metadata.  It is
+written beside, flushed and renamed, so that at every moment there is a whole one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from xpnet.serialization import CheckpointError, load_with_metadata, save
+from xpnet_backends import Array, Backend
+
+FORMAT = "xpnet-checkpoint-1"
+
+
+def save_checkpoint(
+    path: str | os.PathLike[str],
+    *,
+    model: Mapping[str, Array],
+    optimizer: Mapping[str, Any],
+    arrays: Mapping[str, Array],
+    state: Mapping[str, Any],
+) -> None:
+    """Write a model's and an optimizer's state dict, further arrays, and ``state``, which must be JSON."""
+    vectors = {
+        f"optimizer.{key}.{name}": value
+        for key, entry in optimizer["state"].items()
+        for name, value in entry.items()
+        if name != "step"
+    }
+    steps = {key: entry["step"] for key, entry in optimizer["state"].items()}
+    meta = {"optimizer": {"steps": steps, "param_groups": optimizer["param_groups"]}, "state": state}
+    tensors = {
+        **{f"model.{key}": value for key, value in model.items()},
+        **vectors,
+        **{f"arrays.{key}": value for key, value in arrays.items()},
+    }
+    save(tensors, path, {"format": FORMAT, "checkpoint": json.dumps(meta)})
+
+
+def load_checkpoint(path: str | os.PathLike[str], backend: str | Backend | None = None) -> dict[str, Any]:
+    """What ``save_checkpoint`` wrote: ``model, optimizer, arrays, state``.
+
+    Raises: ``CheckpointError`` where the file is damaged or holds something else.
+    """
+    tensors, metadata = load_with_metadata(path, backend)
+    if metadata.get("format") != FORMAT:
+        found = metadata.get("format", "plain weights")
+        raise CheckpointError(f"{os.fspath(path)} is not a checkpoint to resume from (format {FORMAT}), but {found}")
+    try:
+        meta = json.loads(metadata["checkpoint"])
+        state = {key: {"step": step} for key, step in meta["optimizer"]["steps"].items()}
+        for name in [n for n in tensors if n.startswith("optimizer.")]:
+            key, _, vector = name.removeprefix("optimizer.").rpartition(".")
+            state[key][vector] = tensors[name]
+        groups = meta["optimizer"]["param_groups"]
+        saved_state = meta["state"]
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        why = f"was edited or damaged: its metadata does not fit ({error!r})"
+        raise CheckpointError(f"{os.fspath(path)} {why}") from error
+    return {
+        "model": _under(tensors, "model."),
+        "optimizer": {"state": state, "param_groups": groups},
+        "arrays": _under(tensors, "arrays."),
+        "state": saved_state,
+    }
+
+
+def _under(tensors: Mapping[str, Array], prefix: str) -> dict[str, Array]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -1,0 +1,36 @@
+"""Ctrl-C that lets the step at hand finish."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any
+
+
+class Interrupt:
+    """Inside the block, the first Ctrl-C only sets ``requested``; a second one stops at once.
+
+    In other threads than the main one signals cannot be caught, and Ctrl-C does what it did before.
+    """
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._before: Any = None
+        self._catching = threading.current_thread() is threading.main_thread()
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True
+
+    def __enter__(self) -> Interrupt:
+        if self._catching:
+            self._before = signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._catching:
+            signal.signal(signal.SIGINT, self._before)

@@ -1,0 +1,319 @@
+"""The training loop: epochs, history, early stopping, checkpoints, resume."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+from xpnet._files import write_atomically
+from xpnet.data import ArrayDataset, DataLoader
+from xpnet.nn import Module
+from xpnet.nn.utils import clip_grad_norm_
+from xpnet.optim import Optimizer
+from xpnet.optim.lr_scheduler import ReduceLROnPlateau
+from xpnet.serialization import CheckpointError, load, save
+from xpnet.tensor import Tensor, no_grad
+from xpnet.train.checkpoint import load_checkpoint, save_checkpoint
+from xpnet.train.early_stopping import EarlyStopping
+from xpnet.train.history import History, Row
+from xpnet.train.interrupt import Interrupt
+from xpnet.train.meter import Meter
+from xpnet_backends import Array, Backend, get_backend, random
+
+Metric: TypeAlias = Callable[[Any, Any], Array]
+Data: TypeAlias = "DataLoader | ArrayDataset | tuple[Any, Any]"
+
+
+class NonFiniteLossError(RuntimeError):
+    """The loss became NaN or infinite.  The run was stopped; the last checkpoint stands."""
+
+
+class Callback(Protocol):
+    """Told what happens.  All methods are called by the trainer, in this order, epoch by epoch."""
+
+    def on_epoch_start(self, trainer: Trainer, epoch: int, batches: int) -> None:
+        """Before the first batch of an epoch."""
+
+    def on_batch_end(self, trainer: Trainer, meter: Meter) -> None:
+        """After every step; reading the meter waits for the device."""
+
+    def on_epoch_end(self, trainer: Trainer, row: Row) -> None:
+        """After the epoch's checkpoint was written."""
+
+
+class Trainer:
+    """Fits a model to data.
+
+    >>> trainer = Trainer(model, F.cross_entropy, optimizer, metrics={"accuracy": accuracy})   # doctest: +SKIP
+    >>> history = trainer.fit((x, labels), val=(x_val, labels_val), epochs=5)                  # doctest: +SKIP
+
+    Parameters
+    ----------
+    model : maps a batch of inputs to outputs.
+    loss : ``loss(output, target)`` gives a tensor with one element, the mean over the batch.
+    optimizer : updates the model's parameters.
+    scheduler : its ``step()`` is called after every epoch (with the monitored value for ``ReduceLROnPlateau``).
+    metrics : ``metric(output, target)`` gives the mean over a batch; by name, for the history.
+    early_stopping : which column decides what is best, and when to stop; without one, the validation loss and never.
+    max_grad_norm : clip the norm of the gradients.
+    folder : where ``best.safetensors``, ``last.safetensors`` and ``history.csv`` go; nothing is written without one.
+    callbacks : told of every epoch and batch.
+    """
+
+    def __init__(
+        self,
+        model: Module,
+        loss: Callable[[Any, Any], Tensor],
+        optimizer: Optimizer,
+        *,
+        scheduler: Any = None,
+        metrics: Mapping[str, Metric] | None = None,
+        early_stopping: EarlyStopping | None = None,
+        max_grad_norm: float | None = None,
+        folder: str | Path | None = None,
+        callbacks: Sequence[Callback] = (),
+    ) -> None:
+        self.model, self.loss, self.optimizer, self.scheduler = model, loss, optimizer, scheduler
+        self.metrics = dict(metrics or {})
+        self._stopping = early_stopping
+        self.max_grad_norm = max_grad_norm
+        self.folder = None if folder is None else Path(folder)
+        self.callbacks = list(callbacks)
+        self.history = History()
+        self.epoch = 0  # epochs finished
+        self.seconds = 0.0
+        self.samples = 0
+        self._pending: tuple[dict[str, Array], list[int]] | None = None  # the begun epoch of an interrupted run
+
+    @property
+    def backend(self) -> Backend:
+        """Where the model lives."""
+        first = next(self.model.parameters(), None)
+        return get_backend() if first is None else first.backend
+
+    @property
+    def stopping(self) -> EarlyStopping:
+        """What decides which epoch is best."""
+        if self._stopping is None:
+            self._stopping = EarlyStopping()
+        return self._stopping
+
+    # -- fitting -------------------------------------------------------------------------------------------------
+
+    def fit(self, train: Data, val: Data | None = None, epochs: int = 10, batch_size: int = 64) -> History:
+        """Train until ``epochs`` epochs are done in all, counting those before a resume.
+
+        ``train`` and ``val`` are loaders, datasets or ``(inputs, targets)``; of the latter two, loaders with
+        ``batch_size`` are made, shuffled for training.
+
+        Raises: ``NonFiniteLossError`` with epoch and step; ``KeyboardInterrupt`` after Ctrl-C, when the step at hand
+        is done and everything is saved (a second Ctrl-C stops at once).
+        """
+        if not isinstance(epochs, int) or epochs < 1:
+            raise ValueError(f"epochs must be a positive whole number, got {epochs!r}")
+        loader = self._loader(train, batch_size, shuffle=True)
+        val_loader = None if val is None else self._loader(val, max(batch_size, 256), shuffle=False)
+        if self._stopping is None:
+            self._stopping = EarlyStopping("train_loss" if val_loader is None else "val_loss")
+        with Interrupt() as interrupt:
+            while self.epoch < epochs and not self.stopping.should_stop:
+                self._run_epoch(loader, val_loader, interrupt)
+                if interrupt.requested:
+                    raise KeyboardInterrupt(f"saved after epoch {self.epoch}")
+        return self.history
+
+    def _loader(self, data: Data, batch_size: int, shuffle: bool) -> DataLoader:
+        if isinstance(data, DataLoader):
+            return data
+        dataset = data if isinstance(data, ArrayDataset) else ArrayDataset(*data)
+        dataset.check_finite()
+        return DataLoader(dataset, min(batch_size, len(dataset)), shuffle=shuffle, backend=self.backend)
+
+    def _run_epoch(self, loader: DataLoader, val_loader: DataLoader | None, interrupt: Interrupt) -> None:
+        meter = self._start_epoch(loader)
+        started, before = time.perf_counter(), meter.samples
+        self.model.train()
+        for inputs, target in loader:
+            self._train_batch(inputs, target, meter)
+            if interrupt.requested:
+                self._save_interrupted(meter)
+        self._check_finite(meter)
+        self.seconds += time.perf_counter() - started
+        self.samples += meter.samples - before
+        self._finish_epoch(meter, val_loader)
+
+    def _start_epoch(self, loader: DataLoader) -> Meter:
+        meter = Meter(self.backend, ["loss", *self.metrics], len(loader))
+        position = 0
+        if self._pending is not None:
+            meter.restore(*self._pending)
+            position, self._pending = meter.batches, None
+        loader.load_state_dict({"epoch": self.epoch, "position": position})
+        for callback in self.callbacks:
+            callback.on_epoch_start(self, self.epoch + 1, len(loader))
+        return meter
+
+    def _train_batch(self, inputs: Any, target: Any, meter: Meter) -> None:
+        self.optimizer.zero_grad()
+        output = self.model(inputs)
+        loss = self.loss(output, target)
+        loss.backward()
+        if self.max_grad_norm is not None:
+            clip_grad_norm_(self.model.parameters(), self.max_grad_norm)
+        meter.add(len(target), self._measure(loss, output, target))
+        if self.backend.on_host:  # on a device, looking would stop the pipeline: it is done at the end of the epoch
+            self._check_finite(meter, last_only=True)
+        self.optimizer.step()
+        for callback in self.callbacks:
+            callback.on_batch_end(self, meter)
+
+    def _measure(self, loss: Tensor, output: Any, target: Any) -> dict[str, Array]:
+        raw = output.data if isinstance(output, Tensor) else output
+        values = {name: metric(raw, target) for name, metric in self.metrics.items()}
+        return {"loss": loss.data, **values}
+
+    def _check_finite(self, meter: Meter, last_only: bool = False) -> None:
+        step = meter.first_bad("loss", last_only)
+        if step is None:
+            return
+        kept = "" if self.folder is None else f"; {self._last_good()}"
+        raise NonFiniteLossError(
+            f"the loss became {meter.value('loss', step)} in epoch {self.epoch + 1}, step {step + 1}: training was "
+            f"stopped{kept}. Try a smaller learning rate, gradient clipping, or look for bad values in the data"
+        )
+
+    def _last_good(self) -> str:
+        assert self.folder is not None
+        path = self.folder / "last.safetensors"
+        return f"the checkpoint of epoch {self.epoch} stands in {path}" if path.exists() else "no epoch was finished"
+
+    def _finish_epoch(self, meter: Meter, val_loader: DataLoader | None) -> None:
+        lr = self.optimizer.param_groups[0]["lr"]
+        row: Row = {"epoch": self.epoch + 1}
+        row |= {f"train_{name}": value for name, value in meter.means().items()}
+        if val_loader is not None:
+            row |= {f"val_{name}": value for name, value in self.evaluate(val_loader).items()}
+        row["lr"] = lr
+        if self.stopping.monitor not in row:
+            raise ValueError(f"early stopping watches {self.stopping.monitor!r}, but there are only {', '.join(row)}")
+        value = row[self.stopping.monitor]
+        best = self.stopping.update(value, self.epoch + 1)
+        if isinstance(self.scheduler, ReduceLROnPlateau):
+            self.scheduler.step(value)
+        elif self.scheduler is not None:
+            self.scheduler.step()
+        self.epoch += 1
+        self.history.append(row)
+        if self.folder is not None:
+            self._save(best)
+        for callback in self.callbacks:
+            callback.on_epoch_end(self, row)
+
+    # -- using ---------------------------------------------------------------------------------------------------
+
+    def evaluate(self, data: Data, batch_size: int = 1024) -> dict[str, float]:
+        """Loss and metrics over all of ``data``, in evaluation mode, without gradients."""
+        loader = self._loader(data, batch_size, shuffle=False)
+        meter = Meter(self.backend, ["loss", *self.metrics], len(loader))
+        training = self.model.training
+        self.model.eval()
+        try:
+            with no_grad():
+                for inputs, target in loader:
+                    output = self.model(inputs)
+                    meter.add(len(target), self._measure(self.loss(output, target), output, target))
+        finally:
+            self.model.train(training)
+        return meter.means()
+
+    def predict(self, inputs: Any, batch_size: int = 1024) -> Array:
+        """The model's outputs for all ``inputs``, in evaluation mode; an array of the model's backend."""
+        return predict(self.model, inputs, self.backend, batch_size)
+
+    # -- checkpoints ---------------------------------------------------------------------------------------------
+
+    def _save(self, best: bool) -> None:
+        """The best weights first: if the run dies between the two files, the resumed epoch writes them again."""
+        assert self.folder is not None
+        if best:
+            info = {"epoch": str(self.epoch), self.stopping.monitor: repr(self.stopping.best)}
+            save(self.model.state_dict(), self.folder / "best.safetensors", info)
+        self._save_last({}, [])
+        write_atomically(self.folder / "history.csv", self.history.to_csv())
+
+    def _save_interrupted(self, meter: Meter) -> None:
+        """Save in the middle of an epoch, and stop."""
+        if self.folder is None:
+            raise KeyboardInterrupt
+        self._check_finite(meter)
+        self._save_last(*meter.state())
+        raise KeyboardInterrupt(f"saved after epoch {self.epoch}, step {meter.batches}")
+
+    def _save_last(self, values: dict[str, Array], sizes: list[int]) -> None:
+        assert self.folder is not None
+        state = {
+            "epoch": self.epoch,
+            "seed": random.state.seed,
+            "step": random.state.step,
+            "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
+            "early_stopping": self.stopping.state_dict(),
+            "history": self.history.rows,
+            "seconds": self.seconds,
+            "samples": self.samples,
+            "batch_sizes": sizes,
+        }
+        save_checkpoint(
+            self.folder / "last.safetensors",
+            model=self.model.state_dict(),
+            optimizer=self.optimizer.state_dict(),
+            arrays=values,
+            state=state,
+        )
+
+    def resume(self, path: str | Path | None = None) -> None:
+        """Take up a run where ``last.safetensors`` left it; ``fit`` then goes on as if nothing had happened.
+
+        Raises: ``CheckpointError`` where the file is damaged or of another model or optimizer.
+        """
+        if path is None:
+            if self.folder is None:
+                raise ValueError("resume() needs a path, or a trainer with a folder")
+            path = self.folder / "last.safetensors"
+        saved = load_checkpoint(path, self.backend)
+        state = saved["state"]
+        try:
+            self.model.load_state_dict(saved["model"])
+            self.optimizer.load_state_dict(saved["optimizer"])
+            if self.scheduler is not None:
+                self.scheduler.load_state_dict(state["scheduler"])
+            self.stopping.load_state_dict(state["early_stopping"])
+            self.history = History(state["history"])
+            self.epoch, self.seconds, self.samples = state["epoch"], state["seconds"], state["samples"]
+            self._pending = (saved["arrays"], state["batch_sizes"]) if state["batch_sizes"] else None
+            random.state.manual_seed(state["seed"])
+            random.state.set_step(state["step"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(f"{path} does not fit this run: {error}") from error
+
+    def load_best(self) -> None:
+        """Give the model the weights of the best epoch."""
+        if self.folder is None:
+            raise ValueError("load_best() needs a trainer with a folder")
+        self.model.load_state_dict(load(self.folder / "best.safetensors", self.backend))
+
+
+def predict(model: Module, inputs: Any, backend: Backend, batch_size: int = 1024) -> Array:
+    """A model's outputs for all ``inputs``, in evaluation mode, without gradients, batch by batch."""
+    training = model.training
+    model.eval()
+    try:
+        with no_grad():
+            starts = range(0, len(inputs), batch_size)
+            parts = [model(backend.asarray(inputs[i : i + batch_size])).data for i in starts]
+    finally:
+        model.train(training)
+    if not parts:
+        raise ValueError("predict() needs at least one input")
+    return backend.xp.concatenate(parts)
