@@ -22,7 +22,7 @@ TABLE = Path(__file__).with_name("cupy_table.json")
 
 
 def parameters(function: Any) -> str:
-    """The parameters as words: ``a axis= * blocking= **kwargs``; "=" has a default, "*" starts the keyword-only ones."""
+    """The parameters as words: ``a axis= * blocking= **kwargs``; "=" has a default, "*": by keyword only from here."""
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):

@@ -56,7 +56,7 @@ class Settings:
 
 
 def read_settings(run: Path) -> Settings:
-    """The settings of a run's folder.  Raises: ``UsageError`` where there is no run, ``ValueError`` for a damaged one."""
+    """The settings of a run's folder.  Raises: ``UsageError`` where there is no run, ``ValueError`` where damaged."""
     path = run / "config.json"
     if not path.is_file():
         raise UsageError(f"{run} is not the folder of a run: it has no config.json")

@@ -11,6 +11,12 @@ from xpnet.train.history import Row
 from xpnet.train.meter import Meter
 
 REFRESH = 0.1  # seconds between two looks at the running loss: on a device each look waits for it
+_SHORT = {
+    "train_loss": "train loss",
+    "train_accuracy": "accuracy",
+    "val_loss": "val loss",
+    "val_accuracy": "accuracy",
+}
 
 
 class Progress:
@@ -26,7 +32,7 @@ class Progress:
 
     def header(self) -> None:
         """The names over the columns."""
-        columns = "".join(f"{name:>12}" for name in self._names)
+        columns = "".join(f"{_SHORT.get(name, name):>12}" for name in self._names)
         print(f"{'epoch':>7}{columns}{'lr':>10}{'seconds':>9}", flush=True)
 
     def on_epoch_start(self, trainer: Trainer, epoch: int, batches: int) -> None:

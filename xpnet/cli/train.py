@@ -101,7 +101,7 @@ def _fallback(settings: Settings) -> str:
     if settings.asked_for is None:
         return ""
     return (
-        "note: this is not MNIST, which could not be found or downloaded, but the 1,797 digits embedded in scikit-learn. "
+        "note: this is not MNIST, which could not be found or downloaded, but the 1,797 digits in scikit-learn. "
         "For MNIST give its folder with --data-dir, or set XPNET_DATA"
     )
 

@@ -1,0 +1,195 @@
+"""CuPy on an NVIDIA GPU.  The only module that imports cupy, and only when this backend is asked for."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import warnings
+from collections.abc import Callable, Mapping
+from importlib import metadata
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .base import Array, Backend, BackendError, Kernel
+from .kernels import cuda
+
+WHEELS = {"cupy-cuda13x": "cuda13", "cupy-cuda12x": "cuda12", "cupy-cuda11x": None, "cupy": None}  # and our extras
+INSTALL = 'pip install "xpnet[cuda13]" (driver 580 or newer) or "xpnet[cuda12]"'
+
+NO_DRIVER, NO_DEVICE, DRIVER_MISMATCH = 35, 100, 803  # cudaError: 35 also stands for a driver that is too old
+HIDDEN = ("", "-1")  # values of CUDA_VISIBLE_DEVICES that leave no device
+
+
+class CupyBackend(Backend):
+    """Arrays in the memory of an NVIDIA GPU.
+
+    Raises: ``BackendError`` with what is missing and the fix, where CuPy cannot compute here.
+    """
+
+    name = "cupy"
+    kernels: ClassVar[Mapping[str, Kernel]] = {}
+    on_host = False
+
+    def __init__(self) -> None:
+        self.xp = probe()
+        self.array_type = self.xp.ndarray
+        compiled = self.xp.RawKernel(cuda.source("philox.cu"), "philox4x64")
+        self._philox = cuda.Launcher("philox4x64", cuda.PHILOX, compiled)
+
+    def asarray(self, values: Any, dtype: Any = None) -> Array:
+        return self.xp.asarray(values, dtype=dtype)
+
+    def to_numpy(self, array: Array) -> np.ndarray:
+        values: np.ndarray = self.xp.asnumpy(array)
+        return values
+
+    def matmul(self, a: Array, b: Array) -> Array:
+        # CuPy refuses its cuBLAS calls while a CUDA graph is captured.  A captured step needs cublasGemmEx here, called
+        # through ctypes with a handle and a workspace of our own.
+        return a @ b
+
+    def philox(self, count: int, key: tuple[int, int], counter: tuple[int, int, int, int]) -> Array:
+        words = self.xp.empty(count, dtype="uint64")
+        self._philox((count + 3) // 4, words, count, *key, *counter)
+        return words
+
+    def synchronize(self) -> None:
+        self.xp.cuda.Device().synchronize()
+
+    def describe(self) -> dict[str, str]:
+        runtime, device = self.xp.cuda.runtime, self.xp.cuda.Device()
+        major, minor = device.compute_capability[:-1], device.compute_capability[-1]
+        return {
+            "version": f"CuPy {self.xp.__version__}",
+            "device": runtime.getDeviceProperties(device.id)["name"].decode(),
+            "compute capability": f"{major}.{minor}",
+            "driver": f"CUDA {_version(runtime.driverGetVersion())}",
+            "runtime": f"CUDA {_version(runtime.runtimeGetVersion())}",
+        }
+
+
+def probe() -> Any:
+    """The module cupy, after it has shown that it computes here.  Raises: ``BackendError``."""
+    wheels = installed_wheels()
+    if len(wheels) > 1:
+        found = ", ".join(wheels)
+        raise _unavailable(
+            f"several CuPy packages are installed ({found}) and overwrite each other",
+            f"pip uninstall -y {' '.join(w.split()[0] for w in wheels)}, then {INSTALL}",
+        )
+    wheel = wheels[0] if wheels else None
+    cupy = _import_cupy(wheel)
+    _find_device(cupy, wheel)
+    for library, load in _libraries(cupy).items():
+        _load(library, load, wheel)
+    _run_kernel(cupy, wheel)
+    return cupy
+
+
+def installed_wheels() -> list[str]:
+    """Names and versions of the CuPy packages that pip knows of."""
+    found = []
+    for name in WHEELS:
+        try:
+            found.append(f"{name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _unavailable(missing: str, fix: str) -> BackendError:
+    return BackendError(f"backend='cupy' is not available: {missing}: {fix}")
+
+
+def _import_cupy(wheel: str | None) -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            cupy = importlib.import_module("cupy")
+    except ModuleNotFoundError as error:
+        if error.name != "cupy":
+            raise _unavailable(f"CuPy failed to import ({error})", f"pip install {error.name}") from error
+        cupy = None
+    except Exception as error:
+        raise _unavailable(f"CuPy failed to import ({wheel}; {_first_line(error)})", _reinstall(wheel)) from error
+    if hasattr(cupy, "__version__"):
+        return cupy
+    if wheel is None:
+        raise _unavailable("CuPy is not installed", INSTALL)
+    raise _unavailable(f"{wheel} is installed, but its files are gone", _reinstall(wheel))
+
+
+def _find_device(cupy: Any, wheel: str | None) -> None:
+    runtime = cupy.cuda.runtime
+    try:
+        count = runtime.getDeviceCount()
+    except runtime.CUDARuntimeError as error:
+        raise _unavailable(*_why_no_device(runtime, error, wheel)) from error
+    if count == 0:
+        raise _unavailable(*_no_device())
+
+
+def _why_no_device(runtime: Any, error: Any, wheel: str | None) -> tuple[str, str]:
+    """What a CUDA error at the first question means, and the fix."""
+    driver = runtime.driverGetVersion()
+    if error.status == NO_DRIVER and driver == 0:
+        return "no NVIDIA driver was found", "install the driver (nvidia-smi must work), or run with backend='numpy'"
+    if error.status == NO_DRIVER:
+        built_for = _version(runtime.runtimeGetVersion())
+        missing = f"the driver supports CUDA {_version(driver)} only, but {wheel or 'this CuPy'} needs CUDA {built_for}"
+        return missing, 'update the driver, or pip uninstall CuPy and install one that fits, "xpnet[cuda12]"'
+    if error.status == NO_DEVICE:
+        return _no_device()
+    if error.status == DRIVER_MISMATCH:
+        return "the driver and its kernel module have different versions", "reboot, or reload the nvidia module"
+    return f"the driver failed ({_first_line(error)})", "see what nvidia-smi says"
+
+
+def _no_device() -> tuple[str, str]:
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None and visible.strip() in HIDDEN:
+        return f"CUDA_VISIBLE_DEVICES={visible!r} hides every GPU", "unset it, or set it to 0"
+    return "the driver reports no CUDA device", "check that nvidia-smi lists one, or run with backend='numpy'"
+
+
+def _libraries(cupy: Any) -> dict[str, Callable[[], Any]]:
+    """What a network needs beside the driver, each with a call that loads it."""
+    return {"NVRTC": cupy.cuda.nvrtc.getVersion, "cuBLAS": cupy.cuda.get_cublas_handle}
+
+
+def _load(library: str, load: Callable[[], Any], wheel: str | None) -> None:
+    try:
+        load()
+    except Exception as error:
+        missing = f"the CUDA library {library} could not be loaded ({_first_line(error)})"
+        raise _unavailable(missing, f"{_toolkit(wheel)}, or install the CUDA toolkit") from error
+
+
+def _run_kernel(cupy: Any, wheel: str | None) -> None:
+    """Compile, launch, and read the result back."""
+    try:
+        total = int((cupy.arange(4, dtype="float32") * 2).sum())
+    except Exception as error:
+        missing = f"the first kernel failed ({_first_line(error)})"
+        raise _unavailable(missing, f"{_toolkit(wheel)}; see what nvidia-smi says") from error
+    if total != 12:
+        raise _unavailable(f"the first kernel computed {total}, not 12", "see what nvidia-smi says")
+
+
+def _reinstall(wheel: str | None) -> str:
+    return f"pip install --force-reinstall {wheel.split()[0] if wheel else 'cupy-cuda13x'}"
+
+
+def _toolkit(wheel: str | None) -> str:
+    extra = WHEELS.get(wheel.split()[0]) if wheel else None
+    return f'pip install "xpnet[{extra or "cuda13"}]"'
+
+
+def _version(number: int) -> str:
+    """12040 is CUDA 12.4."""
+    return f"{number // 1000}.{number % 1000 // 10}"
+
+
+def _first_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]

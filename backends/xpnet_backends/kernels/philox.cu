@@ -1,0 +1,31 @@
+// Philox4x64-10, bit for bit the stream of numpy.random.Philox.
+// Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
+
+typedef unsigned long long u64;
+
+// Word j of the stream that starts at counter c comes from block c + 1 + j/4: one thread makes one block of four words.
+extern "C" __global__ void philox4x64(u64* words, u64 count, u64 key0, u64 key1, u64 c0, u64 c1, u64 c2, u64 c3) {
+  const u64 block = (u64)blockIdx.x * blockDim.x + threadIdx.x;
+  const u64 first = 4 * block;
+  if (first >= count) return;
+
+  const u64 step = block + 1;  // the counter is one number of 256 bits: carry into the next word when one overflows
+  c0 += step;
+  if (c0 < step && ++c1 == 0 && ++c2 == 0) ++c3;
+
+  for (int round = 0; round < 10; ++round) {
+    const u64 low0 = 0xD2E7470EE14C6C93ULL * c0, high0 = __umul64hi(0xD2E7470EE14C6C93ULL, c0);
+    const u64 low1 = 0xCA5A826395121157ULL * c2, high1 = __umul64hi(0xCA5A826395121157ULL, c2);
+    c0 = high1 ^ c1 ^ key0;
+    c1 = low1;
+    c2 = high0 ^ c3 ^ key1;
+    c3 = low0;
+    key0 += 0x9E3779B97F4A7C15ULL;
+    key1 += 0xBB67AE8584CAA73BULL;
+  }
+
+  words[first] = c0;
+  if (first + 1 < count) words[first + 1] = c1;
+  if (first + 2 < count) words[first + 2] = c2;
+  if (first + 3 < count) words[first + 3] = c3;
+}

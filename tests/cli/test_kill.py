@@ -1,0 +1,93 @@
+"""A run that is killed at any moment and resumed ends as if nothing had happened, to the last bit."""
+
+import random
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import xpnet
+
+OPTIONS = ["digits", "--epochs", "12", "--dropout", "0.2", "--batch-size", "32", "--seed", "5", "--backend", "numpy"]
+
+# Runs the command line, and kills itself at the n-th call of a function that a checkpoint's write goes through.
+KILL_IN_WRITE = """
+import os, signal, sys
+name, count = sys.argv[1], int(sys.argv[2])
+whole = getattr(os, name)
+def replacement(*args, **kwargs):
+    global count
+    count -= 1
+    if count == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return whole(*args, **kwargs)
+setattr(os, name, replacement)
+from xpnet.cli import main
+sys.exit(main(sys.argv[3:]))
+"""
+
+
+def run(*arguments, **options):
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=120, **options)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    pytest.importorskip("sklearn", reason="the digits come from scikit-learn: pip install 'xpnet[sklearn]'")
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    started = time.perf_counter()
+    done = run("-m", "xpnet", "train", *OPTIONS, "--out", str(folder))
+    assert done.returncode == 0, done.stderr
+    return folder, time.perf_counter() - started
+
+
+def assert_same_result(folder, whole):
+    for name in ("history.csv", "best.safetensors"):
+        assert (folder / name).read_bytes() == (whole / name).read_bytes(), name
+    ours, theirs = xpnet.load(folder / "last.safetensors"), xpnet.load(whole / "last.safetensors")
+    assert ours.keys() == theirs.keys()
+    for key in ours:
+        np.testing.assert_array_equal(ours[key], theirs[key], err_msg=key)
+    assert not [p for p in folder.iterdir() if p.name.endswith(".part") and p.stat().st_size == 0]
+
+
+def finish(folder):
+    """Resume until the run is done; start it over where it was killed before its settings were written."""
+    if not (folder / "config.json").exists():
+        done = run("-m", "xpnet", "train", *OPTIONS, "--out", str(folder))
+    else:
+        done = run("-m", "xpnet", "train", "--resume", str(folder))
+    assert done.returncode == 0, done.stderr
+
+
+def test_killed_at_random_moments(tmp_path, uninterrupted):
+    whole, seconds = uninterrupted
+    rng = random.Random(0)
+    killed = 0
+    for i in range(10):
+        folder = tmp_path / f"run{i}"
+        process = subprocess.Popen(
+            [sys.executable, "-m", "xpnet", "train", *OPTIONS, "--out", str(folder)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        time.sleep(rng.uniform(0.35, 1.0) * seconds)
+        process.kill()
+        killed += process.wait() != 0
+        finish(folder)
+        assert_same_result(folder, whole)
+    assert killed >= 5, "most runs were over before they could be killed: the test shows nothing"
+
+
+@pytest.mark.parametrize(("function", "count"), [
+    ("fsync", 3), ("fsync", 8), ("fsync", 13), ("fsync", 21), ("fsync", 30),
+    ("replace", 2), ("replace", 3), ("replace", 4), ("replace", 9), ("replace", 14),
+])  # fmt: skip
+def test_killed_inside_a_checkpoint_write(tmp_path, uninterrupted, function, count):
+    folder = tmp_path / "run"
+    done = run("-c", KILL_IN_WRITE, function, str(count), "train", *OPTIONS, "--out", str(folder))
+    assert done.returncode == -9
+    finish(folder)
+    assert_same_result(folder, uninterrupted[0])

@@ -1,0 +1,318 @@
+"""The stand-in's array: values in host memory, behind CuPy's rules."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from .cupy_table import SYNC_METHODS, TABLE, check_call, words
+from .traffic import counters
+
+
+def host(x: Any) -> Any:
+    """The NumPy value behind an argument; NumPy arrays themselves are refused, as CuPy refuses them."""
+    if isinstance(x, ndarray):
+        return x._a
+    if isinstance(x, np.ndarray):
+        raise TypeError(f"Unsupported type {type(x)}: bring it to the device first, backend.asarray(x)")
+    if isinstance(x, list | tuple):
+        return type(x)(host(item) for item in x)
+    return x
+
+
+def sources(args: Any) -> Iterator[ndarray]:
+    for x in args:
+        if isinstance(x, ndarray):
+            yield x
+        elif isinstance(x, list | tuple):
+            yield from sources(x)
+
+
+def device(result: Any, given: list[ndarray]) -> Any:
+    """Wrap a result of NumPy: numbers become 0-d arrays, views know what they are views of."""
+    if isinstance(result, np.generic | bool | int | float | complex):
+        result = np.asarray(result)
+    if isinstance(result, list | tuple):
+        items = [device(item, given) for item in result]
+        return type(result)._make(items) if hasattr(result, "_make") else type(result)(items)
+    if not isinstance(result, np.ndarray):
+        return result
+    for source in given:
+        if result is source._a:
+            return source
+    checked(result)
+    base = next((s for s in given if _is_view(result, s._a)), None)
+    if base is None:
+        counters.count("launches", "a kernel")
+    return ndarray(result, base)
+
+
+def checked(a: np.ndarray) -> np.ndarray:
+    """Numbers and booleans only, up to 128 bits."""
+    if a.dtype.kind not in "biufc" or a.dtype.itemsize > 16:
+        raise TypeError(f"Unsupported dtype {a.dtype}")
+    return a
+
+
+def _is_view(a: np.ndarray, of: np.ndarray) -> bool:
+    if a.base is None:
+        return False
+    return a.base is of or a.base is of.base or np.may_share_memory(a, of)
+
+
+def call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) -> Any:
+    """Run a NumPy function on the values behind the arguments, without NumPy's warnings: a GPU gives none."""
+    kwargs = kwargs or {}
+    host_args = [host(x) for x in args]
+    host_kwargs = {name: host(x) for name, x in kwargs.items()}
+    with np.errstate(all="ignore"):
+        result = function(*host_args, **host_kwargs)
+    if kwargs.get("out") is not None:
+        counters.count("launches", "a kernel")
+    return device(result, list(sources((*args, *kwargs.values()))))
+
+
+def may_mix(other: Any) -> bool:
+    """Whether an operator takes ``other``; False leaves it to the other side, as for a class of our own."""
+    if isinstance(other, ndarray | int | float | complex | np.generic):
+        return True
+    if getattr(type(other), "__array_ufunc__", True) is None:
+        return False
+    raise TypeError(f"Unsupported type {type(other)}: bring it to the device first, backend.asarray(x)")
+
+
+class Flags:
+    """What CuPy tells of an array's layout: there is no ``writeable``."""
+
+    def __init__(self, array: ndarray) -> None:
+        self.c_contiguous = array._a.flags.c_contiguous
+        self.f_contiguous = array._a.flags.f_contiguous
+        self.owndata = array.base is None
+
+    def __getitem__(self, name: str) -> bool:
+        return bool(getattr(self, name.lower()))
+
+
+class ndarray:  # noqa: N801  the name it has in NumPy and CuPy
+    """An array "on the device"."""
+
+    __slots__ = ("__weakref__", "_a", "_base")
+    __hash__ = None  # type: ignore[assignment]
+    __array_priority__ = 100
+    __array_ufunc__ = None  # np.exp(x) would silently run on the device: use the namespace
+
+    def __init__(self, a: np.ndarray, base: ndarray | None = None) -> None:
+        self._a = a
+        self._base = base if base is None or base._base is None else base._base
+
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError(
+            "Implicit conversion to a NumPy array is not allowed. "
+            "Please use `.get()` to construct a NumPy array explicitly."
+        )
+
+    def __array_function__(self, function: Any, *args: Any) -> Any:
+        raise TypeError(f"numpy.{function.__name__} called on a device array: use the array's own namespace")
+
+    def get(self, stream: Any = None, order: str = "C", out: Any = None, blocking: bool = True) -> np.ndarray:
+        counters.count("d2h", ".get()")
+        counters.count("syncs", ".get()")
+        if out is not None:
+            out[...] = self._a
+            return out
+        return self._a.copy(order=order)
+
+    def set(self, arr: np.ndarray, stream: Any = None) -> None:
+        counters.count("h2d", ".set()")
+        if arr.shape != self.shape or arr.dtype != self.dtype:
+            raise ValueError(f"set() needs {self.dtype} {self.shape}, got {arr.dtype} {arr.shape}")
+        self._a[...] = arr
+
+    def _read(self, call: str) -> np.ndarray:
+        counters.count("syncs", call)
+        return self._a
+
+    def item(self) -> Any:
+        return self._read(".item()").item()
+
+    def tolist(self) -> Any:
+        return self._read(".tolist()").tolist()
+
+    def __bool__(self) -> bool:
+        return bool(self._read("bool()"))
+
+    def __int__(self) -> int:
+        return int(self._read("int()"))
+
+    def __float__(self) -> float:
+        return float(self._read("float()"))
+
+    def __complex__(self) -> complex:
+        return complex(self._read("complex()"))
+
+    def __format__(self, spec: str) -> str:
+        return format(self._read("format()"), spec)
+
+    def __str__(self) -> str:
+        return str(self._read("str()"))
+
+    def __repr__(self) -> str:
+        return repr(self._read("repr()")).replace("array(", "standin(")
+
+    @property
+    def base(self) -> ndarray | None:
+        return self._base
+
+    @property
+    def flags(self) -> Flags:
+        return Flags(self)
+
+    @property
+    def T(self) -> ndarray:  # noqa: N802
+        return ndarray(self._a.T, self)
+
+    @property
+    def mT(self) -> ndarray:  # noqa: N802
+        return ndarray(self._a.mT, self)
+
+    @property
+    def real(self) -> ndarray:
+        return device(self._a.real, [self])
+
+    @property
+    def imag(self) -> ndarray:
+        return device(self._a.imag, [self])
+
+    def __len__(self) -> int:
+        return len(self._a)
+
+    def __iter__(self) -> Iterator[ndarray]:
+        return (self[i] for i in range(len(self)))
+
+    def __getitem__(self, index: Any) -> ndarray:
+        place, _ = place_of(index)
+        return device(self._a[place], [self])
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        place, by_array = place_of(index)
+        if isinstance(value, list | tuple):
+            raise TypeError(f"Unsupported type {type(value)} in an indexed assignment")
+        if by_array and not isinstance(value, ndarray):
+            counters.count("h2d", "x[index array] = number")  # CuPy copies the number to the device first
+        if by_array and isinstance(value, ndarray) and value.size > 1:
+            refuse_duplicates(np.arange(self.size).reshape(self.shape)[place])
+        with np.errstate(all="ignore"):
+            self._a[place] = host(value)
+        counters.count("launches", "a kernel")
+
+    def __copy__(self) -> ndarray:
+        return ndarray(self._a.copy())
+
+    def __deepcopy__(self, memo: Any) -> ndarray:
+        return ndarray(self._a.copy())
+
+    def __reduce__(self) -> Any:
+        raise TypeError("arrays of the stand-in are not pickled")
+
+
+def place_of(index: Any) -> tuple[tuple[Any, ...], bool]:
+    """An index as NumPy takes it, and whether it has index arrays.  The Ellipsis keeps results 0-d arrays."""
+    keys = index if isinstance(index, tuple) else (index,)
+    place = [_key(k) for k in keys]
+    by_array = any(isinstance(k, np.ndarray) for k in place)
+    if not any(k is Ellipsis for k in place):
+        place.append(Ellipsis)
+    return tuple(place), by_array
+
+
+def _key(key: Any) -> Any:
+    if isinstance(key, np.ndarray):
+        raise TypeError("index by a NumPy array: CuPy copies it to the device each time; bring it there once")
+    if isinstance(key, list | bool | np.bool_):
+        counters.count("h2d", "x[list]")
+        key = ndarray(np.asarray(key) if np.size(key) else np.asarray(key, dtype=np.int64))
+    if not isinstance(key, ndarray):
+        return key
+    if key.dtype.kind not in "biu":
+        raise IndexError(f"arrays used as indices must be of integer or boolean type, not {key.dtype}")
+    return key._read("x[mask]") if key.dtype == bool else key._a
+
+
+def refuse_duplicates(targets: np.ndarray) -> None:
+    values, counts = np.unique(targets, return_counts=True)
+    if len(values) != targets.size:
+        raise IndexError(
+            f"duplicate indices in an indexed assignment (element {values[counts > 1][0]} of the flattened array): "
+            f"which value is stored is undefined on CuPy"
+        )
+
+
+def _attribute(name: str) -> property:
+    return property(lambda self: getattr(self._a, name))
+
+
+def _method(name: str, text: str) -> Callable[..., Any]:
+    function = getattr(np.ndarray, name)
+
+    def method(self: ndarray, *args: Any, **kwargs: Any) -> Any:
+        check_call(f"ndarray.{name}", text, args, kwargs)
+        if name in SYNC_METHODS:
+            counters.count("syncs", f".{name}()")
+        return call(function, (self, *args), kwargs)
+
+    return method
+
+
+def _operators(name: str) -> Iterator[tuple[str, Callable[..., Any]]]:
+    word = name.strip("_")
+    function = getattr(operator, name)
+
+    def forward(self: ndarray, other: Any) -> Any:
+        return call(function, (self, other)) if may_mix(other) else NotImplemented
+
+    def reflected(self: ndarray, other: Any) -> Any:
+        return call(function, (other, self)) if may_mix(other) else NotImplemented
+
+    def in_place(self: ndarray, other: Any) -> Any:
+        if not may_mix(other):
+            return NotImplemented
+        counters.count("launches", "a kernel")
+        return call(getattr(operator, f"__i{word}__"), (self, other))
+
+    yield f"__{word}__", forward
+    yield f"__r{word}__", reflected
+    if word != "matmul":
+        yield f"__i{word}__", in_place
+
+
+def _comparison(name: str) -> Callable[..., Any]:
+    function = getattr(operator, name)
+    return lambda self, other: call(function, (self, other)) if may_mix(other) else NotImplemented
+
+
+def _unary(name: str) -> Callable[..., Any]:
+    function = getattr(operator, name)
+    return lambda self: call(function, (self,))
+
+
+def _fill_class() -> None:
+    own = set(vars(ndarray))
+    refused = words("dump dumps tofile tobytes")  # a transfer that nothing here needs
+    for name in words("shape strides dtype ndim size itemsize nbytes"):
+        setattr(ndarray, name, _attribute(name))
+    for name, text in TABLE["methods"].items():
+        if name not in own | refused and hasattr(np.ndarray, name):
+            setattr(ndarray, name, _method(name, text))
+    for name in words("add sub mul truediv floordiv mod pow matmul and_ or_ xor lshift rshift"):
+        for member, function in _operators(name):
+            setattr(ndarray, member, function)
+    for name in words("__lt__ __le__ __gt__ __ge__ __eq__ __ne__"):
+        setattr(ndarray, name, _comparison(name))
+    for name in words("__neg__ __pos__ __abs__ __invert__"):
+        setattr(ndarray, name, _unary(name))
+
+
+_fill_class()

@@ -1,0 +1,271 @@
+"""The trainer: history, early stopping, checkpoints, resume, Ctrl-C, bad losses."""
+
+import json
+import os
+import signal
+import threading
+
+import numpy as np
+import pytest
+
+import xpnet
+from xpnet import nn, optim
+from xpnet.data import ArrayDataset, DataLoader
+from xpnet.metrics import accuracy
+from xpnet.nn import functional as F
+from xpnet.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
+from xpnet.serialization import CheckpointError
+from xpnet.train import EarlyStopping, History, NonFiniteLossError, Trainer
+
+N = 96
+
+
+def blobs(n=N, seed=0):
+    """Three classes around three points, in four dimensions."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 3, n)
+    centres = np.array([[2, 0, 0, 1], [0, 2, 0, -1], [0, 0, 2, 0]], dtype="float32")
+    return (centres[labels] + 0.5 * rng.standard_normal((n, 4))).astype("float32"), labels
+
+
+def make(folder=None, scheduler=True, dropout=0.3, **options):
+    xpnet.manual_seed(7)
+    model = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Dropout(dropout), nn.Linear(16, 3))
+    optimizer = optim.Adam(model.named_parameters(), lr=0.01)
+    schedule = CosineAnnealingLR(optimizer, T_max=6) if scheduler is True else scheduler
+    return Trainer(
+        model, F.cross_entropy, optimizer, scheduler=schedule, metrics={"accuracy": accuracy}, folder=folder, **options
+    )
+
+
+def loader():
+    return DataLoader(ArrayDataset(*blobs()), 16, shuffle=True, seed=3)
+
+
+def weights(trainer):
+    return {key: value.copy() for key, value in trainer.model.state_dict().items()}
+
+
+def assert_same(a, b):
+    assert a.keys() == b.keys()
+    for key in a:
+        np.testing.assert_array_equal(a[key], b[key], err_msg=key)
+
+
+def test_learns_and_records_a_row_an_epoch():
+    trainer = make()
+    history = trainer.fit(loader(), blobs(seed=1), epochs=6)
+    assert len(history) == 6
+    assert history.columns() == ["epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "lr"]
+    assert history["epoch"] == [1, 2, 3, 4, 5, 6]
+    assert history["train_loss"][-1] < 0.5 * history["train_loss"][0]
+    assert history["val_accuracy"][-1] > 0.9
+    assert history["lr"][0] == 0.01
+    assert history["lr"][-1] < 0.001
+
+
+def test_train_loss_is_the_mean_over_samples_also_with_a_ragged_last_batch():
+    x, labels = blobs(20)
+    trainer = make(scheduler=None, dropout=0.0)
+    trainer.optimizer.param_groups[0]["lr"] = 0.0
+    history = trainer.fit(DataLoader(ArrayDataset(x, labels), 8), epochs=1)
+    expected = float(F.cross_entropy(trainer.model(x), labels))
+    assert history["train_loss"][0] == pytest.approx(expected, rel=1e-6)
+    assert trainer.evaluate((x, labels), batch_size=7)["loss"] == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_same_seed_twice_gives_the_same_history_and_weights():
+    runs = []
+    for _ in range(2):
+        trainer = make()
+        runs.append((trainer.fit(loader(), blobs(seed=1), epochs=3), weights(trainer)))
+    assert runs[0][0] == runs[1][0]
+    assert_same(runs[0][1], runs[1][1])
+
+
+def test_evaluation_uses_no_dropout_and_changes_nothing():
+    trainer = make()
+    before = weights(trainer)
+    first, second = trainer.evaluate(blobs()), trainer.evaluate(blobs())
+    assert first == second
+    assert trainer.model.training
+    assert_same(before, weights(trainer))
+
+
+def test_resume_is_bit_identical(tmp_path):
+    whole = make(tmp_path / "whole")
+    (tmp_path / "whole").mkdir()
+    history = whole.fit(loader(), blobs(seed=1), epochs=6)
+    (tmp_path / "cut").mkdir()
+    make(tmp_path / "cut").fit(loader(), blobs(seed=1), epochs=2)
+    resumed = make(tmp_path / "cut")
+    xpnet.manual_seed(123)  # whatever happened in between
+    resumed.resume()
+    assert resumed.epoch == 2
+    assert resumed.fit(loader(), blobs(seed=1), epochs=6) == history
+    assert_same(weights(whole), weights(resumed))
+    assert (tmp_path / "cut/history.csv").read_text() == (tmp_path / "whole/history.csv").read_text()
+    assert (tmp_path / "cut/best.safetensors").read_bytes() == (tmp_path / "whole/best.safetensors").read_bytes()
+
+
+class StopAt:
+    """A Ctrl-C at a given batch."""
+
+    def __init__(self, epoch, batch):
+        self.at, self.epoch = (epoch, batch), 0
+
+    def on_epoch_start(self, trainer, epoch, batches):
+        self.epoch = epoch
+
+    def on_batch_end(self, trainer, meter):
+        if (self.epoch, meter.batches) == self.at:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def on_epoch_end(self, trainer, row):
+        pass
+
+
+@pytest.mark.parametrize("at", [(1, 2), (3, 1), (3, 6)])
+def test_ctrl_c_in_the_middle_of_an_epoch_resumes_bit_identically(tmp_path, at):
+    whole = make()
+    history = whole.fit(loader(), blobs(seed=1), epochs=4)
+    with pytest.raises(KeyboardInterrupt, match="saved after epoch"):
+        make(tmp_path, callbacks=[StopAt(*at)]).fit(loader(), blobs(seed=1), epochs=4)
+    resumed = make(tmp_path)
+    resumed.resume()
+    assert resumed.fit(loader(), blobs(seed=1), epochs=4) == history
+    assert_same(weights(whole), weights(resumed))
+
+
+def test_ctrl_c_gives_the_signal_handler_back(tmp_path):
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        make(tmp_path, callbacks=[StopAt(1, 1)]).fit(loader(), epochs=2)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_fits_in_a_worker_thread():
+    trainer = make()
+    thread = threading.Thread(target=trainer.fit, args=(loader(),), kwargs={"epochs": 1})
+    thread.start()
+    thread.join()
+    assert len(trainer.history) == 1
+
+
+def test_early_stopping_keeps_the_best(tmp_path):
+    trainer = make(tmp_path, early_stopping=EarlyStopping("val_accuracy", mode="max", patience=2))
+    trainer.optimizer.param_groups[0]["lr"] = trainer.scheduler.base_lrs[0] = 0.0
+    trainer.fit(loader(), blobs(seed=1), epochs=6)
+    assert trainer.epoch == 3  # the first is the best, two more without improvement
+    assert trainer.stopping.best_epoch == 1
+
+
+def test_load_best_takes_the_best_epoch(tmp_path):
+    trainer = make(tmp_path)
+    history = trainer.fit(loader(), blobs(seed=1), epochs=4)
+    trainer.load_best()
+    assert trainer.evaluate(blobs(seed=1))["loss"] == pytest.approx(min(history["val_loss"]), abs=1e-12)
+
+
+def test_reduce_on_plateau_gets_the_monitored_value():
+    trainer = make(scheduler=None)
+    trainer.scheduler = ReduceLROnPlateau(trainer.optimizer, patience=0, threshold=10.0)
+    history = trainer.fit(loader(), blobs(seed=1), epochs=3)
+    assert history["lr"] == pytest.approx([0.01, 0.01, 0.001])
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_bad_loss_stops_the_run_and_the_checkpoint_stands(tmp_path, bad):
+    calls = []
+
+    def loss(output, target):
+        calls.append(1)
+        value = F.cross_entropy(output, target)
+        return value * bad if len(calls) == 9 else value  # 6 steps an epoch, no validation
+
+    trainer = make(tmp_path)
+    trainer.loss = loss
+    with pytest.raises(NonFiniteLossError, match=r"epoch 2, step 3.*checkpoint of epoch 1 stands in .*last") as caught:
+        trainer.fit(loader(), epochs=3)
+    assert "smaller learning rate" in str(caught.value)
+    assert all(np.isfinite(w).all() for w in weights(trainer).values())
+    resumed = make(tmp_path)
+    resumed.resume()
+    assert resumed.epoch == 1
+
+
+def test_errors_name_value_and_fix(tmp_path):
+    x, labels = blobs()
+    trainer = make()
+    with pytest.raises(ValueError, match="epochs must be a positive whole number, got 0"):
+        trainer.fit((x, labels), epochs=0)
+    x[3, 1] = np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        trainer.fit((x, labels), epochs=1)
+    with pytest.raises(ValueError, match="early stopping watches 'val_f1', but there are only epoch, train_loss"):
+        make(early_stopping=EarlyStopping("val_f1")).fit(loader(), epochs=1)
+    with pytest.raises(ValueError, match="resume\\(\\) needs a path"):
+        trainer.resume()
+    with pytest.raises(ValueError, match="patience must be at least 1"):
+        EarlyStopping(patience=0)
+    with pytest.raises(ValueError, match="mode must be 'min' or 'max', got 'up'"):
+        EarlyStopping(mode="up")
+    with pytest.raises(ValueError, match="at least one input"):
+        trainer.predict(x[:0])
+
+
+def damaged(path, change):
+    """Rewrite the JSON in a checkpoint's metadata."""
+    content = path.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    change(header["__metadata__"])
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    path.write_bytes(len(text).to_bytes(8, "little") + text + content[8 + length :])
+
+
+def test_checkpoints_that_do_not_fit_are_refused(tmp_path):
+    make(tmp_path).fit(loader(), epochs=1)
+    path = tmp_path / "last.safetensors"
+    whole = path.read_bytes()
+
+    xpnet.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Dropout(0.3), nn.Linear(8, 3))
+    other = Trainer(model, F.cross_entropy, optim.Adam(model.named_parameters()), folder=tmp_path)
+    with pytest.raises(CheckpointError, match=r"0.weight: expected shape \(8, 4\), got \(16, 4\)"):
+        other.resume()
+    with pytest.raises(CheckpointError, match="not a checkpoint to resume from"):
+        make().resume(tmp_path / "best.safetensors")
+    path.write_bytes(whole[:-10])
+    with pytest.raises(CheckpointError, match="truncated"):
+        make(tmp_path).resume()
+    changes = [
+        lambda meta: meta.update(checkpoint="{"),
+        lambda meta: meta.update(checkpoint="[]"),
+        lambda meta: meta.pop("checkpoint"),
+        lambda meta: meta.update(checkpoint=json.dumps({"optimizer": {"steps": {}, "param_groups": []}, "state": {}})),
+    ]
+    for change in changes:
+        path.write_bytes(whole)
+        damaged(path, change)
+        with pytest.raises(CheckpointError, match="edited or damaged|does not fit"):
+            make(tmp_path).resume()
+
+
+def test_history():
+    history = History([{"epoch": 1, "loss": 0.1}, {"epoch": 2, "loss": 0.05, "lr": 1.0}])
+    assert history.as_dict() == {"epoch": [1, 2], "loss": [0.1, 0.05], "lr": [None, 1.0]}
+    assert history.to_csv() == "epoch,loss,lr\n1,0.1,\n2,0.05,1.0\n"
+    with pytest.raises(KeyError, match="no column 'acc'"):
+        history["acc"]
+    assert repr(history) == "<History of 2 epochs: epoch, loss, lr>"
+
+
+def test_training_runs_on_every_backend(backend):
+    xpnet.manual_seed(7)
+    model = nn.Sequential(nn.Linear(4, 16, backend=backend), nn.ReLU(), nn.Linear(16, 3, backend=backend))
+    trainer = Trainer(model, F.cross_entropy, optim.SGD(model.parameters(), lr=0.1), metrics={"accuracy": accuracy})
+    history = trainer.fit(blobs(), blobs(seed=1), epochs=3, batch_size=16)
+    assert history["val_accuracy"][-1] > 0.8
+    assert trainer.predict(blobs()[0]).shape == (N, 3)

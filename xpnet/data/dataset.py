@@ -1,0 +1,77 @@
+"""Arrays that belong together: inputs, and what is to be learned from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from xpnet_backends import Array, backend_of, is_array, to_numpy
+from xpnet_backends.random import Stream
+
+
+class ArrayDataset:
+    """``inputs`` (N, ...) and ``targets`` (N, ...), or None where nothing is known about the answers.
+
+    Raises: ``ValueError`` for unequal lengths or no data.
+    """
+
+    def __init__(
+        self, inputs: Any, targets: Any = None, *, classes: Sequence[str] | None = None, name: str = ""
+    ) -> None:
+        self.inputs: Array = inputs if is_array(inputs) else np.asarray(inputs)
+        self.targets: Array | None = targets if targets is None or is_array(targets) else np.asarray(targets)
+        self.classes = None if classes is None else tuple(classes)
+        self.name = name
+        if self.targets is not None and len(self.inputs) != len(self.targets):
+            raise ValueError(f"inputs and targets differ in length: {len(self.inputs)} and {len(self.targets)}")
+        if not len(self.inputs):
+            raise ValueError(f"the dataset{' ' + name if name else ''} is empty: it has no samples")
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def __getitem__(self, index: Any) -> tuple[Array, Array | None]:
+        return self.inputs[index], None if self.targets is None else self.targets[index]
+
+    def subset(self, indices: Any) -> ArrayDataset:
+        """The samples at ``indices``, in that order."""
+        inputs, targets = self[indices]
+        return ArrayDataset(inputs, targets, classes=self.classes, name=self.name)
+
+    def check_finite(self) -> None:
+        """Raises: ``ValueError`` where an input or target is NaN or infinite, with the first place of it."""
+        for what, array in (("inputs", self.inputs), ("targets", self.targets)):
+            if array is None or array.dtype.kind != "f":
+                continue
+            bad = ~np.isfinite(to_numpy(array))
+            if bad.any():
+                first = tuple(int(i) for i in np.argwhere(bad)[0])
+                value = to_numpy(array)[first]
+                raise ValueError(
+                    f"the {what} hold {int(bad.sum())} NaN or infinite values, the first ({value}) at {first}: "
+                    "remove or fill them before training"
+                )
+
+    def __repr__(self) -> str:
+        targets = "no targets" if self.targets is None else f"targets {self.targets.dtype}{tuple(self.targets.shape)}"
+        return f"<ArrayDataset {self.name}: inputs {self.inputs.dtype}{tuple(self.inputs.shape)}, {targets}>"
+
+
+def train_val_split(dataset: ArrayDataset, size: float | int, seed: int = 0) -> tuple[ArrayDataset, ArrayDataset]:
+    """Put ``size`` samples (a share below 1, or a number) aside, drawn from the stream "data.split".
+
+    Returns the rest and what was put aside, each in the original order.
+    """
+    n = len(dataset)
+    count = round(size * n) if isinstance(size, float) else size
+    if isinstance(size, float) and not 0.0 < size < 1.0:
+        raise ValueError(f"the share to put aside must lie between 0 and 1, got {size!r}")
+    if not 0 < count < n:
+        raise ValueError(f"cannot put {count} of {n} samples aside: both parts need at least one")
+    order = Stream(seed, "data.split").generator().permutation(n)
+    aside, rest = np.sort(order[:count]), np.sort(order[count:])
+    if not backend_of(dataset.inputs).on_host:
+        aside, rest = (backend_of(dataset.inputs).asarray(part) for part in (aside, rest))
+    return dataset.subset(rest), dataset.subset(aside)

@@ -1,0 +1,57 @@
+"""From stored values to what a network likes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from xpnet_backends import Array, backend_of, to_numpy
+
+
+def to_float(images: Array) -> Array:
+    """uint8 0..255 to float32 0..1; floating-point values become float32 as they are."""
+    if images.dtype == np.uint8:
+        return images.astype("float32") * (1.0 / 255.0)
+    return images.astype("float32", copy=False)
+
+
+def one_hot(labels: Array, num_classes: int, dtype: Any = "float32") -> Array:
+    """Rows of zeros with a one at the label.  labels (N, ...) -> (N, ..., num_classes)."""
+    if labels.dtype.kind not in "iu":
+        raise TypeError(f"one_hot: labels must be integers, got {labels.dtype}")
+    if backend_of(labels).on_host and labels.size and not 0 <= labels.min() <= labels.max() < num_classes:
+        raise ValueError(f"one_hot: labels must lie in 0..{num_classes - 1}, got {labels.min()}..{labels.max()}")
+    return (labels[..., None] == backend_of(labels).xp.arange(num_classes)).astype(dtype)
+
+
+@dataclass(frozen=True)
+class Normalize:
+    """``y = (x − mean) / std``: one number each, or one for each feature."""
+
+    mean: float | list[float]
+    std: float | list[float]
+
+    @classmethod
+    def fit(cls, x: Array, axis: int | tuple[int, ...] | None = None) -> Normalize:
+        """Mean and standard deviation of the training data, over ``axis`` or all; a deviation of 0 counts as 1."""
+        values = to_numpy(x)
+        mean, std = values.mean(axis=axis, dtype=np.float64), values.std(axis=axis, dtype=np.float64)
+        return cls(mean.tolist(), np.where(std == 0, 1.0, std).tolist())
+
+    def __call__(self, x: Array) -> Array:
+        if isinstance(self.mean, float) and isinstance(self.std, float):
+            return (x - self.mean) * (1.0 / self.std)
+        backend = backend_of(x)
+        return (x - backend.asarray(self.mean, x.dtype)) / backend.asarray(self.std, x.dtype)
+
+    def state(self) -> dict[str, Any]:
+        """As plain numbers, for JSON."""
+        return {"mean": self.mean, "std": self.std}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Normalize:
+        """Back from ``state()``."""
+        return cls(state["mean"], state["std"])
