@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from hypothesis import settings
 import xpnet_backends
 from tests.support.standin import StandinBackend, counters
 from xpnet_backends import Backend, get_backend, register_backend, select
+
+THIS_MACHINE = (None, "", "localhost", "127.0.0.1", "::1")
 
 register_backend("standin", StandinBackend)
 
@@ -62,13 +65,18 @@ def data_dir() -> Path:
 
 @pytest.fixture(autouse=True)
 def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Refuse connections to anywhere but this machine."""
-    connect = socket.socket.connect
+    """Let tests see a machine without network, wherever they run: only this machine itself can be reached."""
+    connect, look_up = socket.socket.connect, socket.getaddrinfo
 
-    def guarded(self: socket.socket, address: Any) -> None:
-        local = self.family == getattr(socket, "AF_UNIX", None) or address[0] in ("127.0.0.1", "::1", "localhost")
-        if not local:
-            raise RuntimeError(f"a test tried to reach the network: {address!r}")
+    def guarded_connect(self: socket.socket, address: Any) -> None:
+        if self.family != getattr(socket, "AF_UNIX", None) and address[0] not in THIS_MACHINE:
+            raise OSError(errno.ENETUNREACH, f"a test tried to reach {address!r}; tests have no network")
         connect(self, address)
 
-    monkeypatch.setattr(socket.socket, "connect", guarded)
+    def guarded_look_up(host: Any, *args: Any, **kwargs: Any) -> Any:
+        if host not in THIS_MACHINE:
+            raise socket.gaierror(socket.EAI_NONAME, f"a test tried to look up {host!r}; tests have no network")
+        return look_up(host, *args, **kwargs)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded_connect)
+    monkeypatch.setattr(socket, "getaddrinfo", guarded_look_up)

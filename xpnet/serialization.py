@@ -32,7 +32,18 @@ def save(state: Mapping[str, Any], path: str | os.PathLike[str], metadata: Mappi
         if array.dtype.kind not in "fiub":
             raise TypeError(f"save(): {name!r} is not an array of numbers but {type(value).__name__}")
         arrays[name] = np.array(array, order="C", copy=True)
-    write_atomically(path, to_bytes(arrays, dict(metadata) if metadata else None))
+    write_atomically(path, _with_metadata(to_bytes(arrays), metadata or {}))
+
+
+def _with_metadata(content: bytes, metadata: Mapping[str, str]) -> bytes:
+    """Put text into a safetensors header, always in the same order: equal states give equal files."""
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:end])
+    if metadata:
+        header = {"__metadata__": dict(sorted(metadata.items())), **header}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the values stay aligned
+    return len(text).to_bytes(8, "little") + text + content[end:]
 
 
 def load(path: str | os.PathLike[str], backend: str | Backend | None = None) -> dict[str, Array]:

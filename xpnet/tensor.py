@@ -673,7 +673,7 @@ def _binary(op: Op, a: TensorLike, b: TensorLike, *, floating: bool = False) -> 
     a, b = _number(a), _number(b)
     for x in (a, b):
         if not isinstance(x, (Tensor, float, int)) and not is_array(x):
-            return NotImplemented
+            return NotImplemented  # type: ignore[no-any-return]
     dtypes = [x.dtype for x in (a, b) if hasattr(x, "dtype")]
     floats = [d for d in dtypes if d.kind == "f"]
     if len(floats) < len(dtypes) and (floats or floating or isinstance(a, float) or isinstance(b, float)):
@@ -685,16 +685,16 @@ def _binary(op: Op, a: TensorLike, b: TensorLike, *, floating: bool = False) -> 
 def _matmul(a: TensorLike, b: TensorLike) -> Tensor:
     for x in (a, b):
         if not isinstance(x, Tensor) and not is_array(x):
-            return NotImplemented
+            return NotImplemented  # type: ignore[no-any-return]
     if not a.shape or not b.shape or a.shape[-1] != b.shape[max(len(b.shape) - 2, 0)]:
         raise ValueError(f"matmul: inner lengths differ: {tuple(a.shape)} @ {tuple(b.shape)}")
     return apply(ops.matmul, a, b)
 
 
-def _compare(x: Tensor, other: object, method: str) -> Any:
+def _compare(x: Tensor, other: object, method: str) -> Tensor:
     other = other.data if isinstance(other, Tensor) else _number(other)
     if not isinstance(other, (float, int)) and not is_array(other):
-        return NotImplemented
+        return NotImplemented  # type: ignore[no-any-return]
     if is_array(other):
         backend_of(x._array, other)
     return _wrap(x.backend.xp.asarray(getattr(x._array, method)(other)))

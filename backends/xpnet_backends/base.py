@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -37,11 +37,11 @@ class Backend(ABC):
     on_host : True where reading a number costs nothing, so that values may be checked at every step.
     """
 
-    name: str
+    name: ClassVar[str]
     xp: Namespace
     array_type: type
     kernels: Mapping[str, Kernel]
-    on_host: bool
+    on_host: ClassVar[bool]
 
     @abstractmethod
     def asarray(self, values: Any, dtype: Any = None) -> Array:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib
 import os
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib import metadata
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +18,7 @@ WHEELS = {"cupy-cuda13x": "cuda13", "cupy-cuda12x": "cuda12", "cupy-cuda11x": No
 INSTALL = 'pip install "xpnet[cuda13]" (driver 580 or newer) or "xpnet[cuda12]"'
 
 NO_DRIVER, NO_DEVICE, DRIVER_MISMATCH = 35, 100, 803  # cudaError: 35 also stands for a driver that is too old
+KERNELS: dict[str, Kernel] = {}
 HIDDEN = ("", "-1")  # values of CUDA_VISIBLE_DEVICES that leave no device
 
 
@@ -28,7 +29,7 @@ class CupyBackend(Backend):
     """
 
     name = "cupy"
-    kernels: ClassVar[Mapping[str, Kernel]] = {}
+    kernels = KERNELS
     on_host = False
 
     def __init__(self) -> None:

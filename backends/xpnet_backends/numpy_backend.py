@@ -55,7 +55,7 @@ class NumpyBackend(Backend):
         """Nothing to wait for."""
 
     def describe(self) -> dict[str, str]:
-        blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]  # type: ignore[index, call-overload]
+        blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
         return {
             "version": f"NumPy {np.__version__}",
             "device": f"CPU ({platform.machine()})",

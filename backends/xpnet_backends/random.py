@@ -79,7 +79,7 @@ class Stream:
         return (self.bits(backend, math.prod(shape)) < threshold).reshape(shape)
 
     def normal(self, backend: Backend, shape: tuple[int, ...], dtype: str = "float32") -> Array:
-        """Standard normal by Box and Muller (1958): ``√(−2 ln(1−u)) · cos 2πv``.  Equal to rounding on every backend."""
+        """Standard normal by Box and Muller (1958): ``√(−2 ln(1−u)) · cos 2πv``.  Equal to rounding everywhere."""
         xp = backend.xp
         u = self.uniform(backend, (2, *shape), "float64")
         return (xp.sqrt(-2.0 * xp.log1p(-u[0])) * xp.cos(2.0 * math.pi * u[1])).astype(dtype, copy=False)

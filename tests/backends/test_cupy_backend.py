@@ -26,7 +26,7 @@ class FakeCudaError(RuntimeError):
 
 
 def fails(error: Exception) -> Callable[..., Any]:
-    def call(*args: Any) -> Any:
+    def call(*args: Any, **kwargs: Any) -> Any:
         raise error
 
     return call

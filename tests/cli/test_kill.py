@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 import xpnet
+from tests.support.process import environment
+from tests.support.process import python as run
 
 OPTIONS = ["digits", "--epochs", "12", "--dropout", "0.2", "--batch-size", "32", "--seed", "5", "--backend", "numpy"]
 
@@ -27,10 +29,6 @@ setattr(os, name, replacement)
 from xpnet.cli import main
 sys.exit(main(sys.argv[3:]))
 """
-
-
-def run(*arguments, **options):
-    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=120, **options)
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +70,7 @@ def test_killed_at_random_moments(tmp_path, uninterrupted):
             [sys.executable, "-m", "xpnet", "train", *OPTIONS, "--out", str(folder)],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            env=environment(),
         )
         time.sleep(rng.uniform(0.35, 1.0) * seconds)
         process.kill()

@@ -51,8 +51,8 @@ def device(result: Any, given: list[ndarray]) -> Any:
 
 
 def checked(a: np.ndarray) -> np.ndarray:
-    """Numbers and booleans only, up to 128 bits."""
-    if a.dtype.kind not in "biufc" or a.dtype.itemsize > 16:
+    """Booleans and numbers only, and none longer than a double (two for complex ones)."""
+    if a.dtype.char not in "?bhilqBHILQefdFD":
         raise TypeError(f"Unsupported dtype {a.dtype}")
     return a
 

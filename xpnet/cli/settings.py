@@ -95,7 +95,8 @@ def build_model(settings: Settings) -> nn.Module:
 
 def build_optimizer(settings: Settings, model: nn.Module) -> optim.Optimizer:
     """The optimizer that the settings describe."""
-    parameters, common = model.named_parameters(), {"lr": settings.lr, "weight_decay": settings.weight_decay}
+    parameters = model.named_parameters()
+    common: dict[str, Any] = {"lr": settings.lr, "weight_decay": settings.weight_decay}
     if settings.optimizer in ("sgd", "momentum"):
         return optim.SGD(parameters, momentum=0.9 if settings.optimizer == "momentum" else 0.0, **common)
     kinds: dict[str, Any] = {"rmsprop": optim.RMSprop, "adam": optim.Adam, "adamw": optim.AdamW}

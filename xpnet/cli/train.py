@@ -110,7 +110,7 @@ def _start(settings: Settings, splits: Splits, folder: Path) -> None:
     """Complete the settings by what the data say, and write them down."""
     train = splits.train
     settings.input_shape = list(train.inputs.shape[1:])
-    settings.classes = list(train.classes or [str(c) for c in np.unique(train.targets)])
+    settings.classes = list(train.classes or [str(c) for c in np.unique(to_numpy(train.targets))])
     settings.normalize = fit_normalisation(train).state()
     if settings.batch_size > len(train):
         raise UsageError(f"--batch-size {settings.batch_size} is larger than the training data ({len(train)} samples)")

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
+import numpy as np
+
 from xpnet._files import write_atomically
 from xpnet.data import ArrayDataset, DataLoader
 from xpnet.nn import Module
@@ -135,10 +137,11 @@ class Trainer:
         meter = self._start_epoch(loader)
         started, before = time.perf_counter(), meter.samples
         self.model.train()
-        for inputs, target in loader:
-            self._train_batch(inputs, target, meter)
-            if interrupt.requested:
-                self._save_interrupted(meter)
+        with np.errstate(over="ignore", invalid="ignore"):  # a loss that is not finite is our own error below
+            for inputs, target in loader:
+                self._train_batch(inputs, target, meter)
+                if interrupt.requested:
+                    self._save_interrupted(meter)
         self._check_finite(meter)
         self.seconds += time.perf_counter() - started
         self.samples += meter.samples - before
@@ -159,12 +162,12 @@ class Trainer:
         self.optimizer.zero_grad()
         output = self.model(inputs)
         loss = self.loss(output, target)
+        meter.add(len(inputs), self._measure(loss, output, target))
+        if self.backend.on_host:  # on a device, looking would stop the pipeline: it is done at the end of the epoch
+            self._check_finite(meter, last_only=True)
         loss.backward()
         if self.max_grad_norm is not None:
             clip_grad_norm_(self.model.parameters(), self.max_grad_norm)
-        meter.add(len(target), self._measure(loss, output, target))
-        if self.backend.on_host:  # on a device, looking would stop the pipeline: it is done at the end of the epoch
-            self._check_finite(meter, last_only=True)
         self.optimizer.step()
         for callback in self.callbacks:
             callback.on_batch_end(self, meter)
@@ -223,7 +226,7 @@ class Trainer:
             with no_grad():
                 for inputs, target in loader:
                     output = self.model(inputs)
-                    meter.add(len(target), self._measure(self.loss(output, target), output, target))
+                    meter.add(len(inputs), self._measure(self.loss(output, target), output, target))
         finally:
             self.model.train(training)
         return meter.means()

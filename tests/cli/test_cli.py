@@ -1,0 +1,352 @@
+"""The command line as a newcomer uses it, and as somebody misuses it."""
+
+import csv
+import gzip
+import json
+import os
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+import xpnet
+from tests.support.process import environment, python
+from xpnet.cli import main
+
+pytest.importorskip("sklearn", reason="these tests train on scikit-learn's digits: pip install 'xpnet[sklearn]'")
+
+QUICK = ["train", "digits", "--epochs", "2", "--backend", "numpy"]
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    """In an empty folder, with an empty cache and no data folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XPNET_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("XPNET_DATA", raising=False)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A finished run on the digits; tests copy it before they change it."""
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    assert main(["train", "digits", "--epochs", "8", "--quiet", "--backend", "numpy", "--out", str(folder)]) == 0
+    return folder
+
+
+def fails(capsys, *arguments, status, match):
+    """The command ends with ``status`` and one line that says why."""
+    assert main(list(arguments)) == status
+    err = capsys.readouterr().err
+    assert match in err, err
+    assert "Traceback" not in err
+    return err
+
+
+def write_csv(path, images, labels=None, **header):
+    names = [f"pixel{i}" for i in range(images[0].size)]
+    rows = [names if labels is None else ["label", *names]]
+    for i, image in enumerate(images):
+        rows.append([*([] if labels is None else [labels[i]]), *image.ravel().tolist()])
+    text = "\n".join(",".join(map(str, row)) for row in rows) + "\n"
+    path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
+    return rows
+
+
+def digits():
+    from sklearn.datasets import load_digits
+
+    found = load_digits()
+    return np.rint(found.images * 255 / 16).astype(int), found.target
+
+
+def test_a_run_has_everything(tmp_path, capsys):
+    assert main(QUICK) == 0
+    run = tmp_path / "runs/digits-1"
+    names = {p.name for p in run.iterdir()}
+    assert names == {
+        "config.json", "metrics.json", "history.csv", "best.safetensors", "last.safetensors", "curves.png",
+        "confusion.png",
+    }  # fmt: skip
+    metrics = json.loads((run / "metrics.json").read_text())
+    expected = {"test_accuracy", "test_loss", "seconds", "samples_per_second", "backend", "dataset", "seed", "version"}
+    assert expected <= set(metrics)
+    assert metrics["dataset"] == "digits"
+    assert metrics["version"] == xpnet.__version__
+    assert len(list(csv.DictReader((run / "history.csv").open()))) == 2
+    out = capsys.readouterr().out
+    assert "test accuracy" in out.splitlines()[-1]
+    assert (run / "curves.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_runs_are_numbered_by_themselves(tmp_path):
+    for _ in range(2):
+        assert main([*QUICK, "--quiet"]) == 0
+    assert sorted(p.name for p in (tmp_path / "runs").iterdir()) == ["digits-1", "digits-2"]
+
+
+def test_the_same_seed_twice_gives_the_same_history(tmp_path):
+    for name in ("a", "b"):
+        assert main([*QUICK, "--quiet", "--dropout", "0.3", "--seed", "4", "--out", name]) == 0
+    assert (tmp_path / "a/history.csv").read_bytes() == (tmp_path / "b/history.csv").read_bytes()
+    assert main([*QUICK, "--quiet", "--dropout", "0.3", "--seed", "5", "--out", "c"]) == 0
+    assert (tmp_path / "a/history.csv").read_bytes() != (tmp_path / "c/history.csv").read_bytes()
+
+
+def test_without_mnist_it_says_so_first_and_last_and_learns_the_digits(tmp_path, monkeypatch, capsys):
+    from xpnet.data import mnist
+
+    monkeypatch.setattr(mnist, "_download", lambda *a: (_ for _ in ()).throw(OSError("no network")))
+    assert main(["train", "--backend", "numpy"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "MNIST" in lines[0]
+    assert lines[-1].startswith("note: this is not MNIST")
+    metrics = json.loads((tmp_path / "runs/digits-1/metrics.json").read_text())
+    assert metrics["test_accuracy"] >= 0.95
+
+
+def test_mnist_by_name_is_insisted_on(monkeypatch, capsys):
+    from xpnet.data import mnist
+
+    monkeypatch.setattr(mnist, "_download", lambda *a: (_ for _ in ()).throw(OSError("no network")))
+    err = fails(capsys, "train", "mnist", status=1, match="MNIST could not be downloaded from any of 3 mirrors")
+    assert "--data-dir" in err
+    assert "no network" in err
+
+
+def test_json_and_quiet(capsys):
+    assert main([*QUICK, "--json"]) == 0
+    captured = capsys.readouterr()
+    result = json.loads(captured.out)
+    assert result["run"] == os.path.join("runs", "digits-1")
+    assert 0 < result["test_accuracy"] <= 1
+    assert main([*QUICK, "--quiet"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+def test_resume_takes_only_epochs_and_goes_on(tmp_path, capsys):
+    assert main([*QUICK, "--quiet"]) == 0
+    err = fails(
+        capsys, "train", "--resume", "runs/digits-1", "--lr", "0.1", status=2, match="only --epochs may be given"
+    )
+    assert "--lr" in err
+    assert main(["train", "--resume", "runs/digits-1", "--epochs", "4"]) == 0
+    assert "resumed after epoch 2 of 4" in capsys.readouterr().out
+    assert len(list(csv.DictReader((tmp_path / "runs/digits-1/history.csv").open()))) == 4
+    assert main(["train", "--resume", "runs/digits-1"]) == 0
+    assert "all epochs are done" in capsys.readouterr().out
+
+
+def test_evaluate_gives_the_run_s_own_numbers(trained, capsys):
+    metrics = json.loads((trained / "metrics.json").read_text())
+    assert main(["evaluate", str(trained), "--json", "--backend", "numpy"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["test_accuracy"] == metrics["test_accuracy"]
+    assert result["test_loss"] == metrics["test_loss"]
+    assert main(["evaluate", str(trained), "--backend", "numpy"]) == 0
+    assert "taken for" in capsys.readouterr().out
+
+
+def test_predict_images(tmp_path, trained, capsys):
+    from PIL import Image
+
+    images, labels = digits()
+    big = Image.fromarray(images[0].astype(np.uint8)).resize((200, 200))
+    big.save(tmp_path / "dark.png")
+    Image.fromarray(255 - np.asarray(big)).save(tmp_path / "light.jpg")
+    assert main(["predict", str(trained), "dark.png", "light.jpg", "--backend", "numpy"]) == 0
+    out = capsys.readouterr().out
+    assert f"dark.png: {labels[0]} (" in out
+    assert f"light.jpg: {labels[0]} (" in out
+    assert main(["predict", str(trained), "dark.png", "--json", "--backend", "numpy"]) == 0
+    (result,) = json.loads(capsys.readouterr().out)
+    assert result["class"] == str(labels[0])
+    assert sum(result["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+
+
+def test_csv_in_and_submission_out(tmp_path, capsys):
+    images, labels = digits()
+    write_csv(tmp_path / "train.csv.gz", images[:1200], labels[:1200])
+    write_csv(tmp_path / "test.csv", images[1200:1300])
+    assert main(["train", "train.csv.gz", "--epochs", "8", "--quiet", "--backend", "numpy"]) == 0
+    assert main(["predict", "runs/train-1", "test.csv", "--backend", "numpy"]) == 0
+    rows = list(csv.DictReader((tmp_path / "submission.csv").open()))
+    assert [row["ImageId"] for row in rows[:3]] == ["1", "2", "3"]
+    right = np.mean([int(row["Label"]) == label for row, label in zip(rows, labels[1200:1300], strict=True)])
+    assert right > 0.85
+    assert "100 predictions written to submission.csv" in capsys.readouterr().out
+
+
+def test_help_version_backends(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.strip() == f"xpnet {xpnet.__version__}"
+    assert main([]) == 0
+    assert "examples:" in capsys.readouterr().out
+    assert main(["train", "--help"]) == 0
+    assert "examples:" in capsys.readouterr().out
+    assert main(["backends"]) == 0
+    out = capsys.readouterr().out
+    assert "numpy   usable" in out
+    assert "cupy" in out
+    assert main(["backends", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["backends"]["numpy"]["usable"] is True
+
+
+def test_python_dash_m(tmp_path):
+    done = python("-m", "xpnet", "--version")
+    assert done.stdout.strip() == f"xpnet {xpnet.__version__}"
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize(("arguments", "match"), [
+    (["train", "imagenet"], "unknown dataset 'imagenet': choose mnist, fashion-mnist, digits"),
+    (["train", "digits", "--model", "gpt"], "invalid choice: 'gpt'"),
+    (["train", "digits", "--optimizer", "magic"], "invalid choice: 'magic'"),
+    (["train", "digits", "--epochs", "0"], "must be a positive whole number, got 0"),
+    (["train", "digits", "--dropout", "1"], "must be at least 0 and below 1, got 1"),
+    (["train", "digits", "--lr", "-1"], "must be a number >= 0, got -1"),
+    (["train", "digits", "--seed", "-1"], "whole number in 0..2**64-1, got -1"),
+    (["train", "digits", "--batch-size", "5000"], "--batch-size 5000 is larger than the training data"),
+    (["train", "--resume", "nowhere"], "nowhere is not the folder of a run: it has no config.json"),
+    (["evaluate", "nowhere"], "nowhere is not the folder of a run"),
+    (["frobnicate"], "invalid choice: 'frobnicate'"),
+])  # fmt: skip
+def test_wrong_use_ends_with_2(arguments, match, capsys):
+    fails(capsys, *arguments, status=2, match=match)
+
+
+def test_an_unknown_or_unusable_backend(capsys):
+    fails(
+        capsys, *QUICK[:2], "--backend", "tpu", status=2, match="unknown backend 'tpu': choose one of 'numpy', 'cupy'"
+    )
+    if not xpnet.available_backends().count("cupy"):
+        fails(capsys, *QUICK[:2], "--backend", "cupy", status=1, match="backend='cupy' is not available")
+
+
+def test_a_folder_that_holds_a_run_is_not_overwritten(trained, capsys):
+    fails(capsys, *QUICK, "--out", str(trained), status=2, match="already holds a run")
+
+
+def test_a_csv_that_is_wrong(tmp_path, capsys):
+    images, labels = digits()
+    path = tmp_path / "bad.csv"
+    write_csv(path, images[:20], labels[:20])
+    whole = path.read_text().splitlines()
+    changes = {
+        "line 1 lacks the column 'pixel63'": [whole[0].removesuffix(",pixel63"), *whole[1:]],
+        "line 4, column 2: 'cat' is not a number": [
+            *whole[:3],
+            whole[3].replace("," + whole[3].split(",")[1], ",cat", 1),
+        ],
+        "line 6 has 64 values, the header has 65": [*whole[:5], whole[5].rpartition(",")[0]],
+        "line 3, column 1: label 77 is not a whole number in 0..9": [*whole[:2], "77" + whole[2][1:]],
+        "has a header and no rows": whole[:1],
+    }
+    for match, lines in changes.items():
+        path.write_text("\n".join(lines))
+        fails(capsys, "train", "bad.csv", "--backend", "numpy", status=1, match=match)
+    write_csv(path, images[:20])
+    fails(capsys, "train", "bad.csv", "--backend", "numpy", status=2, match="has no label column")
+    fails(capsys, "train", "nowhere.csv", "--backend", "numpy", status=1, match="nowhere.csv: No such file")
+
+
+def test_damaged_runs(tmp_path, trained, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    weights = run / "best.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[: len(whole) // 2])
+    fails(capsys, "evaluate", "run", "--backend", "numpy", status=1, match="truncated, edited or is something else")
+    weights.unlink()
+    fails(capsys, "evaluate", "run", "--backend", "numpy", status=1, match="has no best.safetensors yet")
+    weights.write_bytes(whole)
+    config = json.loads((run / "config.json").read_text())
+    (run / "config.json").write_text(json.dumps({**config, "hidden": [64]}))
+    fails(capsys, "evaluate", "run", "--backend", "numpy", status=1, match="expected shape (64, 64), got (128, 64)")
+    fails(capsys, "train", "--resume", "run", status=1, match="does not fit this run")
+    for text in ("{", "[]", json.dumps({**config, "hidden": ["x"]}), json.dumps({**config, "extra": 1})):
+        (run / "config.json").write_text(text)
+        fails(capsys, "evaluate", "run", "--backend", "numpy", status=1, match="config.json was damaged or edited")
+
+
+def test_predict_what_is_no_image(tmp_path, trained, capsys):
+    (tmp_path / "text.png").write_text("this is no picture")
+    fails(capsys, "predict", str(trained), "text.png", "--backend", "numpy", status=1, match="text.png")
+    fails(capsys, "predict", str(trained), "nowhere.png", "--backend", "numpy", status=1, match="nowhere.png")
+    write_csv(tmp_path / "t.csv", digits()[0][:3])
+    fails(capsys, "predict", str(trained), "t.csv", "text.png", status=2, match="either images or one CSV file")
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, capsys):
+    arguments = [*QUICK[:2], "--optimizer", "sgd", "--lr", "1e30", "--epochs", "3", "--backend", "numpy"]
+    err = fails(capsys, *arguments, status=1, match="the loss became")
+    assert "epoch 1, step" in err
+
+
+def test_an_unwritable_folder(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    fails(capsys, *QUICK, "--out", "file/run", status=1, match="file/run")
+
+
+def test_a_full_disk_loses_nothing(tmp_path, trained, capsys, monkeypatch):
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    before = {p.name: p.read_bytes() for p in run.iterdir()}
+
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    fails(capsys, "train", "--resume", "run", "--epochs", "9", status=1, match="No space left on device")
+    assert {p.name: p.read_bytes() for p in run.iterdir()} == before
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="mounting a small file system needs root")
+def test_a_really_full_disk(tmp_path, capsys):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(disk)], capture_output=True).returncode:
+        pytest.skip("this machine does not let tests mount a file system")
+    try:
+        arguments = [
+            "train",
+            "digits",
+            "--epochs",
+            "2",
+            "--hidden",
+            "200",
+            "--backend",
+            "numpy",
+            "--out",
+            str(disk / "run"),
+        ]
+        fails(capsys, *arguments, status=1, match="No space left on device")
+        assert not list((disk / "run").glob("*.part"))
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_without_matplotlib_the_rest_is_done(tmp_path):
+    block = "import sys; sys.modules['matplotlib'] = None; from xpnet.cli import main; sys.exit(main(sys.argv[1:]))"
+    done = python("-c", block, *QUICK, env=environment())
+    assert done.returncode == 0, done.stderr
+    assert 'pip install "xpnet[plot]"' in done.stdout
+    assert (tmp_path / "runs/digits-1/metrics.json").exists()
+    assert not (tmp_path / "runs/digits-1/curves.png").exists()
+
+
+def test_without_scikit_learn(tmp_path):
+    block = "import sys; sys.modules['sklearn'] = None; from xpnet.cli import main; sys.exit(main(sys.argv[1:]))"
+    done = python("-c", block, *QUICK, env=environment())
+    assert done.returncode == 1
+    assert 'pip install "xpnet[sklearn]"' in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_mnist_with_its_defaults(data_dir, seed, capsys):
+    assert (
+        main(["train", "mnist", "--data-dir", str(data_dir), "--seed", str(seed), "--json", "--backend", "numpy"]) == 0
+    )
+    assert json.loads(capsys.readouterr().out)["test_accuracy"] >= 0.975
