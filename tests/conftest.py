@@ -18,6 +18,8 @@ from xpnet_backends import Backend, get_backend, register_backend, select
 
 THIS_MACHINE = (None, "", "localhost", "127.0.0.1", "::1")
 
+DATA = os.environ.get("XPNET_DATA")  # as it was before any test changed it
+
 register_backend("standin", StandinBackend)
 
 settings.register_profile("quick", deadline=None, max_examples=25)
@@ -57,10 +59,9 @@ def _fresh_state(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def data_dir() -> Path:
     """The folder of real data sets."""
-    folder = os.environ.get("XPNET_DATA")
-    if not folder:
+    if not DATA:
         pytest.skip("set XPNET_DATA to a folder with mnist/ (and kaggle-digits/ ...) to run the tests on real data")
-    return Path(folder)
+    return Path(DATA).resolve()
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ import xpnet
 from tests.support.process import environment
 from tests.support.process import python as run
 
-OPTIONS = ["digits", "--epochs", "12", "--dropout", "0.2", "--batch-size", "32", "--seed", "5", "--backend", "numpy"]
+OPTIONS = ["--epochs", "12", "--dropout", "0.2", "--batch-size", "32", "--seed", "5", "--backend", "numpy"]
 
 # Runs the command line, and kills itself at the n-th call of a function that a checkpoint's write goes through.
 KILL_IN_WRITE = """
@@ -31,14 +31,26 @@ sys.exit(main(sys.argv[3:]))
 """
 
 
+def write_table(path):
+    """A small table of images, each class with its own bright place."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 10, 1000)
+    pixels = rng.integers(0, 120, (1000, 64))
+    pixels[np.arange(1000), labels * 6] += 100
+    header = ",".join(["label", *(f"pixel{i}" for i in range(64))])
+    np.savetxt(path, np.column_stack([labels, pixels]), fmt="%d", delimiter=",", header=header, comments="")
+
+
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
-    pytest.importorskip("sklearn", reason="the digits come from scikit-learn: pip install 'xpnet[sklearn]'")
-    folder = tmp_path_factory.mktemp("whole") / "run"
+    """The table, the folder of the whole run, and the seconds that it took."""
+    table = tmp_path_factory.mktemp("whole") / "table.csv"
+    write_table(table)
+    folder = table.with_name("run")
     started = time.perf_counter()
-    done = run("-m", "xpnet", "train", *OPTIONS, "--out", str(folder))
+    done = run("-m", "xpnet", "train", str(table), *OPTIONS, "--out", str(folder))
     assert done.returncode == 0, done.stderr
-    return folder, time.perf_counter() - started
+    return table, folder, time.perf_counter() - started
 
 
 def assert_same_result(folder, whole):
@@ -51,23 +63,23 @@ def assert_same_result(folder, whole):
     assert not [p for p in folder.iterdir() if p.name.endswith(".part") and p.stat().st_size == 0]
 
 
-def finish(folder):
+def finish(table, folder):
     """Resume until the run is done; start it over where it was killed before its settings were written."""
     if not (folder / "config.json").exists():
-        done = run("-m", "xpnet", "train", *OPTIONS, "--out", str(folder))
+        done = run("-m", "xpnet", "train", str(table), *OPTIONS, "--out", str(folder))
     else:
         done = run("-m", "xpnet", "train", "--resume", str(folder))
     assert done.returncode == 0, done.stderr
 
 
 def test_killed_at_random_moments(tmp_path, uninterrupted):
-    whole, seconds = uninterrupted
+    table, whole, seconds = uninterrupted
     rng = random.Random(0)
     killed = 0
     for i in range(10):
         folder = tmp_path / f"run{i}"
         process = subprocess.Popen(
-            [sys.executable, "-m", "xpnet", "train", *OPTIONS, "--out", str(folder)],
+            [sys.executable, "-m", "xpnet", "train", str(table), *OPTIONS, "--out", str(folder)],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             env=environment(),
@@ -75,7 +87,7 @@ def test_killed_at_random_moments(tmp_path, uninterrupted):
         time.sleep(rng.uniform(0.35, 1.0) * seconds)
         process.kill()
         killed += process.wait() != 0
-        finish(folder)
+        finish(table, folder)
         assert_same_result(folder, whole)
     assert killed >= 5, "most runs were over before they could be killed: the test shows nothing"
 
@@ -85,8 +97,9 @@ def test_killed_at_random_moments(tmp_path, uninterrupted):
     ("replace", 2), ("replace", 3), ("replace", 4), ("replace", 9), ("replace", 14),
 ])  # fmt: skip
 def test_killed_inside_a_checkpoint_write(tmp_path, uninterrupted, function, count):
+    table, whole, _ = uninterrupted
     folder = tmp_path / "run"
-    done = run("-c", KILL_IN_WRITE, function, str(count), "train", *OPTIONS, "--out", str(folder))
+    done = run("-c", KILL_IN_WRITE, function, str(count), "train", str(table), *OPTIONS, "--out", str(folder))
     assert done.returncode == -9
-    finish(folder)
-    assert_same_result(folder, uninterrupted[0])
+    finish(table, folder)
+    assert_same_result(folder, whole)

@@ -102,7 +102,7 @@ class Mirror:
                 if mirror.fault == "wrong":
                     content = content[:-1] + b"?"
                 if mirror.fault == "stalled":
-                    time.sleep(1.0)
+                    time.sleep(0.5)
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
@@ -113,7 +113,7 @@ class Mirror:
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}/"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ def mirrors(tmp_path, monkeypatch):
     pair = Mirror(served), Mirror(served)
     source = replace(mnist.MNIST, mirrors=tuple(mirror.url for mirror in pair), files=files)
     monkeypatch.setattr(mnist, "MNIST", source)
-    monkeypatch.setattr(mnist, "TIMEOUT", 0.3)
+    monkeypatch.setattr(mnist, "TIMEOUT", 0.2)
     yield pair
     for mirror in pair:
         mirror.server.shutdown()

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from xpnet.cli.settings import Settings, build_model, read_settings
+from xpnet.cli.settings import Settings, build_model, choose_backend, read_settings
 from xpnet.data import Normalize
 from xpnet.nn import Module
 from xpnet.serialization import CheckpointError, load
-from xpnet_backends import Backend, get_backend
+from xpnet_backends import Backend
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Run:
 def load_run(folder: Path, backend: str | None) -> Run:
     """Read a run.  Raises: ``UsageError`` where there is no run, ``CheckpointError`` for weights that do not fit."""
     settings = read_settings(folder)
-    target = get_backend(backend or "auto")
+    target = choose_backend(backend)
     weights = folder / "best.safetensors"
     if not weights.exists():
         raise CheckpointError(f"{folder} has no best.safetensors yet: train it with `xpnet train --resume {folder}`")

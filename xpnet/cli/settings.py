@@ -11,6 +11,7 @@ from typing import Any
 from xpnet import nn, optim
 from xpnet.models import MLP
 from xpnet.optim import lr_scheduler
+from xpnet_backends import Backend, backend_names, get_backend
 
 MODELS = ("mlp",)
 OPTIMIZERS = ("sgd", "momentum", "rmsprop", "adam", "adamw")
@@ -53,6 +54,14 @@ class Settings:
     def to_json(self) -> str:
         """As ``config.json`` holds it."""
         return json.dumps(asdict(self), indent=2) + "\n"
+
+
+def choose_backend(name: str | None) -> Backend:
+    """The backend asked for on the command line; the default is "auto"."""
+    name = name or "auto"
+    if name not in (*backend_names(), "auto"):
+        raise UsageError(f"unknown backend {name!r}: choose one of {', '.join(backend_names())}, auto")
+    return get_backend(name)
 
 
 def read_settings(run: Path) -> Settings:

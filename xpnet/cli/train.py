@@ -16,7 +16,15 @@ import xpnet
 from xpnet._extras import MissingExtraError
 from xpnet._files import write_atomically
 from xpnet.cli.datasets import Splits, choose_dataset, fit_normalisation, load_splits, prepare, run_name
-from xpnet.cli.settings import Settings, UsageError, build_model, build_optimizer, build_schedule, read_settings
+from xpnet.cli.settings import (
+    Settings,
+    UsageError,
+    build_model,
+    build_optimizer,
+    build_schedule,
+    choose_backend,
+    read_settings,
+)
 from xpnet.cli.show import Progress
 from xpnet.data import DataLoader, Normalize
 from xpnet.metrics import accuracy, confusion_matrix
@@ -65,7 +73,7 @@ def _fresh(arguments: argparse.Namespace, say: Say) -> tuple[Settings, Path, boo
     dataset, asked_for = choose_dataset(arguments.dataset, arguments.data_dir, say)
     names = {f.name for f in fields(Settings)} - {"dataset", "backend"}
     given = {name: value for name, value in vars(arguments).items() if name in names and value is not None}
-    backend = get_backend(arguments.backend or "auto").name
+    backend = choose_backend(arguments.backend).name
     settings = Settings(dataset, backend=backend, asked_for=asked_for, version=xpnet.__version__, **given)
     return settings, _new_folder(arguments.out, run_name(dataset)), False
 
