@@ -204,7 +204,7 @@ def test_errors_name_value_and_fix(tmp_path):
         trainer.fit((x, labels), epochs=1)
     with pytest.raises(ValueError, match="early stopping watches 'val_f1', but there are only epoch, train_loss"):
         make(early_stopping=EarlyStopping("val_f1")).fit(loader(), epochs=1)
-    with pytest.raises(ValueError, match="resume\\(\\) needs a path"):
+    with pytest.raises(ValueError, match=r"resume\(\) needs a path"):
         trainer.resume()
     with pytest.raises(ValueError, match="patience must be at least 1"):
         EarlyStopping(patience=0)
