@@ -249,7 +249,7 @@ def test_checkpoints_that_do_not_fit_are_refused(tmp_path):
     for change in changes:
         path.write_bytes(whole)
         damaged(path, change)
-        with pytest.raises(CheckpointError, match="edited or damaged|does not fit"):
+        with pytest.raises(CheckpointError, match=r"edited or damaged|does not fit"):
             make(tmp_path).resume()
 
 

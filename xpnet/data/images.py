@@ -91,8 +91,11 @@ def _to_8_bits(values: np.ndarray) -> np.ndarray:
     if values.dtype == np.uint16:
         return (values // 257).astype(np.uint8)
     finite = np.nan_to_num(values.astype(np.float64), posinf=0.0, neginf=0.0)
-    low, high = (0.0, 65535.0) if values.dtype.kind == "i" and 0 <= values.min() <= values.max() < 1 << 16 else (
-        float(finite.min()), float(finite.max()))
+    low, high = (
+        (0.0, 65535.0)
+        if values.dtype.kind == "i" and 0 <= values.min() <= values.max() < 1 << 16
+        else (float(finite.min()), float(finite.max()))
+    )
     return np.rint((finite - low) * (255.0 / max(high - low, 1e-30))).astype(np.uint8)
 
 
@@ -104,8 +107,8 @@ def to_digit(image: np.ndarray, size: int = 28) -> np.ndarray:
 
     image uint8 (H, W) or (H, W, 3), of any size, dark on light or light on dark.  The light is evened out, the ground
     becomes 0 and the ink 255.  The ink's box is scaled to 20 of 28 pixels with its aspect ratio, and its centre of mass
-    put in the middle (LeCun, Bottou, Bengio, Haffner 1998, "Gradient-based learning applied to document recognition",
-    III.A).  Below 16 pixels, as for scikit-learn's digits, the ink fills the image.
+    put in the middle (LeCun, Bottou, Bengio, Haffner 1998, "Gradient-based learning applied to document recognition").
+    Below 16 pixels, as for scikit-learn's digits, the ink fills the image.
 
     Raises: ``ValueError`` where there is no digit.
     """
@@ -132,10 +135,10 @@ def _to_grey(image: np.ndarray) -> np.ndarray:
     return image.astype(np.float32)
 
 
-def _resize(values: np.ndarray, height: int, width: int, filter: str) -> np.ndarray:
+def _resize(values: np.ndarray, height: int, width: int, resampling: str) -> np.ndarray:
     pillow = _pillow("reading digits")
     image = pillow.fromarray(np.ascontiguousarray(values, dtype=np.float32))
-    return np.asarray(image.resize((width, height), getattr(pillow.Resampling, filter)))
+    return np.asarray(image.resize((width, height), getattr(pillow.Resampling, resampling)))
 
 
 def _shrink(values: np.ndarray, side: int) -> np.ndarray:
@@ -157,7 +160,7 @@ def _find_ink(grey: np.ndarray, side: int = _WORKING) -> np.ndarray:
     contrast = contrast if lighter > darker else -contrast
     marks = contrast[contrast > least]
     full = float(np.quantile(marks, 0.9)) if len(marks) else 0.0
-    if least > max(0.4 * full, _FAINTEST) and max(small.shape) > _COARSEST:
+    if least > max(0.3 * full, _FAINTEST) and max(small.shape) > _COARSEST:
         return _find_ink(grey, max(small.shape) // 2)  # averaging four pixels halves the noise
     if not len(marks):
         raise ValueError(f"no digit found: the image is blank or too faint; {_NO_INK}")
@@ -167,9 +170,19 @@ def _find_ink(grey: np.ndarray, side: int = _WORKING) -> np.ndarray:
 
 
 def _ground(grey: np.ndarray) -> np.ndarray:
-    """The light on the ground: a quadratic surface through the pixels without ink.
+    """The light on the ground: one level, that of the border, or a quadratic surface, whichever is nearer to a quarter
+    of all pixels.  The level suits a drawing that fills its image, the surface a photo.
+    """
+    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+    level, surface = np.full_like(grey, np.median(border)), _surface(grey)
+    distances = [float(np.quantile(np.abs(grey - light), 0.25)) for light in (level, surface)]
+    return level if distances[0] <= distances[1] else surface
 
-    The least sum of absolute differences, by reweighting (Schlossmacher 1973), does not follow the ink as long as
+
+def _surface(grey: np.ndarray) -> np.ndarray:
+    """A quadratic surface through the pixels without ink.
+
+    The least sum of absolute differences, by reweighted least squares, does not follow the ink as long as
     that is less than half of it all; the border, where ink is rare, counts as much as the rest.
     """
     small = _shrink(grey, _GROUND)
@@ -180,10 +193,10 @@ def _ground(grey: np.ndarray) -> np.ndarray:
     weights = fair
     for _ in range(30):
         root = np.sqrt(weights / weights.max())
-        surface = np.linalg.lstsq(terms * root[:, None], values * root, rcond=None)[0]
-        weights = fair / (np.abs(values - terms @ surface) + 0.3)
-    light: np.ndarray = (_quadratic(grey.shape) @ surface).reshape(grey.shape)
-    return light
+        factors = np.linalg.lstsq(terms * root[:, None], values * root, rcond=None)[0]
+        weights = fair / (np.abs(values - terms @ factors) + 0.3)
+    surface: np.ndarray = (_quadratic(grey.shape) @ factors).reshape(grey.shape)
+    return surface
 
 
 def _quadratic(shape: tuple[int, ...]) -> np.ndarray:
@@ -271,11 +284,12 @@ def _scale(ink: np.ndarray, size: int) -> np.ndarray:
     top, bottom, left, right = _box(ink)
     scale = _inner(size) / max(bottom - top, right - left)
     width = _stroke_width(ink) * scale * 20 / _inner(size)  # in pixels of MNIST, where it is 2 to 5
-    if width < 1.6:
-        reach = max(1, round((2.2 - width) / 2 * _inner(size) / 20 / scale))
+    reach = round((1.8 - width) / 2 * _inner(size) / 20 / scale)
+    if reach > 0:
         return _scale(_thicken(ink, reach), size)
     height, width = (max(1, round(length * scale)) for length in ink.shape)
-    return np.clip(_resize(ink, height, width, "BICUBIC"), 0, 1)
+    scaled: np.ndarray = np.clip(_resize(ink, height, width, "BICUBIC"), 0, 1)
+    return scaled
 
 
 def _stroke_width(ink: np.ndarray) -> float:
@@ -314,7 +328,7 @@ def _to_uint8(ink: np.ndarray) -> np.ndarray:
 # -- showing ---------------------------------------------------------------------------------------------------------
 
 
-def show_digit(image: np.ndarray, ascii: bool = False) -> str:
+def show_digit(image: np.ndarray, ascii: bool = False) -> str:  # noqa: A002
     """A small grey image, uint8 (H, W), as text for a terminal: one character for two pixels, one above the other.
 
     >>> print(show_digit(np.array([[0, 0, 255, 255, 90], [0, 255, 255, 0, 90]], dtype=np.uint8)) + "|")

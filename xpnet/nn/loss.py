@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from xpnet.nn import functional as F
+from xpnet.nn.functional.checks import check_probability, check_reduction
 from xpnet.nn.module import Module
 from xpnet.tensor import Tensor, TensorLike, as_tensor
 from xpnet_backends import Array
@@ -16,7 +17,7 @@ class _Loss(Module):
 
     def __init__(self, reduction: str = "mean") -> None:
         super().__init__()
-        self.reduction = F.check_reduction(reduction)
+        self.reduction = check_reduction(reduction)
 
     def _constant(self, name: str, values: Any) -> None:
         """Hold weights as a buffer, so that they move with the module."""
@@ -72,7 +73,7 @@ class CrossEntropyLoss(_Loss):
     ) -> None:
         super().__init__(reduction)
         self.ignore_index = ignore_index
-        self.label_smoothing = F.check_probability("CrossEntropyLoss: label_smoothing", label_smoothing)
+        self.label_smoothing = check_probability("CrossEntropyLoss: label_smoothing", label_smoothing)
         self._constant("weight", weight)
 
     def forward(self, logits: TensorLike, target: TensorLike) -> Tensor:

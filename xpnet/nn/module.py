@@ -380,6 +380,47 @@ class ModuleList(Module):
         return list(self._modules.values())[index]
 
 
+class ModuleDict(Module):
+    """Modules by name, found by ``parameters()``; it has no forward of its own."""
+
+    def __init__(self, modules: Mapping[str, Module] | None = None) -> None:
+        super().__init__()
+        for name, module in (modules or {}).items():
+            self[name] = module
+
+    def __setitem__(self, name: str, module: Module) -> None:
+        if hasattr(Module, name) or "." in name or not name:
+            raise ValueError(f"ModuleDict: {name!r} cannot be the name of a module")
+        self.__setattr__(name, _checked(module))
+
+    def __getitem__(self, name: str) -> Module:
+        return self._modules[name]
+
+    def __delitem__(self, name: str) -> None:
+        delattr(self, name)
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._modules)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._modules
+
+    def keys(self) -> Iterable[str]:
+        """The names."""
+        return self._modules.keys()
+
+    def values(self) -> Iterable[Module]:
+        """The modules."""
+        return self._modules.values()
+
+    def items(self) -> Iterable[tuple[str, Module]]:
+        """Names and modules."""
+        return self._modules.items()
+
+
 def _checked(layer: Any) -> Module:
     if not isinstance(layer, Module):
         raise TypeError(f"expected a Module, got {layer!r}")

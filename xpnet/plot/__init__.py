@@ -1,4 +1,9 @@
-"""Pictures.  Every function returns a matplotlib Figure; matplotlib is imported only when one is called."""
+"""Pictures.  Every function takes lists or arrays and returns a figure; matplotlib is imported when one is called.
+
+>>> from xpnet import plot
+>>> figure = plot.curves({"epoch": [1, 2], "train_loss": [0.9, 0.4]})       # doctest: +SKIP
+>>> plot.save(figure, "curves.png")                                        # doctest: +SKIP
+"""
 
 from .confusion import confusion
 from .curves import curves

@@ -1,4 +1,4 @@
-"""The confusion matrix."""
+"""Which classes are taken for which."""
 
 from __future__ import annotations
 
@@ -7,57 +7,104 @@ from typing import Any
 
 import numpy as np
 
-from xpnet.plot.style import new_figure
-from xpnet_backends import to_numpy
+from .style import GREY, INK, LIGHT, VERMILLION, Axes, Figure, new_figure, to_host
+
+_FULL = 0.05  # of a class: the scale of colours ends here at least, so that a few errors do not look like a disaster
 
 
-def confusion(matrix: Any, classes: Sequence[str]) -> Any:
-    """Counts by true class (row) and predicted class (column), and the recall of each class.  Returns a Figure.
+def confusion(matrix: Any, classes: Sequence[str]) -> Figure:
+    """Counts by true class (row) and predicted class (column), with total and recall of each class at the side.
 
-    Colour is the share of the row.  The diagonal is left out of the scale, so that mistakes can be seen;
-    the scale goes on beyond the largest of them, so that its number can be read.
+    Colour shows errors only: the share of the true class's samples.  matrix (C, C), one name for each class.
+
+    Raises: ``ValueError`` for a matrix that is not square, not of counts, or does not fit the classes;
+    ``MissingExtraError``.
     """
-    counts = to_numpy(matrix)
-    n = len(classes)
-    if counts.shape != (n, n):
-        raise ValueError(f"{n} classes need a matrix of shape {(n, n)}, got {counts.shape}")
-    totals = counts.sum(axis=1)
-    shares = counts / np.maximum(totals, 1)[:, None]
-    wrong = shares * ~np.eye(n, dtype=bool)
-    size = max(4.5, 0.52 * n + 1.8)
-    figure = new_figure(size + 0.6, size)
+    counts, names = _check(matrix, classes)
+    cell = 0.62 if len(counts) <= 12 else 0.46  # inches
+    side = cell * len(counts)
+    width = 2.7 + 0.06 * max(map(len, names))
+    figure = new_figure(
+        max(side, 1.6) + width, max(side, 1.2) + 1.2 + 0.06 * max(map(len, names)), "drawing a confusion matrix"
+    )
     axes = figure.subplots()
-    axes.imshow(wrong, cmap="Oranges", vmin=0, vmax=max(wrong.max(), 1e-9) * 1.6)
-    for row in range(n):
-        for column in range(n):
-            _cell(axes, row, column, int(counts[row, column]), n)
-        recall = f"{shares[row, row]:.1%}" if totals[row] else "-"
-        axes.text(n - 0.3, row, recall, va="center", ha="left", fontsize=_font(n))
-    axes.text(n - 0.3, -0.85, "recall", va="center", ha="left", fontsize=_font(n), color="#555555")
-    turned = 90 if max(map(len, classes)) > 3 and n > 5 else 0
-    axes.set_xticks(range(n), classes, rotation=turned)
-    axes.set_yticks(range(n), classes)
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("true")
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
-    axes.set_title(f"{int(counts.trace()):,} of {int(counts.sum()):,} right", loc="left", fontweight="bold", pad=18)
+    _draw_cells(axes, counts, cell)
+    _draw_names(axes, names)
+    summary = _summary(int(counts.trace()), int(counts.sum()))
+    figure.suptitle(summary, x=0.03, ha="left", fontsize=11, color=INK, fontweight="bold")
+    _draw_sums(axes, counts, min(9.5, 20 * cell))
     return figure
 
 
-def _font(n: int) -> float:
-    return 9 if n <= 15 else 6.5
+def _check(matrix: Any, classes: Sequence[str]) -> tuple[np.ndarray, list[str]]:
+    counts, names = to_host(matrix), [str(name) for name in classes]
+    if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or len(counts) < 1:
+        raise ValueError(f"confusion: expected a square matrix of counts, got shape {counts.shape}")
+    if counts.dtype.kind not in "iu" or counts.min() < 0:
+        raise ValueError(f"confusion: counts must be whole numbers from 0 on, got {counts.dtype} from {counts.min()}")
+    if len(names) != len(counts):
+        raise ValueError(f"confusion: {len(names)} class names for a matrix of {len(counts)} classes")
+    return counts.astype(np.int64), names
 
 
-def _cell(axes: Any, row: int, column: int, count: int, n: int) -> None:
-    if row == column:
-        axes.add_patch(_square(row, column))
-    if count:
-        weight = "bold" if row == column else "normal"
-        axes.text(column, row, f"{count}", va="center", ha="center", fontsize=_font(n), fontweight=weight)
+def _draw_cells(axes: Axes, counts: np.ndarray, cell: float) -> None:
+    from matplotlib.colors import LinearSegmentedColormap
+
+    off = ~np.eye(len(counts), dtype=bool)
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)  # of the samples of a class
+    full = max(_FULL, float(share[off].max(initial=0.0)))
+    colors = LinearSegmentedColormap.from_list("errors", ["white", VERMILLION])
+    tone = np.where(off, share / full, 0.0) ** 0.6  # so that one error in a thousand shows
+    rgba = colors(tone)
+    rgba[~off] = (0.93, 0.93, 0.93, 1.0)
+    axes.imshow(rgba, interpolation="nearest")
+    digits = len(str(counts.max()))
+    size = min(10.0, 72 * cell / (0.68 * max(digits, 2) + 0.5))
+    for (row, column), count in np.ndenumerate(counts):
+        wrong = row != column
+        if wrong and not count:
+            continue
+        dark = tone[row, column] > 0.92
+        axes.text(
+            column, row, str(count), ha="center", va="center", fontsize=size, fontweight="bold" if wrong else "normal",
+            color="white" if dark else INK if wrong else GREY,
+        )  # fmt: skip
 
 
-def _square(row: int, column: int) -> Any:
-    from matplotlib.patches import Rectangle
+def _draw_names(axes: Axes, names: list[str]) -> None:
+    places = np.arange(len(names))
+    long = max(map(len, names)) > 3
+    size = 10 if len(names) <= 12 else 8.5
+    axes.set_xticks(places, names, rotation=45 if long else 0, ha="right" if long else "center",
+                    rotation_mode="anchor" if long else "default", fontsize=size, color=INK)  # fmt: skip
+    axes.set_yticks(places, names, fontsize=size, color=INK)
+    axes.set_xlabel("predicted class", color=GREY)
+    axes.set_ylabel("true class", color=GREY)
+    axes.set_xticks(places[1:] - 0.5, minor=True)
+    axes.set_yticks(places[1:] - 0.5, minor=True)
+    axes.grid(which="minor", color=LIGHT, linewidth=0.8)
+    axes.tick_params(which="both", length=0)
+    axes.spines[:].set_color(LIGHT)
 
-    return Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor="#E8EEF4", edgecolor="white", linewidth=1)
+
+def _draw_sums(axes: Axes, counts: np.ndarray, size: float) -> None:
+    """At the right the total and the recall of each class."""
+    totals, right = counts.sum(axis=1), np.diag(counts)
+    for shift, heading, texts in (
+        (46, "total", [str(total) for total in totals]),
+        (92, "recall", [f"{r / t:.1%}" if t else "–" for r, t in zip(right, totals, strict=True)]),
+    ):
+        axes.annotate(heading, (1, 1), xycoords="axes fraction", xytext=(shift, 6), textcoords="offset points",
+                      ha="right", fontsize=size, color=GREY)  # fmt: skip
+        for row, text in enumerate(texts):
+            axes.annotate(
+                text, (1, row), xycoords=axes.get_yaxis_transform(), xytext=(shift, 0), textcoords="offset points",
+                ha="right", va="center", fontsize=size,
+                color=GREY if heading == "total" else INK, annotation_clip=False,
+            )  # fmt: skip
+
+
+def _summary(right: int, total: int) -> str:
+    if not total:
+        return "no samples"
+    return f"{right / total:.2%} right: {total - right:,} of {total:,} wrong"

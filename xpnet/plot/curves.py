@@ -1,4 +1,4 @@
-"""Training curves."""
+"""How a training went."""
 
 from __future__ import annotations
 
@@ -6,36 +6,149 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from xpnet.plot.style import BLUE, GREY, ORANGE, clean, new_figure
+import numpy as np
+
+from .style import GREY, TRAIN, VALIDATION, Axes, Figure, clean, new_figure, title, to_host
+
+Curve = tuple[str, str, np.ndarray]  # name, colour, one value for each epoch, NaN where there is none
+
+_KINDS = {"loss": "Loss", "accuracy": "Accuracy"}
+_PARTS = {"train": ("training", TRAIN), "val": ("validation", VALIDATION)}
+_LABEL_GAP = 0.065  # of the height of the axes, between two labels
+_FEW = 15  # epochs: up to here each one gets a dot
 
 
-def curves(history: Mapping[str, Sequence[Any]], *, best_epoch: int | None = None) -> Any:
-    """Loss and accuracy of training and validation over the epochs, the best epoch marked.  Returns a Figure.
+def curves(history: Mapping[str, Sequence[Any]], best_epoch: int | None = None) -> Figure:
+    """Loss and accuracy by epoch, of training and validation, with the best epoch marked.
 
-    ``history`` holds equally long columns: epoch, train_loss, val_loss, train_accuracy, val_accuracy; any but the
-    first may be missing, and any value may be None or NaN.
+    history : columns of equal length, of which ``epoch, train_loss, val_loss, train_accuracy, val_accuracy`` are drawn
+    where they exist; None and NaN are left out.
+    best_epoch : the epoch to mark; None or 0 for that of the lowest val_loss.
+
+    Raises: ``ValueError`` where there is nothing to draw, or columns differ in length; ``MissingExtraError``.
     """
-    panels = [name for name in ("loss", "accuracy") if any(f"{part}_{name}" in history for part in ("train", "val"))]
-    if not panels:
-        raise ValueError(f"the history has no losses or accuracies to draw, only {', '.join(history) or 'nothing'}")
-    figure = new_figure(5.2 * len(panels), 3.8)
-    for axes, name in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-        _panel(axes, history, name, best_epoch)
+    epochs, panels = _read(history)
+    best = _best(epochs, history, best_epoch)
+    figure = new_figure(0.8 + 4.6 * len(panels), 3.6, "drawing training curves")
+    rows = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, (kind, lines) in zip(rows, panels.items(), strict=True):
+        _draw(axes, kind, epochs, lines, best)
     return figure
 
 
-def _panel(axes: Any, history: Mapping[str, Sequence[Any]], name: str, best_epoch: int | None) -> None:
-    epochs = list(history["epoch"])
-    for part, label, colour in (("train", "training", BLUE), ("val", "validation", ORANGE)):
-        values = [math.nan if v is None else float(v) for v in history.get(f"{part}_{name}", [])]
-        if values:
-            marker = "o" if len(values) < 30 else None
-            axes.plot(epochs, values, color=colour, marker=marker, markersize=4, linewidth=1.8, label=label)
-    if best_epoch:
-        axes.axvline(best_epoch, color=GREY, linewidth=1, linestyle="--", zorder=0, label=f"best: epoch {best_epoch}")
-    clean(axes, name, "epoch")
-    axes.xaxis.get_major_locator().set_params(integer=True)
-    if len(epochs) == 1:
-        axes.set_xlim(epochs[0] - 1, epochs[0] + 1)
-        axes.set_xticks(epochs)
-    axes.legend(frameon=False)
+def _read(history: Mapping[str, Sequence[Any]]) -> tuple[np.ndarray, dict[str, list[Curve]]]:
+    """The epochs, and by panel the curves that have values."""
+    names = [f"{part}_{kind}" for kind in _KINDS for part in _PARTS]
+    columns = {name: _numbers(name, history[name]) for name in ["epoch", *names] if name in history}
+    lengths = {name: len(values) for name, values in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"history: columns of different lengths: {lengths}")
+    panels: dict[str, list[Curve]] = {}
+    for kind in _KINDS:
+        found = [(*_PARTS[part], columns.get(f"{part}_{kind}", np.empty(0))) for part in _PARTS]
+        if lines := [line for line in found if np.isfinite(line[2]).any()]:
+            panels[kind] = lines
+    if not panels:
+        raise ValueError(f"history: nothing to draw: expected one of {', '.join(names)} with values, got {[*history]}")
+    return columns.get("epoch", np.arange(1.0, 1 + max(lengths.values()))), panels
+
+
+def _numbers(name: str, values: Sequence[Any]) -> np.ndarray:
+    """None becomes NaN, as do infinities."""
+    try:
+        numbers = np.array([math.nan if v is None else v for v in to_host(values).tolist()], dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"history: {name!r} must be a list of numbers ({error})") from error
+    return np.where(np.isfinite(numbers), numbers, np.nan)
+
+
+def _best(epochs: np.ndarray, history: Mapping[str, Sequence[Any]], asked: int | None) -> float | None:
+    if asked:
+        if asked not in epochs:
+            raise ValueError(f"best_epoch={asked} is not among the epochs {epochs[0]:g}..{epochs[-1]:g}")
+        return float(asked)
+    losses = _numbers("val_loss", history.get("val_loss", []))
+    return float(epochs[np.nanargmin(losses)]) if np.isfinite(losses).any() else None
+
+
+def _draw(axes: Axes, kind: str, epochs: np.ndarray, lines: list[Curve], best: float | None) -> None:
+    for name, color, values in lines:
+        known = np.isfinite(values)
+        marker = "o" if known.sum() <= _FEW else None
+        axes.plot(epochs[known], values[known], color=color, linewidth=2, marker=marker, markersize=4.5, label=name)
+    clean(axes)
+    title(axes, _KINDS[kind])
+    axes.set_xlabel("epoch", color=GREY)
+    _set_x(axes, epochs)
+    _set_y(axes, kind, np.concatenate([values for _, _, values in lines]))
+    if best is not None:
+        _mark(axes, kind, best, epochs, lines[-1])
+    _label_ends(axes, kind, epochs, lines)
+
+
+def _set_x(axes: Axes, epochs: np.ndarray) -> None:
+    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+    room = max(0.5, 0.02 * float(np.ptp(epochs)))
+    axes.set_xlim(epochs.min() - room, epochs.max() + room)
+
+
+def _set_y(axes: Axes, kind: str, values: np.ndarray) -> None:
+    """Limits in which the bulk of the epochs can be told apart, whatever the first one was like."""
+    values = values[np.isfinite(values)]
+    low, high = float(values.min()), float(values.max())
+    if kind == "accuracy":
+        upper = np.quantile(values, 0.25)
+        low = max(low, float(upper - 4 * (high - upper))) if len(values) >= 12 else low
+        pad = max(0.08 * (high - low), 0.005)
+        axes.set_ylim(max(low - pad, -0.02), min(high + pad, 1 + 0.1 * pad) if high <= 1 else high + pad)
+        axes.yaxis.set_major_formatter(_percent)
+    elif low > 0 and high > 30 * low:
+        axes.set_yscale("log")
+        axes.set_ylim(low / 1.4, high * 1.4)
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    else:
+        pad = max(0.08 * (high - low), 0.02 * abs(high), 1e-6)
+        axes.set_ylim(0 if 0 <= low < 0.5 * high else low - pad, high + pad)
+
+
+def _percent(value: float, _: object = None) -> str:
+    return f"{100 * value:.6g}%"
+
+
+def _mark(axes: Axes, kind: str, best: float, epochs: np.ndarray, line: Curve) -> None:
+    """A line at the best epoch, and a ring around the value there."""
+    _, color, values = line
+    axes.axvline(best, color=GREY, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
+    axes.plot([best], values[epochs == best][:1], "o", color="white", markeredgecolor=color, markeredgewidth=2, ms=8)
+    right, top = best > epochs.mean(), kind == "loss"  # where the curves are not
+    axes.annotate(
+        f"best: epoch {best:g}", (best, float(top)), xycoords=axes.get_xaxis_transform(),
+        xytext=(-4 if right else 4, -2 if top else 3), textcoords="offset points",
+        ha="right" if right else "left", va="top" if top else "bottom", color=GREY, fontsize=9,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.8},
+    )  # fmt: skip
+
+
+def _label_ends(axes: Axes, kind: str, epochs: np.ndarray, lines: list[Curve]) -> None:
+    """Name and last value of each curve at its end, moved apart where they would cover each other."""
+    ends = []
+    for name, color, values in lines:
+        last = np.flatnonzero(np.isfinite(values))[-1]
+        x, y = epochs[last], values[last]
+        height = axes.transAxes.inverted().transform(axes.transData.transform((x, y)))[1]
+        text = f"{y:.1%}" if kind == "accuracy" else f"{y:#.3g}".rstrip(".")
+        ends.append((float(np.clip(height, 0.02, 0.98)), f"{name} {text}", color))
+    for place, (_, text, color) in zip(_apart([height for height, _, _ in ends]), ends, strict=True):
+        axes.annotate(
+            text, (1, place), xycoords="axes fraction", xytext=(5, 0), textcoords="offset points", va="center",
+            color=color, fontsize=9.5, fontweight="bold", annotation_clip=False,
+        )  # fmt: skip
+
+
+def _apart(heights: list[float]) -> list[float]:
+    """Two heights with room for a line of text between them; one as it is."""
+    if len(heights) < 2 or abs(heights[0] - heights[1]) >= _LABEL_GAP:
+        return heights
+    middle = min(max(sum(heights) / 2, _LABEL_GAP / 2), 1 - _LABEL_GAP / 2)
+    up = _LABEL_GAP / 2 if heights[0] >= heights[1] else -_LABEL_GAP / 2
+    return [middle + up, middle - up]

@@ -1,4 +1,4 @@
-"""Images beside what the network made of them."""
+"""Images and what a network made of them."""
 
 from __future__ import annotations
 
@@ -8,36 +8,81 @@ from typing import Any
 
 import numpy as np
 
-from xpnet.plot.style import BLUE, RED, new_figure
-from xpnet_backends import to_numpy
+from .style import GREY, INK, LIGHT, WRONG, Axes, Figure, new_figure, to_host
+
+_MOST = 400  # images in one picture
 
 
 def predictions(
     images: Any,
-    labels: Any,
-    predicted: Any,
+    labels: Sequence[Any],
+    predicted: Sequence[Any],
     probabilities: Any = None,
-    *,
-    classes: Sequence[str] | None = None,
     columns: int = 8,
-) -> Any:
-    """Images (N, H, W) or (N, H, W, 3) with true and predicted class; wrong ones are red.  Returns a Figure."""
-    pictures, truth, guess = to_numpy(images), to_numpy(labels), to_numpy(predicted)
-    if not len(pictures):
-        raise ValueError("predictions() needs at least one image")
-    if not len(pictures) == len(truth) == len(guess):
-        raise ValueError(f"lengths differ: {len(pictures)} images, {len(truth)} labels, {len(guess)} predictions")
-    columns = min(columns, len(pictures))
-    rows = math.ceil(len(pictures) / columns)
-    figure = new_figure(1.25 * columns, 1.5 * rows)
-    grid = figure.subplots(rows, columns, squeeze=False)
-    for axes in grid.flat:
-        axes.axis("off")
-    for i, axes in enumerate(grid.flat[: len(pictures)]):
-        axes.imshow(pictures[i], cmap="gray" if pictures[i].ndim == 2 else None)
-        names = [str(int(c)) if classes is None else classes[int(c)] for c in (truth[i], guess[i])]
-        right = truth[i] == guess[i]
-        sure = "" if probabilities is None else f" {float(np.max(to_numpy(probabilities)[i])):.0%}"
-        text = f"{names[1]}{sure}" if right else f"✗ {names[1]}{sure}\nis {names[0]}"
-        axes.set_title(text, fontsize=8, color=BLUE if right else RED)
+    classes: Sequence[str] | None = None,
+) -> Figure:
+    """A grid of images with the predicted class; wrong ones are framed, crossed and say the true class.
+
+    images (N, H, W) grey or (N, H, W, 3) colour, also with the channel in PyTorch's place: (N, 1 or 3, H, W);
+    uint8, or floating point, of which the least becomes black and the largest white.  labels, predicted (N,);
+    probabilities (N,) of the predicted class, or (N, C).  classes: names for labels that are numbers.
+
+    Raises: ``ValueError`` for other shapes, lengths that differ, or too many images; ``MissingExtraError``.
+    """
+    pixels, truth, guess = _pixels(to_host(images)), to_host(labels).tolist(), to_host(predicted).tolist()
+    if not len(pixels) == len(truth) == len(guess):
+        raise ValueError(f"predictions: {len(pixels)} images, {len(truth)} labels, {len(guess)} predicted classes")
+    if not 1 <= len(pixels) <= _MOST:
+        raise ValueError(f"predictions: expected 1 to {_MOST} images, got {len(pixels)}: give a part, images[:64]")
+    if columns < 1:
+        raise ValueError(f"predictions: columns must be at least 1, got {columns}")
+    if classes is not None:
+        truth, guess = ([classes[int(c)] for c in numbers] for numbers in (truth, guess))
+    certainty = _certainty(probabilities, len(pixels))
+    columns = min(columns, len(pixels))
+    rows = math.ceil(len(pixels) / columns)
+    figure = new_figure(max(1.15 * columns, 2.4), 1.42 * rows + 0.1, "drawing predictions")
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes, image, true, found, p in zip(grid, pixels, truth, guess, certainty, strict=False):
+        _draw(axes, image, true, found, p)
+    for axes in grid[len(pixels) :]:
+        axes.set_axis_off()
     return figure
+
+
+def _pixels(images: np.ndarray) -> np.ndarray:
+    """Images of any layout as (N, H, W) or (N, H, W, 3) in 0..1."""
+    if images.ndim == 4 and images.shape[-1] not in (1, 3) and images.shape[1] in (1, 3):
+        images = np.moveaxis(images, 1, -1)
+    if images.ndim == 4 and images.shape[-1] == 1:
+        images = images[..., 0]
+    if images.ndim != 3 and not (images.ndim == 4 and images.shape[-1] == 3):
+        raise ValueError(f"predictions: expected images (N, H, W), (N, H, W, 3) or (N, 3, H, W), got {images.shape}")
+    if images.dtype == np.uint8:
+        return images / 255.0
+    values = np.nan_to_num(images.astype(np.float64), posinf=0.0, neginf=0.0)
+    low, high = values.min(initial=math.inf), values.max(initial=-math.inf)
+    return (values - low) / max(high - low, 1e-12) if values.size else values
+
+
+def _certainty(probabilities: Any, count: int) -> list[float | None]:
+    if probabilities is None:
+        return [None] * count
+    p = to_host(probabilities)
+    if p.ndim not in (1, 2) or len(p) != count:
+        raise ValueError(f"predictions: expected probabilities ({count},) or ({count}, C), got {p.shape}")
+    certainty: list[float | None] = (p.max(axis=1) if p.ndim == 2 else p).tolist()
+    return certainty
+
+
+def _draw(axes: Axes, image: np.ndarray, true: Any, found: Any, probability: float | None) -> None:
+    right = true == found
+    axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set(color=LIGHT if right else WRONG, linewidth=0.8 if right else 2.5)
+    text = f"{found}" if probability is None else f"{found}  {probability:.0%}"
+    axes.set_title(text if right else f"✗ {text}", fontsize=9.5, pad=3, color=INK if right else WRONG,
+                   fontweight="normal" if right else "bold")  # fmt: skip
+    if not right:
+        axes.set_xlabel(f"is {true}", fontsize=9, labelpad=2, color=GREY)

@@ -1,48 +1,72 @@
-"""One look for all pictures: colours that everybody can tell apart, little ink."""
+"""What all pictures have in common: colours, clean axes, and figures that need no screen."""
 
 from __future__ import annotations
 
+import io
+import os
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
+
+import numpy as np
 
 from xpnet._extras import require
 from xpnet._files import write_atomically
+from xpnet_backends import is_array, to_numpy
 
-# Okabe & Ito 2008, "Color universal design": distinct for all common kinds of colour vision.
-BLUE, ORANGE, GREEN, RED, PURPLE, SKY, YELLOW, BLACK = (
-    "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442", "#000000",
-)  # fmt: skip
-GREY = "#888888"
+Figure: TypeAlias = Any
+"""A ``matplotlib.figure.Figure``."""
+
+Axes: TypeAlias = Any
+"""A ``matplotlib.axes.Axes``."""
+
+# Told apart by colour-blind readers as well: Okabe & Ito 2008, "Color Universal Design".
+BLUE, VERMILLION, GREEN, ORANGE, SKY, PURPLE = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7"
+INK, GREY, LIGHT = "#222222", "#6B6B6B", "#E6E6E6"
+TRAIN, VALIDATION, WRONG = BLUE, VERMILLION, VERMILLION
+DPI = 120
 
 
-def new_figure(width: float, height: float) -> Any:
-    """A figure of its own, drawn in memory: no window, no global state.
+def new_figure(width: float, height: float, purpose: str) -> Figure:
+    """An empty figure of so many inches, drawn in memory: no window, and nothing of pyplot's global state.
 
-    Raises: ``MissingExtraError`` without matplotlib.
+    Raises: ``MissingExtraError`` that names ``purpose``.
     """
-    require("matplotlib", extra="plot", purpose="drawing")
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
+    figures = require("matplotlib.figure", extra="plot", purpose=purpose)
+    agg = require("matplotlib.backends.backend_agg", extra="plot", purpose=purpose)
+    figure = figures.Figure(figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white")
+    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)
+    agg.FigureCanvasAgg(figure)
     return figure
 
 
-def clean(axes: Any, title: str = "", x: str = "", y: str = "") -> None:
-    """Only the axes that are read, and a faint grid."""
-    axes.set_title(title, loc="left", fontsize=11, fontweight="bold")
-    axes.set_xlabel(x)
-    axes.set_ylabel(y)
+def clean(axes: Axes, grid: bool = True) -> None:
+    """Only the lines that help to read: the two axes, and light ones at the ticks of y."""
+    axes.set_facecolor("white")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(alpha=0.25, linewidth=0.6)
-    axes.set_axisbelow(True)
+    axes.spines[["left", "bottom"]].set_color(GREY)
+    axes.tick_params(colors=GREY, labelsize=9)
+    if grid:
+        axes.grid(axis="y", color=LIGHT, linewidth=0.8)
+        axes.set_axisbelow(True)
 
 
-def save(figure: Any, path: str | Path) -> None:
-    """Write a figure as PNG, whole or not at all."""
-    import io
+def title(axes: Axes, text: str) -> None:
+    """A title above the left end, where reading begins."""
+    axes.set_title(text, loc="left", fontsize=11, color=INK, fontweight="bold")
 
+
+def to_host(values: Any) -> np.ndarray:
+    """A list or an array of any backend as a NumPy array."""
+    return to_numpy(values) if is_array(values) else np.asarray(values)
+
+
+def save(figure: Figure, path: str | os.PathLike[str]) -> None:
+    """Write a figure as PNG, whole or not at all; the same figure always gives the same bytes.
+
+    Raises: ``ValueError`` for a name that does not end in .png, ``OSError`` where it cannot be written.
+    """
+    if Path(path).suffix.lower() != ".png":
+        raise ValueError(f"pictures are saved as PNG: {os.fspath(path)!r} must end in .png")
     content = io.BytesIO()
-    figure.savefig(content, format="png", metadata={"Software": None})
+    figure.savefig(content, format="png", dpi=figure.dpi, metadata={"Software": None})
     write_atomically(path, content.getvalue())

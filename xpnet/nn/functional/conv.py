@@ -1,0 +1,95 @@
+"""Convolution of images (N, C, H, W) and sequences (N, C, T)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from xpnet import ops
+from xpnet.nn.functional.sizes import Pair, Size, as_image, images, pair, single
+from xpnet.ops.conv import output_length
+from xpnet.tensor import Tensor, TensorLike, apply
+
+
+def conv2d(
+    x: TensorLike,
+    weight: TensorLike,
+    bias: TensorLike | None = None,
+    stride: Size = 1,
+    padding: Size | str = 0,
+    dilation: Size = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Slide O kernels over images.  x (N, C, H, W), weight (O, C/groups, K, L), bias (O,) -> y (N, O, P, Q).
+
+    ``padding`` is a border of zeros, or "valid" (none), or "same" (as much as keeps the size; needs stride 1).
+    """
+    t, alone = images("conv2d", x, weight.shape[1] * groups)
+    _check_weight("conv2d", t, weight.shape[0], groups, weight)
+    kernel = (weight.shape[2], weight.shape[3])
+    s, d = pair("conv2d: stride", stride, 1), pair("conv2d: dilation", dilation, 1)
+    border = _border("conv2d", padding, kernel, s, d)
+    for i, axis in enumerate(("height", "width")):
+        if output_length(t.shape[i + 2], kernel[i], s[i], border[i], d[i]) < 1:
+            raise ValueError(
+                f"conv2d: {axis} {t.shape[i + 2]} with padding {border[i]} is smaller than the kernel "
+                f"({kernel[i]}, dilation {d[i]})"
+            )
+    y = apply(ops.conv2d, t, weight, bias, stride=s, padding=border, dilation=d, groups=groups)
+    return y.squeeze(0) if alone else y
+
+
+def _check_weight(name: str, x: Tensor, out: int, groups: int, weight: TensorLike) -> None:
+    if groups < 1 or x.shape[1] % groups or out % groups:
+        raise ValueError(f"{name}: groups={groups} must divide {x.shape[1]} input and {out} output channels")
+    if x.dtype != weight.dtype:
+        raise TypeError(f"{name}: input is {x.dtype}, weight {weight.dtype}: convert one of them, e.g. x.astype(...)")
+
+
+def _border(name: str, padding: Size | str, kernel: Pair, stride: Pair, dilation: Pair) -> tuple[Pair, Pair]:
+    if padding == "same":
+        if stride != (1, 1):
+            raise ValueError(f"{name}: padding='same' needs stride 1, got {stride}")
+        totals = [dilation[i] * (kernel[i] - 1) for i in (0, 1)]
+        return (totals[0] // 2, totals[0] - totals[0] // 2), (totals[1] // 2, totals[1] - totals[1] // 2)
+    if isinstance(padding, str) and padding != "valid":
+        raise ValueError(f"{name}: padding must be whole numbers, 'same' or 'valid', got {padding!r}")
+    height, width = pair(f"{name}: padding", 0 if isinstance(padding, str) else padding)
+    return (height, height), (width, width)
+
+
+def conv1d(
+    x: TensorLike,
+    weight: TensorLike,
+    bias: TensorLike | None = None,
+    stride: Size = 1,
+    padding: Size | str = 0,
+    dilation: Size = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Slide O kernels over sequences.  x (N, C, T), weight (O, C/groups, K), bias (O,) -> y (N, O, P)."""
+    s, d = single("conv1d: stride", stride, 1), single("conv1d: dilation", dilation, 1)
+    border = padding if isinstance(padding, str) else (0, single("conv1d: padding", padding))
+    kernel = weight.reshape(weight.shape[0], weight.shape[1], 1, weight.shape[2])
+    return as_image(lambda t: conv2d(t, kernel, bias, (1, s), border, (1, d), groups), "conv1d", x)  # type: ignore[no-any-return]
+
+
+def conv_transpose2d(
+    x: TensorLike,
+    weight: TensorLike,
+    bias: TensorLike | None = None,
+    stride: Size = 1,
+    padding: Size = 0,
+    output_padding: Size = 0,
+    groups: int = 1,
+    dilation: Size = 1,
+) -> Tensor:
+    """The transpose of ``conv2d``: enlarges.  x (N, C, H, W), weight (C, O/groups, K, L) -> y (N, O, P, Q)."""
+    t, alone = images("conv_transpose2d", x, weight.shape[0])
+    _check_weight("conv_transpose2d", t, weight.shape[1] * groups, groups, weight)
+    s, d = pair("conv_transpose2d: stride", stride, 1), pair("conv_transpose2d: dilation", dilation, 1)
+    p, extra = pair("conv_transpose2d: padding", padding), pair("conv_transpose2d: output_padding", output_padding)
+    if any(extra[i] >= max(s[i], d[i]) for i in (0, 1)):
+        raise ValueError(f"conv_transpose2d: output_padding {extra} must be smaller than stride {s} or dilation {d}")
+    options: dict[str, Any] = {"stride": s, "padding": p, "output_padding": extra, "dilation": d, "groups": groups}
+    y = apply(ops.conv_transpose2d, t, weight, bias, **options)
+    return y.squeeze(0) if alone else y

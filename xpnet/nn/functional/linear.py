@@ -1,0 +1,40 @@
+"""Matrix products and what only reshapes."""
+
+from __future__ import annotations
+
+import math
+
+from xpnet import ops
+from xpnet.nn.functional.checks import floating
+from xpnet.nn.functional.loss import check_labels
+from xpnet.tensor import Tensor, TensorLike, apply, as_tensor
+
+
+def linear(x: TensorLike, weight: TensorLike, bias: TensorLike | None = None) -> Tensor:
+    """``y = x Wᵀ + b``.  x (..., I), weight (O, I), bias (O,) -> y (..., O)."""
+    x = floating("linear", x)
+    if x.ndim == 0 or x.shape[-1] != weight.shape[1]:
+        raise ValueError(f"expected input of shape (..., {weight.shape[1]}), got {x.shape}{_flatten_hint(x, weight)}")
+    return apply(ops.linear, x, weight, bias)
+
+
+def _flatten_hint(x: Tensor, weight: TensorLike) -> str:
+    fits = x.ndim > 2 and math.prod(x.shape[1:]) == weight.shape[1]
+    return ": put nn.Flatten() in front" if fits else ""
+
+
+def flatten(x: TensorLike, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    """Axes ``start_dim`` to ``end_dim`` as one."""
+    t = as_tensor(x)
+    start, end = start_dim % max(t.ndim, 1), end_dim % max(t.ndim, 1)
+    if start > end:
+        raise ValueError(f"flatten: start_dim {start_dim} lies behind end_dim {end_dim} for shape {t.shape}")
+    return t.reshape(*t.shape[:start], math.prod(t.shape[start : end + 1]), *t.shape[end + 1 :])
+
+
+def one_hot(labels: TensorLike, num_classes: int) -> Tensor:
+    """Rows of float32 zeros with a one at the label.  labels (N, ...) -> (N, ..., num_classes)."""
+    labels = as_tensor(labels)
+    check_labels("one_hot", labels, num_classes)
+    classes = labels.backend.xp.arange(num_classes)
+    return Tensor((labels.data[..., None] == classes).astype("float32"))

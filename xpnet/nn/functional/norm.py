@@ -1,0 +1,97 @@
+"""Normalisation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from xpnet import ops
+from xpnet.nn.functional.checks import floating
+from xpnet.tensor import Tensor, TensorLike, apply
+from xpnet_backends import Array
+
+
+def batch_norm(
+    x: TensorLike,
+    running_mean: Array | None,
+    running_var: Array | None,
+    weight: TensorLike | None = None,
+    bias: TensorLike | None = None,
+    training: bool = False,
+    momentum: Any = 0.1,
+    eps: float = 1e-5,
+) -> tuple[Tensor, Array | None, Array | None]:
+    """Each channel by the statistics of the batch in training, by the running ones else.  x (N, C, ...).
+
+    Unlike PyTorch's it changes nothing in place: it returns y and the new running statistics,
+    ``r ← (1 − momentum) r + momentum · batch`` (the variance unbiased), for the caller to keep.
+    """
+    t = floating("batch_norm", x)
+    if not training:
+        if running_mean is None or running_var is None:
+            raise ValueError("batch_norm: evaluation needs running statistics")
+        options: dict[str, Any] = {"eps": eps}
+        y = apply(ops.batch_norm_inference, t, running_mean, running_var, weight, bias, **options)
+        return y, running_mean, running_var
+    count = t.size // max(t.shape[1], 1)
+    if count < 2:
+        raise ValueError(f"batch_norm: training needs more than one value a channel, got input of shape {t.shape}")
+    y, mean, variance = apply(ops.batch_norm, t, weight, bias, eps=eps)
+    if running_mean is None or running_var is None:
+        return y, None, None
+    unbiased = variance.data * (count / (count - 1))
+    new_mean = (1.0 - momentum) * running_mean + momentum * mean.data
+    return y, new_mean, (1.0 - momentum) * running_var + momentum * unbiased
+
+
+def instance_norm(
+    x: TensorLike, weight: TensorLike | None = None, bias: TensorLike | None = None, eps: float = 1e-5
+) -> Tensor:
+    """Each channel of each sample by its own mean and variance.  x (N, C, ...)."""
+    t = floating("instance_norm", x)
+    if math.prod(t.shape[2:]) < 2:
+        raise ValueError(f"instance_norm: needs more than one value a channel, got input of shape {t.shape}")
+    return apply(ops.group_norm, t, weight, bias, groups=t.shape[1], eps=eps)
+
+
+def group_norm(
+    x: TensorLike,
+    num_groups: int,
+    weight: TensorLike | None = None,
+    bias: TensorLike | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Each sample by the mean and variance of each group of channels.  x (N, C, ...)."""
+    t = floating("group_norm", x)
+    if t.ndim < 2 or t.shape[1] % num_groups:
+        raise ValueError(f"group_norm: {num_groups} groups must divide the channels of input of shape {t.shape}")
+    return apply(ops.group_norm, t, weight, bias, groups=num_groups, eps=eps)
+
+
+def _check_tail(name: str, t: Tensor, normalized_shape: Sequence[int]) -> int:
+    tail = tuple(normalized_shape)
+    if not tail or t.shape[-len(tail) :] != tail:
+        raise ValueError(f"expected input of shape (..., {', '.join(map(str, tail))}), got {t.shape}")
+    return len(tail)
+
+
+def layer_norm(
+    x: TensorLike,
+    normalized_shape: Sequence[int],
+    weight: TensorLike | None = None,
+    bias: TensorLike | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Each sample by the mean and variance of its last axes, of shape ``normalized_shape``."""
+    t = floating("layer_norm", x)
+    return apply(ops.layer_norm, t, weight, bias, dims=_check_tail("layer_norm", t, normalized_shape), eps=eps)
+
+
+def rms_norm(
+    x: TensorLike, normalized_shape: Sequence[int], weight: TensorLike | None = None, eps: float | None = None
+) -> Tensor:
+    """Each sample by the root mean square of its last axes; ``eps`` is the dtype's own by default, as in PyTorch."""
+    t = floating("rms_norm", x)
+    dims = _check_tail("rms_norm", t, normalized_shape)
+    return apply(ops.rms_norm, t, weight, dims=dims, eps=float(t.backend.xp.finfo(t.dtype).eps) if eps is None else eps)

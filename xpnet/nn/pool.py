@@ -1,0 +1,146 @@
+"""Pooling layers.  ``stride`` is the kernel's size unless it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from xpnet.nn import functional as F
+from xpnet.nn.functional.sizes import Size
+from xpnet.nn.module import Module
+from xpnet.tensor import Tensor, TensorLike
+
+
+class _Pool(Module):
+    def __init__(self, kernel_size: Size, stride: Size | None, padding: Size, ceil_mode: bool) -> None:
+        super().__init__()
+        self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
+        self.padding, self.ceil_mode = padding, ceil_mode
+
+    def extra_repr(self) -> str:
+        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+
+class _MaxPool(_Pool):
+    def __init__(
+        self,
+        kernel_size: Size,
+        stride: Size | None = None,
+        padding: Size = 0,
+        dilation: Size = 1,
+        return_indices: bool = False,
+        ceil_mode: bool = False,
+    ) -> None:
+        super().__init__(kernel_size, stride, padding, ceil_mode)
+        self.dilation, self.return_indices = dilation, return_indices
+
+    def _options(self) -> tuple[Any, ...]:
+        return self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode, self.return_indices
+
+
+class MaxPool2d(_MaxPool):
+    """The largest value of each window.  x (N, C, H, W) -> y (N, C, P, Q)."""
+
+    def forward(self, x: TensorLike) -> Any:
+        return F.max_pool2d(x, *self._options())
+
+
+class MaxPool1d(_MaxPool):
+    """The largest value of each window.  x (N, C, T) -> y (N, C, P)."""
+
+    def forward(self, x: TensorLike) -> Any:
+        return F.max_pool1d(x, *self._options())
+
+
+class AvgPool2d(_Pool):
+    """The mean of each window.  x (N, C, H, W) -> y (N, C, P, Q)."""
+
+    def __init__(
+        self,
+        kernel_size: Size,
+        stride: Size | None = None,
+        padding: Size = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor_override: int | None = None,
+    ) -> None:
+        super().__init__(kernel_size, stride, padding, ceil_mode)
+        self.count_include_pad, self.divisor_override = count_include_pad, divisor_override
+
+    def forward(self, x: TensorLike) -> Tensor:
+        options = self.ceil_mode, self.count_include_pad, self.divisor_override
+        return F.avg_pool2d(x, self.kernel_size, self.stride, self.padding, *options)
+
+
+class AvgPool1d(_Pool):
+    """The mean of each window.  x (N, C, T) -> y (N, C, P)."""
+
+    def __init__(
+        self,
+        kernel_size: Size,
+        stride: Size | None = None,
+        padding: Size = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+    ) -> None:
+        super().__init__(kernel_size, stride, padding, ceil_mode)
+        self.count_include_pad = count_include_pad
+
+    def forward(self, x: TensorLike) -> Tensor:
+        return F.avg_pool1d(x, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
+
+
+class AdaptiveAvgPool2d(Module):
+    """The mean over windows chosen so that the output has ``output_size``; None keeps a length."""
+
+    def __init__(self, output_size: int | Sequence[int | None]) -> None:
+        super().__init__()
+        self.output_size = output_size
+
+    def forward(self, x: TensorLike) -> Tensor:
+        return F.adaptive_avg_pool2d(x, self.output_size)
+
+    def extra_repr(self) -> str:
+        return f"output_size={self.output_size}"
+
+
+class AdaptiveMaxPool2d(Module):
+    """The largest value of windows chosen so that the output has ``output_size``; None keeps a length."""
+
+    def __init__(self, output_size: int | Sequence[int | None], return_indices: bool = False) -> None:
+        super().__init__()
+        self.output_size, self.return_indices = output_size, return_indices
+
+    def forward(self, x: TensorLike) -> Any:
+        return F.adaptive_max_pool2d(x, self.output_size, self.return_indices)
+
+    def extra_repr(self) -> str:
+        return f"output_size={self.output_size}"
+
+
+class AdaptiveAvgPool1d(Module):
+    """The mean over windows chosen so that the output has ``output_size``.  x (N, C, T)."""
+
+    def __init__(self, output_size: int) -> None:
+        super().__init__()
+        self.output_size = output_size
+
+    def forward(self, x: TensorLike) -> Tensor:
+        return F.adaptive_avg_pool1d(x, self.output_size)
+
+    def extra_repr(self) -> str:
+        return f"output_size={self.output_size}"
+
+
+class AdaptiveMaxPool1d(Module):
+    """The largest value of windows chosen so that the output has ``output_size``.  x (N, C, T)."""
+
+    def __init__(self, output_size: int, return_indices: bool = False) -> None:
+        super().__init__()
+        self.output_size, self.return_indices = output_size, return_indices
+
+    def forward(self, x: TensorLike) -> Any:
+        return F.adaptive_max_pool1d(x, self.output_size, self.return_indices)
+
+    def extra_repr(self) -> str:
+        return f"output_size={self.output_size}"

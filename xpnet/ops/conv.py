@@ -1,0 +1,146 @@
+"""Convolution.  Shapes: x (N, C, H, W), weight (O, C/groups, K, L), y (N, O, P, Q).
+
+What the literature calls convolution is a cross-correlation: the kernel is not flipped.  The derivations stand in
+``docs/convolution.md``.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TypeAlias
+
+from xpnet_backends import Array, Namespace
+from xpnet_backends import matmul as product
+
+from ._shared import Result
+
+Pair: TypeAlias = tuple[int, int]
+Padding: TypeAlias = tuple[Pair, Pair]  # (top, bottom), (left, right)
+
+
+def output_length(length: int, kernel: int, stride: int, padding: Pair, dilation: int) -> int:
+    """``P = ⌊(H + padding − dilation (K − 1) − 1) / stride⌋ + 1``: how often the kernel fits."""
+    return (length + sum(padding) - dilation * (kernel - 1) - 1) // stride + 1
+
+
+def pad2d(xp: Namespace, x: Array, padding: Padding, value: float = 0.0) -> Array:
+    """``x`` with a border of ``value``; x itself where there is none."""
+    if padding == ((0, 0), (0, 0)):
+        return x
+    return xp.pad(x, ((0, 0), (0, 0), *padding), constant_values=value)
+
+
+def crop2d(x: Array, padding: Padding) -> Array:
+    """What ``pad2d`` added, taken away."""
+    (top, bottom), (left, right) = padding
+    return x[:, :, top : x.shape[2] - bottom, left : x.shape[3] - right]
+
+
+def windows(xp: Namespace, x: Array, kernel: Pair, stride: Pair, dilation: Pair) -> Array:
+    """All windows that the kernel sees, as a view.  x (N, C, H, W) -> (N, C, K, L, P, Q)."""
+    n, c, height, width = x.shape
+    p = output_length(height, kernel[0], stride[0], (0, 0), dilation[0])
+    q = output_length(width, kernel[1], stride[1], (0, 0), dilation[1])
+    sn, sc, sh, sw = x.strides
+    strides = (sn, sc, sh * dilation[0], sw * dilation[1], sh * stride[0], sw * stride[1])
+    return xp.lib.stride_tricks.as_strided(x, (n, c, *kernel, p, q), strides)
+
+
+def add_windows(xp: Namespace, dwindows: Array, shape: tuple[int, ...], stride: Pair, dilation: Pair) -> Array:
+    """The transpose of ``windows``: every element collects the sum over all windows that see it."""
+    dx = xp.zeros(shape, dtype=dwindows.dtype)
+    kernel_height, kernel_width, p, q = dwindows.shape[2:]
+    for k in range(kernel_height):
+        for j in range(kernel_width):
+            top, left = k * dilation[0], j * dilation[1]
+            rows = slice(top, top + stride[0] * (p - 1) + 1, stride[0])
+            columns = slice(left, left + stride[1] * (q - 1) + 1, stride[1])
+            dx[:, :, rows, columns] += dwindows[:, :, k, j]
+    return dx
+
+
+def conv2d(
+    xp: Namespace,
+    x: Array,
+    weight: Array,
+    bias: Array | None = None,
+    *,
+    stride: Pair = (1, 1),
+    padding: Padding = ((0, 0), (0, 0)),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+) -> Result:
+    """``y[n,o,p,q] = b[o] + Σ_ckl W[o,c,k,l] x[n, c, p·s + k·d, q·s + l·d]``, zeros beyond the border.
+
+    As a matrix product: the windows of an image are the columns of a matrix (C·K·L, P·Q), and ``y = W · columns``.
+    ``dW = Σ_n dy · columnsᵀ``,  ``dcolumns = Wᵀ dy`` added up over overlapping windows,  ``db = Σ_npq dy``.
+    """
+    n, out, kernel = x.shape[0], weight.shape[0], weight.shape[2:]
+    padded = pad2d(xp, x, padding)
+    shape = padded.shape
+    w = weight.reshape(groups, out // groups, -1)  # (G, O/G, C/G·K·L)
+
+    def columns() -> tuple[Array, Pair]:
+        """(N, G, C/G·K·L, P·Q): made again for the backward, for it is K·L times as large as x."""
+        seen = windows(xp, padded, kernel, stride, dilation)
+        return seen.reshape(n, groups, w.shape[2], math.prod(seen.shape[4:])), seen.shape[4:]
+
+    matrix, size = columns()
+    y = product(w, matrix).reshape(n, out, *size)  # (G, O/G, CKL) @ (N, G, CKL, PQ)
+    if bias is not None:
+        y += bias.reshape(1, out, 1, 1)
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True, True, True)) -> tuple[Array | None, ...]:
+        flat = dy.reshape(n, groups, out // groups, -1)  # (N, G, O/G, P·Q)
+        dx = dw = None
+        if needs[1]:
+            dw = product(flat, xp.swapaxes(columns()[0], -1, -2)).sum(axis=0).reshape(weight.shape)
+        if needs[0]:
+            dcolumns = product(xp.swapaxes(w, -1, -2), flat)  # (N, G, C/G·K·L, P·Q)
+            dx = add_windows(xp, dcolumns.reshape(n, shape[1], *kernel, *size), shape, stride, dilation)
+            dx = crop2d(dx, padding)
+        db = dy.sum(axis=(0, 2, 3)) if bias is not None and needs[2] else None
+        return dx, dw, db
+
+    return y, backward
+
+
+def conv_transpose2d(
+    xp: Namespace,
+    x: Array,
+    weight: Array,
+    bias: Array | None = None,
+    *,
+    stride: Pair = (1, 1),
+    padding: Pair = (0, 0),
+    output_padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+) -> Result:
+    """The transpose of ``conv2d`` in x: every input element spreads the kernel over the output, and overlaps add.
+
+    x (N, C, H, W), weight (C, O/groups, K, L) -> y (N, O, P, Q), ``P = (H − 1)s − 2·padding + d (K − 1) +
+    output_padding + 1``.  So its forward is the input gradient of ``conv2d``, and its input gradient the forward.
+    """
+    n, channels, height, width = x.shape
+    per_group, kernel = weight.shape[1], weight.shape[2:]
+    out = per_group * groups
+    lengths = (height, width)
+    full = tuple((lengths[i] - 1) * stride[i] + dilation[i] * (kernel[i] - 1) + 1 + output_padding[i] for i in (0, 1))
+    border = ((padding[0], padding[0]), (padding[1], padding[1]))
+    w = weight.reshape(groups, channels // groups, -1)  # (G, C/G, O/G·K·L)
+    flat = x.reshape(n, groups, channels // groups, -1)  # (N, G, C/G, H·W)
+    spread = product(xp.swapaxes(w, -1, -2), flat).reshape(n, out, *kernel, height, width)
+    y = crop2d(add_windows(xp, spread, (n, out, *full), stride, dilation), border)
+    if bias is not None:
+        y = y + bias.reshape(1, out, 1, 1)
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True, True, True)) -> tuple[Array | None, ...]:
+        seen = windows(xp, pad2d(xp, dy, border), kernel, stride, dilation)[..., :height, :width]
+        matrix = seen.reshape(n, groups, w.shape[2], height * width)  # (N, G, O/G·K·L, H·W)
+        dx = product(w, matrix).reshape(x.shape) if needs[0] else None
+        dw = product(flat, xp.swapaxes(matrix, -1, -2)).sum(axis=0).reshape(weight.shape) if needs[1] else None
+        db = dy.sum(axis=(0, 2, 3)) if bias is not None and needs[2] else None
+        return dx, dw, db
+
+    return y, backward

@@ -1,0 +1,150 @@
+"""Normalisation: zero mean and unit variance over some axes, then a learned scale and shift.
+
+All share one derivative.  With ``x̂ = (x − μ) / σ`` over m elements, ``dx = (dx̂ − mean(dx̂) − x̂ mean(dx̂ x̂)) / σ``:
+the two means are what μ and σ themselves depend on.  It is worked out in ``docs/normalisation.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from xpnet_backends import Array, Namespace
+
+from ._shared import Result, unbroadcast
+
+
+def _standardise(
+    xp: Namespace, x: Array, axes: tuple[int, ...], eps: float
+) -> tuple[Array, Array, Array, Callable[[Array], Array]]:
+    """``x̂``, the mean and the (biased) variance over ``axes``, and how ``dx̂`` becomes ``dx``."""
+    mean = x.mean(axis=axes, keepdims=True)
+    centred = x - mean
+    variance = (centred * centred).mean(axis=axes, keepdims=True)
+    scale = 1.0 / xp.sqrt(variance + eps)
+    x_hat = centred * scale
+
+    def backward(d_hat: Array) -> Array:
+        along = (d_hat * x_hat).mean(axis=axes, keepdims=True)
+        return scale * (d_hat - d_hat.mean(axis=axes, keepdims=True) - x_hat * along)
+
+    return x_hat, mean, variance, backward
+
+
+def _affine(x_hat: Array, weight: Array | None, bias: Array | None) -> Array:
+    """``y = w x̂ + b``, either left out where it is None.  The shapes broadcast."""
+    y = x_hat if weight is None else x_hat * weight
+    return y if bias is None else y + bias
+
+
+def _affine_backward(dy: Array, x_hat: Array, weight: Array | None, bias: Array | None) -> tuple[Any, Any, Any]:
+    """``dx̂ = w dy``, ``dw = Σ dy x̂``, ``db = Σ dy``, in the shapes that were broadcast."""
+    d_hat = dy if weight is None else dy * weight
+    dw = None if weight is None else unbroadcast(dy * x_hat, weight.shape)
+    db = None if bias is None else unbroadcast(dy, bias.shape)
+    return d_hat, dw, db
+
+
+def _per_channel(parameter: Array | None, ndim: int) -> Any:
+    """(C,) as (1, C, 1, ...)."""
+    return None if parameter is None else parameter.reshape(1, -1, *(1,) * (ndim - 2))
+
+
+def _flat(gradient: Array | None) -> Array | None:
+    return None if gradient is None else gradient.reshape(-1)
+
+
+def batch_norm(xp: Namespace, x: Array, weight: Array | None, bias: Array | None, *, eps: float = 1e-5) -> Result:
+    """Training: each channel by the mean and variance of the batch.  x (N, C, ...), weight, bias (C,).
+
+    Outputs y, and the batch's mean and biased variance (C,) for the running statistics; those have no gradient.
+    Source: Ioffe & Szegedy 2015, arXiv:1502.03167.
+    """
+    axes = (0, *range(2, x.ndim))
+    w, b = _per_channel(weight, x.ndim), _per_channel(bias, x.ndim)
+    x_hat, mean, variance, standardise_backward = _standardise(xp, x, axes, eps)
+
+    def backward(dys: tuple[Array | None, ...], needs: tuple[bool, ...] = (True,) * 3) -> tuple[Array | None, ...]:
+        if dys[0] is None:
+            return None, None, None
+        d_hat, dw, db = _affine_backward(dys[0], x_hat, w, b)
+        return standardise_backward(d_hat) if needs[0] else None, _flat(dw), _flat(db)
+
+    return (_affine(x_hat, w, b), mean.reshape(-1), variance.reshape(-1)), backward
+
+
+def batch_norm_inference(
+    xp: Namespace,
+    x: Array,
+    mean: Array,
+    variance: Array,
+    weight: Array | None,
+    bias: Array | None,
+    *,
+    eps: float = 1e-5,
+) -> Result:
+    """Evaluation: ``y = w (x − μ) / √(v + ε) + b`` with fixed statistics (C,), so ``dx = w dy / √(v + ε)``."""
+    w, b = _per_channel(weight, x.ndim), _per_channel(bias, x.ndim)
+    scale = 1.0 / xp.sqrt(_per_channel(variance, x.ndim) + eps)
+    x_hat = (x - _per_channel(mean, x.ndim)) * scale
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True,) * 5) -> tuple[Array | None, ...]:
+        d_hat, dw, db = _affine_backward(dy, x_hat, w, b)
+        return d_hat * scale if needs[0] else None, None, None, _flat(dw), _flat(db)
+
+    return _affine(x_hat, w, b), backward
+
+
+def layer_norm(
+    xp: Namespace, x: Array, weight: Array | None, bias: Array | None, *, dims: int = 1, eps: float = 1e-5
+) -> Result:
+    """Each sample by the mean and variance of its last ``dims`` axes; weight and bias of those axes' shape.
+
+    Source: Ba, Kiros, Hinton 2016, arXiv:1607.06450.
+    """
+    axes = tuple(range(x.ndim - dims, x.ndim))
+    x_hat, _, _, standardise_backward = _standardise(xp, x, axes, eps)
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True,) * 3) -> tuple[Array | None, ...]:
+        d_hat, dw, db = _affine_backward(dy, x_hat, weight, bias)
+        return standardise_backward(d_hat) if needs[0] else None, dw, db
+
+    return _affine(x_hat, weight, bias), backward
+
+
+def group_norm(
+    xp: Namespace, x: Array, weight: Array | None, bias: Array | None, *, groups: int, eps: float = 1e-5
+) -> Result:
+    """Each sample by the mean and variance of each of ``groups`` groups of channels.  x (N, C, ...), weight, bias (C,).
+
+    With one channel a group it is instance normalisation.  Source: Wu & He 2018, arXiv:1803.08494.
+    """
+    shape = x.shape
+    w, b = _per_channel(weight, x.ndim), _per_channel(bias, x.ndim)
+    grouped = x.reshape(shape[0], groups, -1)
+    grouped_hat, _, _, standardise_backward = _standardise(xp, grouped, (2,), eps)
+    x_hat = grouped_hat.reshape(shape)
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True,) * 3) -> tuple[Array | None, ...]:
+        d_hat, dw, db = _affine_backward(dy, x_hat, w, b)
+        dx = standardise_backward(d_hat.reshape(grouped_hat.shape)).reshape(shape) if needs[0] else None
+        return dx, _flat(dw), _flat(db)
+
+    return _affine(x_hat, w, b), backward
+
+
+def rms_norm(xp: Namespace, x: Array, weight: Array | None, *, dims: int = 1, eps: float = 1e-6) -> Result:
+    """``y = w x / r``,  ``r = √(mean(x²) + ε)`` over the last ``dims`` axes;  ``dx = (dx̂ − x̂ mean(dx̂ x̂)) / r``.
+
+    Source: Zhang & Sennrich 2019, arXiv:1910.07467, eq. 4.
+    """
+    axes = tuple(range(x.ndim - dims, x.ndim))
+    scale = 1.0 / xp.sqrt((x * x).mean(axis=axes, keepdims=True) + eps)
+    x_hat = x * scale
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True, True)) -> tuple[Array | None, ...]:
+        d_hat, dw, _ = _affine_backward(dy, x_hat, weight, None)
+        dx = scale * (d_hat - x_hat * (d_hat * x_hat).mean(axis=axes, keepdims=True)) if needs[0] else None
+        return dx, dw
+
+    return _affine(x_hat, weight, None), backward

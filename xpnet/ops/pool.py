@@ -1,0 +1,138 @@
+"""Pooling: a window slides over each channel and gives its largest or mean value.  x (N, C, H, W) -> y (N, C, P, Q)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from xpnet_backends import Array, Namespace
+
+from ._shared import Result
+from .conv import Padding, Pair, add_windows, crop2d, pad2d, windows
+from .resample import separable2d
+
+
+def max_pool2d(
+    xp: Namespace,
+    x: Array,
+    *,
+    kernel: Pair,
+    stride: Pair,
+    padding: Padding = ((0, 0), (0, 0)),
+    dilation: Pair = (1, 1),
+) -> Result:
+    """``y = max`` over each window (−∞ beyond the border); the first of equal largest values takes the gradient.
+
+    The second output is the place of the largest value in its channel, ``h·W + w``, as PyTorch counts it; it has no
+    gradient.
+    """
+    padded = pad2d(xp, x, padding, -math.inf)
+    seen = windows(xp, padded, kernel, stride, dilation)  # (N, C, K, L, P, Q)
+    n, c, _, _, p, q = seen.shape
+    flat = seen.reshape(n, c, kernel[0] * kernel[1], p, q)
+    best = flat.argmax(axis=2)  # (N, C, P, Q), within the window
+    y = xp.take_along_axis(flat, best[:, :, None], axis=2)[:, :, 0]
+    shape, width, places = padded.shape, x.shape[3], kernel[0] * kernel[1]
+
+    def backward(dys: tuple[Array | None, ...], needs: tuple[bool, ...] = (True,)) -> tuple[Array | None]:
+        dy = dys[0]
+        if dy is None:
+            return (None,)
+        winners = xp.arange(places).reshape(1, 1, places, 1, 1) == best[:, :, None]
+        dwindows = (winners * dy[:, :, None]).reshape(n, c, *kernel, p, q)
+        return (crop2d(add_windows(xp, dwindows, shape, stride, dilation), padding),)
+
+    rows = xp.arange(p).reshape(p, 1) * stride[0] + best // kernel[1] * dilation[0] - padding[0][0]
+    columns = xp.arange(q) * stride[1] + best % kernel[1] * dilation[1] - padding[1][0]
+    return (y, rows * width + columns), backward
+
+
+def avg_pool2d(
+    xp: Namespace,
+    x: Array,
+    *,
+    kernel: Pair,
+    stride: Pair,
+    padding: Padding = ((0, 0), (0, 0)),
+    counted: Padding | None = None,
+    divisor: int | None = None,
+) -> Result:
+    """``y = Σ / count`` over each window; every element of the window gets ``dy / count``.
+
+    ``counted`` is the part of the border that counts as elements (zeros); the rest of the window only fills up.
+    ``divisor`` replaces the count.
+    """
+    counted = ((0, 0), (0, 0)) if counted is None else counted
+    padded = pad2d(xp, x, padding)
+    shape = padded.shape
+    if divisor is None:
+        inside = _between(xp, x, counted, padding)
+        count: Any = windows(xp, inside, kernel, stride, (1, 1)).sum(axis=(2, 3))  # (1, 1, P, Q)
+    else:
+        count = divisor
+    y = windows(xp, padded, kernel, stride, (1, 1)).sum(axis=(2, 3)) / count
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
+        share = (dy / count)[:, :, None, None]  # (N, C, 1, 1, P, Q)
+        dwindows = xp.broadcast_to(share, (*share.shape[:2], *kernel, *share.shape[4:]))
+        return (crop2d(add_windows(xp, dwindows, shape, stride, (1, 1)), padding),)
+
+    return y, backward
+
+
+def _between(xp: Namespace, x: Array, counted: Padding, padding: Padding) -> Array:
+    """Ones where an element counts, zeros in the rest of the border: (1, 1, H + padding, W + padding)."""
+    ones = xp.ones((1, 1, *(x.shape[i + 2] + sum(counted[i]) for i in (0, 1))), dtype=x.dtype)
+    rest = tuple((padding[i][0] - counted[i][0], padding[i][1] - counted[i][1]) for i in (0, 1))
+    return pad2d(xp, ones, rest)  # type: ignore[arg-type]
+
+
+def adaptive_avg_pool2d(xp: Namespace, x: Array, *, size: Pair) -> Result:
+    """The mean over P x Q windows that cover the image: window p reaches from ``⌊pH/P⌋`` to ``⌈(p+1)H/P⌉``.
+
+    A product with matrices of shares: row p of the first holds 1/n at the n rows of window p.
+    """
+    return separable2d(
+        xp, x, rows=_shares(xp, x.shape[2], size[0], x.dtype), columns=_shares(xp, x.shape[3], size[1], x.dtype)
+    )
+
+
+def bounds(length: int, count: int) -> list[tuple[int, int]]:
+    """First and one past the last element of each of ``count`` windows over ``length``."""
+    return [(i * length // count, -(-(i + 1) * length // count)) for i in range(count)]
+
+
+def _shares(xp: Namespace, length: int, count: int, dtype: Any) -> Array:
+    """Row i holds 1/n at the n elements of window i."""
+    ends = bounds(length, count)
+    where = xp.arange(length)
+    rows = [((where >= low) & (where < high)).astype(dtype) / (high - low) for low, high in ends]
+    return xp.stack(rows)
+
+
+def adaptive_max_pool2d(xp: Namespace, x: Array, *, size: Pair) -> Result:
+    """The maximum over P x Q windows that cover the image; the first of equal ones takes the gradient.
+
+    The second output is the place of the maximum, ``h·W + w``.
+    """
+    n, c, height, width = x.shape
+    rows, columns = bounds(height, size[0]), bounds(width, size[1])
+    values, places = [], []
+    for top, bottom in rows:
+        for left, right in columns:
+            part = x[:, :, top:bottom, left:right].reshape(n, c, -1)
+            best = part.argmax(axis=2)
+            values.append(xp.take_along_axis(part, best[:, :, None], axis=2)[:, :, 0])
+            places.append((top + best // (right - left)) * width + left + best % (right - left))
+    y, index = (xp.stack(parts, axis=2).reshape(n, c, *size) for parts in (values, places))
+
+    def backward(dys: tuple[Array | None, ...], needs: tuple[bool, ...] = (True,)) -> tuple[Array | None]:
+        dy = dys[0]
+        if dy is None:
+            return (None,)
+        flat = xp.zeros((n * c, height * width), dtype=dy.dtype)
+        channel = xp.arange(n * c).reshape(-1, 1)
+        xp.add.at(flat, (channel, index.reshape(n * c, -1)), dy.reshape(n * c, -1))  # windows may overlap
+        return (flat.reshape(n, c, height, width),)
+
+    return (y, index), backward
