@@ -49,7 +49,9 @@ def test_equal_to_pytorch(case, backend):
         assert recorded == set(results)
         for key, value in results.items():
             expected = RECORDED[f"{case.name}/{mode}/{key}"]
-            np.testing.assert_allclose(backend.to_numpy(value), expected, rtol=1e-10, atol=1e-12, err_msg=f"{mode} {key}")
+            np.testing.assert_allclose(
+                backend.to_numpy(value), expected, rtol=1e-10, atol=1e-12, err_msg=f"{mode} {key}"
+            )
 
 
 @by_name
@@ -67,7 +69,11 @@ def test_float32_stays_float32(case):
 @by_name
 def test_gradients(case):
     layer = make(case, get_backend("numpy"))
-    x = inputs(case)[:1] if case.layer.startswith(("Conv", "Max", "Avg", "Ada")) and len(case.shape) > 3 else inputs(case)
+    x = (
+        inputs(case)[:1]
+        if case.layer.startswith(("Conv", "Max", "Avg", "Ada")) and len(case.shape) > 3
+        else inputs(case)
+    )
     assert xpnet.gradcheck(layer, x, parameters=list(layer.parameters()), directions=2, tolerance=1e-5) < 1e-5
 
 

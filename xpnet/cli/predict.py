@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,7 @@ import numpy as np
 from xpnet.cli.datasets import is_csv
 from xpnet.cli.run import Run, load_run
 from xpnet.cli.settings import UsageError
-from xpnet.data import read_digit_csv, to_float, write_submission
-from xpnet.data.images import read_image, show_digit, to_digit
+from xpnet.data import read_digit_csv, read_image, show_digit, to_digit, to_float, write_submission
 from xpnet.nn import functional as F
 from xpnet.train.trainer import predict as outputs_of
 from xpnet_backends import to_numpy
@@ -48,7 +48,7 @@ def _predict_image(run: Run, name: str, show: bool) -> dict[str, Any]:
     if show:
         print(f"{name}: {classes[best[0]]} ({p[best[0]]:.1%})")
         print("  then " + ", ".join(f"{classes[i]} ({p[i]:.1%})" for i in best[1:]))
-        print(show_digit(digit))
+        print(show_digit(digit, ascii=not (sys.stdout.encoding or "").lower().startswith("utf")))
     probabilities = {classes[i]: float(p[i]) for i in range(len(classes))}
     return {"file": name, "class": classes[best[0]], "probability": float(p[best[0]]), "probabilities": probabilities}
 
