@@ -264,7 +264,7 @@ def test_errors(make, error, match):
 
 def test_a_state_that_does_not_fit():
     saved = optim.Adam([("w", Parameter(np.zeros(2)))]).state_dict()
-    with pytest.raises(ValueError, match="is of other parameters: expected .*'v'.*, got .*'w'"):
+    with pytest.raises(ValueError, match=r"is of other parameters: expected .*'v'.*, got .*'w'"):
         optim.Adam([("v", Parameter(np.zeros(2)))]).load_state_dict(saved)
     with pytest.raises(ValueError, match=r"state 'exp_avg': expected shape \(3,\), got \(2,\)"):
         optim.Adam([("w", Parameter(np.zeros(3)))]).load_state_dict(saved)
