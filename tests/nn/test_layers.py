@@ -1,4 +1,4 @@
-"""Layers for images and sequences: equal to PyTorch's, right by finite differences, the same on every backend."""
+"""Layers: equal to PyTorch's, right by finite differences, the same on every backend."""
 
 from pathlib import Path
 
@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 import xpnet
-from tests.nn.image_layers import CASES, fill, generator, inputs
+from tests.nn.layers import CASES, fill, generator, inputs
 from tests.support.standin import no_traffic
 from xpnet import nn
 from xpnet_backends import get_backend
 
-RECORDED = np.load(Path(__file__).parent.parent / "fixtures/image_layers.npz", allow_pickle=False)
+RECORDED = np.load(Path(__file__).parent.parent / "fixtures/layers.npz", allow_pickle=False)
 by_name = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
 

@@ -1,4 +1,4 @@
-"""Layers for images and sequences, in every way their arguments can be used; the names and arguments are PyTorch's."""
+"""Layers, in every way their arguments can be used; the names and arguments are PyTorch's."""
 
 from __future__ import annotations
 
@@ -29,6 +29,20 @@ def case(layer: str, *arguments: Any, shape: tuple[int, ...], **options: Any) ->
 
 IMAGE = (2, 4, 7, 6)
 CASES = [
+    case("Linear", 6, 4, shape=(5, 6)),
+    case("Linear", 6, 4, bias=False, shape=(2, 3, 6)),
+    case("Identity", shape=(5, 6)),
+    case("Flatten", shape=IMAGE),
+    case("Flatten", 0, 2, shape=IMAGE),
+    case("ReLU", shape=(5, 6)),
+    case("LeakyReLU", 0.2, shape=(5, 6)),
+    case("ELU", alpha=1.5, shape=(5, 6)),
+    case("GELU", shape=(5, 6)),
+    case("GELU", approximate="tanh", shape=(5, 6)),
+    case("Sigmoid", shape=(5, 6)),
+    case("Tanh", shape=(5, 6)),
+    case("Softmax", dim=1, shape=IMAGE),
+    case("LogSoftmax", dim=-1, shape=(5, 6)),
     case("Conv2d", 4, 6, 3, shape=IMAGE),
     case("Conv2d", 4, 6, (3, 2), stride=(2, 1), padding=(1, 2), shape=IMAGE),
     case("Conv2d", 4, 6, 3, dilation=(2, 1), groups=2, bias=False, shape=IMAGE),

@@ -1,0 +1,370 @@
+"""Tensor and the tape."""
+
+import copy
+import gc
+import weakref
+
+import numpy as np
+import pytest
+
+import xpnet
+from tests.support.standin import no_traffic
+from xpnet import Tensor, apply, no_grad, ops, tensor
+from xpnet_backends import BackendError, get_backend
+from xpnet_backends.numpy_backend import NumpyBackend
+
+
+def leaf(*values, dtype="float64"):
+    return tensor(np.array(values, dtype), requires_grad=True)
+
+
+# -- making and reading ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("values", "dtype"), [
+    ([1.0, 2.0], "float32"), (1.5, "float32"), ([1, 2], "int64"), ([True, False], "bool"), ([[1, 2.5]], "float32"),
+    (np.zeros(2), "float64"), (np.zeros(2, "float16"), "float16"), (np.arange(3, dtype="int32"), "int32"),
+    (np.float64(2.0), "float64"), ([], "float32"),
+])  # fmt: skip
+def test_dtypes_of_new_tensors(values, dtype):
+    assert tensor(values).dtype == dtype
+    assert tensor(values, dtype="float64").dtype == "float64"
+
+
+def test_tensor_copies_and_as_tensor_does_not(backend):
+    array = backend.asarray(np.zeros(3))
+    copied, shared = tensor(array), xpnet.as_tensor(array)
+    array[0] = 5.0
+    assert copied.tolist() == [0, 0, 0]
+    assert shared.tolist() == [5, 0, 0]
+    assert tensor([1.0], backend=backend).backend is backend
+    assert tensor([1.0]).backend is backend  # the one in force
+
+
+@pytest.mark.parametrize(("make", "error", "match"), [
+    (lambda: tensor([[1], [1, 2]]), ValueError, "rows of unequal length"),
+    (lambda: tensor("abc"), TypeError, "takes numbers, got <U3 from str"),
+    (lambda: tensor([1, 2], requires_grad=True), TypeError, "only floating-point tensors can require gradients, got int64"),
+    (lambda: Tensor([1.0]), TypeError, r"Tensor\(\) takes an array, got list: use xpnet.tensor"),
+    (lambda: tensor([1.0, 2.0]).item(), ValueError, r"exactly one element, got shape \(2,\)"),
+    (lambda: bool(tensor([1.0, 2.0])), ValueError, "is ambiguous"),
+    (lambda: len(tensor(1.0)), TypeError, "0-d"),
+    (lambda: tensor([1.0]) @ tensor([1.0, 2.0]), ValueError, r"matmul: inner lengths differ: \(1,\) @ \(2,\)"),
+    (lambda: xpnet.stack([]), ValueError, "at least one tensor"),
+    (lambda: xpnet.concatenate([]), ValueError, "at least one tensor"),
+    (lambda: tensor([1.0]) + "a", TypeError, "unsupported operand"),
+])  # fmt: skip
+def test_errors(make, error, match):
+    with pytest.raises(error, match=match):
+        make()
+
+
+def test_reading(backend):
+    t = tensor([[1.0, 2.0], [3.0, 4.0]], backend=backend)
+    assert (t.shape, t.ndim, t.size, len(t)) == ((2, 2), 2, 4, 2)
+    assert t.tolist() == [[1, 2], [3, 4]]
+    assert t[1, 0].item() == 3
+    assert [row.tolist() for row in t] == [[1, 2], [3, 4]]
+    assert f"{t[0, 1]:.3f}" == "2.000"
+    assert (float(t[0, 0]), int(t[1, 1]), bool(t[0, 0] > 0)) == (1.0, 4, True)
+    assert "tensor([[1., 2.]" in repr(t)
+    assert isinstance(t.numpy(), np.ndarray)
+
+
+def test_repr_says_what_is_not_usual():
+    assert repr(tensor([1.0], requires_grad=True)) == "tensor([1.], requires_grad=True)"
+    assert repr(leaf(1.0) * 2) == "tensor([2.], dtype=float64, op=multiply)"
+    assert "backend='standin'" in repr(tensor([1.0], backend="standin"))
+
+
+def test_np_asarray_works_on_the_host_only():
+    assert np.asarray(tensor([1.0])).tolist() == [1.0]
+    with pytest.raises(TypeError, match=r"not moved to the host silently: use tensor.numpy\(\)"):
+        np.asarray(tensor([1.0], backend="standin"))
+
+
+# -- arithmetic ------------------------------------------------------------------------------------------------------
+
+
+def test_python_and_numpy_numbers_never_change_the_dtype(backend):
+    t = tensor([1.0, 2.0], backend=backend)
+    for y in (t * 2, 2.5 * t, t + np.float64(1), np.float64(3) * t, 1 / t, t**2, 2**t, t - 1, 1 - t, -t, abs(t), t / 3):
+        assert y.dtype == "float32"
+    assert (1 / t).tolist() == [1, 0.5]
+    assert (2**t).tolist() == [2, 4]
+
+
+def test_whole_numbers_take_the_floating_side(backend):
+    i = tensor([1, 2], backend=backend)
+    assert (i + 1).dtype == "int64"
+    assert (i * 0.5).dtype == "float32"
+    assert (i / 2).tolist() == [0.5, 1.0]
+    assert (i / 2).dtype == "float32"
+    assert (i * tensor([1.0, 1.0], backend=backend)).dtype == "float32"
+    assert i.mean().item() == 1.5
+    assert i.exp().dtype == "float32"
+
+
+def test_arrays_on_the_left_and_right():
+    t, a = leaf(1.0, 2.0), np.array([3.0, 4.0])
+    for y in (a * t, t * a):
+        assert isinstance(y, Tensor)
+        assert y.tolist() == [3, 8]
+    assert (a.reshape(1, 2) @ t).tolist() == [11.0]
+
+
+def test_comparisons_and_where(backend):
+    t = tensor([1.0, 2.0, 3.0], backend=backend)
+    assert (t > 2).tolist() == [False, False, True]
+    assert (t == tensor([1.0, 0.0, 3.0], backend=backend)).tolist() == [True, False, True]
+    assert (t != 1).tolist() == [False, True, True]
+    assert xpnet.where(t >= 2, t, 0.0).tolist() == [0, 2, 3]
+    assert xpnet.maximum(t, 2.0).tolist() == [2, 2, 3]
+    assert xpnet.minimum(t, 2.0).tolist() == [1, 2, 2]
+    assert (t == "a") is False
+
+
+def test_methods_against_numpy(backend):
+    x = np.random.default_rng(0).uniform(0.1, 1, (2, 3))
+    t = tensor(x, backend=backend)
+    pairs = [
+        (t.exp(), np.exp(x)), (t.log(), np.log(x)), (t.sqrt(), np.sqrt(x)), (t.sin(), np.sin(x)), (t.cos(), np.cos(x)),
+        (t.tanh(), np.tanh(x)), (t.sigmoid(), 1 / (1 + np.exp(-x))), (t.relu(), x), (t.abs(), x),
+        (t.clip(0.3, 0.5), x.clip(0.3, 0.5)), (t.sum(0), x.sum(0)), (t.mean((0, 1)), x.mean()), (t.max(1), x.max(1)),
+        (t.min(), x.min()), (t.var(0), x.var(0, ddof=1)), (t.var(correction=0), x.var()), (t.argmax(1), x.argmax(1)),
+        (t.reshape(3, 2), x.reshape(3, 2)), (t.reshape((6,)), x.ravel()), (t.flatten(), x.ravel()), (t.T, x.T),
+        (t.transpose(1, 0), x.T), (t.expand(4, 2, 3), np.broadcast_to(x, (4, 2, 3))), (t.unsqueeze(1), x[:, None]),
+        (t.unsqueeze(0).squeeze(0), x), (t.clone(), x), (xpnet.stack([t, t], 1), np.stack([x, x], 1)),
+        (xpnet.concatenate([t, t]), np.concatenate([x, x])),
+    ]  # fmt: skip
+    for got, expected in pairs:
+        np.testing.assert_allclose(got.numpy(), expected, rtol=1e-12)
+
+
+def test_two_dtypes_are_an_error_that_names_them():
+    with pytest.raises(
+        TypeError, match=r"multiply: two floating dtypes in one operation: float32\(1,\), float64\(1,\)"
+    ):
+        tensor([1.0]) * np.ones(1)
+
+
+def test_two_backends_are_an_error_that_names_op_and_arguments():
+    with pytest.raises(
+        BackendError, match=r"add: arrays of two backends: argument 0 .* numpy, argument 1 .* standin"
+    ) as e:
+        tensor([1.0]) + tensor([1.0], backend="standin")
+    assert '.to(backend="numpy")' in str(e.value)
+    with pytest.raises(TypeError, match="exp: expected tensors or arrays, got list"):
+        apply(ops.exp, [1.0])
+
+
+# -- moving ----------------------------------------------------------------------------------------------------------
+
+
+def test_to_and_astype():
+    t = tensor([1.0, 2.0], requires_grad=True)
+    moved = t.to(backend="standin")
+    assert moved.backend.name == "standin"
+    assert moved.requires_grad
+    assert t.to(backend="numpy") is t
+    assert t.astype("float32") is t
+    with pytest.raises(ValueError, match="can not be moved with its history"):
+        (t * 2).to(backend="standin")
+    t.astype("float64").sum().backward()
+    assert t.grad.dtype == "float32"
+    assert t.astype("int64").tolist() == [1, 2]
+
+
+def test_deepcopy():
+    t = leaf(1.0, 2.0)
+    (t * t).sum().backward()
+    other = copy.deepcopy(t)
+    other.data[0] = 9
+    other.grad[0] = 9
+    assert t.tolist() == [1, 2]
+    assert t.grad.tolist() == [2, 4]
+    with pytest.raises(TypeError, match="only leaf tensors can be deep-copied"):
+        copy.deepcopy(t * 2)
+
+
+# -- backward --------------------------------------------------------------------------------------------------------
+
+
+def test_gradients_add_up_over_uses_and_calls():
+    x = leaf(3.0)
+    y = x * x + x * 2 + x
+    y.sum().backward()
+    assert x.grad.tolist() == [9]
+    (x * 5).sum().backward()
+    assert x.grad.tolist() == [14]
+
+
+def test_intermediate_tensors_have_gradients_too():
+    x = leaf(1.0, 2.0)
+    h = x * 3
+    h.sum().backward()
+    assert h.grad.tolist() == [1, 1]
+    assert x.grad.tolist() == [3, 3]
+
+
+def test_a_diamond():
+    x = leaf(2.0)
+    a = x * 3
+    b, c = a * a, a + 1
+    (b * c).sum().backward()
+    assert x.grad.item() == pytest.approx(3 * (2 * 6 * 7 + 36))
+
+
+def test_leaves_never_share_a_gradient_array():
+    a, b = leaf(1.0), leaf(2.0)
+    (a + b).sum().backward()
+    a.grad *= 10
+    assert b.grad.tolist() == [1]
+    x = leaf(1.0, 2.0)
+    y = x.reshape(2, 1)
+    y.sum().backward()
+    x.grad *= 5
+    assert y.grad.tolist() == [[1], [1]]
+
+
+def test_gradient_argument(backend):
+    x = tensor([1.0, 2.0], requires_grad=True, backend=backend)
+    (x * x).backward([1.0, 10.0])
+    assert backend.to_numpy(x.grad).tolist() == [2, 40]
+    with pytest.raises(ValueError, match=r"backward\(\) of a tensor of shape \(2,\) needs gradient"):
+        (x * x).backward()
+    with pytest.raises(ValueError, match=r"gradient must be float32\(2,\), got float32\(1,\)"):
+        (x * x).backward([1.0])
+    with pytest.raises(RuntimeError, match="no input has requires_grad=True"):
+        tensor([1.0]).sum().backward()
+
+
+def test_a_second_backward_is_an_error():
+    x = leaf(1.0)
+    h = x * x
+    h.sum().backward()
+    with pytest.raises(RuntimeError, match="through 'multiply' a second time"):
+        (h * 2).sum().backward()
+
+
+def test_a_chain_of_20000_ops():
+    x = leaf(1.0)
+    y = x
+    for _ in range(20_000):
+        y = y + 1.0
+    y.sum().backward()
+    assert x.grad.tolist() == [1]
+
+
+def test_changing_what_an_op_saved_is_an_error_with_its_name():
+    x = leaf(1.0, 2.0)
+    y = (x * x).sum()
+    with no_grad():
+        x[0] = 5.0
+    with pytest.raises(RuntimeError, match=r"shape \(2,\) that 'multiply' saved for its backward was changed in place"):
+        y.backward()
+    z = x + x  # an addition saves nothing
+    with no_grad():
+        x[0] = 7.0
+    z.sum().backward()
+    assert x.grad.tolist() == [2, 2]
+
+
+def test_a_change_through_a_view_is_noticed():
+    x = leaf(1.0, 2.0)
+    view = x.detach().reshape(2, 1)
+    y = x.tanh() * x
+    view[0] = 9.0
+    with pytest.raises(RuntimeError, match="'multiply' saved"):
+        y.sum().backward()
+
+
+def test_in_place_changes_need_no_grad():
+    x = leaf(1.0)
+    with pytest.raises(RuntimeError, match=r"do it inside `with xpnet.no_grad\(\):`"):
+        x[0] = 2.0
+    with pytest.raises(RuntimeError, match="no_grad"):
+        x.copy_([2.0])
+    with no_grad():
+        x.copy_([2.0])
+        with pytest.raises(ValueError, match=r"needs shape \(1,\), got \(2,\)"):
+            x.copy_([2.0, 3.0])
+    assert x.tolist() == [2]
+    x += 1  # makes a new tensor
+    assert x.tolist() == [3]
+
+
+def test_no_grad_records_nothing():
+    x = leaf(1.0)
+    with no_grad():
+        assert not xpnet.is_grad_enabled()
+        y = x * 2
+    assert not y.requires_grad
+    assert xpnet.is_grad_enabled()
+
+
+def test_backward_frees_as_it_goes_and_leaves_no_cycles():
+    gc.collect()
+    gc.disable()
+    try:
+        x = leaf(*np.ones(10))
+        saved = np.ones(10)
+        gone = weakref.ref(saved)
+        hidden = x * saved
+        middle = weakref.ref(hidden)
+        y = hidden.exp().sum()
+        del saved, hidden
+        assert gone() is not None
+        y.backward()
+        assert gone() is None
+        assert middle() is None
+        z = (x * 2).sum()
+        whole = weakref.ref(z)
+        del z
+        assert whole() is None
+    finally:
+        gc.enable()
+
+
+def split(xp, x):
+    """An op with two outputs: the halves."""
+    n = len(x) // 2
+
+    def backward(dys, needs=(True,)):
+        parts = [xp.zeros(n, dtype=x.dtype) if dy is None else dy for dy in dys]
+        return (xp.concatenate(parts),)
+
+    return (x[:n], x[n:]), backward
+
+
+def test_ops_with_several_outputs():
+    x = leaf(1.0, 2.0, 3.0, 4.0)
+    a, b = apply(split, x)
+    (a * b).sum().backward()
+    assert x.grad.tolist() == [3, 4, 1, 2]
+    x.grad = None
+    _, b = apply(split, x)
+    (b * 2).sum().backward()
+    assert x.grad.tolist() == [0, 0, 2, 2]
+
+
+def test_kernels_go_first_and_may_decline(monkeypatch):
+    calls = []
+
+    def tanh(xp, x):
+        calls.append(x.shape)
+        return None if x.size > 2 else ops.tanh(xp, x * 0)
+
+    monkeypatch.setattr(NumpyBackend, "kernels", {"tanh": tanh})
+    assert leaf(1.0, 2.0).tanh().tolist() == [0, 0]
+    assert leaf(1.0, 2.0, 3.0).tanh().tolist() == np.tanh([1.0, 2.0, 3.0]).tolist()
+    assert ops.tanh(np, np.ones(2))[0][0] > 0  # by hand, always the reference
+    assert calls == [(2,), (3,)]
+
+
+def test_a_forward_and_backward_make_no_traffic():
+    x = tensor(np.ones((3, 4), "f"), requires_grad=True, backend="standin")
+    w = tensor(np.ones((4, 2), "f"), requires_grad=True, backend="standin")
+    with no_traffic():
+        ((x @ w).tanh() * 2 + 1).mean(axis=0).sum().backward()
+    assert get_backend("standin").to_numpy(w.grad).shape == (4, 2)
