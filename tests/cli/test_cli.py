@@ -194,6 +194,10 @@ def test_help_version_backends(capsys):
     out = capsys.readouterr().out
     assert "numpy   usable" in out
     assert "cupy" in out
+    assert main(["models"]) == 0
+    assert "lenet" in capsys.readouterr().out
+    assert main(["models", "--json"]) == 0
+    assert set(json.loads(capsys.readouterr().out)) == {"mlp", "lenet", "resnet20", "resnet18", "alexnet", "vgg11"}
     assert main(["backends", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["backends"]["numpy"]["usable"] is True
 
@@ -207,6 +211,8 @@ def test_python_dash_m(tmp_path):
 @pytest.mark.parametrize(("arguments", "match"), [
     (["train", "imagenet"], "unknown dataset 'imagenet': choose mnist, fashion-mnist, digits"),
     (["train", "digits", "--model", "gpt"], "invalid choice: 'gpt'"),
+    (["train", "digits", "--model", "lenet"], "lenet takes square images of 28x28 or 32x32, these are 8x8"),
+    (["train", "digits", "--model", "resnet20", "--dropout", "0.1"], "resnet20 has no dropout"),
     (["train", "digits", "--optimizer", "magic"], "invalid choice: 'magic'"),
     (["train", "digits", "--epochs", "0"], "must be a positive whole number, got 0"),
     (["train", "digits", "--dropout", "1"], "must be at least 0 and below 1, got 1"),
@@ -217,8 +223,9 @@ def test_python_dash_m(tmp_path):
     (["evaluate", "nowhere"], "nowhere is not the folder of a run"),
     (["frobnicate"], "invalid choice: 'frobnicate'"),
 ])  # fmt: skip
-def test_wrong_use_ends_with_2(arguments, match, capsys):
+def test_wrong_use_ends_with_2(arguments, match, tmp_path, capsys):
     fails(capsys, *arguments, status=2, match=match)
+    assert not list((tmp_path / "runs").glob("*")), "nothing was begun"
 
 
 def test_an_unknown_or_unusable_backend(capsys):
@@ -344,6 +351,13 @@ def test_without_scikit_learn(tmp_path):
     done = python("-c", block, *QUICK, env=environment())
     assert done.returncode == 1
     assert 'pip install "xpnet[sklearn]"' in done.stderr
+
+
+def test_a_convolutional_network_from_the_command_line(tmp_path, capsys):
+    assert main([*QUICK, "--model", "alexnet", "--epochs", "1", "--quiet", "--out", "conv"]) == 0
+    accuracy = json.loads((tmp_path / "conv/metrics.json").read_text())["test_accuracy"]
+    assert main(["evaluate", "conv", "--json", "--backend", "numpy"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["test_accuracy"] == accuracy
 
 
 @pytest.mark.slow

@@ -12,6 +12,8 @@ import xpnet
 from tests.support.process import environment
 from tests.support.process import python as run
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = ["--epochs", "12", "--dropout", "0.2", "--batch-size", "32", "--seed", "5", "--backend", "numpy"]
 
 # Runs the command line, and kills itself at the n-th call of a function that a checkpoint's write goes through.

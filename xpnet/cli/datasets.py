@@ -18,6 +18,7 @@ from xpnet.data import (
     to_float,
     train_val_split,
 )
+from xpnet_backends import Array
 
 NAMES = ("mnist", "fashion-mnist", "digits")
 Say = Callable[[str], None]
@@ -93,6 +94,12 @@ def fit_normalisation(train: ArrayDataset) -> Normalize:
     return Normalize.fit(to_float(train.inputs))
 
 
-def prepare(data: ArrayDataset, normalise: Normalize) -> ArrayDataset:
-    """Pixels to normalised float32."""
-    return ArrayDataset(normalise(to_float(data.inputs)), data.targets, classes=data.classes, name=data.name)
+def as_inputs(pixels: Array, settings: Settings) -> Array:
+    """Pixels (N, H, W) as the run's network takes them: normalised float32, for convolutions (N, 1, H, W)."""
+    x = Normalize.from_state(settings.normalize)(to_float(pixels))
+    return x if settings.model == "mlp" or x.ndim == 4 else x[:, None]
+
+
+def prepare(data: ArrayDataset, settings: Settings) -> ArrayDataset:
+    """A dataset as the run's network takes it."""
+    return ArrayDataset(as_inputs(data.inputs, settings), data.targets, classes=data.classes, name=data.name)

@@ -21,7 +21,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
     run = load_run(Path(arguments.run), arguments.backend)
     if arguments.data_dir is not None:
         run.settings.data_dir = arguments.data_dir
-    test = prepare(load_splits(run.settings).test, run.normalise)
+    test = prepare(load_splits(run.settings).test, run.settings)
     logits = predict(run.model, test.inputs, run.backend)
     target = run.backend.asarray(test.targets)
     result = {

@@ -19,11 +19,13 @@ _EXAMPLES = """examples:
   xpnet evaluate runs/mnist-1            the test set again
   xpnet predict runs/mnist-1 photo.png   which digit is it?
   xpnet backends                         what can compute here
+  xpnet models                           the networks that --model knows
 """
 
 _TRAIN_EXAMPLES = """examples:
   xpnet train
   xpnet train mnist --epochs 5 --seed 1
+  xpnet train mnist --model lenet --epochs 3
   xpnet train fashion-mnist --data-dir ~/data --backend cupy
   xpnet train train.csv.gz --val-split 0.2
   xpnet train --resume runs/mnist-1 --epochs 30
@@ -94,6 +96,8 @@ def build_parser() -> argparse.ArgumentParser:
     predict.add_argument("files", metavar="IMAGE", nargs="+", help="image files, or one test.csv[.gz]")
     predict.add_argument("--out", metavar="FILE", help="where a CSV's predictions go (default: submission.csv)")
     _add_common(predict)
+    models = commands.add_parser("models", help="the networks that --model knows", allow_abbrev=False)
+    models.add_argument("--json", action="store_true", help="print JSON")
     backends = commands.add_parser("backends", help="what can compute here, and why not", allow_abbrev=False)
     backends.add_argument("--json", action="store_true", help="print JSON")
     return parser
@@ -157,6 +161,10 @@ def _run(arguments: argparse.Namespace) -> None:
         from xpnet.cli.predict import predict
 
         predict(arguments)
+    elif arguments.command == "models":
+        from xpnet.cli.models import models
+
+        models(arguments)
     else:
         from xpnet.cli.backends import backends
 

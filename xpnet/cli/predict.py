@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from xpnet.cli.datasets import is_csv
+from xpnet.cli.datasets import as_inputs, is_csv
 from xpnet.cli.run import Run, load_run
 from xpnet.cli.settings import UsageError
-from xpnet.data import read_digit_csv, read_image, show_digit, to_digit, to_float, write_submission
+from xpnet.data import read_digit_csv, read_image, show_digit, to_digit, write_submission
 from xpnet.nn import functional as F
 from xpnet.train.trainer import predict as outputs_of
 from xpnet_backends import to_numpy
@@ -36,7 +36,7 @@ def predict(arguments: argparse.Namespace) -> None:
 
 
 def _probabilities(run: Run, pixels: np.ndarray) -> np.ndarray:
-    logits = outputs_of(run.model, run.normalise(to_float(pixels)), run.backend)
+    logits = outputs_of(run.model, as_inputs(pixels, run.settings), run.backend)
     return to_numpy(F.softmax(logits).data)
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xpnet.cli.settings import Settings, build_model, choose_backend, read_settings
-from xpnet.data import Normalize
 from xpnet.nn import Module
 from xpnet.serialization import CheckpointError, load
 from xpnet_backends import Backend
@@ -14,11 +13,10 @@ from xpnet_backends import Backend
 
 @dataclass(frozen=True)
 class Run:
-    """Settings, the network with its best weights, and how inputs are normalised."""
+    """Settings, and the network with its best weights."""
 
     settings: Settings
     model: Module
-    normalise: Normalize
     backend: Backend
 
 
@@ -37,4 +35,4 @@ def load_run(folder: Path, backend: str | None) -> Run:
         raise
     except ValueError as error:
         raise CheckpointError(f"{weights} is not of the network in config.json: {error}") from error
-    return Run(settings, model.eval(), Normalize.from_state(settings.normalize), target)
+    return Run(settings, model.eval(), target)

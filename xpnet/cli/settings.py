@@ -8,12 +8,11 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from xpnet import nn, optim
-from xpnet.models import MLP
+from xpnet import models, nn, optim
 from xpnet.optim import lr_scheduler
 from xpnet_backends import Backend, backend_names, get_backend
 
-MODELS = ("mlp",)
+MODELS = models.NAMES
 OPTIMIZERS = ("sgd", "momentum", "rmsprop", "adam", "adamw")
 SCHEDULES = ("none", "cosine", "step", "linear", "plateau")
 LEARNING_RATES = {"sgd": 0.1, "momentum": 0.05, "rmsprop": 0.001, "adam": 0.001, "adamw": 0.001}
@@ -93,13 +92,17 @@ def _check(settings: Settings) -> None:
 
 def build_model(settings: Settings) -> nn.Module:
     """The network that the settings describe, with fresh weights."""
-    return MLP(
-        math.prod(settings.input_shape),
-        settings.hidden,
-        len(settings.classes),
-        dropout=settings.dropout,
-        backend=settings.backend,
-    )
+    try:
+        return models.build(
+            settings.model,
+            settings.input_shape,
+            len(settings.classes),
+            hidden=settings.hidden,
+            dropout=settings.dropout,
+            backend=settings.backend,
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from None
 
 
 def build_optimizer(settings: Settings, model: nn.Module) -> optim.Optimizer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
 from collections.abc import Callable
@@ -26,7 +27,7 @@ from xpnet.cli.settings import (
     read_settings,
 )
 from xpnet.cli.show import Progress
-from xpnet.data import DataLoader, Normalize
+from xpnet.data import DataLoader
 from xpnet.metrics import accuracy, confusion_matrix
 from xpnet.nn import functional as F
 from xpnet.train import Trainer
@@ -42,10 +43,14 @@ def train(arguments: argparse.Namespace) -> None:
     fallback = _fallback(settings)
     if fallback:
         print(fallback, file=sys.stderr if arguments.json else sys.stdout, flush=True)
-    splits = load_splits(settings)
-    if not resumed:
-        _start(settings, splits, folder)
-    normalise = Normalize.from_state(settings.normalize)
+    try:
+        splits = load_splits(settings)
+        if not resumed:
+            _start(settings, splits, folder)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            folder.rmdir()  # nothing was begun: leave no empty folder behind
+        raise
     xpnet.manual_seed(settings.seed)
     with xpnet.use(backend=settings.backend):
         progress = _progress(settings, splits)
@@ -56,8 +61,8 @@ def train(arguments: argparse.Namespace) -> None:
             say(f"resumed after epoch {trainer.epoch} of {settings.epochs}")
         elif resumed:
             say("the run was stopped before its first checkpoint: it starts over")
-        _fit(settings, splits, normalise, trainer, progress, say)
-        result = _result(settings, splits, normalise, trainer, folder, say)
+        _fit(settings, splits, trainer, progress, say)
+        result = _result(settings, splits, trainer, folder, say)
     if arguments.json:
         print(json.dumps({"run": str(folder), **result}))
         return
@@ -122,6 +127,7 @@ def _start(settings: Settings, splits: Splits, folder: Path) -> None:
     settings.normalize = fit_normalisation(train).state()
     if settings.batch_size > len(train):
         raise UsageError(f"--batch-size {settings.batch_size} is larger than the training data ({len(train)} samples)")
+    build_model(settings)  # says so where the model does not take these images
     write_atomically(folder / "config.json", settings.to_json())
 
 
@@ -148,28 +154,27 @@ def _describe(settings: Settings, splits: Splits, folder: Path) -> str:
     counts = f"{len(splits.train):,} training"
     counts += f", {len(splits.val):,} validation" if splits.val is not None else ""
     net = "-".join(map(str, [int(np.prod(settings.input_shape)), *settings.hidden, len(settings.classes)]))
+    net = f"mlp {net}" if settings.model == "mlp" else settings.model
     device = get_backend(settings.backend).describe()
     return (
         f"data     {settings.dataset}: {counts}, {len(splits.test):,} test samples\n"
-        f"network  {settings.model} {net}, {settings.optimizer}, lr {settings.lr:g}, seed {settings.seed}\n"
+        f"network  {net}, {settings.optimizer}, lr {settings.lr:g}, seed {settings.seed}\n"
         f"backend  {settings.backend}: {device['version']} on {device['device']}\n"
         f"folder   {folder}"
     )
 
 
-def _fit(
-    settings: Settings, splits: Splits, normalise: Normalize, trainer: Trainer, progress: Progress, say: Say
-) -> None:
+def _fit(settings: Settings, splits: Splits, trainer: Trainer, progress: Progress, say: Say) -> None:
     if trainer.epoch >= settings.epochs:
         say("all epochs are done")
         return
     backend = trainer.backend
     loader = DataLoader(
-        prepare(splits.train, normalise), settings.batch_size, shuffle=True, seed=settings.seed, backend=backend
+        prepare(splits.train, settings), settings.batch_size, shuffle=True, seed=settings.seed, backend=backend
     )
     val = None
     if splits.val is not None:
-        val = DataLoader(prepare(splits.val, normalise), min(1000, len(splits.val)), backend=backend)
+        val = DataLoader(prepare(splits.val, settings), min(1000, len(splits.val)), backend=backend)
     if trainer.callbacks:
         progress.header()
     try:
@@ -183,12 +188,10 @@ def _fit(
 # -- the result ------------------------------------------------------------------------------------------------------
 
 
-def _result(
-    settings: Settings, splits: Splits, normalise: Normalize, trainer: Trainer, folder: Path, say: Say
-) -> dict[str, Any]:
+def _result(settings: Settings, splits: Splits, trainer: Trainer, folder: Path, say: Say) -> dict[str, Any]:
     """Measure the best weights on the test data, once, and write metrics and pictures."""
     trainer.load_best()
-    test = prepare(splits.test, normalise)
+    test = prepare(splits.test, settings)
     logits = trainer.predict(test.inputs)
     target = trainer.backend.asarray(test.targets)
     result = {

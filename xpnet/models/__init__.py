@@ -5,7 +5,9 @@ from .lenet import LeNet5
 from .mlp import MLP
 from .resnet import ResNet, resnet18, resnet20, resnet34, resnet50
 from .vgg import VGG
+from .zoo import NAMES, ZOO, build
 
 __all__ = [
-    "MLP", "VGG", "AlexNet", "LeNet5", "ResNet", "SmallAlexNet", "resnet18", "resnet20", "resnet34", "resnet50",
+    "MLP", "NAMES", "VGG", "ZOO", "AlexNet", "LeNet5", "ResNet", "SmallAlexNet", "build", "resnet18", "resnet20",
+    "resnet34", "resnet50",
 ]  # fmt: skip

@@ -1,0 +1,19 @@
+"""``xpnet models``: the networks that ``--model`` knows."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from xpnet.models import ZOO
+
+
+def models(arguments: argparse.Namespace) -> None:
+    """Print each model with what it is."""
+    about = {"mlp": "linear layers and ReLU; their widths by --hidden (default: 128)"}
+    about |= {name: entry.about for name, entry in ZOO.items()}
+    if arguments.json:
+        print(json.dumps(about, indent=2))
+        return
+    for name, text in about.items():
+        print(f"{name:10}{text}")
