@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,12 @@ class Splits:
     test: ArrayDataset
 
 
+def _announce(url: str, done: int, size: int) -> None:
+    """Say what is being downloaded, when its first part has come."""
+    if done <= 1 << 16:
+        print(f"downloading {url} ({size / 1e6:.1f} MB)", file=sys.stderr, flush=True)
+
+
 def is_csv(name: str) -> bool:
     """Whether a dataset's name is a CSV file's."""
     return name.endswith((".csv", ".csv.gz"))
@@ -54,7 +61,7 @@ def choose_dataset(name: str | None, data_dir: str | None, say: Say) -> tuple[st
             raise UsageError(f"unknown dataset {name!r}: choose {known}, or the path of a .csv or .csv.gz file")
         return name, None
     try:
-        load_mnist(data_dir)
+        load_mnist(data_dir, progress=_announce)
         return "mnist", None
     except DataUnavailableError as error:
         say(f"MNIST cannot be had here ({_first_line(error)}).")
@@ -76,9 +83,9 @@ def load_splits(settings: Settings) -> Splits:
 
 def _load(name: str, data_dir: str | None, seed: int) -> tuple[ArrayDataset, ArrayDataset]:
     if name == "mnist":
-        return load_mnist(data_dir)
+        return load_mnist(data_dir, progress=_announce)
     if name == "fashion-mnist":
-        return load_fashion_mnist(data_dir)
+        return load_fashion_mnist(data_dir, progress=_announce)
     if name == "digits":
         return load_digits()
     path = Path(name) if data_dir is None else Path(data_dir) / name

@@ -122,7 +122,7 @@ def _add_train(commands: argparse._SubParsersAction[_Parser], formatter: type[ar
     add("dataset", nargs="?", metavar="DATASET", help="mnist, fashion-mnist, digits, or a digit CSV (.csv, .csv.gz)")
     add("--model", choices=MODELS, help="the kind of network (default: mlp)")
     add("--hidden", type=_positive, nargs="+", metavar="N", help="widths of the hidden layers (default: 128)")
-    add("--epochs", type=_positive, metavar="N", help="passes over the training data (default: 15)")
+    add("--epochs", type=_positive, metavar="N", help="passes over the training data (default: 15; digits 50)")
     add("--batch-size", type=_positive, metavar="N", help="samples a step (default: 64)")
     add("--optimizer", choices=OPTIMIZERS, help="(default: adam)")
     add("--lr", type=_rate, metavar="X", help="learning rate (default: 0.001; sgd 0.1)")

@@ -17,6 +17,8 @@ OPTIMIZERS = ("sgd", "momentum", "rmsprop", "adam", "adamw")
 SCHEDULES = ("none", "cosine", "step", "linear", "plateau")
 LEARNING_RATES = {"sgd": 0.1, "momentum": 0.05, "rmsprop": 0.001, "adam": 0.001, "adamw": 0.001}
 
+EPOCHS = {"digits": 50}  # a small dataset has few steps an epoch
+
 
 class UsageError(ValueError):
     """A command that was used wrongly."""
@@ -29,7 +31,7 @@ class Settings:
     dataset: str
     model: str = "mlp"
     hidden: list[int] = field(default_factory=lambda: [128])
-    epochs: int = 15
+    epochs: int = 0
     batch_size: int = 64
     optimizer: str = "adam"
     lr: float = math.nan
@@ -49,6 +51,7 @@ class Settings:
     def __post_init__(self) -> None:
         if math.isnan(self.lr):
             self.lr = LEARNING_RATES[self.optimizer]
+        self.epochs = self.epochs or EPOCHS.get(self.dataset, 15)
 
     def to_json(self) -> str:
         """As ``config.json`` holds it."""

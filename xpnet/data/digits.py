@@ -15,7 +15,7 @@ def load_digits() -> tuple[ArrayDataset, ArrayDataset]:
 
     Raises: ``MissingExtraError`` without scikit-learn.
     """
-    digits = require("sklearn.datasets", extra="sklearn", purpose="the embedded digits").load_digits()
+    digits = require("sklearn.datasets", extra="sklearn", purpose="loading the embedded digits").load_digits()
     images = np.rint(digits.images * (255 / 16)).astype(np.uint8)
     classes = tuple(str(name) for name in digits.target_names)
     whole = ArrayDataset(images, digits.target.astype(np.int64), classes=classes, name="digits")
