@@ -25,6 +25,18 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("AdamW", {"lr": 0.01}),
     ("AdamW", {"lr": 0.02, "weight_decay": 0.3, "amsgrad": True}),
     ("AdamW", {"lr": 0.02, "maximize": True}),
+    ("Adagrad", {"lr": 0.1}),
+    ("Adagrad", {"lr": 0.1, "lr_decay": 0.1, "weight_decay": 0.05, "initial_accumulator_value": 0.2, "eps": 1e-6}),
+    ("Adadelta", {"lr": 1.0}),
+    ("Adadelta", {"lr": 0.5, "rho": 0.8, "eps": 1e-4, "weight_decay": 0.1, "maximize": True}),
+    ("Adamax", {"lr": 0.02}),
+    ("Adamax", {"lr": 0.02, "betas": (0.8, 0.9), "weight_decay": 0.1, "eps": 1e-4}),
+    ("NAdam", {"lr": 0.02}),
+    ("NAdam", {"lr": 0.02, "weight_decay": 0.1, "momentum_decay": 0.02, "decoupled_weight_decay": True}),
+    ("NAdam", {"lr": 0.02, "weight_decay": 0.1, "maximize": True}),
+    ("RAdam", {"lr": 0.02}),
+    ("RAdam", {"lr": 0.02, "betas": (0.8, 0.9), "weight_decay": 0.1}),
+    ("RAdam", {"lr": 0.02, "betas": (0.8, 0.95), "weight_decay": 0.1, "decoupled_weight_decay": True}),
 ]
 
 SCHEDULES: list[tuple[str, dict[str, Any]]] = [
@@ -34,6 +46,19 @@ SCHEDULES: list[tuple[str, dict[str, Any]]] = [
     ("CosineAnnealingLR", {"T_max": 7, "eta_min": 0.01}),
     ("LinearLR", {}),
     ("LinearLR", {"start_factor": 1.0, "end_factor": 0.1, "total_iters": 8}),
+    ("MultiStepLR", {"milestones": [3, 7, 20], "gamma": 0.5}),
+    ("ExponentialLR", {"gamma": 0.9}),
+    ("PolynomialLR", {"total_iters": 12, "power": 2.0}),
+    ("CosineAnnealingWarmRestarts", {"T_0": 4, "T_mult": 2, "eta_min": 0.01}),
+    ("CosineAnnealingWarmRestarts", {"T_0": 5}),
+    ("OneCycleLR", {"max_lr": 1.0, "total_steps": 31}),
+    (
+        "OneCycleLR",
+        {"max_lr": 0.5, "total_steps": 40, "pct_start": 0.2, "three_phase": True, "anneal_strategy": "linear"},
+    ),
+    ("CyclicLR", {"base_lr": 0.01, "max_lr": 0.2, "step_size_up": 4, "step_size_down": 3}),
+    ("CyclicLR", {"base_lr": 0.01, "max_lr": 0.2, "step_size_up": 3, "mode": "triangular2"}),
+    ("CyclicLR", {"base_lr": 0.01, "max_lr": 0.2, "step_size_up": 5, "mode": "exp_range", "gamma": 0.95}),
 ]
 
 PLATEAUS: list[dict[str, Any]] = [

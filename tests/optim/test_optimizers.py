@@ -43,11 +43,29 @@ def advance(optimizer, params, steps, first=0):
 @pytest.mark.parametrize(("dtype", "rtol", "atol"), [("float64", 1e-11, 1e-13), ("float32", 2e-5, 2e-6)])
 def test_equal_to_pytorch_step_by_step(case, backend, dtype, rtol, atol):
     params = parameters(backend, dtype)
+    if case[0] == "NAdam":  # PyTorch keeps the product of its momenta in float32, also for float64 parameters
+        rtol, atol = max(rtol, 1e-7), max(atol, 1e-8)
     for step in advance(build(case, params), params, 12):
         for name, p in params.items():
             expected = RECORDED[f"{name_of(case)}/{name}"][step]
             np.testing.assert_allclose(p.numpy(), expected, rtol=rtol, atol=atol, err_msg=f"{name} after step {step}")
             assert p.dtype == dtype
+
+
+def test_nadam_is_its_formula_to_rounding():
+    rng = np.random.default_rng(0)
+    p = Parameter(np.ones(5))
+    optimizer = optim.NAdam([p], lr=0.01)
+    theta, m, v, product = np.ones(5), 0.0, 0.0, 1.0
+    for t in range(1, 30):
+        p.grad = g = rng.standard_normal(5)
+        optimizer.step()
+        mu, mu_next = (0.9 * (1 - 0.5 * 0.96 ** (k * 4e-3)) for k in (t, t + 1))
+        product *= mu
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
+        ahead = mu_next * m / (1 - product * mu_next) + (1 - mu) * g / (1 - product)
+        theta = theta - 0.01 * ahead / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
+        np.testing.assert_allclose(p.numpy(), theta, rtol=1e-12)
 
 
 @by_case
@@ -255,6 +273,11 @@ def test_a_flat_update_is_the_update_of_each(shapes, seed, data):
     (lambda p: optim.Adam([p], betas=(0.9, 1.0)), ValueError, r"betas must lie in \(0, 1\)"),
     (lambda p: optim.RMSprop([p], alpha=1.5), ValueError, "alpha must be in"),
     (lambda p: optim.AdamW([p], weight_decay=-0.1), ValueError, "AdamW: weight_decay must be >= 0"),
+    (lambda p: optim.Adagrad([p], lr_decay=-1), ValueError, "Adagrad: lr_decay must be >= 0, got -1"),
+    (lambda p: optim.Adadelta([p], rho=2), ValueError, "Adadelta: rho must lie in 0..1, got 2"),
+    (lambda p: optim.Adamax([p], betas=(1.0, 0.9)), ValueError, "Adamax: betas must lie in"),
+    (lambda p: optim.NAdam([p], momentum_decay=-1), ValueError, "NAdam: momentum_decay must be >= 0"),
+    (lambda p: optim.RAdam([p], betas=(0.9, 0.0)), ValueError, "RAdam: betas must lie in"),
     (lambda p: optim.SGD([{"params": [p], "momentun": 0.9}]), ValueError, "SGD has no option 'momentun'"),
 ])  # fmt: skip
 def test_errors(make, error, match):

@@ -1,0 +1,252 @@
+"""Relatives of RMSprop and Adam: each scales every element's step by the history of its gradients."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from xpnet.optim.optimizer import Clock, Optimizer, Parameters
+from xpnet_backends import Array, Namespace
+
+
+def _decayed(g: Array, theta: Array, options: Mapping[str, Any]) -> Array:
+    """``g + λθ``: weight decay as part of the gradient."""
+    return g + options["weight_decay"] * theta if options["weight_decay"] else g
+
+
+def _check_betas(name: str, options: Mapping[str, Any]) -> None:
+    if not all(0.0 < beta < 1.0 for beta in options["betas"]):
+        raise ValueError(f"{name}: betas must lie in (0, 1), got {options['betas']!r}")
+
+
+class Adagrad(Optimizer):
+    """``s ← s + g²``;  ``θ ← θ − η / (1 + (t − 1) lr_decay) · g / (√s + ε)``.
+
+    s starts at ``initial_accumulator_value``.  Source: Duchi, Hazan, Singer, JMLR 12, 2011.
+    """
+
+    def __init__(
+        self,
+        params: Parameters,
+        lr: float = 1e-2,
+        lr_decay: float = 0.0,
+        weight_decay: float = 0.0,
+        initial_accumulator_value: float = 0.0,
+        eps: float = 1e-10,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        defaults = {"lr": lr, "lr_decay": lr_decay, "weight_decay": weight_decay, "eps": eps, "maximize": maximize}
+        super().__init__(params, {**defaults, "initial_accumulator_value": initial_accumulator_value})
+
+    def check(self, options: Mapping[str, Any]) -> None:
+        super().check(options)
+        for name in ("lr_decay", "initial_accumulator_value"):
+            if not options[name] >= 0.0:
+                raise ValueError(f"Adagrad: {name} must be >= 0, got {options[name]!r}")
+
+    def state_names(self, options: Mapping[str, Any]) -> Sequence[str]:
+        return ["sum"]
+
+    def update(
+        self, xp: Namespace, theta: Array, g: Array, state: dict[str, Array], clock: Clock, options: dict[str, Any]
+    ) -> None:
+        g, s = _decayed(g, theta, options), state["sum"]
+        if clock.steps == 1:
+            s += options["initial_accumulator_value"]
+        s += g * g
+        rate = clock.lr / (1.0 + (clock.step - 1.0) * options["lr_decay"])
+        theta -= rate * (g / (xp.sqrt(s) + options["eps"]))
+
+
+class Adadelta(Optimizer):
+    """``s ← ρs + (1 − ρ)g²``;  ``Δ = g √(u + ε) / √(s + ε)``;  ``u ← ρu + (1 − ρ)Δ²``;  ``θ ← θ − ηΔ``.
+
+    Source: Zeiler 2012, arXiv:1212.5701, algorithm 1.
+    """
+
+    def __init__(
+        self,
+        params: Parameters,
+        lr: float = 1.0,
+        rho: float = 0.9,
+        eps: float = 1e-6,
+        weight_decay: float = 0.0,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        defaults = {"lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay, "maximize": maximize}
+        super().__init__(params, defaults)
+
+    def check(self, options: Mapping[str, Any]) -> None:
+        super().check(options)
+        if not 0.0 <= options["rho"] <= 1.0:
+            raise ValueError(f"Adadelta: rho must lie in 0..1, got {options['rho']!r}")
+
+    def state_names(self, options: Mapping[str, Any]) -> Sequence[str]:
+        return ["square_avg", "acc_delta"]
+
+    def update(
+        self, xp: Namespace, theta: Array, g: Array, state: dict[str, Array], clock: Clock, options: dict[str, Any]
+    ) -> None:
+        g, s, u = _decayed(g, theta, options), state["square_avg"], state["acc_delta"]
+        rho, eps = options["rho"], options["eps"]
+        s *= rho
+        s += (1.0 - rho) * g * g
+        delta = xp.sqrt(u + eps) / xp.sqrt(s + eps) * g
+        u *= rho
+        u += (1.0 - rho) * delta * delta
+        theta -= clock.lr * delta
+
+
+class Adamax(Optimizer):
+    """``m ← β₁m + (1 − β₁)g``;  ``u ← max(β₂u, |g| + ε)``;  ``θ ← θ − η / (1 − β₁ᵗ) · m / u``.
+
+    Source: Kingma & Ba 2014, arXiv:1412.6980, algorithm 2.
+    """
+
+    def __init__(
+        self,
+        params: Parameters,
+        lr: float = 2e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        defaults = {"lr": lr, "betas": tuple(betas), "eps": eps, "weight_decay": weight_decay, "maximize": maximize}
+        super().__init__(params, defaults)
+
+    def check(self, options: Mapping[str, Any]) -> None:
+        super().check(options)
+        _check_betas("Adamax", options)
+
+    def state_names(self, options: Mapping[str, Any]) -> Sequence[str]:
+        return ["exp_avg", "exp_inf"]
+
+    def update(
+        self, xp: Namespace, theta: Array, g: Array, state: dict[str, Array], clock: Clock, options: dict[str, Any]
+    ) -> None:
+        g, m, u = _decayed(g, theta, options), state["exp_avg"], state["exp_inf"]
+        beta1, beta2 = options["betas"]
+        m *= beta1
+        m += (1.0 - beta1) * g
+        u *= beta2
+        xp.maximum(u, xp.abs(g) + options["eps"], out=u)
+        theta -= (clock.lr / clock.bias_correction(math.log(beta1))) * (m / u)
+
+
+class NAdam(Optimizer):
+    """Adam with Nesterov's look ahead: ``θ ← θ − η [μ' m / (1 − Πμ μ') + (1 − μ) g / (1 − Πμ)] / (√v̂ + ε)``.
+
+    ``μ = β₁ (1 − ½ · 0.96^{tψ})``, ψ ``momentum_decay``; μ' is that of the next step, Πμ the product up to this one.
+    Source: Dozat 2016, "Incorporating Nesterov momentum into Adam".
+    """
+
+    def __init__(
+        self,
+        params: Parameters,
+        lr: float = 2e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        momentum_decay: float = 4e-3,
+        decoupled_weight_decay: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        defaults = {"lr": lr, "betas": tuple(betas), "eps": eps, "weight_decay": weight_decay, "maximize": maximize}
+        rest = {"momentum_decay": momentum_decay, "decoupled_weight_decay": decoupled_weight_decay}
+        super().__init__(params, {**defaults, **rest})
+
+    def check(self, options: Mapping[str, Any]) -> None:
+        super().check(options)
+        _check_betas("NAdam", options)
+        if not options["momentum_decay"] >= 0.0:
+            raise ValueError(f"NAdam: momentum_decay must be >= 0, got {options['momentum_decay']!r}")
+
+    def state_names(self, options: Mapping[str, Any]) -> Sequence[str]:
+        return ["exp_avg", "exp_avg_sq", "mu_product"]
+
+    def update(
+        self, xp: Namespace, theta: Array, g: Array, state: dict[str, Array], clock: Clock, options: dict[str, Any]
+    ) -> None:
+        (beta1, beta2), m, v = options["betas"], state["exp_avg"], state["exp_avg_sq"]
+        if options["weight_decay"] and options["decoupled_weight_decay"]:
+            theta *= 1.0 - clock.lr * options["weight_decay"]
+        else:
+            g = _decayed(g, theta, options)
+        product = state["mu_product"]  # Π μ: one number, kept for every element so that it is saved with its parameter
+        if clock.steps == 1:
+            product += 1.0
+        decay = options["momentum_decay"] * math.log(0.96)
+        mu = beta1 * (1.0 - 0.5 * xp.exp(clock.step * decay))
+        mu_next = beta1 * (1.0 - 0.5 * xp.exp((clock.step + 1.0) * decay))
+        product *= mu
+        m *= beta1
+        m += (1.0 - beta1) * g
+        v *= beta2
+        v += (1.0 - beta2) * g * g
+        denominator = xp.sqrt(v / clock.bias_correction(math.log(beta2))) + options["eps"]
+        ahead = mu_next * m / (1.0 - product * mu_next) + (1.0 - mu) * g / (1.0 - product)
+        theta -= clock.lr * (ahead / denominator)
+
+
+class RAdam(Optimizer):
+    """Adam that corrects for how little the first steps know of the variance.
+
+    ``ρ∞ = 2/(1 − β₂) − 1``, ``ρ = ρ∞ − 2t β₂ᵗ/(1 − β₂ᵗ)``; where ρ > 5 ``θ ← θ − η r m̂ / (√v̂ + ε)`` with
+    ``r = √((ρ − 4)(ρ − 2)ρ∞ / ((ρ∞ − 4)(ρ∞ − 2)ρ))``, else ``θ ← θ − η m̂``.
+    Source: Liu et al. 2019, arXiv:1908.03265, algorithm 2; the bound 5 is PyTorch's (the paper has 4).
+    """
+
+    def __init__(
+        self,
+        params: Parameters,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        decoupled_weight_decay: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        defaults = {"lr": lr, "betas": tuple(betas), "eps": eps, "weight_decay": weight_decay, "maximize": maximize}
+        super().__init__(params, {**defaults, "decoupled_weight_decay": decoupled_weight_decay})
+
+    def check(self, options: Mapping[str, Any]) -> None:
+        super().check(options)
+        _check_betas("RAdam", options)
+
+    def state_names(self, options: Mapping[str, Any]) -> Sequence[str]:
+        return ["exp_avg", "exp_avg_sq"]
+
+    def update(
+        self, xp: Namespace, theta: Array, g: Array, state: dict[str, Array], clock: Clock, options: dict[str, Any]
+    ) -> None:
+        (beta1, beta2), m, v = options["betas"], state["exp_avg"], state["exp_avg_sq"]
+        if options["weight_decay"] and options["decoupled_weight_decay"]:
+            theta *= 1.0 - clock.lr * options["weight_decay"]
+        else:
+            g = _decayed(g, theta, options)
+        m *= beta1
+        m += (1.0 - beta1) * g
+        v *= beta2
+        v += (1.0 - beta2) * g * g
+        step = (clock.lr / clock.bias_correction(math.log(beta1))) * m
+        rectified = self._rectification(clock.steps, beta2)
+        if rectified is not None:
+            correction = xp.sqrt(clock.bias_correction(math.log(beta2)))
+            step = step * (rectified * correction) / (xp.sqrt(v) + options["eps"])
+        theta -= step
+
+    @staticmethod
+    def _rectification(t: int, beta2: float) -> float | None:
+        """R of step t; None where the variance is not yet known well enough."""
+        limit = 2.0 / (1.0 - beta2) - 1.0
+        rho = limit - 2.0 * t * beta2**t / (1.0 - beta2**t)
+        if rho <= 5.0:
+            return None
+        return math.sqrt((rho - 4.0) * (rho - 2.0) * limit / ((limit - 4.0) * (limit - 2.0) * rho))

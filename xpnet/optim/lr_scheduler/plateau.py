@@ -1,0 +1,80 @@
+"""The schedule that looks at how training goes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from xpnet.optim.optimizer import Optimizer
+
+
+class ReduceLROnPlateau:
+    """``η ← max(factor · η, min_lr)`` when ``step(metric)`` saw no improvement for over ``patience`` epochs."""
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        mode: str = "min",
+        factor: float = 0.1,
+        patience: int = 10,
+        threshold: float = 1e-4,
+        threshold_mode: str = "rel",
+        cooldown: int = 0,
+        min_lr: float = 0.0,
+        eps: float = 1e-8,
+    ) -> None:
+        if mode not in ("min", "max"):
+            raise ValueError(f"ReduceLROnPlateau: mode must be 'min' or 'max', got {mode!r}")
+        if threshold_mode not in ("rel", "abs"):
+            raise ValueError(f"ReduceLROnPlateau: threshold_mode must be 'rel' or 'abs', got {threshold_mode!r}")
+        if not 0.0 <= factor < 1.0:
+            raise ValueError(f"ReduceLROnPlateau: factor must lie in [0, 1), got {factor!r}")
+        self.optimizer, self.mode, self.factor, self.patience = optimizer, mode, factor, patience
+        self.threshold, self.threshold_mode, self.cooldown = threshold, threshold_mode, cooldown
+        self.min_lr, self.eps = min_lr, eps
+        self.best = math.inf if mode == "min" else -math.inf
+        self.num_bad_epochs = self.cooldown_counter = self.last_epoch = 0
+
+    def _is_better(self, metric: float) -> bool:
+        sign = 1.0 if self.mode == "min" else -1.0
+        if math.isinf(self.best):
+            return sign * metric < sign * self.best
+        margin = self.threshold * (abs(self.best) if self.threshold_mode == "rel" else 1.0)
+        return sign * metric < sign * self.best - margin
+
+    def step(self, metric: float) -> None:
+        """Look at this epoch's metric and reduce the learning rate where it has stopped to improve."""
+        self.last_epoch += 1
+        if self._is_better(float(metric)):
+            self.best, self.num_bad_epochs = float(metric), 0
+        else:
+            self.num_bad_epochs += 1
+        if self.cooldown_counter > 0:
+            self.cooldown_counter -= 1
+            self.num_bad_epochs = 0
+        if self.num_bad_epochs > self.patience:
+            self._reduce()
+            self.cooldown_counter, self.num_bad_epochs = self.cooldown, 0
+
+    def _reduce(self) -> None:
+        for group in self.optimizer.param_groups:
+            lower = max(group["lr"] * self.factor, self.min_lr)
+            if group["lr"] - lower > self.eps:
+                group["lr"] = lower
+
+    def get_last_lr(self) -> list[float]:
+        """The learning rate of each group."""
+        return [group["lr"] for group in self.optimizer.param_groups]
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best metric, the counters, and the rates reached."""
+        names = ("best", "num_bad_epochs", "cooldown_counter", "last_epoch")
+        return {**{name: getattr(self, name) for name in names}, "lrs": self.get_last_lr()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over a state dict."""
+        for name in ("best", "num_bad_epochs", "cooldown_counter", "last_epoch"):
+            setattr(self, name, state[name])
+        for group, lr in zip(self.optimizer.param_groups, state["lrs"], strict=True):
+            group["lr"] = lr
