@@ -9,7 +9,19 @@ from xpnet.tensor import Tensor, TensorLike
 from xpnet_backends import Backend
 
 
-class AlexNet(nn.Module):
+class _AlexNet(nn.Module):
+    """Features, a fixed number of them by averaging, a classifier."""
+
+    features: nn.Sequential
+    avgpool: nn.AdaptiveAvgPool2d
+    classifier: nn.Sequential
+
+    def forward(self, x: TensorLike) -> Tensor:
+        y: Tensor = self.classifier(nn.functional.flatten(self.avgpool(self.features(x)), 1))
+        return y
+
+
+class AlexNet(_AlexNet):
     """Five convolutions and three linear layers.  x (N, C, H, W), H and W at least 63 -> logits (N, num_classes).
 
     The one-tower form of Krizhevsky 2014, arXiv:1404.5997, as torchvision has it, with its state-dict names.
@@ -40,12 +52,8 @@ class AlexNet(nn.Module):
             nn.Linear(4096, num_classes, **where),
         )  # fmt: skip
 
-    def forward(self, x: TensorLike) -> Tensor:
-        y: Tensor = self.classifier(nn.functional.flatten(self.avgpool(self.features(x)), 1))
-        return y
 
-
-class SmallAlexNet(nn.Module):
+class SmallAlexNet(_AlexNet):
     """The same plan for images of about 32x32: smaller kernels and strides, an eighth of the linear width."""
 
     def __init__(
@@ -72,7 +80,3 @@ class SmallAlexNet(nn.Module):
             nn.Dropout(dropout), nn.Linear(512, 512, **where), nn.ReLU(),
             nn.Linear(512, num_classes, **where),
         )  # fmt: skip
-
-    def forward(self, x: TensorLike) -> Tensor:
-        y: Tensor = self.classifier(nn.functional.flatten(self.avgpool(self.features(x)), 1))
-        return y

@@ -10,6 +10,23 @@ from xpnet.optim.optimizer import Clock, Optimizer, Parameters
 from xpnet_backends import Array, Namespace
 
 
+def decay_weights(theta: Array, g: Array, clock: Clock, weight_decay: float, *, decoupled: bool) -> Array:
+    """Weight decay beside the step (``θ ← θ − ηλθ``), or as part of the gradient, which is returned (``g + λθ``)."""
+    if weight_decay and decoupled:
+        theta *= 1.0 - clock.lr * weight_decay
+        return g
+    return g + weight_decay * theta if weight_decay else g
+
+
+def update_moments(m: Array, v: Array, g: Array, betas: tuple[float, float]) -> None:
+    """``m ← β₁m + (1 − β₁)g``;  ``v ← β₂v + (1 − β₂)g²``, in place."""
+    beta1, beta2 = betas
+    m *= beta1
+    m += (1.0 - beta1) * g
+    v *= beta2
+    v += (1.0 - beta2) * g * g
+
+
 class Adam(Optimizer):
     """``m ← β₁m + (1 − β₁)g``;  ``v ← β₂v + (1 − β₂)g²``;  ``θ ← θ − η m̂ / (√v̂ + ε)``.
 
@@ -45,14 +62,8 @@ class Adam(Optimizer):
         self, xp: Namespace, theta: Array, g: Array, state: dict[str, Array], clock: Clock, options: dict[str, Any]
     ) -> None:
         (beta1, beta2), m, v = options["betas"], state["exp_avg"], state["exp_avg_sq"]
-        if options["weight_decay"] and self.decoupled:
-            theta *= 1.0 - clock.lr * options["weight_decay"]
-        elif options["weight_decay"]:
-            g = g + options["weight_decay"] * theta
-        m *= beta1
-        m += (1.0 - beta1) * g
-        v *= beta2
-        v += (1.0 - beta2) * g * g
+        g = decay_weights(theta, g, clock, options["weight_decay"], decoupled=self.decoupled)
+        update_moments(m, v, g, options["betas"])
         if options["amsgrad"]:
             v = xp.maximum(state["max_exp_avg_sq"], v, out=state["max_exp_avg_sq"])
         denominator = xp.sqrt(v)

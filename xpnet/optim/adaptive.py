@@ -6,13 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from xpnet.optim.adam import decay_weights, update_moments
 from xpnet.optim.optimizer import Clock, Optimizer, Parameters
 from xpnet_backends import Array, Namespace
-
-
-def _decayed(g: Array, theta: Array, options: Mapping[str, Any]) -> Array:
-    """``g + λθ``: weight decay as part of the gradient."""
-    return g + options["weight_decay"] * theta if options["weight_decay"] else g
 
 
 def _check_betas(name: str, options: Mapping[str, Any]) -> None:
@@ -52,7 +48,8 @@ class Adagrad(Optimizer):
     def update(
         self, xp: Namespace, theta: Array, g: Array, state: dict[str, Array], clock: Clock, options: dict[str, Any]
     ) -> None:
-        g, s = _decayed(g, theta, options), state["sum"]
+        g = decay_weights(theta, g, clock, options["weight_decay"], decoupled=False)
+        s = state["sum"]
         if clock.steps == 1:
             s += options["initial_accumulator_value"]
         s += g * g
@@ -90,7 +87,8 @@ class Adadelta(Optimizer):
     def update(
         self, xp: Namespace, theta: Array, g: Array, state: dict[str, Array], clock: Clock, options: dict[str, Any]
     ) -> None:
-        g, s, u = _decayed(g, theta, options), state["square_avg"], state["acc_delta"]
+        g = decay_weights(theta, g, clock, options["weight_decay"], decoupled=False)
+        s, u = state["square_avg"], state["acc_delta"]
         rho, eps = options["rho"], options["eps"]
         s *= rho
         s += (1.0 - rho) * g * g
@@ -129,7 +127,8 @@ class Adamax(Optimizer):
     def update(
         self, xp: Namespace, theta: Array, g: Array, state: dict[str, Array], clock: Clock, options: dict[str, Any]
     ) -> None:
-        g, m, u = _decayed(g, theta, options), state["exp_avg"], state["exp_inf"]
+        g = decay_weights(theta, g, clock, options["weight_decay"], decoupled=False)
+        m, u = state["exp_avg"], state["exp_inf"]
         beta1, beta2 = options["betas"]
         m *= beta1
         m += (1.0 - beta1) * g
@@ -174,10 +173,7 @@ class NAdam(Optimizer):
         self, xp: Namespace, theta: Array, g: Array, state: dict[str, Array], clock: Clock, options: dict[str, Any]
     ) -> None:
         (beta1, beta2), m, v = options["betas"], state["exp_avg"], state["exp_avg_sq"]
-        if options["weight_decay"] and options["decoupled_weight_decay"]:
-            theta *= 1.0 - clock.lr * options["weight_decay"]
-        else:
-            g = _decayed(g, theta, options)
+        g = decay_weights(theta, g, clock, options["weight_decay"], decoupled=options["decoupled_weight_decay"])
         product = state["mu_product"]  # Π μ: one number, kept for every element so that it is saved with its parameter
         if clock.steps == 1:
             product += 1.0
@@ -185,10 +181,7 @@ class NAdam(Optimizer):
         mu = beta1 * (1.0 - 0.5 * xp.exp(clock.step * decay))
         mu_next = beta1 * (1.0 - 0.5 * xp.exp((clock.step + 1.0) * decay))
         product *= mu
-        m *= beta1
-        m += (1.0 - beta1) * g
-        v *= beta2
-        v += (1.0 - beta2) * g * g
+        update_moments(m, v, g, options["betas"])
         denominator = xp.sqrt(v / clock.bias_correction(math.log(beta2))) + options["eps"]
         ahead = mu_next * m / (1.0 - product * mu_next) + (1.0 - mu) * g / (1.0 - product)
         theta -= clock.lr * (ahead / denominator)
@@ -227,14 +220,8 @@ class RAdam(Optimizer):
         self, xp: Namespace, theta: Array, g: Array, state: dict[str, Array], clock: Clock, options: dict[str, Any]
     ) -> None:
         (beta1, beta2), m, v = options["betas"], state["exp_avg"], state["exp_avg_sq"]
-        if options["weight_decay"] and options["decoupled_weight_decay"]:
-            theta *= 1.0 - clock.lr * options["weight_decay"]
-        else:
-            g = _decayed(g, theta, options)
-        m *= beta1
-        m += (1.0 - beta1) * g
-        v *= beta2
-        v += (1.0 - beta2) * g * g
+        g = decay_weights(theta, g, clock, options["weight_decay"], decoupled=options["decoupled_weight_decay"])
+        update_moments(m, v, g, options["betas"])
         step = (clock.lr / clock.bias_correction(math.log(beta1))) * m
         rectified = self._rectification(clock.steps, beta2)
         if rectified is not None:
