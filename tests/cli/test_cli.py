@@ -209,7 +209,7 @@ def test_python_dash_m(tmp_path):
 
 
 @pytest.mark.parametrize(("arguments", "match"), [
-    (["train", "imagenet"], "unknown dataset 'imagenet': choose mnist, fashion-mnist, digits"),
+    (["train", "imagenet"], "unknown dataset 'imagenet': choose mnist, fashion-mnist, cifar10, digits"),
     (["train", "digits", "--model", "gpt"], "invalid choice: 'gpt'"),
     (["train", "digits", "--model", "lenet"], "lenet takes square images of 28x28 or 32x32, these are 8x8"),
     (["train", "digits", "--model", "resnet20", "--dropout", "0.1"], "resnet20 has no dropout"),
@@ -358,6 +358,19 @@ def test_a_convolutional_network_from_the_command_line(tmp_path, capsys):
     accuracy = json.loads((tmp_path / "conv/metrics.json").read_text())["test_accuracy"]
     assert main(["evaluate", "conv", "--json", "--backend", "numpy"]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["test_accuracy"] == accuracy
+
+
+def test_colour_images_from_the_command_line(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    for name, n in (("data_batch_1.bin", 120), ("test_batch.bin", 20)):
+        records = rng.integers(0, 256, (n, 3073)).astype(np.uint8)
+        records[:, 0] %= 10
+        (tmp_path / name).write_bytes(records.tobytes())
+    arguments = ["train", "cifar10", "--data-dir", str(tmp_path), "--epochs", "1", "--batch-size", "32"]
+    assert main([*arguments, "--model", "resnet20", "--quiet", "--out", "net", "--backend", "numpy"]) == 0
+    assert json.loads((tmp_path / "net/config.json").read_text())["input_shape"] == [3, 32, 32]
+    assert main(["evaluate", "net", "--backend", "numpy"]) == 0
+    fails(capsys, "predict", "net", "x.png", "--backend", "numpy", status=2, match="predict knows pictures of digits")
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from xpnet.data import (
     ArrayDataset,
     DataUnavailableError,
     Normalize,
+    load_cifar10,
     load_digits,
     load_fashion_mnist,
     load_mnist,
@@ -21,7 +22,7 @@ from xpnet.data import (
 )
 from xpnet_backends import Array
 
-NAMES = ("mnist", "fashion-mnist", "digits")
+NAMES = ("mnist", "fashion-mnist", "cifar10", "digits")
 Say = Callable[[str], None]
 
 
@@ -86,6 +87,8 @@ def _load(name: str, data_dir: str | None, seed: int) -> tuple[ArrayDataset, Arr
         return load_mnist(data_dir, progress=_announce)
     if name == "fashion-mnist":
         return load_fashion_mnist(data_dir, progress=_announce)
+    if name == "cifar10":
+        return load_cifar10(data_dir)
     if name == "digits":
         return load_digits()
     path = Path(name) if data_dir is None else Path(data_dir) / name

@@ -26,6 +26,7 @@ _TRAIN_EXAMPLES = """examples:
   xpnet train
   xpnet train mnist --epochs 5 --seed 1
   xpnet train mnist --model lenet --epochs 3
+  xpnet train cifar10 --data-dir cifar-10-batches-bin --model resnet20
   xpnet train fashion-mnist --data-dir ~/data --backend cupy
   xpnet train train.csv.gz --val-split 0.2
   xpnet train --resume runs/mnist-1 --epochs 30
@@ -119,7 +120,7 @@ def _add_train(commands: argparse._SubParsersAction[_Parser], formatter: type[ar
         allow_abbrev=False,
     )
     add = train.add_argument
-    add("dataset", nargs="?", metavar="DATASET", help="mnist, fashion-mnist, digits, or a digit CSV (.csv, .csv.gz)")
+    add("dataset", nargs="?", metavar="DATASET", help="mnist, fashion-mnist, cifar10, digits, or a digit CSV")
     add("--model", choices=MODELS, help="the kind of network (default: mlp)")
     add("--hidden", type=_positive, nargs="+", metavar="N", help="widths of the hidden layers (default: 128)")
     add("--epochs", type=_positive, metavar="N", help="passes over the training data (default: 15; digits 50)")

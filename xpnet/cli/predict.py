@@ -41,6 +41,8 @@ def _probabilities(run: Run, pixels: np.ndarray) -> np.ndarray:
 
 
 def _predict_image(run: Run, name: str, show: bool) -> dict[str, Any]:
+    if len(run.settings.input_shape) != 2:
+        raise UsageError(f"predict knows pictures of digits; this run was trained on {run.settings.dataset}")
     digit = to_digit(read_image(name), size=run.settings.input_shape[-1])
     p = _probabilities(run, digit[None])[0]
     best = np.argsort(p)[::-1][:3]
