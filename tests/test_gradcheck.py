@@ -68,6 +68,30 @@ def wrong_shape(xp, x):
     return x * 2, lambda dy, needs=(True,): (2 * dy.sum(axis=0),)
 
 
+def value_used_twice(xp, x):
+    """``y = x²`` as ``x · x``: the second use overwrites the gradient of the first."""
+
+    def backward(dy, needs=(True,)):
+        dx = dy * x
+        dx = dy * x  # should be +=
+        return (dx,)
+
+    return x * x, backward
+
+
+def off_by_a_little(xp, x):
+    return x * 2, lambda dy, needs=(True,): (dy * 2.00001,)
+
+
+def wrong_in_one_element(xp, x):
+    def backward(dy, needs=(True,)):
+        dx = 2 * dy
+        dx.reshape(-1)[-1] *= 1.001
+        return (dx,)
+
+    return x * 2, backward
+
+
 def no_gradient(xp, x):
     return x * 2, lambda dy, needs=(True,): (None,)
 
@@ -82,6 +106,13 @@ def no_gradient(xp, x):
     (nan_gradient, (X,), {}),
     (wrong_shape, (X,), {}),
     (no_gradient, (X,), {}),
+    (value_used_twice, (X,), {}),
+    (off_by_a_little, (X,), {}),
+    (wrong_in_one_element, (X,), {}),
+    (wrong_in_one_element, (RNG.standard_normal((20, 20)),), {}),
+    (wrong_sign, (X.T,), {}),
+    (wrong_sign, (X[::-1, ::2],), {}),
+    (wrong_sign, (np.array(0.5),), {}),
 ])  # fmt: skip
 def test_planted_mistakes_are_caught(op, arrays, options):
     with pytest.raises(GradientError, match="gradient of input"):
@@ -106,6 +137,66 @@ def test_inputs_must_be_float64():
         gradcheck(lambda x: x * 2, X.astype("float32"))
     with pytest.raises(TypeError, match="no float64 input"):
         gradcheck(lambda x: x, np.array([1, 2]))
+
+
+def test_a_gradient_of_float32_is_wrong():
+    def op(xp, x):
+        return x * 2, lambda dy, needs=(True,): ((dy * 2).astype("float32"),)
+
+    with pytest.raises(GradientError, match=r"must be float64\(4, 3\), backward gave float32\(4, 3\)"):
+        gradcheck_op(op, X)
+
+
+def test_a_function_that_forgets_its_history_is_caught():
+    with pytest.raises(GradientError, match="backward says 0,"):
+        gradcheck(lambda x: (x * 2).detach(), X)
+
+
+def test_a_function_that_answers_differently_each_time_is_caught():
+    calls = iter(range(10_000))
+    with pytest.raises(GradientError):
+        gradcheck(lambda x: x * float(next(calls)), X)
+
+
+def test_the_answer_is_the_largest_error_and_the_tolerance_counts():
+    def op(xp, x):
+        return x * 2, lambda dy, needs=(True,): (dy * 2.001,)
+
+    assert 1e-4 < gradcheck_op(op, X, tolerance=0.01) < 1e-3
+    with pytest.raises(GradientError, match="allowed 1e-04"):
+        gradcheck_op(op, X, tolerance=1e-4)
+
+
+def test_the_same_array_twice_is_two_inputs():
+    assert gradcheck(lambda a, b: a * b, X, X) < 1e-7
+
+
+def test_an_array_that_cannot_be_written_is_fine():
+    assert gradcheck(lambda a: a * a, np.broadcast_to(2.0, (3, 2))) < 1e-7
+
+
+def test_inputs_stay_as_they_were_where_the_function_fails():
+    x = X.copy()
+
+    def fails_off_the_spot(a):
+        if not np.array_equal(a.data, X):
+            raise KeyboardInterrupt
+        return a * 2
+
+    with pytest.raises(KeyboardInterrupt):
+        gradcheck(fails_off_the_spot, x)
+    np.testing.assert_array_equal(x, X)
+
+
+def test_parameters_must_be_float64():
+    weight = xpnet.tensor([1.0, 2.0], requires_grad=True)
+    with pytest.raises(TypeError, match="gradcheck needs float64, got float32"):
+        gradcheck(lambda x: x.sum() + weight.astype("float64").sum(), X, parameters=[weight])
+
+
+def test_at_least_one_direction():
+    with pytest.raises(ValueError, match="directions must be at least 1, got 0"):
+        gradcheck(lambda x: xpnet.apply(wrong_sign, x), np.ones(100), directions=0)
 
 
 def test_inputs_and_parameters_are_left_as_they_were():

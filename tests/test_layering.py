@@ -45,18 +45,19 @@ def modules():
 
 
 def without_type_checking(tree):
-    """Every node outside ``if TYPE_CHECKING:``."""
+    """Every node outside the body of ``if TYPE_CHECKING:``."""
     waiting = [tree]
     while waiting:
         node = waiting.pop()
-        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING":
+        if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
+            waiting += node.orelse
             continue
         yield node
         waiting += ast.iter_child_nodes(node)
 
 
 def imports(path, name):
-    """All that a file imports, also inside functions, as absolute names."""
+    """All that a file imports, also inside functions and by ``import_module("...")``, as absolute names."""
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     for node in without_type_checking(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -64,9 +65,12 @@ def imports(path, name):
         elif isinstance(node, ast.ImportFrom):
             above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
             base = ".".join([*above, *([node.module] if node.module else [])])
-            yield base
-            if base in ("xpnet",):
-                yield from (f"xpnet.{alias.name}" for alias in node.names)
+            yield from (f"xpnet.{alias.name}" for alias in node.names) if base == "xpnet" else (base,)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in DYNAMIC:
+            yield from (a.value for a in node.args[:1] if isinstance(a, ast.Constant) and isinstance(a.value, str))
+
+
+DYNAMIC = {"import_module", "importlib.import_module", "__import__"}
 
 
 def known(name):
@@ -74,35 +78,101 @@ def known(name):
     return folder.is_dir() or folder.with_suffix(".py").exists()
 
 
-@pytest.mark.parametrize(("path", "name"), list(modules()), ids=lambda x: x if isinstance(x, str) else "")
+by_module = pytest.mark.parametrize(("path", "name"), list(modules()), ids=lambda x: x if isinstance(x, str) else "")
+
+
+@by_module
 def test_nobody_imports_from_above(path, name):
     part = part_of(name)
     if part in TOP:
         return
     for found in imports(path, name):
-        if found.partition(".")[0] not in ("xpnet", "xpnet_backends") or found == "xpnet":
+        if found.partition(".")[0] not in ("xpnet", "xpnet_backends"):
             continue
-        if found.startswith("xpnet.") and not known(".".join(found.split(".")[:2])):
-            continue  # a name, not a module
-        target = "xpnet_backends" if found.startswith("xpnet_backends") else part_of(found)
+        assert found != "xpnet", f"{name} imports xpnet itself, and with it all that is above"
+        assert not found.startswith("xpnet.") or known(".".join(found.split(".")[:2])), (
+            f"{name} imports {found} from the top"
+        )
+        target = part_of(found)
         assert target == part or target in FLOORS[part], f"{name} imports {found}"
 
 
-def test_the_rule_bites(tmp_path):
+@by_module
+def test_functional_knows_no_layers(path, name):
+    for found in imports(path, name) if name.startswith("xpnet.nn.functional") else ():
+        assert not found.startswith("xpnet.nn") or found.startswith("xpnet.nn.functional"), f"{name} imports {found}"
+
+
+@pytest.mark.parametrize(("line", "found", "message"), [
+    ("def f():\n    from xpnet.train import Trainer", "xpnet.train", r"xpnet\.nn\.wrong imports xpnet\.train"),
+    ("from ..train import Trainer", "xpnet.train", "imports xpnet.train"),
+    ("from .. import optim", "xpnet.optim", "imports xpnet.optim"),
+    ("from xpnet import cli", "xpnet.cli", "imports xpnet.cli"),
+    ("from xpnet import Trainer", "xpnet.Trainer", "imports xpnet.Trainer from the top"),
+    ("import xpnet", "xpnet", "imports xpnet itself"),
+    ("import importlib\nimportlib.import_module('xpnet.plot')", "xpnet.plot", "imports xpnet.plot"),
+    ("if TYPE_CHECKING:\n    import xpnet.cli\nelse:\n    import xpnet.data", "xpnet.data", "imports xpnet.data"),
+])  # fmt: skip
+def test_the_rule_bites(line, found, message, tmp_path):
     wrong = tmp_path / "wrong.py"
-    wrong.write_text("def f():\n    from xpnet.train import Trainer\n")
-    assert list(imports(wrong, "xpnet.nn.wrong")) == ["xpnet.train"]
-    with pytest.raises(AssertionError, match=r"xpnet\.nn\.wrong imports xpnet\.train"):
+    wrong.write_text(f"{line}\n")
+    assert found in set(imports(wrong, "xpnet.nn.wrong"))
+    assert "xpnet.cli" not in set(imports(wrong, "xpnet.nn.wrong")) - {found}
+    with pytest.raises(AssertionError, match=message):
         test_nobody_imports_from_above(wrong, "xpnet.nn.wrong")
 
 
+def test_what_is_for_types_only_may_come_from_anywhere(tmp_path):
+    right = tmp_path / "right.py"
+    right.write_text(
+        "if TYPE_CHECKING:\n    from xpnet.train import Trainer\nimport typing\nif typing.TYPE_CHECKING:\n    import xpnet\n"
+    )
+    assert list(imports(right, "xpnet.nn.right")) == ["typing"]
+
+
+def test_every_module_has_a_floor():
+    assert {part_of(name) for _, name in modules()} == set(FLOORS) | TOP
+
+
+def test_functional_is_a_floor_of_its_own(tmp_path):
+    wrong = tmp_path / "wrong.py"
+    wrong.write_text("from xpnet.nn.linear import Linear\n")
+    with pytest.raises(AssertionError, match=r"imports xpnet\.nn\.linear"):
+        test_functional_knows_no_layers(wrong, "xpnet.nn.functional.wrong")
+
+
 def test_cupy_is_imported_in_one_module():
-    users = set()
-    for path, name in modules():
-        text = path.read_text()
-        if any(f.partition(".")[0] == "cupy" for f in imports(path, name)) or 'import_module("cupy' in text:
-            users.add(name)
+    users = {name for path, name in modules() if any(f.partition(".")[0] == "cupy" for f in imports(path, name))}
     assert users == {"xpnet_backends.cupy_backend"}
+
+
+def allows_pickle(path):
+    return any(
+        isinstance(node, ast.keyword) and node.arg == "allow_pickle" and getattr(node.value, "value", True) is not False
+        for node in ast.walk(ast.parse(path.read_text()))
+    )
+
+
+def test_no_pickle_anywhere():
+    files = [
+        p
+        for folder in ("xpnet", "backends", "examples", "benchmarks", "ci", "tests")
+        for p in (ROOT / folder).rglob("*.py")
+    ]
+    users = {p.name for p in files if {f.partition(".")[0] for f in imports(p, "x")} & PICKLES}
+    assert users == {"test_standin.py"}  # that the arrays of the stand-in cannot be pickled
+    assert not [p for p in files if allows_pickle(p)]
+
+
+PICKLES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
+
+
+def test_the_search_for_pickle_bites(tmp_path):
+    wrong = tmp_path / "wrong.py"
+    wrong.write_text("np.load('x', allow_pickle=True)")
+    assert allows_pickle(wrong)
+    wrong.write_text("np.load('x', allow_pickle=False)")
+    assert not allows_pickle(wrong)
 
 
 def test_examples_and_benchmarks_use_public_names():

@@ -10,6 +10,7 @@ import pytest
 import xpnet
 from tests.support.standin import no_traffic
 from xpnet import Tensor, apply, no_grad, ops, tensor
+from xpnet.nn import functional as F
 from xpnet_backends import BackendError, get_backend
 from xpnet_backends.numpy_backend import NumpyBackend
 
@@ -105,8 +106,42 @@ def test_whole_numbers_take_the_floating_side(backend):
     assert i.exp().dtype == "float32"
 
 
+@pytest.mark.parametrize("compute", [
+    lambda f, i, m: f + i, lambda f, i, m: i - f, lambda f, i, m: i**f, lambda f, i, m: xpnet.maximum(i, f),
+    lambda f, i, m: m * f, lambda f, i, m: m / 2, lambda f, i, m: i.mean(), lambda f, i, m: i.var(), lambda f, i, m: f.var(),
+    lambda f, i, m: xpnet.where(m, f, 2), lambda f, i, m: xpnet.where(m, np.float64(1), f),
+    lambda f, i, m: xpnet.where(m, f, i),
+    lambda f, i, m: xpnet.where(m, i, 0.5),
+    lambda f, i, m: xpnet.where(m, 1.0, 0.0),
+    lambda f, i, m: xpnet.concatenate([f, i]),
+    lambda f, i, m: xpnet.stack([i, f]),
+    lambda f, i, m: f @ i,
+])  # fmt: skip
+def test_nothing_becomes_float64_by_itself(compute, backend):
+    arguments = (
+        tensor([1.0, 2.0], backend=backend),
+        tensor([3, 4], backend=backend),
+        tensor([True, False], backend=backend),
+    )
+    assert compute(*arguments).dtype == "float32"
+
+
+@pytest.mark.parametrize("compute", [
+    lambda x, v: x.clip(v), lambda x, v: F.leaky_relu(x, v), lambda x, v: F.elu(x, v), lambda x, v: F.dropout(x, v),
+    lambda x, v: F.cross_entropy(x, np.array([0]), label_smoothing=v), lambda x, v: F.layer_norm(x, (2,), eps=v),
+])  # fmt: skip
+def test_numpy_scalars_as_options_never_change_the_dtype(compute):
+    assert compute(tensor([[1.0, 2.0]]), np.float64(0.25)).dtype == "float32"
+
+
 def test_arrays_on_the_left_and_right():
     t, a = leaf(1.0, 2.0), np.array([3.0, 4.0])
+    for y, expected in (
+        (a + t, [4, 6]), (a - t, [2, 2]), (a / t, [3, 2]), (a**t, [3, 16]), (t - a, [-2, -2]), (t / a, [1 / 3, 0.5]),
+        (a > t, [True, True]), (a <= t, [False, False]), (a == t, [False, False]), (a != t, [True, True]),
+    ):  # fmt: skip
+        assert isinstance(y, Tensor)
+        assert y.tolist() == expected
     for y in (a * t, t * a):
         assert isinstance(y, Tensor)
         assert y.tolist() == [3, 8]
@@ -158,6 +193,43 @@ def test_two_backends_are_an_error_that_names_op_and_arguments():
         apply(ops.exp, [1.0])
 
 
+# -- indexing --------------------------------------------------------------------------------------------------------
+
+
+def test_indexing_with_tensors(backend):
+    t = tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], requires_grad=True, backend=backend)
+    rows, columns = tensor([2, 0, 2], backend=backend), tensor([1, 0, 1], backend=backend)
+    assert t[rows].tolist() == [[5, 6], [1, 2], [5, 6]]
+    assert t[t > 3].tolist() == [4, 5, 6]
+    assert t[..., None, 0].tolist() == [[1], [3], [5]]
+    picked = t[rows, columns]
+    assert picked.tolist() == [6, 1, 6]
+    picked.sum().backward()
+    assert backend.to_numpy(t.grad).tolist() == [[1, 0], [0, 0], [0, 2]]
+
+
+def test_indexing_with_a_list_adds_up():
+    x = leaf(1.0, 2.0, 3.0)
+    x[[0, 0, 1]].sum().backward()
+    assert x.grad.tolist() == [2, 1, 0]
+
+
+def test_assigning_with_tensors(backend):
+    t = tensor([1.0, 2.0, 3.0], backend=backend)
+    t[tensor([0, 2], backend=backend)] = tensor([7.0, 8.0], backend=backend)
+    t[1] = 5.0
+    assert t.tolist() == [7, 5, 8]
+
+
+def test_iteration_passes_gradients_and_a_0d_tensor_has_no_rows():
+    x = leaf(1.0, 2.0)
+    first, second = x
+    (first * second).backward()
+    assert x.grad.tolist() == [2, 1]
+    with pytest.raises(TypeError, match="0-d"):
+        iter(tensor(1.0))
+
+
 # -- moving ----------------------------------------------------------------------------------------------------------
 
 
@@ -185,6 +257,45 @@ def test_deepcopy():
     assert t.grad.tolist() == [2, 4]
     with pytest.raises(TypeError, match="only leaf tensors can be deep-copied"):
         copy.deepcopy(t * 2)
+
+
+def test_a_move_to_whole_numbers_requires_no_gradient():
+    assert not tensor([1.0], requires_grad=True).to(backend="standin", dtype="int64").requires_grad
+
+
+@pytest.mark.parametrize(
+    "values", [np.array(["a"]), np.array([1j]), np.array([None]), np.array(["2020-01-01"], "M8[D]")]
+)
+def test_an_array_of_something_else_is_refused(values):
+    with pytest.raises(TypeError, match=r"takes numbers, got"):
+        tensor(values)
+
+
+def test_clone_and_detach():
+    x = leaf(1.0, 2.0)
+    copied, shared = x.clone(), x.detach()
+    assert shared.data is x.data
+    assert not shared.requires_grad
+    assert shared.is_leaf
+    assert x.is_leaf
+    assert not copied.is_leaf
+    (copied * 3).sum().backward()
+    assert x.grad.tolist() == [3, 3]
+    shared[0] = 9.0
+    assert x.tolist() == [9, 2]
+    assert copied.tolist() == [1, 2]
+    whole = tensor([1, 2])
+    assert whole.clone().data is not whole.data
+    assert whole.clone().dtype == "int64"
+
+
+def test_deepcopy_keeps_what_is_shared():
+    t = leaf(1.0)
+    a, b, c = copy.deepcopy([t, t, leaf(1.0)])
+    assert a is b
+    assert a is not c
+    assert a.requires_grad
+    assert a.grad is None
 
 
 # -- backward --------------------------------------------------------------------------------------------------------
@@ -225,6 +336,51 @@ def test_leaves_never_share_a_gradient_array():
     y.sum().backward()
     x.grad *= 5
     assert y.grad.tolist() == [[1], [1]]
+
+
+def test_backward_of_a_leaf_adds_to_its_gradient():
+    x, g = leaf(1.0), np.array([1.0])
+    for times in (1, 2):
+        x.backward(g)
+        assert x.grad.tolist() == [times]
+    (x * 3).sum().backward()
+    assert x.grad.tolist() == [5]
+    assert g.tolist() == [1]
+
+
+def test_an_array_assigned_as_gradient_is_never_changed():
+    x, g = leaf(1.0), np.array([1.0])
+    (x * 2).sum().backward()
+    x.grad = g
+    (x * 3).sum().backward()
+    assert x.grad.tolist() == [4]
+    assert g.tolist() == [1]
+
+
+def test_the_gradient_argument_is_never_changed():
+    x, g = leaf(1.0), np.array([2.0])
+    y = x * 1
+    (y + y * 2).backward(g)
+    assert x.grad.tolist() == [6]
+    assert g.tolist() == [2]
+
+
+def test_a_gradient_on_another_backend_is_an_error():
+    x = tensor([1.0, 2.0], requires_grad=True, backend="standin")
+    with pytest.raises(BackendError, match=r"numpy.*standin|standin.*numpy"):
+        (x + x).backward(np.ones(2, "float32"))
+
+
+def test_where_an_op_has_no_gradient_the_walk_ends():
+    x, weight = leaf([1.0, 2.0]), leaf(1.0, 1.0)
+    apply(ops.cross_entropy, x, np.array([0]), weight * 2).backward()  # the weights are constants of this op
+    assert weight.grad is None
+    assert x.grad is not None
+    y, mean, _ = apply(ops.batch_norm, x.exp(), None, None)
+    x.grad = None
+    mean.sum().backward()  # of these outputs y alone has a gradient
+    assert x.grad is None
+    assert y.requires_grad
 
 
 def test_gradient_argument(backend):
@@ -279,6 +435,51 @@ def test_a_change_through_a_view_is_noticed():
         y.sum().backward()
 
 
+@pytest.mark.parametrize("name", ["exp", "tanh", "sigmoid", "relu", "sqrt"])
+def test_a_changed_output_that_its_op_saved_is_noticed(name):
+    y = getattr(leaf(1.0, 2.0), name)()
+    with no_grad():
+        y[0] = 100.0
+    with pytest.raises(RuntimeError, match=f"'{name}' saved for its backward was changed in place"):
+        y.sum().backward()
+
+
+def test_a_changed_output_that_nobody_saved_is_no_error():
+    x = leaf(1.0, 2.0)
+    y = x * 3
+    with no_grad():
+        y[0] = 100.0
+    y.sum().backward()
+    assert x.grad.tolist() == [3, 3]
+
+
+def test_a_change_after_the_backward_or_by_assigning_data_is_no_error():
+    x = leaf(1.0, 2.0)
+    y = (x * x).sum()
+    x.data = np.array([5.0, 5.0])  # the op holds the old array, which is as it was
+    y.backward()
+    assert x.grad.tolist() == [2, 4]
+    with no_grad():
+        x[0] = 7.0
+    (x * x).sum().backward()
+    assert x.grad.tolist() == [2 + 14, 4 + 10]
+
+
+def test_a_change_through_detach_slice_or_transpose_is_noticed():
+    for view_of in (
+        lambda x: x.detach(),
+        lambda x: x.detach()[:1],
+        lambda x: x.detach().T,
+        lambda x: x.detach().T[1:].T,
+    ):
+        x = leaf(1.0, 2.0)
+        view = view_of(x)
+        y = (x * x).sum()
+        view.copy_(view.numpy() * 2)
+        with pytest.raises(RuntimeError, match="'multiply' saved"):
+            y.backward()
+
+
 def test_in_place_changes_need_no_grad():
     x = leaf(1.0)
     with pytest.raises(RuntimeError, match=r"do it inside `with xpnet.no_grad\(\):`"):
@@ -326,6 +527,24 @@ def test_backward_frees_as_it_goes_and_leaves_no_cycles():
         gc.enable()
 
 
+def test_a_graph_is_freed_without_backward_and_without_the_collector():
+    gc.collect()
+    gc.disable()
+    try:
+        x = leaf(1.0)
+        saved = np.ones(1)
+        gone = weakref.ref(saved)
+        y = x * saved
+        del saved
+        for _ in range(20_000):
+            y = y + 1.0
+        del y  # a chain must not be freed by recursion
+        assert gone() is None
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+
+
 def split(xp, x):
     """An op with two outputs: the halves."""
     n = len(x) // 2
@@ -346,6 +565,24 @@ def test_ops_with_several_outputs():
     _, b = apply(split, x)
     (b * 2).sum().backward()
     assert x.grad.tolist() == [0, 0, 2, 2]
+
+
+def test_both_outputs_and_an_unused_one():
+    x = leaf(1.0, 2.0, 3.0, 4.0)
+    a, b = apply(split, x)
+    (a.sum() + (a * b).sum() * 2).backward()
+    assert x.grad.tolist() == [7, 9, 2, 4]
+    a, b = apply(split, x)
+    a.sum().backward()
+    with pytest.raises(RuntimeError, match="through 'split' a second time"):
+        b.sum().backward()
+
+
+def test_an_axis_may_be_a_numpy_integer():
+    x = leaf([1.0, 2.0], [3.0, 4.0])
+    assert x.sum(axis=np.int64(1)).tolist() == [3, 7]
+    x.sum(axis=np.int64(1)).sum().backward()
+    assert x.grad.tolist() == [[1, 1], [1, 1]]
 
 
 def test_kernels_go_first_and_may_decline(monkeypatch):

@@ -57,7 +57,11 @@ def gradcheck(
     >>> gradcheck(lambda x: x * x, np.array([1.0, 2.0])) < 1e-6
     True
     """
+    if directions < 1:
+        raise ValueError(f"gradcheck: directions must be at least 1, got {directions}")
     leaves = [_leaf(x) for x in inputs]
+    for p in parameters:
+        _require_float64(p.dtype)
     checked = [x for x in leaves if isinstance(x, Tensor)] + list(parameters)
     if not checked:
         raise TypeError("gradcheck: no float64 input to check; pass float64 arrays or tensors")
@@ -89,9 +93,14 @@ def _leaf(x: Any) -> Any:
     array = x.data if isinstance(x, Tensor) else x
     if getattr(getattr(array, "dtype", None), "kind", "") != "f":
         return x
-    if array.dtype != np.float64:
-        raise TypeError(f"gradcheck needs float64, got {array.dtype}: finite differences of less mean nothing")
-    return Tensor(array, requires_grad=True)
+    _require_float64(array.dtype)
+    copy = backend_of(array).xp.array(array, order="K", copy=True)  # the caller's array is never moved
+    return Tensor(copy, requires_grad=True)
+
+
+def _require_float64(dtype: Any) -> None:
+    if dtype != np.float64:
+        raise TypeError(f"gradcheck needs float64, got {dtype}: finite differences of less mean nothing")
 
 
 def _outputs(function: Callable[..., Any], leaves: Sequence[Any]) -> list[Tensor]:
@@ -146,10 +155,12 @@ def _difference(loss: Callable[[], float], x: Tensor, v: Array, step: float) -> 
     """``(L(x + hv) − L(x − hv)) / 2h``, with x put back exactly."""
     before = x.data.copy()
     ends = []
-    for h in (step, -step):
-        x.data[...] = before + h * v
-        ends.append(loss())
-    x.data[...] = before
+    try:
+        for h in (step, -step):
+            x.data[...] = before + h * v
+            ends.append(loss())
+    finally:
+        x.data[...] = before
     return (ends[0] - ends[1]) / (2.0 * step)
 
 

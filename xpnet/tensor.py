@@ -73,6 +73,9 @@ def apply(op: Op, *args: TensorLike, **options: Any) -> Tensor:
             arrays.append(a)
             needs.append(False)
     backend = _common_backend(op, arrays)
+    for key, value in options.items():
+        if isinstance(value, np.generic):  # it would change the dtype
+            options[key] = value.item()
     kernel = backend.kernels.get(op.__name__)
     result = kernel(backend.xp, *arrays, **options) if kernel is not None else None
     y, backward = op(backend.xp, *arrays, **options) if result is None else result
@@ -160,16 +163,16 @@ class Tensor:
         "__weakref__",
         "_array",
         "_changed_at",
+        "_grad",
         "_node",
         "_output",
         "_owns_grad",
-        "grad",
         "requires_grad",
     )
     __array_ufunc__ = None  # so that ndarray * tensor reaches Tensor.__rmul__
 
     _array: Array
-    grad: Array | None
+    _grad: Array | None
     requires_grad: bool
     _node: Node | None
 
@@ -201,6 +204,16 @@ class Tensor:
     def data(self, array: Array) -> None:
         self._array = array
         self._changed()
+
+    @property
+    def grad(self) -> Array | None:
+        """The gradient, a plain array; None until ``backward()``.  An array assigned to it is never changed."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, array: Array | None) -> None:
+        self._grad = array
+        self._owns_grad = False
 
     def _changed(self) -> None:
         """Note that the values were changed in place, for ops that saved them."""
@@ -317,7 +330,7 @@ class Tensor:
         if self._node is not None:
             raise ValueError("a computed tensor can not be moved with its history: use .detach().to(...)")
         moved = _wrap(target.asarray(self.numpy(), dtype))
-        moved.requires_grad = self.requires_grad
+        moved.requires_grad = self.requires_grad and moved.dtype.kind == "f"
         return moved
 
     def astype(self, dtype: Any) -> Tensor:
@@ -340,6 +353,9 @@ class Tensor:
         """
         if not self.requires_grad:
             raise RuntimeError("backward() on a tensor without history: no input has requires_grad=True")
+        if self._node is None:
+            self._accumulate(self._start_gradient(gradient))
+            return
         self.grad = self._start_gradient(gradient)
         order, members = _collect(self)
         while order:
@@ -357,6 +373,7 @@ class Tensor:
         array = gradient.data if isinstance(gradient, Tensor) else gradient
         if not is_array(array):
             array = self.backend.asarray(gradient, self.dtype)
+        backend_of(self._array, array)
         if array.shape != self.shape or array.dtype != self.dtype:
             raise ValueError(f"gradient must be {self.dtype}{self.shape}, got {array.dtype}{array.shape}")
         return array
@@ -364,10 +381,10 @@ class Tensor:
     def _accumulate(self, g: Array) -> None:
         """Add to ``grad``.  In place only into arrays made here: ops hand out views and one array several times."""
         if self.grad is None:
-            self.grad = g.copy() if self._node is None else g
+            self._grad = g.copy() if self._node is None else g
             self._owns_grad = self._node is None
         elif self._owns_grad:
-            self.grad += g
+            self._grad += g
         else:
             self.grad = self.grad + g
             self._owns_grad = True
@@ -610,8 +627,10 @@ def _collect(root: Tensor) -> tuple[list[Node], dict[Node, list[Tensor]]]:
 def _run_backward(node: Node, outputs: list[Tensor]) -> None:
     """Turn the gradients of an op's outputs into gradients of its inputs; then free what it saved."""
     assert node.backward is not None
-    _check_unchanged(node)
-    if node.outputs == 1:
+    _check_unchanged(node, outputs)
+    if all(t.grad is None for t in outputs):  # the op above has no gradient for them
+        gradients: tuple[Array | None, ...] = ()
+    elif node.outputs == 1:
         gradients = node.backward(outputs[0].grad, node.needs)
     else:
         by_output = {t._output: t.grad for t in outputs}
@@ -623,8 +642,8 @@ def _run_backward(node: Node, outputs: list[Tensor]) -> None:
     node.inputs, node.needs = (), []
 
 
-def _check_unchanged(node: Node) -> None:
-    for tensor in node.inputs:
+def _check_unchanged(node: Node, outputs: list[Tensor]) -> None:
+    for tensor in (*node.inputs, *outputs):
         if isinstance(tensor, Tensor) and tensor._changed_at[0] > node.time and _saves(node.backward, tensor._array):
             raise RuntimeError(
                 f"an array of shape {tensor.shape} that {node.name!r} saved for its backward was changed in place "
@@ -674,12 +693,17 @@ def _binary(op: Op, a: TensorLike, b: TensorLike, *, floating: bool = False) -> 
     for x in (a, b):
         if not isinstance(x, (Tensor, float, int)) and not is_array(x):
             return NotImplemented  # type: ignore[no-any-return]
-    dtypes = [x.dtype for x in (a, b) if hasattr(x, "dtype")]
+    return apply(op, *_closed(a, b, floating=floating))
+
+
+def _closed(*values: TensorLike, floating: bool = False) -> list[TensorLike]:
+    """Whole-number arrays take the floating dtype of the others; float32 beside a Python float, or if ``floating``."""
+    dtypes = [x.dtype for x in values if hasattr(x, "dtype")]
     floats = [d for d in dtypes if d.kind == "f"]
-    if len(floats) < len(dtypes) and (floats or floating or isinstance(a, float) or isinstance(b, float)):
-        dtype = floats[0] if floats else "float32"
-        a, b = (x.astype(dtype) if hasattr(x, "dtype") and x.dtype.kind != "f" else x for x in (a, b))
-    return apply(op, a, b)
+    if len(floats) == len(dtypes) or not (floats or floating or any(isinstance(x, float) for x in values)):
+        return list(values)
+    dtype = floats[0] if floats else "float32"
+    return [x.astype(dtype) if hasattr(x, "dtype") and x.dtype.kind != "f" else x for x in values]
 
 
 def _matmul(a: TensorLike, b: TensorLike) -> Tensor:
@@ -688,7 +712,7 @@ def _matmul(a: TensorLike, b: TensorLike) -> Tensor:
             return NotImplemented  # type: ignore[no-any-return]
     if not a.shape or not b.shape or a.shape[-1] != b.shape[max(len(b.shape) - 2, 0)]:
         raise ValueError(f"matmul: inner lengths differ: {tuple(a.shape)} @ {tuple(b.shape)}")
-    return apply(ops.matmul, a, b)
+    return apply(ops.matmul, *_closed(a, b))
 
 
 def _compare(x: Tensor, other: object, method: str) -> Tensor:
@@ -727,6 +751,8 @@ def tensor(
         target = backend_of(values) if backend is None else get_backend(backend)
     if backend_of(values) is not target:
         values = target.asarray(backend_of(values).to_numpy(values))
+    if values.dtype.kind not in "fiub":
+        raise TypeError(f"tensor() takes numbers, got an array of {values.dtype}")
     return Tensor(target.xp.array(values, dtype=dtype, copy=True), requires_grad)
 
 
@@ -743,7 +769,10 @@ def _from_python(values: Any) -> np.ndarray[Any, Any]:
 
 def where(condition: TensorLike, a: TensorLike, b: TensorLike) -> Tensor:
     """``a`` where the condition holds, else ``b``."""
-    return apply(ops.where, condition, _number(a), _number(b))
+    a, b = _closed(_number(a), _number(b))
+    if not hasattr(a, "dtype") and not hasattr(b, "dtype"):
+        a = tensor(a, backend=as_tensor(condition).backend)
+    return apply(ops.where, condition, a, b)
 
 
 def maximum(a: TensorLike, b: TensorLike) -> Tensor:
@@ -760,11 +789,11 @@ def concatenate(tensors: Sequence[TensorLike], axis: int = 0) -> Tensor:
     """Tensors one after the other along an axis that exists."""
     if not tensors:
         raise ValueError("concatenate() needs at least one tensor")
-    return apply(ops.concatenate, *tensors, axis=axis)
+    return apply(ops.concatenate, *_closed(*tensors), axis=axis)
 
 
 def stack(tensors: Sequence[TensorLike], axis: int = 0) -> Tensor:
     """Tensors of one shape side by side along a new axis."""
     if not tensors:
         raise ValueError("stack() needs at least one tensor")
-    return apply(ops.stack, *tensors, axis=axis)
+    return apply(ops.stack, *_closed(*tensors), axis=axis)

@@ -31,7 +31,7 @@ def normal_axes(axis: Axis, ndim: int) -> tuple[int, ...]:
     """``axis`` as a tuple of non-negative axes; None means all of them."""
     if axis is None:
         return tuple(range(ndim))
-    axes = (axis,) if isinstance(axis, int) else axis
+    axes = axis if isinstance(axis, tuple) else (axis,)
     return tuple(a + ndim if a < 0 else a for a in axes)
 
 

@@ -91,7 +91,7 @@ def conv2d(
         y += bias.reshape(1, out, 1, 1)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True, True, True)) -> tuple[Array | None, ...]:
-        flat = dy.reshape(n, groups, out // groups, -1)  # (N, G, O/G, P·Q)
+        flat = dy.reshape(n, groups, out // groups, math.prod(size))  # (N, G, O/G, P·Q)
         dx = dw = None
         if needs[1]:
             dw = product(flat, xp.swapaxes(columns()[0], -1, -2)).sum(axis=0).reshape(weight.shape)
@@ -129,7 +129,7 @@ def conv_transpose2d(
     full = tuple((lengths[i] - 1) * stride[i] + dilation[i] * (kernel[i] - 1) + 1 + output_padding[i] for i in (0, 1))
     border = ((padding[0], padding[0]), (padding[1], padding[1]))
     w = weight.reshape(groups, channels // groups, -1)  # (G, C/G, O/G·K·L)
-    flat = x.reshape(n, groups, channels // groups, -1)  # (N, G, C/G, H·W)
+    flat = x.reshape(n, groups, channels // groups, height * width)  # (N, G, C/G, H·W)
     spread = product(xp.swapaxes(w, -1, -2), flat).reshape(n, out, *kernel, height, width)
     y = crop2d(add_windows(xp, spread, (n, out, *full), stride, dilation), border)
     if bias is not None:

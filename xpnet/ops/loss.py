@@ -18,7 +18,7 @@ def mse_loss(xp: Namespace, prediction: Array, target: Array, *, reduction: Redu
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True, True)) -> tuple[Array | None, ...]:
         dp = 2.0 * difference * spread(dy)
-        return dp, -dp if needs[1] else None
+        return dp if needs[0] else None, -dp if needs[1] else None
 
     return loss, backward
 
@@ -30,7 +30,7 @@ def l1_loss(xp: Namespace, prediction: Array, target: Array, *, reduction: Reduc
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True, True)) -> tuple[Array | None, ...]:
         dp = xp.sign(difference) * spread(dy)
-        return dp, -dp if needs[1] else None
+        return dp if needs[0] else None, -dp if needs[1] else None
 
     return loss, backward
 
@@ -80,10 +80,10 @@ def nll_loss(
     """
     axis = min(log_p.ndim - 1, 1)
     q, norm = _index_targets(xp, log_p, target, weight, ignore_index, axis)
-    loss, spread = reduce_loss(xp, -(q * log_p).sum(axis=axis), reduction, norm)
+    loss, spread = reduce_loss(xp, -_weighted(xp, q, log_p).sum(axis=axis), reduction, norm)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True, False, False)) -> tuple[Array | None, ...]:
-        return -q * _along(xp, spread(dy), axis), None, None
+        return _weighted(xp, -q, _along(xp, spread(dy), axis)) if needs[0] else None, None, None
 
     return loss, backward
 
@@ -117,15 +117,22 @@ def cross_entropy(
         if label_smoothing:
             counted = _along(xp, target != ignore_index, axis)
             wq = keep * wq + label_smoothing / logits.shape[axis] * (w * counted).astype(logits.dtype)
-    loss, spread = reduce_loss(xp, -(wq * log_p).sum(axis=axis), reduction, norm)
+    loss, spread = reduce_loss(xp, -_weighted(xp, wq, log_p).sum(axis=axis), reduction, norm)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True, False, False)) -> tuple[Array | None, ...]:
         dloss = _along(xp, spread(dy), axis)
-        dz = (xp.exp(log_p) * wq.sum(axis=axis, keepdims=True) - wq) * dloss if needs[0] else None
+        dz = None
+        if needs[0]:  # a row of weight 0 has no part in the loss, not even in a mean of NaN
+            dz = _weighted(xp, xp.exp(log_p) * wq.sum(axis=axis, keepdims=True) - wq, dloss)
         dq = -(w * keep) * log_p * dloss if needs[1] else None
         return dz, dq, None
 
     return loss, backward
+
+
+def _weighted(xp: Namespace, w: Array, x: Array) -> Array:
+    """``w x``, and 0 where w is 0 whatever x is: ``0 ln 0 = 0``."""
+    return w * xp.where(w == 0, 0.0, x)
 
 
 def _index_targets(

@@ -6,6 +6,7 @@ the two means are what μ and σ themselves depend on.  It is worked out in ``do
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -37,11 +38,13 @@ def _affine(x_hat: Array, weight: Array | None, bias: Array | None) -> Array:
     return y if bias is None else y + bias
 
 
-def _affine_backward(dy: Array, x_hat: Array, weight: Array | None, bias: Array | None) -> tuple[Any, Any, Any]:
+def _affine_backward(
+    dy: Array, x_hat: Array, weight: Array | None, bias: Array | None, needs: tuple[bool, ...]
+) -> tuple[Any, Any, Any]:
     """``dx̂ = w dy``, ``dw = Σ dy x̂``, ``db = Σ dy``, in the shapes that were broadcast."""
     d_hat = dy if weight is None else dy * weight
-    dw = None if weight is None else unbroadcast(dy * x_hat, weight.shape)
-    db = None if bias is None else unbroadcast(dy, bias.shape)
+    dw = unbroadcast(dy * x_hat, weight.shape) if weight is not None and needs[0] else None
+    db = unbroadcast(dy, bias.shape) if bias is not None and needs[1] else None
     return d_hat, dw, db
 
 
@@ -67,7 +70,7 @@ def batch_norm(xp: Namespace, x: Array, weight: Array | None, bias: Array | None
     def backward(dys: tuple[Array | None, ...], needs: tuple[bool, ...] = (True,) * 3) -> tuple[Array | None, ...]:
         if dys[0] is None:
             return None, None, None
-        d_hat, dw, db = _affine_backward(dys[0], x_hat, w, b)
+        d_hat, dw, db = _affine_backward(dys[0], x_hat, w, b, needs[1:])
         return standardise_backward(d_hat) if needs[0] else None, _flat(dw), _flat(db)
 
     return (_affine(x_hat, w, b), mean.reshape(-1), variance.reshape(-1)), backward
@@ -89,7 +92,7 @@ def batch_norm_inference(
     x_hat = (x - _per_channel(mean, x.ndim)) * scale
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,) * 5) -> tuple[Array | None, ...]:
-        d_hat, dw, db = _affine_backward(dy, x_hat, w, b)
+        d_hat, dw, db = _affine_backward(dy, x_hat, w, b, needs[3:])
         return d_hat * scale if needs[0] else None, None, None, _flat(dw), _flat(db)
 
     return _affine(x_hat, w, b), backward
@@ -106,7 +109,7 @@ def layer_norm(
     x_hat, _, _, standardise_backward = _standardise(xp, x, axes, eps)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,) * 3) -> tuple[Array | None, ...]:
-        d_hat, dw, db = _affine_backward(dy, x_hat, weight, bias)
+        d_hat, dw, db = _affine_backward(dy, x_hat, weight, bias, needs[1:])
         return standardise_backward(d_hat) if needs[0] else None, dw, db
 
     return _affine(x_hat, weight, bias), backward
@@ -121,12 +124,12 @@ def group_norm(
     """
     shape = x.shape
     w, b = _per_channel(weight, x.ndim), _per_channel(bias, x.ndim)
-    grouped = x.reshape(shape[0], groups, -1)
+    grouped = x.reshape(shape[0], groups, math.prod(shape[1:]) // groups)
     grouped_hat, _, _, standardise_backward = _standardise(xp, grouped, (2,), eps)
     x_hat = grouped_hat.reshape(shape)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,) * 3) -> tuple[Array | None, ...]:
-        d_hat, dw, db = _affine_backward(dy, x_hat, w, b)
+        d_hat, dw, db = _affine_backward(dy, x_hat, w, b, needs[1:])
         dx = standardise_backward(d_hat.reshape(grouped_hat.shape)).reshape(shape) if needs[0] else None
         return dx, _flat(dw), _flat(db)
 
@@ -143,7 +146,7 @@ def rms_norm(xp: Namespace, x: Array, weight: Array | None, *, dims: int = 1, ep
     x_hat = x * scale
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True, True)) -> tuple[Array | None, ...]:
-        d_hat, dw, _ = _affine_backward(dy, x_hat, weight, None)
+        d_hat, dw, _ = _affine_backward(dy, x_hat, weight, None, (*needs[1:], False))
         dx = scale * (d_hat - x_hat * (d_hat * x_hat).mean(axis=axes, keepdims=True)) if needs[0] else None
         return dx, dw
 

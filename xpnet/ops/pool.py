@@ -120,7 +120,7 @@ def adaptive_max_pool2d(xp: Namespace, x: Array, *, size: Pair) -> Result:
     values, places = [], []
     for top, bottom in rows:
         for left, right in columns:
-            part = x[:, :, top:bottom, left:right].reshape(n, c, -1)
+            part = x[:, :, top:bottom, left:right].reshape(n, c, (bottom - top) * (right - left))
             best = part.argmax(axis=2)
             values.append(xp.take_along_axis(part, best[:, :, None], axis=2)[:, :, 0])
             places.append((top + best // (right - left)) * width + left + best % (right - left))
@@ -131,8 +131,9 @@ def adaptive_max_pool2d(xp: Namespace, x: Array, *, size: Pair) -> Result:
         if dy is None:
             return (None,)
         flat = xp.zeros((n * c, height * width), dtype=dy.dtype)
+        count = size[0] * size[1]
         channel = xp.arange(n * c).reshape(-1, 1)
-        xp.add.at(flat, (channel, index.reshape(n * c, -1)), dy.reshape(n * c, -1))  # windows may overlap
+        xp.add.at(flat, (channel, index.reshape(n * c, count)), dy.reshape(n * c, count))  # windows may overlap
         return (flat.reshape(n, c, height, width),)
 
     return (y, index), backward

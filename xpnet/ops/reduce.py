@@ -56,7 +56,7 @@ def logsumexp(xp: Namespace, x: Array, *, axis: Axis = None, keepdims: bool = Fa
     top = x.max(axis=axis, keepdims=True)
     top = xp.where(xp.isfinite(top), top, 0.0)  # all −inf: ln Σ e^−inf is −inf, not NaN
     total = xp.exp(x - top).sum(axis=axis, keepdims=True)
-    y = xp.where(total > 0, xp.log(xp.where(total > 0, total, 1.0)) + top, -math.inf)
+    y = xp.where(total == 0, -math.inf, xp.log(xp.where(total == 0, 1.0, total)) + top)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
         return (xp.exp(x - y) * keep_axes(dy, x.shape, axis),)

@@ -55,21 +55,25 @@ def getitem(xp: Namespace, x: Array, *, index: Any) -> Result:
 
 
 def _picks_once(index: Any) -> bool:
-    """Slices, single numbers and masks pick each element at most once; arrays of numbers may repeat one."""
+    """Slices, single numbers and masks pick each element at most once; arrays and lists of numbers may repeat one."""
     parts = index if isinstance(index, tuple) else (index,)
-    return all(not is_array(part) or part.dtype == bool for part in parts)
+    return all(
+        part is None or part is ... or isinstance(part, (slice, int)) or (is_array(part) and part.dtype == bool)
+        for part in parts
+    )
 
 
 def concatenate(xp: Namespace, *arrays: Array, axis: int = 0) -> Result:
     """Arrays one after the other along an axis that exists."""
     lengths = [a.shape[axis] for a in arrays]
 
-    def backward(dy: Array, needs: tuple[bool, ...] | None = None) -> tuple[Array, ...]:
-        pieces, start = [], 0
-        for length in lengths:
+    def backward(dy: Array, needs: tuple[bool, ...] | None = None) -> tuple[Array | None, ...]:
+        pieces: list[Array | None] = []
+        start = 0
+        for i, length in enumerate(lengths):
             where = [slice(None)] * dy.ndim
             where[axis] = slice(start, start + length)
-            pieces.append(dy[tuple(where)])
+            pieces.append(dy[tuple(where)] if needs is None or needs[i] else None)
             start += length
         return tuple(pieces)
 
@@ -79,8 +83,8 @@ def concatenate(xp: Namespace, *arrays: Array, axis: int = 0) -> Result:
 def stack(xp: Namespace, *arrays: Array, axis: int = 0) -> Result:
     """Arrays of one shape side by side along a new axis."""
 
-    def backward(dy: Array, needs: tuple[bool, ...] | None = None) -> tuple[Array, ...]:
+    def backward(dy: Array, needs: tuple[bool, ...] | None = None) -> tuple[Array | None, ...]:
         front = xp.moveaxis(dy, axis, 0)
-        return tuple(front[i] for i in range(front.shape[0]))
+        return tuple(front[i] if needs is None or needs[i] else None for i in range(front.shape[0]))
 
     return xp.stack(arrays, axis=axis), backward
