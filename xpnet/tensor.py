@@ -380,13 +380,14 @@ class Tensor:
 
     def _accumulate(self, g: Array) -> None:
         """Add to ``grad``.  In place only into arrays made here: ops hand out views and one array several times."""
-        if self.grad is None:
-            self._grad = g.copy() if self._node is None else g
-            self._owns_grad = self._node is None
+        held = self._grad
+        if held is None:
+            self._owns_grad = leaf = self._node is None
+            self._grad = g.copy() if leaf else g
         elif self._owns_grad:
-            self._grad += g
+            held += g
         else:
-            self.grad = self.grad + g
+            self._grad = held + g
             self._owns_grad = True
 
     # -- changing values in place --------------------------------------------------------------------------------
@@ -615,7 +616,7 @@ def _collect(root: Tensor) -> tuple[list[Node], dict[Node, list[Tensor]]]:
                 "Add the losses and call backward() once, or compute the tensor again"
             )
         if tensor is not root:
-            tensor.grad = None
+            tensor._grad = None
         tensor._owns_grad = False
         if node not in members:
             members[node] = []
@@ -628,12 +629,12 @@ def _run_backward(node: Node, outputs: list[Tensor]) -> None:
     """Turn the gradients of an op's outputs into gradients of its inputs; then free what it saved."""
     assert node.backward is not None
     _check_unchanged(node, outputs)
-    if all(t.grad is None for t in outputs):  # the op above has no gradient for them
+    by_output = {t._output: t._grad for t in outputs if t._grad is not None}
+    if not by_output:  # the op above has no gradient for them
         gradients: tuple[Array | None, ...] = ()
     elif node.outputs == 1:
-        gradients = node.backward(outputs[0].grad, node.needs)
+        gradients = node.backward(by_output[0], node.needs)
     else:
-        by_output = {t._output: t.grad for t in outputs}
         gradients = node.backward(tuple(by_output.get(i) for i in range(node.outputs)), node.needs)
     for tensor, need, gradient in zip(node.inputs, node.needs, gradients, strict=False):  # optional inputs left out
         if need and gradient is not None:
