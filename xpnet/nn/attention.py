@@ -164,6 +164,3 @@ class MultiheadAttention(Module):
             zeros = Tensor(k.backend.xp.zeros(shape, dtype=k.dtype))
             ks, vs = [*ks, zeros], [*vs, zeros]
         return (k, v) if len(ks) == 1 else (concatenate(ks, axis=2), concatenate(vs, axis=2))
-
-    def extra_repr(self) -> str:
-        return f"embed_dim={self.embed_dim}, num_heads={self.num_heads}, dropout={self.dropout}"

@@ -87,9 +87,6 @@ class TransformerEncoderLayer(Module):
         y: Tensor = self.dropout2(self.linear2(self.dropout(self.activation(self.linear1(x)))))
         return y
 
-    def extra_repr(self) -> str:
-        return f"norm_first={self.norm_first}"
-
 
 class TransformerEncoder(Module):
     """``num_layers`` deep copies of a layer, one after the other, then ``norm`` if there is one.
@@ -149,9 +146,6 @@ class _PositionalEncoding(Module):
         rows = table[: t.shape[time]]
         y: Tensor = self.dropout(t + (rows if self.batch_first or t.ndim == 2 else rows[:, None]))
         return y
-
-    def extra_repr(self) -> str:
-        return f"{self.d_model}, max_len={self.max_len}"
 
 
 class SinusoidalPositionalEncoding(_PositionalEncoding):

@@ -40,15 +40,16 @@ def scaled_dot_product_attention(
     a = _softmax_of_visible(xp, product(scaled, xp.swapaxes(key, -1, -2)), mask, causal)  # (..., L, S)
     rescale = 1.0 / (1.0 - p) if p < 1.0 else 0.0
     dropped = a if keep is None else a * keep * rescale
+    mask_shape = None if mask is None else mask.shape
 
     def backward(
         dys: tuple[Array | None, Array | None], needs: tuple[bool, ...] = (True, True, True, False, False)
     ) -> tuple[Array | None, ...]:
         dy, da = dys
-        dv = (
-            unbroadcast(product(xp.swapaxes(dropped, -1, -2), dy), value.shape) if needs[2] and dy is not None else None
-        )
-        if not (needs[0] or needs[1] or needs[3]):
+        dv = None
+        if needs[2] and dy is not None:
+            dv = unbroadcast(product(xp.swapaxes(dropped, -1, -2), dy), value.shape)
+        if not (needs[0] or needs[1] or any(needs[3:])):
             return None, None, dv, None, None
         if dy is not None:
             through_value = unbroadcast(product(dy, xp.swapaxes(value, -1, -2)), a.shape)
@@ -57,7 +58,7 @@ def scaled_dot_product_attention(
         ds = a * (da - (da * a).sum(axis=-1, keepdims=True))
         dq = unbroadcast(product(ds, key) * scale, query.shape) if needs[0] else None
         dk = unbroadcast(product(xp.swapaxes(ds, -1, -2), scaled), key.shape) if needs[1] else None
-        dmask = unbroadcast(ds, mask.shape) if mask is not None and needs[3] else None
+        dmask = unbroadcast(ds, mask_shape) if mask_shape is not None and needs[3] else None
         return dq, dk, dv, dmask, None
 
     return (product(dropped, value), dropped), backward

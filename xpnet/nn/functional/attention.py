@@ -136,10 +136,10 @@ def _visible_or_added(masks: list[Tensor], like: Tensor, extra: int) -> Tensor |
     merged = reduce(add, added) if added else Tensor(~reduce(or_, hidden))
     if added and hidden:
         merged = where(Tensor(reduce(or_, hidden)), -math.inf, merged)
-    visible = (like.backend.xp.zeros if added else like.backend.xp.ones)(
-        (*merged.shape[:-1], extra), dtype=merged.dtype
-    )
-    return concatenate([merged, visible], axis=-1) if extra else merged
+    if not extra:
+        return merged
+    visible = like.backend.xp.zeros if added else like.backend.xp.ones
+    return concatenate([merged, visible((*merged.shape[:-1], extra), dtype=merged.dtype)], axis=-1)
 
 
 def split(x: Tensor, sizes: tuple[int, ...], axis: int = -1) -> tuple[Tensor, ...]:
