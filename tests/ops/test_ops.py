@@ -11,14 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tests.ops.table import ROWS, weights
+from tests.ops import attention, table
+from tests.ops.table import weights
 from tests.support.standin import no_traffic
 from xpnet import apply, ops
 from xpnet.gradcheck import gradcheck
 from xpnet.ops.special import erf
 from xpnet_backends import get_backend, to_numpy
 
-RECORDED = np.load(Path(__file__).parent.parent / "fixtures/ops.npz", allow_pickle=False)
+ROWS = [*table.ROWS, *attention.ROWS]
+FIXTURES = Path(__file__).parent.parent / "fixtures"
+RECORDED = {
+    k: v for f in ("ops", "ops_attention") for k, v in np.load(FIXTURES / f"{f}.npz", allow_pickle=False).items()
+}
 NUMPY = get_backend("numpy")
 
 
@@ -69,7 +74,7 @@ def call(row, backend, arrays, dtype="float64"):
 def check_recorded(row, y, gradients, needs, **tolerance):
     np.testing.assert_allclose(to_numpy(y), RECORDED[f"{row.name}/y"], **tolerance)
     for i, need in enumerate(needs):
-        assert (f"{row.name}/{i}" in RECORDED.files) == need
+        assert (f"{row.name}/{i}" in RECORDED) == need
         if need:
             expected = RECORDED[f"{row.name}/{i}"]
             assert gradients[i].shape == expected.shape
@@ -94,7 +99,7 @@ def test_every_option_of_every_op_is_used():
 
 
 def test_the_recorded_rows_are_those_of_the_table():
-    assert {key.rpartition("/")[0] for key in RECORDED.files if key != "torch"} == {row.name for row in ROWS}
+    assert {key.rpartition("/")[0] for key in RECORDED if key != "torch"} == {row.name for row in ROWS}
     assert str(RECORDED["torch"])
 
 

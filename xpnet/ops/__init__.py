@@ -5,6 +5,7 @@ gradient for each array argument: None where ``needs`` says that nobody asks, or
 """
 
 from .activation import elu, gelu, leaky_relu, log_softmax, relu, sigmoid, softmax, tanh
+from .attention import rotary, scaled_dot_product_attention
 from .conv import conv2d, conv_transpose2d
 from .dropout import dropout
 from .elementwise import (
@@ -32,7 +33,7 @@ from .norm import batch_norm, batch_norm_inference, group_norm, layer_norm, rms_
 from .pool import adaptive_avg_pool2d, adaptive_max_pool2d, avg_pool2d, max_pool2d
 from .reduce import logsumexp, reduce_max, reduce_mean, reduce_min, reduce_sum
 from .resample import pad, separable2d
-from .shape import broadcast_to, concatenate, getitem, reshape, stack, transpose
+from .shape import broadcast_to, concatenate, getitem, reshape, split, stack, transpose
 
 __all__ = [
     "absolute", "adaptive_avg_pool2d", "adaptive_max_pool2d", "add", "avg_pool2d", "batch_norm",
@@ -40,6 +41,7 @@ __all__ = [
     "conv2d", "conv_transpose2d", "cos", "cross_entropy", "divide", "dropout", "elu", "exp", "gelu", "getitem",
     "group_norm", "l1_loss", "layer_norm", "leaky_relu", "linear", "log", "log_softmax", "logsumexp", "matmul",
     "max_pool2d", "maximum", "minimum", "mse_loss", "multiply", "negative", "nll_loss", "pad", "power",
-    "reduce_max", "reduce_mean", "reduce_min", "reduce_sum", "relu", "reshape", "rms_norm", "separable2d",
-    "sigmoid", "sin", "softmax", "sqrt", "stack", "subtract", "tanh", "transpose", "where",
+    "reduce_max", "reduce_mean", "reduce_min", "reduce_sum", "relu", "reshape", "rms_norm", "rotary",
+    "scaled_dot_product_attention", "separable2d", "sigmoid", "sin", "softmax", "split", "sqrt", "stack",
+    "subtract", "tanh", "transpose", "where",
 ]  # fmt: skip

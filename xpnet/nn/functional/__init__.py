@@ -3,6 +3,7 @@
 from xpnet.tensor import concatenate, stack, where
 
 from .activation import elu, gelu, leaky_relu, log_softmax, relu, sigmoid, softmax, tanh
+from .attention import rotary_embedding, scaled_dot_product_attention
 from .conv import conv1d, conv2d, conv_transpose2d
 from .dropout import dropout, dropout1d, dropout2d
 from .linear import flatten, linear, one_hot
@@ -25,6 +26,6 @@ __all__ = [
     "avg_pool2d", "batch_norm", "binary_cross_entropy_with_logits", "concatenate", "conv1d", "conv2d",
     "conv_transpose2d", "cross_entropy", "dropout", "dropout1d", "dropout2d", "elu", "flatten", "gelu",
     "group_norm", "instance_norm", "interpolate", "l1_loss", "layer_norm", "leaky_relu", "linear", "log_softmax",
-    "max_pool1d", "max_pool2d", "mse_loss", "nll_loss", "one_hot", "pad", "relu", "rms_norm", "sigmoid", "softmax",
-    "stack", "tanh", "where",
+    "max_pool1d", "max_pool2d", "mse_loss", "nll_loss", "one_hot", "pad", "relu", "rms_norm", "rotary_embedding",
+    "scaled_dot_product_attention", "sigmoid", "softmax", "stack", "tanh", "where",
 ]  # fmt: skip
