@@ -29,6 +29,7 @@ from .padding import (
     Upsample,
     ZeroPad2d,
 )
+from .penalty import Penalty, l1_penalty, l2_penalty
 from .pool import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
@@ -89,6 +90,7 @@ __all__ = [
     "MultiheadAttention",
     "NLLLoss",
     "Parameter",
+    "Penalty",
     "RMSNorm",
     "ReLU",
     "ReflectionPad1d",
@@ -106,5 +108,7 @@ __all__ = [
     "ZeroPad2d",
     "functional",
     "init",
+    "l1_penalty",
+    "l2_penalty",
     "utils",
 ]  # fmt: skip
