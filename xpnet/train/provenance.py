@@ -11,7 +11,8 @@ import numpy as np
 
 from xpnet import ops
 from xpnet.nn import Module, Parameter
-from xpnet.tensor import Node, Tensor, _clock, _collect, _run_backward
+from xpnet.nn.recording import Recording, recorded_ops
+from xpnet.tensor import Node, Tensor, _run_backward
 from xpnet_backends import Array, to_numpy
 
 CAUSES = {
@@ -63,34 +64,9 @@ def trace_step(model: Module, loss: Callable[[], tuple[Tensor, Tensor]]) -> Prov
 
     ``loss()`` runs the model and returns its input as a tensor, and the loss.
     """
-    intervals: list[tuple[int, int, str]] = []
-    remove = [undo for path, module in model.named_modules() for undo in _note_times(path, module, intervals)]
-    try:
-        with np.errstate(all="ignore"):
-            x, value = loss()
-            bad = _in_data(x) or _in_parameters(model)
-            return bad or _in_graph(value, intervals)
-    finally:
-        for undo in remove:
-            undo()
-
-
-def _note_times(path: str, module: Module, intervals: list[tuple[int, int, str]]) -> list[Callable[[], None]]:
-    """Between which moments of the tape's clock a module computed: what was recorded then, belongs to it."""
-    started: list[int] = []
-
-    def before(_: Module, inputs: tuple[Any, ...]) -> None:
-        started.append(next(_clock))
-
-    def after(_: Module, inputs: tuple[Any, ...], output: Any) -> None:
-        intervals.append((started.pop(), next(_clock), path))
-
-    return [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
-
-
-def _layer_of(node: Node, intervals: Iterable[tuple[int, int, str]]) -> str:
-    around = [(end - start, path) for start, end, path in intervals if start < node.time < end]
-    return min(around)[1] if around else ""
+    with Recording(model) as recording, np.errstate(all="ignore"):
+        x, value = loss()
+        return _in_data(x) or _in_parameters(model) or _in_graph(value, recording)
 
 
 def _in_data(x: Tensor) -> Provenance | None:
@@ -110,25 +86,24 @@ def _in_parameters(model: Module) -> Provenance | None:
     return None
 
 
-def _in_graph(value: Tensor, intervals: list[tuple[int, int, str]]) -> Provenance | None:
+def _in_graph(value: Tensor, recording: Recording) -> Provenance | None:
     """Forward in the order of time, then backward node by node."""
-    order, members = _collect(value)
-    for node in order:
-        if not all(_finite(t.data) for t in members[node]):
-            return _blame("forward", node, node.inputs, intervals)
+    order = recorded_ops(value)
+    for node, outputs in order:
+        if not all(_finite(t.data) for t in outputs):
+            return _blame("forward", node, node.inputs, recording)
     value.grad = value.backend.xp.ones(value.shape, dtype=value.dtype)
-    while order:
-        node = order.pop()
-        outputs, inputs = members.pop(node), [t for t in node.inputs if isinstance(t, Tensor)]
+    for node, outputs in reversed(order):
+        inputs = [t for t in node.inputs if isinstance(t, Tensor)]
         shown = (*node.inputs, *(t.grad for t in outputs if t.grad is not None))
         before = [_finite(t.grad) for t in inputs]
         _run_backward(node, outputs)
         if any(good and not _finite(t.grad) for good, t in zip(before, inputs, strict=True)):
-            return _blame("backward", node, shown, intervals)
+            return _blame("backward", node, shown, recording)
     return None
 
 
-def _blame(phase: str, node: Node, operands: Iterable[Any], intervals: list[tuple[int, int, str]]) -> Provenance:
+def _blame(phase: str, node: Node, operands: Iterable[Any], recording: Recording) -> Provenance:
     lines = []
     for i, x in enumerate(operands):
         array = x.data if isinstance(x, Tensor) else x
@@ -139,7 +114,7 @@ def _blame(phase: str, node: Node, operands: Iterable[Any], intervals: list[tupl
     op = getattr(ops, node.name, None)
     formula = (op.__doc__ or "").strip().splitlines()[0] if op is not None else "a custom op"
     return Provenance(
-        phase, _layer_of(node, intervals), node.name, formula, tuple(lines), CAUSES.get(node.name, EXPLODED)
+        phase, recording.layer_of(node), node.name, formula, tuple(lines), CAUSES.get(node.name, EXPLODED)
     )
 
 
