@@ -23,10 +23,14 @@ FLOORS = {
     "xpnet.metrics": {"xpnet_backends", "xpnet.tensor"},
     "xpnet.models": {"xpnet_backends", "xpnet.tensor", "xpnet.nn"},
     "xpnet.train": {
-        "xpnet_backends", "xpnet._files", "xpnet.data", "xpnet.metrics", "xpnet.nn", "xpnet.optim", "xpnet.serialization",
-        "xpnet.tensor",
+        "xpnet_backends", "xpnet._files", "xpnet.data", "xpnet.metrics", "xpnet.nn", "xpnet.ops", "xpnet.optim",
+        "xpnet.serialization", "xpnet.tensor",
     },
     "xpnet.plot": {"xpnet_backends", "xpnet._extras", "xpnet._files"},
+    "xpnet.explore": {
+        "xpnet_backends", "xpnet._files", "xpnet.data", "xpnet.metrics", "xpnet.nn", "xpnet.ops", "xpnet.optim",
+        "xpnet.serialization", "xpnet.tensor", "xpnet.train", "xpnet.plot", "xpnet.models",
+    },
 }  # fmt: skip
 TOP = {"xpnet", "xpnet.cli", "xpnet.__main__"}  # these may import anything
 

@@ -385,7 +385,8 @@ class Tensor:
             self._owns_grad = leaf = self._node is None
             self._grad = g.copy() if leaf else g
         elif self._owns_grad:
-            held += g
+            held += g  # in place, but for the scalars that NumPy makes of 0-d arrays
+            self._grad = held
         else:
             self._grad = held + g
             self._owns_grad = True

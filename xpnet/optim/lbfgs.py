@@ -1,0 +1,194 @@
+"""Limited-memory BFGS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from xpnet.optim.flat import Flat
+from xpnet.optim.line_search import Trial, strong_wolfe
+from xpnet.optim.optimizer import Clock, Optimizer, Parameters
+from xpnet.tensor import Tensor, no_grad
+from xpnet_backends import Array, Namespace, is_array, random, to_numpy
+
+
+class LBFGS(Optimizer):
+    """Quasi-Newton steps ``θ ← θ − t H∇L``; H comes from the last ``history_size`` changes of θ and ∇L.
+
+    With ``s = Δθ``, ``y = Δ∇L``, ``ρ = 1/yᵀs``, the two loops (Nocedal 1980) give ``H∇L`` without H.  For losses
+    without randomness, on all data at once: small problems, images that are optimised themselves.  ``step`` needs a closure
+    that computes the loss and its gradients, and calls it several times; it reads numbers from the device.
+
+    ``line_search_fn`` is None (the step is ``lr``) or "strong_wolfe".  Options and defaults are PyTorch's.
+    Source: Nocedal & Wright 2006, algorithms 7.4 and 7.5.
+    """
+
+    def __init__(
+        self,
+        params: Parameters,
+        lr: float = 1.0,
+        max_iter: int = 20,
+        max_eval: int | None = None,
+        tolerance_grad: float = 1e-7,
+        tolerance_change: float = 1e-9,
+        history_size: int = 100,
+        line_search_fn: str | None = None,
+    ) -> None:
+        if line_search_fn not in (None, "strong_wolfe"):
+            raise ValueError(f"LBFGS: line_search_fn must be None or 'strong_wolfe', got {line_search_fn!r}")
+        most = max_iter * 5 // 4 if max_eval is None else max_eval
+        options = {"lr": lr, "max_iter": max_iter, "max_eval": most, "tolerance_grad": tolerance_grad}
+        options |= {"tolerance_change": tolerance_change, "history_size": history_size}
+        super().__init__(params, {**options, "line_search_fn": line_search_fn})
+        if len(self._flats) != 1 or len(self._flats[0]) != 1:
+            raise ValueError("LBFGS takes one group of parameters of one dtype and backend")
+        self._iterations = 0
+        self._steps: list[Array] = []  # s, oldest first
+        self._changes: list[Array] = []  # y
+        self._direction: Array | None = None
+        self._gradient: Array | None = None  # before the last move
+        self._t = 0.0
+
+    def state_names(self, options: Mapping[str, Any]) -> Sequence[str]:
+        return []
+
+    def update(
+        self, xp: Namespace, theta: Array, g: Array, state: dict[str, Array], clock: Clock, options: dict[str, Any]
+    ) -> None:
+        raise NotImplementedError("LBFGS takes whole steps")  # pragma: no cover
+
+    def step(self, closure: Callable[[], Tensor] | None = None, *, only_if: Array | None = None) -> Tensor | None:
+        """Up to ``max_iter`` moves; the loss before them is returned."""
+        if closure is None:
+            raise TypeError("LBFGS needs step(closure): it computes the loss and its gradients several times a step")
+        flat, options = self._flats[0][0], self.param_groups[0]
+        first = closure()
+        loss, g = float(first.numpy()), self._gradients(flat)
+        evaluations = 1
+        if float(abs(g).max()) > options["tolerance_grad"]:
+            for iteration in range(1, options["max_iter"] + 1):
+                d = self._choose(flat.backend.xp, g)
+                slope = float(g @ d)
+                if slope > -options["tolerance_change"]:
+                    break
+                fresh = self._iterations == 1
+                t = min(1.0, 1.0 / float(abs(g).sum())) * options["lr"] if fresh else options["lr"]
+                before, self._gradient = loss, g
+                last = iteration == options["max_iter"]
+                loss, g, self._t, calls = self._move(closure, flat, Trial(0.0, loss, g, slope), d, t, options, last)
+                evaluations += calls
+                if last or evaluations >= options["max_eval"] or self._arrived(g, d, loss - before, options):
+                    break
+        random.state.set_step(random.state.step + 1)
+        return first
+
+    def _arrived(self, g: Array, d: Array, change: float, options: Mapping[str, Any]) -> bool:
+        small = options["tolerance_change"]
+        flat = float(abs(g).max()) <= options["tolerance_grad"]
+        return bool(flat or float(abs(d).max()) * abs(self._t) <= small or abs(change) < small)
+
+    def _gradients(self, flat: Flat) -> Array:
+        with no_grad():
+            flat.adopt()
+            for present, home in zip(flat.gather(), flat.grad_views, strict=True):
+                if not present:
+                    home[...] = 0
+        return flat.grads.copy()
+
+    def _choose(self, xp: Namespace, g: Array) -> Array:
+        """The direction ``−H g``; learns from the last move first."""
+        self._iterations += 1
+        if self._direction is None or self._gradient is None:
+            self._direction = -g
+            return self._direction
+        y, s = g - self._gradient, self._direction * self._t
+        if float(y @ s) > 1e-10:
+            keep = self.param_groups[0]["history_size"] - 1
+            self._changes = [*self._changes[-keep:], y] if keep else [y]
+            self._steps = [*self._steps[-keep:], s] if keep else [s]
+        self._direction = self._two_loops(-g)
+        return self._direction
+
+    def _two_loops(self, q: Array) -> Array:
+        pairs = list(zip(self._steps, self._changes, strict=True))
+        if not pairs:
+            return q
+        rho = [1.0 / float(y @ s) for s, y in pairs]
+        alpha = [0.0] * len(pairs)
+        for i in reversed(range(len(pairs))):
+            s, y = pairs[i]
+            alpha[i] = float(s @ q) * rho[i]
+            q = q - alpha[i] * y
+        s, y = pairs[-1]
+        r = q * (float(y @ s) / float(y @ y))
+        for i, (s, y) in enumerate(pairs):
+            r = r + s * (alpha[i] - float(y @ r) * rho[i])
+        return r
+
+    def _move(
+        self,
+        closure: Callable[[], Tensor],
+        flat: Flat,
+        start: Trial,
+        d: Array,
+        t: float,
+        options: Mapping[str, Any],
+        last: bool,
+    ) -> tuple[float, Array, float, int]:
+        """Go along d.  Loss and gradient there, the step, and how often the closure was called."""
+        origin = flat.values.copy()
+
+        def go(t: float) -> None:
+            flat.values[...] = origin + t * d
+            flat.note_change()
+
+        def evaluate(t: float) -> Trial:
+            go(t)
+            f = float(closure().numpy())
+            g = self._gradients(flat)
+            return Trial(t, f, g, float(g @ d))
+
+        if options["line_search_fn"] is None:
+            if last:  # nobody asks for the loss there
+                go(t)
+                return start.f, start.g, t, 0
+            trial = evaluate(t)
+            return trial.f, trial.g, t, 1
+        trial, calls = strong_wolfe(evaluate, start, t, float(abs(d).max()), options["tolerance_change"])
+        go(trial.t)
+        return trial.f, trial.g, trial.t, calls
+
+    # -- state ---------------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """As of all optimizers; the memory of moves under the one key "lbfgs"."""
+        saved = super().state_dict()
+        entry: dict[str, Any] = {"step": self._iterations}
+        if self._direction is not None and self._gradient is not None:
+            entry |= {"direction": self._direction.copy(), "gradient": self._gradient.copy(), "t": np.array([self._t])}
+        entry |= {f"s{i}": s.copy() for i, s in enumerate(self._steps)}
+        entry |= {f"y{i}": y.copy() for i, y in enumerate(self._changes)}
+        saved["state"]["lbfgs"] = entry
+        return saved
+
+    def load_state_dict(self, saved: Mapping[str, Any]) -> None:
+        """Take over a state dict.  Raises: ``ValueError`` where it does not fit."""
+        super().load_state_dict(saved)
+        flat, entry = self._flats[0][0], saved["state"]["lbfgs"]
+
+        def brought(name: str) -> Array | None:
+            if name not in entry:
+                return None
+            values = to_numpy(entry[name]) if is_array(entry[name]) else entry[name]
+            if values.shape != flat.values.shape:
+                raise ValueError(f"LBFGS state {name!r}: expected shape {flat.values.shape}, got {values.shape}")
+            return flat.backend.asarray(values, flat.dtype)
+
+        self._iterations = int(entry["step"])
+        self._direction, self._gradient = brought("direction"), brought("gradient")
+        self._t = float(to_numpy(entry["t"])[0]) if "t" in entry else 0.0
+        count = sum(name.startswith("s") and name != "step" for name in entry)
+        pairs = [(brought(f"s{i}"), brought(f"y{i}")) for i in range(count)]
+        self._steps, self._changes = [s for s, _ in pairs if s is not None], [y for _, y in pairs if y is not None]
