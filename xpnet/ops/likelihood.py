@@ -45,7 +45,7 @@ def kl_div(
     """
     t = xp.exp(target) if log_target else target
     log_t = target if log_target else xp.log(xp.where(target == 0, 1.0, target))
-    batch = log_p.shape[0] if reduction == "batchmean" and log_p.ndim else None
+    batch = (log_p.shape[0] or math.nan) if reduction == "batchmean" and log_p.ndim else None
     each = t * (log_t - xp.where(t == 0, 0.0, log_p))
     loss, spread = reduce_loss(xp, each, "mean" if reduction == "batchmean" else reduction, batch)
 

@@ -37,7 +37,7 @@ def hardswish(xp: Namespace, x: Array) -> Result:
         slope = xp.where(x >= 3, 1.0, x / 3.0 + 0.5)
         return (xp.where(x <= -3, 0.0, dy * slope),)
 
-    return x * xp.clip(x + 3.0, 0.0, 6.0) / 6.0, backward
+    return x * (xp.clip(x + 3.0, 0.0, 6.0) / 6.0), backward
 
 
 def hardshrink(xp: Namespace, x: Array, *, lambd: float = 0.5) -> Result:
