@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from timing import in_turns, machine, median_ratio, parser, report, summary
@@ -36,6 +37,16 @@ def main() -> None:
         }
         seconds = in_turns(contestants, options.rounds, 50)
         name = f"cross_entropy {n}x{classes}"
+        figures[name] = {**summary(seconds), "op / kernel": median_ratio(seconds, "op", "kernel")}
+    for n, channels, size in ((64, 64, 32), (32, 32, 16), (32, 64, 8), (32, 128, 8)):
+        x = rng.standard_normal((n, channels, size, size), dtype=np.float32)
+        weight = rng.standard_normal((channels, channels, 3, 3), dtype=np.float32)
+        contestants = {
+            "op": both_ways(partial(ops.conv2d, padding=((1, 1), (1, 1))), x, weight),
+            "kernel": both_ways(partial(kernels["conv2d"], padding=((1, 1), (1, 1))), x, weight),
+        }
+        seconds = in_turns(contestants, options.rounds, 3)
+        name = f"conv2d 3x3, batch {n}, {channels} channels, {size}x{size}"
         figures[name] = {**summary(seconds), "op / kernel": median_ratio(seconds, "op", "kernel")}
     report({"kernels": figures, "machine": machine()}, options.save)
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tests.ops import table, table_losses
+from tests.ops import attention, table, table_losses
 from tests.ops.table import weights
 from tests.support.standin import no_traffic
 from xpnet import apply, ops
@@ -20,7 +20,9 @@ from xpnet.ops.special import erf
 from xpnet_backends import get_backend, to_numpy
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
-TABLES = {"ops.npz": table.ROWS, "losses.npz": table_losses.ROWS}  # the rows, and the file of their recorded values
+TABLES = {  # the rows, by the file of their recorded values
+    "ops.npz": table.ROWS, "ops_attention.npz": attention.ROWS, "losses.npz": table_losses.ROWS,
+}  # fmt: skip
 ROWS = [row for rows in TABLES.values() for row in rows]
 RECORDED = {key: x for name in TABLES for key, x in np.load(FIXTURES / name, allow_pickle=False).items()}
 ELSEWHERE = {"ctc_loss"}  # ops with tests of their own

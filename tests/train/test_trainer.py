@@ -269,3 +269,75 @@ def test_training_runs_on_every_backend(backend):
     history = trainer.fit(blobs(), blobs(seed=1), epochs=3, batch_size=16)
     assert history["val_accuracy"][-1] > 0.8
     assert trainer.predict(blobs()[0]).shape == (N, 3)
+
+
+def test_accumulated_batches_are_one_large_batch():
+    x, y = blobs()
+    runs = []
+    for batch, accumulate in ((48, 1), (16, 3)):
+        trainer = make(dropout=0.0, accumulate=accumulate)
+        trainer.model.to(dtype="float64")
+        trainer.fit(DataLoader(ArrayDataset(x.astype("float64"), y), batch), epochs=3)
+        runs.append(weights(trainer))
+    for key in runs[0]:
+        np.testing.assert_allclose(runs[0][key], runs[1][key], rtol=1e-9, atol=1e-12)
+
+
+def test_the_last_update_of_an_epoch_may_have_fewer_batches():
+    trainer = make(dropout=0.0, accumulate=4)
+    steps = []
+    trainer.optimizer.step = lambda *args, step=trainer.optimizer.step, **kw: (steps.append(1), step(*args, **kw))
+    trainer.fit(loader(), epochs=2)  # 6 batches: 4 + 2
+    assert len(steps) == 4
+
+
+def test_a_penalty_makes_weights_smaller_and_is_not_in_the_loss_that_is_shown():
+    plain, held = make(dropout=0.0), make(dropout=0.0, penalty=nn.Penalty(l1=0.05))
+    first = [t.fit(loader(), epochs=1)["train_loss"][0] for t in (plain, held)]
+    assert first[1] < 2 * first[0]
+    for t in (plain, held):
+        t.fit(loader(), epochs=6)
+    size = [sum(float(np.abs(w).sum()) for w in weights(t).values()) for t in (plain, held)]
+    assert size[1] < 0.8 * size[0]
+
+
+def test_the_average_of_weights_is_validated_and_kept_as_the_best(tmp_path):
+    trainer = make(tmp_path)
+    trainer.ema = optim.EMA(trainer.model.named_parameters(), decay=0.9)
+    history = trainer.fit(loader(), blobs(seed=1), epochs=1)
+    with trainer.ema.applied():
+        expected = trainer.evaluate(blobs(seed=1))
+    assert history["val_loss"] == [expected["loss"]] != [trainer.evaluate(blobs(seed=1))["loss"]]
+    best = xpnet.load(tmp_path / "best.safetensors")
+    np.testing.assert_array_equal(best["0.weight"], trainer.ema.averages["0.weight"])
+
+
+@pytest.mark.parametrize("at", [(1, 3), (1, 4), (2, 6)])
+def test_resume_with_averages_and_accumulation_is_bit_identical(tmp_path, at):
+    def start(folder, callbacks=()):
+        trainer = make(folder, accumulate=2, callbacks=callbacks)
+        trainer.ema = optim.EMA(trainer.model.named_parameters(), decay=0.9)
+        return trainer
+
+    whole = start(tmp_path / "a")
+    whole.fit(loader(), blobs(seed=1), epochs=3)
+    with pytest.raises(KeyboardInterrupt):
+        start(tmp_path / "b", [StopAt(*at)]).fit(loader(), blobs(seed=1), epochs=3)
+    again = start(tmp_path / "b")
+    again.resume()
+    again.fit(loader(), blobs(seed=1), epochs=3)
+    assert again.history.rows == whole.history.rows
+    assert_same(weights(whole), weights(again))
+    assert_same(whole.ema.averages, again.ema.averages)
+
+
+def test_resume_wants_the_same_accumulation_and_averages(tmp_path):
+    make(tmp_path).fit(loader(), epochs=1)
+    with pytest.raises(CheckpointError, match="it updated after every 1 batches, now accumulate is 2"):
+        make(tmp_path, accumulate=2).resume()
+    trainer = make(tmp_path)
+    trainer.ema = optim.EMA(trainer.model.named_parameters())
+    with pytest.raises(CheckpointError, match="it has no averaged weights"):
+        trainer.resume()
+    with pytest.raises(ValueError, match="accumulate must be a positive whole number of batches, got 0"):
+        make(accumulate=0)

@@ -21,6 +21,7 @@ from .activation import (
     Tanh,
     Tanhshrink,
 )
+from .attention import MultiheadAttention
 from .conv import Conv1d, Conv2d, ConvTranspose2d
 from .dropout import Dropout, Dropout1d, Dropout2d
 from .linear import Flatten, Identity, Linear
@@ -66,6 +67,7 @@ from .padding import (
     Upsample,
     ZeroPad2d,
 )
+from .penalty import Penalty, l1_penalty, l2_penalty
 from .piecewise import Hardshrink, Hardsigmoid, Hardswish, Hardtanh, PReLU, ReLU6, Softshrink, Threshold
 from .pool import (
     AdaptiveAvgPool1d,
@@ -76,6 +78,12 @@ from .pool import (
     AvgPool2d,
     MaxPool1d,
     MaxPool2d,
+)
+from .transformer import (
+    LearnedPositionalEncoding,
+    SinusoidalPositionalEncoding,
+    TransformerEncoder,
+    TransformerEncoderLayer,
 )
 
 __all__ = [
@@ -124,6 +132,7 @@ __all__ = [
     "L1Loss",
     "LayerNorm",
     "LeakyReLU",
+    "LearnedPositionalEncoding",
     "Linear",
     "LogSigmoid",
     "LogSoftmax",
@@ -136,9 +145,11 @@ __all__ = [
     "ModuleDict",
     "ModuleList",
     "MultiMarginLoss",
+    "MultiheadAttention",
     "NLLLoss",
     "PReLU",
     "Parameter",
+    "Penalty",
     "PoissonNLLLoss",
     "RMSNorm",
     "ReLU",
@@ -150,6 +161,7 @@ __all__ = [
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "SinusoidalPositionalEncoding",
     "SmoothL1Loss",
     "Softmax",
     "Softmin",
@@ -159,10 +171,14 @@ __all__ = [
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "TripletMarginLoss",
     "Upsample",
     "ZeroPad2d",
     "functional",
     "init",
+    "l1_penalty",
+    "l2_penalty",
     "utils",
 ]  # fmt: skip

@@ -8,12 +8,24 @@ from typing import Any, Self, TypeVar, overload
 
 import numpy as np
 
+from xpnet.nn.hooks import BackwardHook, call_watched
 from xpnet.nn.summary import Summary, summarise
 from xpnet.tensor import Tensor, as_tensor, no_grad, tensor
 from xpnet_backends import Array, Backend, BackendError, backend_of, get_backend
 
 Hook = Callable[["Module", tuple[Any, ...], Any], Any]
+PreHook = Callable[["Module", tuple[Any, ...]], Any]
 M = TypeVar("M", bound="Module")
+
+
+def _register(hooks: dict[object, Any], hook: Any) -> Callable[[], None]:
+    key = object()
+    hooks[key] = hook
+
+    def remove() -> None:
+        hooks.pop(key, None)
+
+    return remove
 
 
 class Parameter(Tensor):
@@ -58,20 +70,30 @@ class Module:
     _buffers: dict[str, Array | None]
     _modules: dict[str, Module]
     _forward_hooks: dict[object, Hook]
+    _forward_pre_hooks: dict[object, PreHook]
+    _backward_hooks: dict[object, BackwardHook]
     _not_saved: set[str]
 
     def __init__(self) -> None:
         self.__dict__.update(
-            training=True, _path="", _parameters={}, _buffers={}, _modules={}, _forward_hooks={}, _not_saved=set()
-        )
+            training=True, _path="", _parameters={}, _buffers={}, _modules={}, _not_saved=set(),
+            _forward_hooks={}, _forward_pre_hooks={}, _backward_hooks={},
+        )  # fmt: skip
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the output.  Subclasses say how."""
         raise NotImplementedError(f"{type(self).__name__} needs a forward() method")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        for before in tuple(self._forward_pre_hooks.values()):
+            given = before(self, args)
+            args = args if given is None else given if isinstance(given, tuple) else (given,)
         try:
-            y = self.forward(*args, **kwargs)
+            if self._backward_hooks:
+                watched = tuple(self._backward_hooks.values())
+                y = call_watched(self, watched, lambda *a: self.forward(*a, **kwargs), args)
+            else:
+                y = self.forward(*args, **kwargs)
         except (ValueError, TypeError, BackendError) as error:
             _name_layer(error, self)
             raise
@@ -136,13 +158,22 @@ class Module:
 
         Returns a function that removes the hook.
         """
-        key = object()
-        self._forward_hooks[key] = hook
+        return _register(self._forward_hooks, hook)
 
-        def remove() -> None:
-            self._forward_hooks.pop(key, None)
+    def register_forward_pre_hook(self, hook: PreHook) -> Callable[[], None]:
+        """Call ``hook(module, inputs)`` before every forward; what it returns, if not None, replaces the inputs.
 
-        return remove
+        Returns a function that removes the hook.
+        """
+        return _register(self._forward_pre_hooks, hook)
+
+    def register_full_backward_hook(self, hook: BackwardHook) -> Callable[[], None]:
+        """Call ``hook(module, grad_input, grad_output)`` with tuples of arrays when the gradients were computed.
+
+        One gradient for each positional input of ``forward``, None where it needs none; what the hook returns, if not
+        None, replaces them.  Returns a function that removes the hook.
+        """
+        return _register(self._backward_hooks, hook)
 
     def children(self) -> Iterator[Module]:
         """The modules directly below."""

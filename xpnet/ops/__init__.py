@@ -23,6 +23,7 @@ from .activation import (
     tanh,
     tanhshrink,
 )
+from .attention import rotary, scaled_dot_product_attention
 from .conv import conv2d, conv_transpose2d
 from .ctc import ctc_loss
 from .dropout import dropout
@@ -75,7 +76,7 @@ from .piecewise import hardshrink, hardsigmoid, hardswish, hardtanh, prelu, soft
 from .pool import adaptive_avg_pool2d, adaptive_max_pool2d, avg_pool2d, max_pool2d
 from .reduce import logsumexp, reduce_max, reduce_mean, reduce_min, reduce_sum
 from .resample import pad, separable2d
-from .shape import broadcast_to, concatenate, getitem, reshape, stack, transpose
+from .shape import broadcast_to, concatenate, getitem, reshape, split, stack, transpose
 from .style import gram_matrix, total_variation
 
 __all__ = [
@@ -87,8 +88,8 @@ __all__ = [
     "huber_loss", "kl_div", "l1_loss", "layer_norm", "leaky_relu", "linear", "log", "log_softmax", "logsigmoid",
     "logsumexp", "margin_ranking_loss", "matmul", "max_pool2d", "maximum", "minimum", "mish", "mse_loss",
     "multi_margin_loss", "multiply", "negative", "nll_loss", "pad", "poisson_nll_loss", "power", "prelu",
-    "reduce_max", "reduce_mean", "reduce_min", "reduce_sum", "relu", "reshape", "rms_norm", "selu", "separable2d",
-    "sigmoid", "sigmoid_focal_loss", "silu", "sin", "smooth_l1_loss", "softmax", "softplus", "softshrink", "softsign",
-    "sqrt", "stack", "subtract", "tanh", "tanhshrink", "threshold", "total_variation", "transpose",
-    "triplet_margin_loss", "where",
+    "reduce_max", "reduce_mean", "reduce_min", "reduce_sum", "relu", "reshape", "rms_norm", "rotary",
+    "scaled_dot_product_attention", "selu", "separable2d", "sigmoid", "sigmoid_focal_loss", "silu", "sin",
+    "smooth_l1_loss", "softmax", "softplus", "softshrink", "softsign", "split", "sqrt", "stack", "subtract", "tanh",
+    "tanhshrink", "threshold", "total_variation", "transpose", "triplet_margin_loss", "where",
 ]  # fmt: skip

@@ -8,8 +8,18 @@ from typing import Any
 from xpnet_backends import Array, Namespace
 
 from ._shared import Result
-from .conv import Padding, Pair, add_windows, crop2d, pad2d, windows
+from .conv import Padding, Pair, crop2d, output_length, pad2d
 from .resample import separable2d
+
+
+def _taps(shape: tuple[int, ...], kernel: Pair, stride: Pair, dilation: Pair = (1, 1)) -> list[tuple[slice, ...]]:
+    """For each place of the window, the slices that give what it sees from all windows: (N, C, P, Q)."""
+    axes = []
+    for i in (0, 1):
+        count = output_length(shape[i + 2], kernel[i], stride[i], (0, 0), dilation[i])
+        starts = range(0, kernel[i] * dilation[i], dilation[i])
+        axes.append([slice(start, start + stride[i] * (count - 1) + 1, stride[i]) for start in starts])
+    return [(slice(None), slice(None), rows, columns) for rows in axes[0] for columns in axes[1]]
 
 
 def max_pool2d(
@@ -27,24 +37,28 @@ def max_pool2d(
     gradient.
     """
     padded = pad2d(xp, x, padding, -math.inf)
-    seen = windows(xp, padded, kernel, stride, dilation)  # (N, C, K, L, P, Q)
-    n, c, _, _, p, q = seen.shape
-    flat = seen.reshape(n, c, kernel[0] * kernel[1], p, q)
-    best = flat.argmax(axis=2)  # (N, C, P, Q), within the window
-    y = xp.take_along_axis(flat, best[:, :, None], axis=2)[:, :, 0]
-    shape, width, places = padded.shape, x.shape[3], kernel[0] * kernel[1]
+    shape, width = padded.shape, x.shape[3]
+    taps = _taps(shape, kernel, stride, dilation)
+    y = padded[taps[0]]
+    p, q = y.shape[2:]
+    best = xp.zeros(y.shape, dtype="int32")  # the place within the window
+    for i, tap in enumerate(taps[1:], start=1):
+        other = padded[tap]
+        best = xp.where((other > y) | (other != other), i, best)
+        y = xp.maximum(y, other)
 
     def backward(dys: tuple[Array | None, ...], needs: tuple[bool, ...] = (True,)) -> tuple[Array | None]:
         dy = dys[0]
         if dy is None:
             return (None,)
-        winners = xp.arange(places).reshape(1, 1, places, 1, 1) == best[:, :, None]
-        dwindows = (winners * dy[:, :, None]).reshape(n, c, *kernel, p, q)
-        return (crop2d(add_windows(xp, dwindows, shape, stride, dilation), padding),)
+        dx = xp.zeros(shape, dtype=dy.dtype)
+        for i, tap in enumerate(taps):
+            dx[tap] += dy * (best == i)  # windows may overlap
+        return (crop2d(dx, padding),)
 
-    rows = xp.arange(p).reshape(p, 1) * stride[0] + best // kernel[1] * dilation[0] - padding[0][0]
-    columns = xp.arange(q) * stride[1] + best % kernel[1] * dilation[1] - padding[1][0]
-    return (y, rows * width + columns), backward
+    rows = xp.arange(p).reshape(p, 1) * stride[0] - padding[0][0] + best // kernel[1] * dilation[0]
+    columns = xp.arange(q) * stride[1] - padding[1][0] + best % kernel[1] * dilation[1]
+    return (y if len(taps) > 1 else y.copy(), rows * width + columns), backward
 
 
 def avg_pool2d(
@@ -64,18 +78,19 @@ def avg_pool2d(
     """
     counted = ((0, 0), (0, 0)) if counted is None else counted
     padded = pad2d(xp, x, padding)
-    shape = padded.shape
+    shape, taps = padded.shape, _taps(padded.shape, kernel, stride)
+    count: Any = divisor
     if divisor is None:
         inside = _between(xp, x, counted, padding)
-        count: Any = windows(xp, inside, kernel, stride, (1, 1)).sum(axis=(2, 3))  # (1, 1, P, Q)
-    else:
-        count = divisor
-    y = windows(xp, padded, kernel, stride, (1, 1)).sum(axis=(2, 3)) / count
+        count = sum(inside[tap] for tap in taps)  # (1, 1, P, Q)
+    y = sum(padded[tap] for tap in taps) / count
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
-        share = (dy / count)[:, :, None, None]  # (N, C, 1, 1, P, Q)
-        dwindows = xp.broadcast_to(share, (*share.shape[:2], *kernel, *share.shape[4:]))
-        return (crop2d(add_windows(xp, dwindows, shape, stride, (1, 1)), padding),)
+        share = dy / count
+        dx = xp.zeros(shape, dtype=dy.dtype)
+        for tap in taps:
+            dx[tap] += share  # windows may overlap
+        return (crop2d(dx, padding),)
 
     return y, backward
 

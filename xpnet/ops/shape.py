@@ -88,3 +88,18 @@ def stack(xp: Namespace, *arrays: Array, axis: int = 0) -> Result:
         return tuple(front[i] if needs is None or needs[i] else None for i in range(front.shape[0]))
 
     return xp.stack(arrays, axis=axis), backward
+
+
+def split(xp: Namespace, x: Array, *, sizes: tuple[int, ...], axis: int = -1) -> Result:
+    """Two or more pieces of these sizes, one after the other along an axis, without a copy; ``concatenate`` undone."""
+    ends = [sum(sizes[: i + 1]) for i in range(len(sizes) - 1)]
+    pieces = tuple(xp.split(x, ends, axis=axis))
+    shapes, dtype = [piece.shape for piece in pieces], x.dtype
+
+    def backward(dys: tuple[Array | None, ...], needs: tuple[bool, ...] = (True,)) -> tuple[Array | None]:
+        if not needs[0]:
+            return (None,)
+        parts = [xp.zeros(s, dtype=dtype) if dy is None else dy for dy, s in zip(dys, shapes, strict=True)]
+        return (xp.concatenate(parts, axis=axis),)
+
+    return pieces, backward

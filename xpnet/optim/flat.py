@@ -14,7 +14,7 @@ import numpy as np
 
 from xpnet.nn import Parameter
 from xpnet.tensor import _clock
-from xpnet_backends import Array, Backend
+from xpnet_backends import Array, Backend, Namespace
 
 LR, STEP = 0, 1  # places in a run's vector of numbers
 
@@ -41,6 +41,12 @@ class Run:
             self.lr = lr
         self.numbers[STEP] += 1
         self.steps += 1
+
+    def gate(self, xp: Namespace, only_if: Array, grads: Array) -> None:
+        """Where ``only_if`` is false: a learning rate of 0 and gradients of 0, so that no weight moves."""
+        self.numbers[LR] = xp.where(only_if, self.numbers[LR], 0.0)
+        grads[...] = xp.where(only_if, grads, 0.0)
+        self.lr = None  # to be written anew at the next step
 
 
 class Flat:

@@ -67,28 +67,46 @@ class Optimizer(ABC):
     ) -> None:
         """One step in place: ``theta``, ``g`` and the state are vectors of neighbouring parameters."""
 
-    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
+    def step(self, closure: Callable[[], Tensor] | None = None, *, only_if: Array | None = None) -> Tensor | None:
         """Update every parameter that has a gradient; moves the random state one step on.
 
         ``closure``, where it is given, computes the loss and its gradients first; the loss is returned.
+        ``only_if`` is a truth value on the device: where it is false, no parameter changes, without waiting for it.
         """
         loss = closure() if closure is not None else None
         with no_grad():
             for options, flats in zip(self.param_groups, self._flats, strict=True):
                 for flat in flats:
-                    self._step_flat(flat, options)
+                    self._step_flat(flat, options, only_if)
         random.state.set_step(random.state.step + 1)
         return loss
 
-    def _step_flat(self, flat: Flat, options: dict[str, Any]) -> None:
+    def _step_flat(self, flat: Flat, options: dict[str, Any], only_if: Array | None) -> None:
         flat.adopt()
         for run in flat.ready(flat.gather()):
             run.tick(options["lr"])
+            if only_if is not None:
+                run.gate(flat.backend.xp, only_if, flat.grads[run.where])
             state = {name: vector[run.where] for name, vector in flat.state.items()}
             clock = Clock(flat.backend.xp, run)
             g = -flat.grads[run.where] if options.get("maximize") else flat.grads[run.where]
             self.update(flat.backend.xp, flat.values[run.where], g, state, clock, options)
         flat.note_change()
+
+    def squared_gradients(self) -> list[Array]:
+        """``Σ g²`` over each flat buffer, on its backend: not finite if any gradient is not."""
+        with no_grad():
+            for flats in self._flats:
+                for flat in flats:
+                    flat.adopt()
+                    flat.gather()
+        sums = []
+        for flats in self._flats:
+            for flat in flats:
+                present = [g for p, g in zip(flat.parameters, flat.grad_views, strict=True) if p.grad is not None]
+                whole = len(present) == len(flat.parameters)
+                sums += [flat.backend.xp.vdot(g, g) for g in ([flat.grads] if whole else present)]
+        return sums
 
     def zero_grad(self) -> None:
         """Forget all gradients; the next one that arrives is copied, not added."""

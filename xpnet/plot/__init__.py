@@ -7,7 +7,8 @@
 
 from .confusion import confusion
 from .curves import curves
+from .lr_range import lr_range
 from .predictions import predictions
 from .style import save
 
-__all__ = ["confusion", "curves", "predictions", "save"]
+__all__ = ["confusion", "curves", "lr_range", "predictions", "save"]

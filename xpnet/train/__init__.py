@@ -2,6 +2,10 @@
 
 from .early_stopping import EarlyStopping
 from .history import History
+from .lr_range import LRRange, lr_range_test
+from .provenance import Provenance
 from .trainer import Callback, NonFiniteLossError, Trainer
 
-__all__ = ["Callback", "EarlyStopping", "History", "NonFiniteLossError", "Trainer"]
+__all__ = [
+    "Callback", "EarlyStopping", "History", "LRRange", "NonFiniteLossError", "Provenance", "Trainer", "lr_range_test",
+]  # fmt: skip

@@ -63,12 +63,13 @@ def load_checkpoint(path: str | os.PathLike[str], backend: str | Backend | None 
         why = f"was edited or damaged: its metadata does not fit ({error!r})"
         raise CheckpointError(f"{os.fspath(path)} {why}") from error
     return {
-        "model": _under(tensors, "model."),
+        "model": under(tensors, "model."),
         "optimizer": {"state": state, "param_groups": groups},
-        "arrays": _under(tensors, "arrays."),
+        "arrays": under(tensors, "arrays."),
         "state": saved_state,
     }
 
 
-def _under(tensors: Mapping[str, Array], prefix: str) -> dict[str, Array]:
+def under(tensors: Mapping[str, Array], prefix: str) -> dict[str, Array]:
+    """The entries whose names begin with ``prefix``, without it."""
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

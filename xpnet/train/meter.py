@@ -14,7 +14,7 @@ from xpnet_backends import Array, Backend, to_numpy
 class Meter:
     """One value for each batch and quantity, and the mean over the samples.
 
-    Writing a value is one copy on the backend; only ``mean`` and ``first_bad`` read, which on a device waits for it.
+    Writing a value is one copy on the backend; only ``mean`` and ``value`` read, which on a device waits for it.
     """
 
     def __init__(self, backend: Backend, names: Sequence[str], batches: int) -> None:
@@ -52,14 +52,6 @@ class Meter:
     def value(self, name: str, batch: int) -> float:
         """The value of one batch."""
         return float(self._values[name][batch])
-
-    def first_bad(self, name: str, last_only: bool = False) -> int | None:
-        """The first batch whose value is not finite; with ``last_only`` just the last batch is looked at."""
-        if last_only:
-            last = self.batches - 1
-            return None if math.isfinite(self.value(name, last)) else last
-        bad = np.flatnonzero(~np.isfinite(to_numpy(self._values[name][: self.batches])))
-        return int(bad[0]) if bad.size else None
 
     def state(self) -> tuple[dict[str, Array], list[int]]:
         """Values and sizes so far, to save in the middle of an epoch."""

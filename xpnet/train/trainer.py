@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -13,15 +16,17 @@ from xpnet._files import write_atomically
 from xpnet.data import ArrayDataset, DataLoader
 from xpnet.nn import Module
 from xpnet.nn.utils import clip_grad_norm_
-from xpnet.optim import Optimizer
+from xpnet.optim import EMA, Optimizer
 from xpnet.optim.lr_scheduler import ReduceLROnPlateau
 from xpnet.serialization import CheckpointError, load, save
 from xpnet.tensor import Tensor, no_grad
-from xpnet.train.checkpoint import load_checkpoint, save_checkpoint
+from xpnet.train.checkpoint import load_checkpoint, save_checkpoint, under
 from xpnet.train.early_stopping import EarlyStopping
+from xpnet.train.guard import Guard
 from xpnet.train.history import History, Row
 from xpnet.train.interrupt import Interrupt
 from xpnet.train.meter import Meter
+from xpnet.train.provenance import Provenance, overflowing_gradient, trace_step
 from xpnet_backends import Array, Backend, get_backend, random
 
 Metric: TypeAlias = Callable[[Any, Any], Array]
@@ -29,7 +34,12 @@ Data: TypeAlias = "DataLoader | ArrayDataset | tuple[Any, Any]"
 
 
 class NonFiniteLossError(RuntimeError):
-    """The loss became NaN or infinite.  The run was stopped; the last checkpoint stands."""
+    """The loss or a gradient became NaN or infinite.  The run was stopped; weights and checkpoint stand.
+
+    ``provenance`` says where it came from: layer, op, operands, likely cause.
+    """
+
+    provenance: Provenance | None = None
 
 
 class Callback(Protocol):
@@ -60,6 +70,9 @@ class Trainer:
     metrics : ``metric(output, target)`` gives the mean over a batch; by name, for the history.
     early_stopping : which column decides what is best, and when to stop; without one, the validation loss and never.
     max_grad_norm : clip the norm of the gradients.
+    accumulate : batches whose gradients are averaged before each update, as if they were one larger batch.
+    penalty : ``penalty(model)`` is added to what is minimised, not to the loss that is shown.
+    ema : the average of the weights, updated after every step; it is what is validated and kept as the best.
     folder : where ``best.safetensors``, ``last.safetensors`` and ``history.csv`` go; nothing is written without one.
     callbacks : told of every epoch and batch.
     """
@@ -74,13 +87,18 @@ class Trainer:
         metrics: Mapping[str, Metric] | None = None,
         early_stopping: EarlyStopping | None = None,
         max_grad_norm: float | None = None,
+        accumulate: int = 1,
+        penalty: Callable[[Module], Tensor] | None = None,
+        ema: EMA | None = None,
         folder: str | Path | None = None,
         callbacks: Sequence[Callback] = (),
     ) -> None:
         self.model, self.loss, self.optimizer, self.scheduler = model, loss, optimizer, scheduler
         self.metrics = dict(metrics or {})
         self._stopping = early_stopping
-        self.max_grad_norm = max_grad_norm
+        if not isinstance(accumulate, int) or accumulate < 1:
+            raise ValueError(f"accumulate must be a positive whole number of batches, got {accumulate!r}")
+        self.max_grad_norm, self.accumulate, self.penalty, self.ema = max_grad_norm, accumulate, penalty, ema
         self.folder = None if folder is None else Path(folder)
         self.callbacks = list(callbacks)
         self.history = History()
@@ -115,6 +133,8 @@ class Trainer:
         """
         if not isinstance(epochs, int) or epochs < 1:
             raise ValueError(f"epochs must be a positive whole number, got {epochs!r}")
+        if self.folder is not None:
+            self.folder.mkdir(parents=True, exist_ok=True)
         loader = self._loader(train, batch_size, shuffle=True)
         val_loader = None if val is None else self._loader(val, max(batch_size, 256), shuffle=False)
         if self._stopping is None:
@@ -135,14 +155,18 @@ class Trainer:
 
     def _run_epoch(self, loader: DataLoader, val_loader: DataLoader | None, interrupt: Interrupt) -> None:
         meter = self._start_epoch(loader)
+        self._guard = Guard(self.backend, random.state.step, meter.batches // self.accumulate)
         started, before = time.perf_counter(), meter.samples
         self.model.train()
-        with np.errstate(over="ignore", invalid="ignore"):  # a loss that is not finite is our own error below
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # what is not finite is our own error below
             for inputs, target in loader:
-                self._train_batch(inputs, target, meter)
-                if interrupt.requested:
-                    self._save_interrupted(meter)
-        self._check_finite(meter)
+                updated = self._train_batch(inputs, target, meter, len(loader))
+                if self._guard.stopped:
+                    self._stop(meter, loader)
+                if interrupt.requested and updated:
+                    self._save_interrupted(meter, loader)
+        if self._guard.found_bad():
+            self._stop(meter, loader)
         self.seconds += time.perf_counter() - started
         self.samples += meter.samples - before
         self._finish_epoch(meter, val_loader)
@@ -158,34 +182,70 @@ class Trainer:
             callback.on_epoch_start(self, self.epoch + 1, len(loader))
         return meter
 
-    def _train_batch(self, inputs: Any, target: Any, meter: Meter) -> None:
-        self.optimizer.zero_grad()
+    def _train_batch(self, inputs: Any, target: Any, meter: Meter, batches: int) -> bool:
+        """Forward and backward, and after every ``accumulate`` batches an update.  Whether there was one."""
+        place = meter.batches % self.accumulate
+        share = min(self.accumulate, batches - meter.batches + place)  # the last update may have fewer batches
+        if place == 0:
+            self.optimizer.zero_grad()
         output = self.model(inputs)
         loss = self.loss(output, target)
         meter.add(len(inputs), self._measure(loss, output, target))
-        if self.backend.on_host:  # on a device, looking would stop the pipeline: it is done at the end of the epoch
-            self._check_finite(meter, last_only=True)
-        loss.backward()
-        if self.max_grad_norm is not None:
-            clip_grad_norm_(self.model.parameters(), self.max_grad_norm)
-        self.optimizer.step()
+        total = loss if self.penalty is None else loss + self.penalty(self.model)
+        if not self._guard.passes(total):
+            return False
+        (total if share == 1 else total / share).backward()
+        last = place + 1 == share
+        if last:
+            self._update()
         for callback in self.callbacks:
             callback.on_batch_end(self, meter)
+        return last
+
+    def _update(self) -> None:
+        """A step with gradients that are finite; on a device the step itself is told whether they are."""
+        fine = self._guard.admits(self.optimizer.squared_gradients())
+        if self._guard.stopped:
+            return
+        if self.max_grad_norm is not None:
+            clip_grad_norm_(self.model.parameters(), self.max_grad_norm)
+        self.optimizer.step(only_if=fine)
+        if self.ema is not None:
+            self.ema.update()
 
     def _measure(self, loss: Tensor, output: Any, target: Any) -> dict[str, Array]:
         raw = output.data if isinstance(output, Tensor) else output
         values = {name: metric(raw, target) for name, metric in self.metrics.items()}
         return {"loss": loss.data, **values}
 
-    def _check_finite(self, meter: Meter, last_only: bool = False) -> None:
-        step = meter.first_bad("loss", last_only)
-        if step is None:
-            return
+    def _stop(self, meter: Meter, loader: DataLoader) -> None:
+        """Run the first bad update again, batch by batch, to say where the bad value came from."""
+        update = self._guard.good
+        first = update * self.accumulate
+        random.state.set_step(self._guard.step_of(update))
+        loader.load_state_dict({"epoch": self.epoch, "position": first})
+        self.optimizer.zero_grad()
+        found = None
+        for batch, (inputs, target) in zip(range(first, len(loader)), loader, strict=False):
+            found = trace_step(self.model, partial(self._replay, inputs, target))
+            if found or batch + 1 >= min(first + self.accumulate, meter.batches):
+                break
+        if found is None:
+            found = overflowing_gradient(self.model)
         kept = "" if self.folder is None else f"; {self._last_good()}"
-        raise NonFiniteLossError(
-            f"the loss became {meter.value('loss', step)} in epoch {self.epoch + 1}, step {step + 1}: training was "
-            f"stopped{kept}. Try a smaller learning rate, gradient clipping, or look for bad values in the data"
+        value = meter.value("loss", batch)
+        what = "a gradient was not finite" if math.isfinite(value) else f"the loss became {value}"
+        error = NonFiniteLossError(
+            f"{what} in epoch {self.epoch + 1}, step {batch + 1}: training was stopped{kept}. Run again, {found}"
         )
+        error.provenance = found
+        raise error
+
+    def _replay(self, inputs: Any, target: Any) -> tuple[Tensor, Tensor]:
+        floating = inputs.dtype.kind == "f"
+        x = Tensor(inputs, requires_grad=True) if floating else Tensor(inputs)  # records the ops on data too
+        loss = self.loss(self.model(x), target)
+        return x, loss if self.penalty is None else loss + self.penalty(self.model)
 
     def _last_good(self) -> str:
         assert self.folder is not None
@@ -197,7 +257,8 @@ class Trainer:
         row: Row = {"epoch": self.epoch + 1}
         row |= {f"train_{name}": value for name, value in meter.means().items()}
         if val_loader is not None:
-            row |= {f"val_{name}": value for name, value in self.evaluate(val_loader).items()}
+            with self._averaged():
+                row |= {f"val_{name}": value for name, value in self.evaluate(val_loader).items()}
         row["lr"] = lr
         if self.stopping.monitor not in row:
             raise ValueError(f"early stopping watches {self.stopping.monitor!r}, but there are only {', '.join(row)}")
@@ -213,6 +274,10 @@ class Trainer:
             self._save(best)
         for callback in self.callbacks:
             callback.on_epoch_end(self, row)
+
+    def _averaged(self) -> AbstractContextManager[None]:
+        """The model with the averaged weights, where there are some."""
+        return nullcontext() if self.ema is None else self.ema.applied()
 
     # -- using ---------------------------------------------------------------------------------------------------
 
@@ -242,15 +307,17 @@ class Trainer:
         assert self.folder is not None
         if best:
             info = {"epoch": str(self.epoch), self.stopping.monitor: repr(self.stopping.best)}
-            save(self.model.state_dict(), self.folder / "best.safetensors", info)
+            with self._averaged():
+                save(self.model.state_dict(), self.folder / "best.safetensors", info)
         self._save_last({}, [])
         write_atomically(self.folder / "history.csv", self.history.to_csv())
 
-    def _save_interrupted(self, meter: Meter) -> None:
+    def _save_interrupted(self, meter: Meter, loader: DataLoader) -> None:
         """Save in the middle of an epoch, and stop."""
         if self.folder is None:
             raise KeyboardInterrupt
-        self._check_finite(meter)
+        if self._guard.found_bad():
+            self._stop(meter, loader)
         self._save_last(*meter.state())
         raise KeyboardInterrupt(f"saved after epoch {self.epoch}, step {meter.batches}")
 
@@ -266,12 +333,18 @@ class Trainer:
             "seconds": self.seconds,
             "samples": self.samples,
             "batch_sizes": sizes,
+            "accumulate": self.accumulate,
         }
+        arrays = {f"meter.{name}": value for name, value in values.items()}
+        if self.ema is not None:
+            average = self.ema.state_dict()
+            state["ema_steps"] = average["steps"]
+            arrays |= {f"ema.{name}": value for name, value in average["averages"].items()}
         save_checkpoint(
             self.folder / "last.safetensors",
             model=self.model.state_dict(),
             optimizer=self.optimizer.state_dict(),
-            arrays=values,
+            arrays=arrays,
             state=state,
         )
 
@@ -294,7 +367,16 @@ class Trainer:
             self.stopping.load_state_dict(state["early_stopping"])
             self.history = History(state["history"])
             self.epoch, self.seconds, self.samples = state["epoch"], state["seconds"], state["samples"]
-            self._pending = (saved["arrays"], state["batch_sizes"]) if state["batch_sizes"] else None
+            arrays = saved["arrays"]
+            if state["accumulate"] != self.accumulate:
+                raise ValueError(
+                    f"it updated after every {state['accumulate']} batches, now accumulate is {self.accumulate}"
+                )
+            if self.ema is not None:
+                if "ema_steps" not in state:
+                    raise ValueError("it has no averaged weights: leave out ema, or start a new run")
+                self.ema.load_state_dict({"steps": state["ema_steps"], "averages": under(arrays, "ema.")})
+            self._pending = (under(arrays, "meter."), state["batch_sizes"]) if state["batch_sizes"] else None
             random.state.manual_seed(state["seed"])
             random.state.set_step(state["step"])
         except (ValueError, KeyError, TypeError) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..base import Array, Backward, Kernel, Namespace
+from .winograd import conv2d
 
 
 def cross_entropy(
@@ -42,4 +43,4 @@ def cross_entropy(
     return loss, backward
 
 
-KERNELS: dict[str, Kernel] = {"cross_entropy": cross_entropy}
+KERNELS: dict[str, Kernel] = {"conv2d": conv2d, "cross_entropy": cross_entropy}

@@ -22,6 +22,7 @@ from .activation import (
     tanh,
     tanhshrink,
 )
+from .attention import rotary_embedding, scaled_dot_product_attention
 from .conv import conv1d, conv2d, conv_transpose2d
 from .ctc import ctc_loss
 from .dropout import dropout, dropout1d, dropout2d
@@ -73,7 +74,8 @@ __all__ = [
     "group_norm", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "hinge_embedding_loss", "huber_loss",
     "instance_norm", "interpolate", "kl_div", "l1_loss", "layer_norm", "leaky_relu", "linear", "log_softmax",
     "logsigmoid", "margin_ranking_loss", "max_pool1d", "max_pool2d", "mish", "mse_loss", "multi_margin_loss",
-    "nll_loss", "one_hot", "pad", "poisson_nll_loss", "prelu", "relu", "relu6", "rms_norm", "selu", "sigmoid",
-    "sigmoid_focal_loss", "silu", "smooth_l1_loss", "softmax", "softmin", "softplus", "softshrink", "softsign",
-    "stack", "tanh", "tanhshrink", "threshold", "total_variation", "triplet_margin_loss", "where",
+    "nll_loss", "one_hot", "pad", "poisson_nll_loss", "prelu", "relu", "relu6", "rms_norm", "rotary_embedding",
+    "scaled_dot_product_attention", "selu", "sigmoid", "sigmoid_focal_loss", "silu", "smooth_l1_loss", "softmax",
+    "softmin", "softplus", "softshrink", "softsign", "stack", "tanh", "tanhshrink", "threshold", "total_variation",
+    "triplet_margin_loss", "where",
 ]  # fmt: skip

@@ -1,0 +1,168 @@
+"""Attention and rotary positions."""
+
+from __future__ import annotations
+
+import math
+from functools import reduce
+from operator import add, or_
+from typing import Any
+
+import numpy as np
+
+from xpnet import ops
+from xpnet.nn.functional.checks import check_probability, floating
+from xpnet.tensor import Tensor, TensorLike, apply, as_tensor, concatenate, where
+from xpnet_backends.random import state
+
+
+def scaled_dot_product_attention(
+    query: TensorLike,
+    key: TensorLike,
+    value: TensorLike,
+    attn_mask: TensorLike | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    *,
+    scale: float | None = None,
+    path: str = "attention",
+) -> Tensor:
+    """``softmax(scale · Q Kᵀ + mask) V``.  query (..., L, E), key (..., S, E), value (..., S, V) -> y (..., L, V).
+
+    ``attn_mask`` broadcasts to (..., L, S): boolean, True where a query may look, or floating, added to the scores.
+    ``is_causal`` hides later keys, on top of any mask.  ``scale`` is 1/√E by default.  A query that may look nowhere
+    gets zeros.  Dropout is applied whenever ``dropout_p`` is above 0, as in PyTorch: pass 0 in evaluation.  ``path``
+    names its random stream.
+    """
+    return attention_and_weights(query, key, value, attn_mask, dropout_p, is_causal, scale=scale, path=path)[0]
+
+
+def attention_and_weights(
+    query: TensorLike,
+    key: TensorLike,
+    value: TensorLike,
+    attn_mask: TensorLike | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    *,
+    scale: float | None = None,
+    path: str = "attention",
+) -> tuple[Tensor, Tensor]:
+    """As ``scaled_dot_product_attention``, and the weights (..., L, S), those that dropout has left."""
+    q, k, v = (floating(f"attention: {n}", x) for n, x in (("query", query), ("key", key), ("value", value)))
+    scores = _scores_shape(q, k, v)
+    mask = None if attn_mask is None else _checked_mask(attn_mask, scores)
+    check_probability("attention: dropout_p", dropout_p)
+    keep = state.next(path).mask(q.backend, scores, p=1.0 - dropout_p) if dropout_p > 0.0 else None
+    options: dict[str, Any] = {"causal": is_causal, "scale": scale, "p": dropout_p}
+    y, weights = apply(ops.scaled_dot_product_attention, q, k, v, mask, keep, **options)
+    return y, weights
+
+
+def _scores_shape(q: Tensor, k: Tensor, v: Tensor) -> tuple[int, ...]:
+    """(..., L, S).  Raises: ``ValueError`` where queries, keys and values do not fit each other."""
+    shapes = f"query {q.shape}, key {k.shape}, value {v.shape}"
+    if min(q.ndim, k.ndim, v.ndim) < 2:
+        raise ValueError(f"attention: expected (..., L, E), (..., S, E) and (..., S, V), got {shapes}")
+    if q.shape[-1] != k.shape[-1]:
+        raise ValueError(f"attention: queries and keys need the same number of features, got {shapes}")
+    if k.shape[-2] != v.shape[-2]:
+        raise ValueError(f"attention: there must be as many values as keys, got {shapes}")
+    try:
+        lead = np.broadcast_shapes(q.shape[:-2], k.shape[:-2])
+        np.broadcast_shapes(lead, v.shape[:-2])
+    except ValueError:
+        raise ValueError(f"attention: the leading axes do not broadcast: {shapes}") from None
+    return (*lead, q.shape[-2], k.shape[-2])
+
+
+def _mask(name: str, mask: TensorLike) -> Tensor:
+    t = as_tensor(mask)
+    if t.dtype.kind not in "bf":
+        raise TypeError(f"{name} must be boolean or floating-point, got {t.dtype}: convert it, e.g. mask.astype(bool)")
+    return t
+
+
+def _checked_mask(mask: TensorLike, scores: tuple[int, ...]) -> Tensor:
+    t = _mask("attention: attn_mask", mask)
+    try:
+        fits = np.broadcast_shapes(t.shape, scores) == scores
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(f"attention: attn_mask of shape {t.shape} does not broadcast to (..., L, S) = {scores}")
+    return t
+
+
+def merge_masks(
+    attn_mask: TensorLike | None,
+    key_padding_mask: TensorLike | None,
+    is_causal: bool,
+    *,
+    like: Tensor,
+    keys: int,
+    extra: int,
+) -> Tensor | None:
+    """The masks of ``MultiheadAttention`` as one that ``scaled_dot_product_attention`` takes, or None.
+
+    ``like`` are the queries (N, H, L, D).  attn_mask (L, S) or (N·H, L, S), key_padding_mask (N, S): True where
+    *hidden*, or floating and added.  The ``extra`` keys behind the first S are always visible.
+    """
+    batch, heads, length, _ = like.shape
+    masks = []
+    if attn_mask is not None:
+        masks.append(_mask("attn_mask", attn_mask))
+        if masks[-1].shape == (batch * heads, length, keys) and masks[-1].ndim == 3:
+            masks[-1] = masks[-1].reshape(batch, heads, length, keys)
+        elif masks[-1].shape != (length, keys):
+            expected = f"(L, S) = {(length, keys)} or (N·heads, L, S) = {(batch * heads, length, keys)}"
+            raise ValueError(f"attn_mask must have shape {expected}, got {masks[-1].shape}")
+    if key_padding_mask is not None:
+        padding = _mask("key_padding_mask", key_padding_mask)
+        if padding.shape not in ((batch, keys), (keys,)) or (padding.ndim == 1 and batch > 1):
+            raise ValueError(f"key_padding_mask must have shape (N, S) = {(batch, keys)}, got {padding.shape}")
+        masks.append(padding.reshape(batch, 1, 1, keys))
+    if is_causal:
+        xp = like.backend.xp
+        masks.append(Tensor(xp.arange(length)[:, None] < xp.arange(keys)))
+    return _visible_or_added(masks, like, extra)
+
+
+def _visible_or_added(masks: list[Tensor], like: Tensor, extra: int) -> Tensor | None:
+    """Boolean masks joined and turned round (True is visible); if any is floating, all as one to add."""
+    if not masks:
+        return None
+    added = [m for m in masks if m.dtype.kind == "f"]
+    hidden = [m.data for m in masks if m.dtype.kind == "b"]
+    merged = reduce(add, added) if added else Tensor(~reduce(or_, hidden))
+    if added and hidden:
+        merged = where(Tensor(reduce(or_, hidden)), -math.inf, merged)
+    if not extra:
+        return merged
+    visible = like.backend.xp.zeros if added else like.backend.xp.ones
+    return concatenate([merged, visible((*merged.shape[:-1], extra), dtype=merged.dtype)], axis=-1)
+
+
+def split(x: Tensor, sizes: tuple[int, ...], axis: int = -1) -> tuple[Tensor, ...]:
+    """Two or more pieces of ``x`` along an axis."""
+    return tuple(apply(ops.split, x, sizes=sizes, axis=axis))
+
+
+def rotary_embedding(
+    x: TensorLike, positions: TensorLike | None = None, *, base: float = 10000.0, interleaved: bool = True
+) -> Tensor:
+    """Turn pair i of the features at position t by the angle ``t · base^(−2i/E)``.  x (..., T, E), E even.
+
+    The product of a turned query and a turned key depends on how far apart they stand, not on where.  ``positions``,
+    0, 1, ... by default, broadcast to (..., T).  ``interleaved`` pairs neighbours, as in the paper; else feature i goes
+    with i + E/2.  Source: Su et al. 2021, arXiv:2104.09864.
+    """
+    t = floating("rotary_embedding", x)
+    if t.ndim < 2 or t.shape[-1] % 2:
+        raise ValueError(f"rotary_embedding: expected (..., T, E) with an even number of features, got {t.shape}")
+    xp, (length, features) = t.backend.xp, t.shape[-2:]
+    places = xp.arange(length) if positions is None else as_tensor(positions).data
+    if places.ndim == 0 or places.shape[-1] != length:
+        raise ValueError(f"rotary_embedding: expected {length} positions, got shape {tuple(places.shape)}")
+    frequencies = xp.exp(xp.arange(features // 2) * (-2.0 * math.log(base) / max(features, 1)))
+    angles = places.astype("float64")[..., None] * frequencies  # (..., T, E/2)
+    return apply(ops.rotary, t, xp.cos(angles).astype(t.dtype), xp.sin(angles).astype(t.dtype), interleaved=interleaved)

@@ -1,0 +1,61 @@
+"""Which layer recorded which op: what tracing, debugging and drawing a network start from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+from xpnet.nn.module import Module
+from xpnet.tensor import Node, Tensor, _clock, _collect
+
+
+class Recording:
+    """While it is open, notes between which moments of the tape's clock each layer of ``model`` computes.
+
+    >>> import xpnet
+    >>> model = xpnet.nn.Sequential(xpnet.nn.Linear(2, 3), xpnet.nn.ReLU())
+    >>> with Recording(model) as recording:
+    ...     y = model(xpnet.tensor([[1.0, 2.0]]))
+    >>> [(recording.layer_of(node), node.name) for node, _ in recorded_ops(y)]
+    [('0', 'linear'), ('1', 'relu')]
+    """
+
+    def __init__(self, model: Module) -> None:
+        self._model = model
+        self._intervals: list[tuple[int, int, str]] = []
+        self._undo: list[Callable[[], None]] = []
+
+    def __enter__(self) -> Self:
+        for path, module in self._model.named_modules():
+            self._watch(path, module)
+        return self
+
+    def _watch(self, path: str, module: Module) -> None:
+        started: list[int] = []  # a stack: a module may be used within itself
+
+        def before(_: Module, inputs: tuple[Any, ...]) -> None:
+            started.append(next(_clock))
+
+        def after(_: Module, inputs: tuple[Any, ...], output: Any) -> None:
+            self._intervals.append((started.pop(), next(_clock), path))
+
+        self._undo += [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        for undo in self._undo:
+            undo()
+        self._undo = []
+
+    def layer_of(self, node: Node) -> str:
+        """The path of the innermost layer that recorded an op; "" outside all of them."""
+        around = [(end - start, path) for start, end, path in self._intervals if start < node.time < end]
+        return min(around)[1] if around else ""
+
+
+def recorded_ops(result: Tensor) -> list[tuple[Node, list[Tensor]]]:
+    """The ops behind a tensor, oldest first, each with its outputs.  Nothing is computed or freed."""
+    order, members = _collect(result)
+    return [(node, members[node]) for node in order]

@@ -1,0 +1,99 @@
+"""Attention: every query takes the mean of the values, weighted by its likeness to their keys; and rotary positions.
+
+The derivatives are worked out in ``docs/attention.md``.
+"""
+
+from __future__ import annotations
+
+import math
+
+from xpnet_backends import Array, Namespace
+from xpnet_backends import matmul as product
+
+from ._shared import Result, unbroadcast
+
+
+def scaled_dot_product_attention(
+    xp: Namespace,
+    query: Array,
+    key: Array,
+    value: Array,
+    mask: Array | None = None,
+    keep: Array | None = None,
+    *,
+    causal: bool = False,
+    scale: float | None = None,
+    p: float = 0.0,
+) -> Result:
+    """``y = A V``, ``A = softmax(s Q Kᵀ + mask)``;  outputs y and A.
+
+    query (..., L, E), key (..., S, E), value (..., S, V) -> y (..., L, V), A (..., L, S); leading axes broadcast, also
+    those of the mask (..., L, S).  A boolean mask is True where a query may look, any other is added; ``causal`` hides
+    key j from query i < j.  A query that may look nowhere gets zeros.  ``s`` is 1/√E unless given.  ``keep`` is
+    dropout's mask (..., L, S): ``A · keep / (1 − p)`` then takes A's place.
+
+    ``dV = Aᵀ dy``, ``dA = dy Vᵀ``, ``dS = A (dA − Σ dA A)``, ``dQ = s dS K``, ``dK = s dSᵀ Q``, ``dmask = dS``.
+    Source: Vaswani et al. 2017, arXiv:1706.03762, eq. 1.
+    """
+    scale = 1.0 / math.sqrt(max(query.shape[-1], 1)) if scale is None else scale
+    scaled = query * scale
+    a = _softmax_of_visible(xp, product(scaled, xp.swapaxes(key, -1, -2)), mask, causal)  # (..., L, S)
+    rescale = 1.0 / (1.0 - p) if p < 1.0 else 0.0
+    dropped = a if keep is None else a * keep * rescale
+    mask_shape = None if mask is None else mask.shape
+
+    def backward(
+        dys: tuple[Array | None, Array | None], needs: tuple[bool, ...] = (True, True, True, False, False)
+    ) -> tuple[Array | None, ...]:
+        dy, da = dys
+        dv = None
+        if needs[2] and dy is not None:
+            dv = unbroadcast(product(xp.swapaxes(dropped, -1, -2), dy), value.shape)
+        if not (needs[0] or needs[1] or any(needs[3:])):
+            return None, None, dv, None, None
+        if dy is not None:
+            through_value = unbroadcast(product(dy, xp.swapaxes(value, -1, -2)), a.shape)
+            da = through_value if da is None else through_value + da
+        da = da if keep is None else da * keep * rescale
+        ds = a * (da - (da * a).sum(axis=-1, keepdims=True))
+        dq = unbroadcast(product(ds, key) * scale, query.shape) if needs[0] else None
+        dk = unbroadcast(product(xp.swapaxes(ds, -1, -2), scaled), key.shape) if needs[1] else None
+        dmask = unbroadcast(ds, mask_shape) if mask_shape is not None and needs[3] else None
+        return dq, dk, dv, dmask, None
+
+    return (product(dropped, value), dropped), backward
+
+
+def _softmax_of_visible(xp: Namespace, scores: Array, mask: Array | None, causal: bool) -> Array:
+    """Softmax along the last axis, with weight 0 where hidden; a row without anything visible is all zeros."""
+    if mask is not None:
+        scores = xp.where(mask, scores, -math.inf) if mask.dtype == bool else scores + mask
+    if causal:
+        length, keys = scores.shape[-2:]
+        scores = xp.where(xp.arange(length)[:, None] >= xp.arange(keys), scores, -math.inf)
+    if scores.shape[-1] == 0:
+        return scores
+    peak = scores.max(axis=-1, keepdims=True)
+    a = xp.exp(scores - xp.where(peak > -math.inf, peak, 0.0))  # not −∞ − (−∞) = NaN where all is hidden
+    total = a.sum(axis=-1, keepdims=True)
+    a /= xp.where(total > 0, total, 1.0)
+    return a
+
+
+def rotary(xp: Namespace, x: Array, cos: Array, sin: Array, *, interleaved: bool = True) -> Result:
+    """Turn each pair of features by an angle:  ``(u, v) -> (u cos − v sin, u sin + v cos)``.
+
+    x (..., T, E), cos, sin (..., T, E/2) -> y (..., T, E).  Pairs are neighbours (2i, 2i+1), or (i, i + E/2) where not
+    ``interleaved``.  ``dx`` is dy turned back.  Source: Su et al. 2021, arXiv:2104.09864, eq. 34.
+    """
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True, False, False)) -> tuple[Array | None, ...]:
+        return _turn(xp, dy, cos, -sin, interleaved) if needs[0] else None, None, None
+
+    return _turn(xp, x, cos, sin, interleaved), backward
+
+
+def _turn(xp: Namespace, x: Array, cos: Array, sin: Array, interleaved: bool) -> Array:
+    half = x.shape[-1] // 2
+    u, v = (x[..., 0::2], x[..., 1::2]) if interleaved else (x[..., :half], x[..., half:])
+    return xp.stack([u * cos - v * sin, u * sin + v * cos], axis=-1 if interleaved else -2).reshape(x.shape)

@@ -1,0 +1,99 @@
+"""Exponential moving average of weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from xpnet.nn import Parameter
+from xpnet.tensor import no_grad
+from xpnet_backends import Array, backend_of, is_array, to_numpy
+
+
+class EMA:
+    """``θ̄ ← β θ̄ + (1 − β) θ`` after every step, with ``β = min(decay, (1 + t) / (10 + t))`` at first.
+
+    The average often generalises better than the last weights, which still jump about.  The smaller β at the start
+    lets it forget the initial weights.  Source: Polyak & Juditsky 1992; the warm-up is that of TensorFlow's
+    ``ExponentialMovingAverage``.
+
+    ``params`` are parameters or ``(name, parameter)`` pairs.  ``with ema.applied():`` lends the averages to the model.
+
+    >>> import xpnet
+    >>> layer = xpnet.nn.Linear(2, 1)
+    >>> ema = EMA(layer.named_parameters(), decay=0.9)
+    >>> ema.update()
+    >>> with ema.applied():
+    ...     y = layer(xpnet.tensor([[1.0, 2.0]]))
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Parameter] | Iterable[tuple[str, Parameter]],
+        decay: float = 0.999,
+        *,
+        warmup: bool = True,
+    ) -> None:
+        if not 0.0 <= decay < 1.0:
+            raise ValueError(f"EMA: decay must be in [0, 1), got {decay!r}")
+        self.decay, self.warmup, self.steps = decay, warmup, 0
+        named = (p if isinstance(p, tuple) else (str(i), p) for i, p in enumerate(params))
+        self._parameters: dict[str, Parameter] = dict(named)
+        if not self._parameters:
+            raise ValueError("EMA got no parameters: is the model empty, or was its iterator used up?")
+        self.averages: dict[str, Array] = {name: p.data.copy() for name, p in self._parameters.items()}
+
+    def update(self) -> None:
+        """Take in the present weights."""
+        self.steps += 1
+        decay = min(self.decay, (1 + self.steps) / (10 + self.steps)) if self.warmup else self.decay
+        for name, p in self._parameters.items():
+            average = self._at_home(name, p)
+            average += (1.0 - decay) * (p.data - average)
+
+    def _at_home(self, name: str, p: Parameter) -> Array:
+        """The average, on the parameter's backend, wherever that was moved meanwhile."""
+        average: Array = self.averages[name]
+        if backend_of(average) is p.backend and average.dtype == p.dtype:
+            return average
+        self.averages[name] = p.backend.asarray(to_numpy(average)).astype(p.dtype)
+        return self.averages[name]
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """The model has the averages inside, and its own weights again afterwards."""
+        own = {name: p.data.copy() for name, p in self._parameters.items()}
+        self.copy_to_model()
+        try:
+            yield
+        finally:
+            self._overwrite(own)
+
+    def copy_to_model(self) -> None:
+        """Give the averages to the model for good."""
+        self._overwrite({name: self._at_home(name, p) for name, p in self._parameters.items()})
+
+    def _overwrite(self, values: Mapping[str, Array]) -> None:
+        with no_grad():
+            for name, p in self._parameters.items():
+                p[...] = values[name]
+
+    def state_dict(self) -> dict[str, Any]:
+        """The number of steps, and a copy of the averages by name."""
+        return {"steps": self.steps, "averages": {name: a.copy() for name, a in self.averages.items()}}
+
+    def load_state_dict(self, saved: Mapping[str, Any]) -> None:
+        """Take over a state dict.  Raises: ``ValueError`` where names or shapes do not fit."""
+        theirs = saved["averages"]
+        if set(theirs) != set(self._parameters):
+            raise ValueError(
+                f"the averages are of other parameters: expected {sorted(self._parameters)}, got {sorted(theirs)}"
+            )
+        for name, p in self._parameters.items():
+            if tuple(theirs[name].shape) != p.shape:
+                raise ValueError(f"average {name!r}: expected shape {p.shape}, got {tuple(theirs[name].shape)}")
+        for name, p in self._parameters.items():
+            values = to_numpy(theirs[name]) if is_array(theirs[name]) else theirs[name]
+            self.averages[name] = p.backend.asarray(values).astype(p.dtype, copy=True)
+        self.steps = int(saved["steps"])
