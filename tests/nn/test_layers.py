@@ -6,12 +6,16 @@ import numpy as np
 import pytest
 
 import xpnet
-from tests.nn.layers import CASES, fill, generator, inputs
+from tests.nn import activations, layers
+from tests.nn.layers import fill, generator, inputs
 from tests.support.standin import no_traffic
 from xpnet import nn
 from xpnet_backends import get_backend
 
-RECORDED = np.load(Path(__file__).parent.parent / "fixtures/layers.npz", allow_pickle=False)
+FIXTURES = Path(__file__).parent.parent / "fixtures"
+TABLES = {"layers.npz": layers.CASES, "activations.npz": activations.CASES}
+CASES = [case for cases in TABLES.values() for case in cases]
+RECORDED = {key: x for name in TABLES for key, x in np.load(FIXTURES / name, allow_pickle=False).items()}
 by_name = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
 
@@ -45,7 +49,7 @@ def test_equal_to_pytorch(case, backend):
         results = {"y": y.data, "dx": x.grad}
         results |= {f"d{key}": p.grad for key, p in layer.named_parameters()}
         results |= dict(layer.named_buffers())
-        recorded = {k.rpartition("/")[2] for k in RECORDED.files if k.startswith(f"{case.name}/{mode}/")}
+        recorded = {k.rpartition("/")[2] for k in RECORDED if k.startswith(f"{case.name}/{mode}/")}
         assert recorded == set(results)
         for key, value in results.items():
             expected = RECORDED[f"{case.name}/{mode}/{key}"]

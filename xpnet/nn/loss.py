@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from xpnet.nn import functional as F
 from xpnet.nn.functional.checks import check_probability, check_reduction
@@ -12,6 +12,7 @@ from xpnet_backends import Array
 
 
 class _Loss(Module):
+    _options: ClassVar[tuple[str, ...]] = ()
     weight: Array | None
     pos_weight: Array | None
 
@@ -24,7 +25,7 @@ class _Loss(Module):
         self.register_buffer(name, None if values is None else as_tensor(values).data)
 
     def extra_repr(self) -> str:
-        return f"reduction={self.reduction!r}"
+        return ", ".join(f"{name}={getattr(self, name)!r}" for name in (*self._options, "reduction"))
 
 
 class MSELoss(_Loss):
@@ -80,3 +81,198 @@ class CrossEntropyLoss(_Loss):
         return F.cross_entropy(
             logits, target, self.weight, self.ignore_index, self.reduction, label_smoothing=self.label_smoothing
         )
+
+
+class HuberLoss(_Loss):
+    """``½ d²`` where |d| <= δ, else ``δ (|d| − ½ δ)``, d = p − t."""
+
+    _options = ("delta",)
+
+    def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
+        super().__init__(reduction)
+        self.delta = delta
+
+    def forward(self, prediction: TensorLike, target: TensorLike) -> Tensor:
+        return F.huber_loss(prediction, target, self.reduction, self.delta)
+
+
+class SmoothL1Loss(_Loss):
+    """``½ d² / β`` where |d| < β, else ``|d| − ½ β``, d = p − t."""
+
+    _options = ("beta",)
+
+    def __init__(self, reduction: str = "mean", beta: float = 1.0) -> None:
+        super().__init__(reduction)
+        self.beta = beta
+
+    def forward(self, prediction: TensorLike, target: TensorLike) -> Tensor:
+        return F.smooth_l1_loss(prediction, target, self.reduction, self.beta)
+
+
+class BCELoss(_Loss):
+    """Binary cross-entropy from probabilities; ``BCEWithLogitsLoss`` is the safer one."""
+
+    def __init__(self, weight: Any = None, reduction: str = "mean") -> None:
+        super().__init__(reduction)
+        self._constant("weight", weight)
+
+    def forward(self, x: TensorLike, target: TensorLike) -> Tensor:
+        return F.binary_cross_entropy(x, target, self.weight, self.reduction)
+
+
+class KLDivLoss(_Loss):
+    """``t (ln t − x)`` from log-probabilities x.  See ``functional.kl_div`` for "batchmean"."""
+
+    _options = ("log_target",)
+
+    def __init__(self, reduction: str = "mean", log_target: bool = False) -> None:
+        super().__init__("mean")
+        self.reduction = check_reduction(reduction, batchmean=True)
+        self.log_target = log_target
+
+    def forward(self, x: TensorLike, target: TensorLike) -> Tensor:
+        return F.kl_div(x, target, self.reduction, self.log_target)
+
+
+class GaussianNLLLoss(_Loss):
+    """``½ [ln v + (x − t)² / v]``, from a predicted mean x and variance v."""
+
+    _options = ("full", "eps")
+
+    def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean") -> None:
+        super().__init__(reduction)
+        self.full, self.eps = full, eps
+
+    def forward(self, x: TensorLike, target: TensorLike, var: TensorLike) -> Tensor:
+        return F.gaussian_nll_loss(x, target, var, self.full, self.eps, self.reduction)
+
+
+class PoissonNLLLoss(_Loss):
+    """``λ − t ln λ``, from ``ln λ``, or from λ unless ``log_input``."""
+
+    _options = ("log_input", "full", "eps")
+
+    def __init__(self, log_input: bool = True, full: bool = False, eps: float = 1e-8, reduction: str = "mean") -> None:
+        super().__init__(reduction)
+        self.log_input, self.full, self.eps = log_input, full, eps
+
+    def forward(self, x: TensorLike, target: TensorLike) -> Tensor:
+        return F.poisson_nll_loss(x, target, self.log_input, self.full, self.eps, self.reduction)
+
+
+class HingeEmbeddingLoss(_Loss):
+    """``x`` for target 1, ``max(0, margin − x)`` for −1; x is a distance."""
+
+    _options = ("margin",)
+
+    def __init__(self, margin: float = 1.0, reduction: str = "mean") -> None:
+        super().__init__(reduction)
+        self.margin = margin
+
+    def forward(self, x: TensorLike, target: TensorLike) -> Tensor:
+        return F.hinge_embedding_loss(x, target, self.margin, self.reduction)
+
+
+class MarginRankingLoss(_Loss):
+    """``max(0, margin − t (x₁ − x₂))``: target 1 wants x₁ above x₂, −1 below."""
+
+    _options = ("margin",)
+
+    def __init__(self, margin: float = 0.0, reduction: str = "mean") -> None:
+        super().__init__(reduction)
+        self.margin = margin
+
+    def forward(self, input1: TensorLike, input2: TensorLike, target: TensorLike) -> Tensor:
+        return F.margin_ranking_loss(input1, input2, target, self.margin, self.reduction)
+
+
+class MultiMarginLoss(_Loss):
+    """The hinge of several classes, ``w_t Σ_{c ≠ t} max(0, margin − x_t + x_c)ᵖ / C``."""
+
+    _options = ("p", "margin")
+
+    def __init__(self, p: int = 1, margin: float = 1.0, weight: Any = None, reduction: str = "mean") -> None:
+        super().__init__(reduction)
+        self.p, self.margin = p, margin
+        self._constant("weight", weight)
+
+    def forward(self, x: TensorLike, target: TensorLike) -> Tensor:
+        return F.multi_margin_loss(x, target, self.p, self.margin, self.weight, self.reduction)
+
+
+class CosineEmbeddingLoss(_Loss):
+    """``1 − cos(x₁, x₂)`` for target 1, ``max(0, cos − margin)`` for −1."""
+
+    _options = ("margin",)
+
+    def __init__(self, margin: float = 0.0, reduction: str = "mean") -> None:
+        super().__init__(reduction)
+        self.margin = margin
+
+    def forward(self, input1: TensorLike, input2: TensorLike, target: TensorLike) -> Tensor:
+        return F.cosine_embedding_loss(input1, input2, target, self.margin, self.reduction)
+
+
+class TripletMarginLoss(_Loss):
+    """``max(0, margin + d(a, p) − d(a, n))``.  See ``functional.triplet_margin_loss``."""
+
+    _options = ("margin", "p", "eps", "swap")
+
+    def __init__(
+        self, margin: float = 1.0, p: float = 2.0, eps: float = 1e-6, swap: bool = False, reduction: str = "mean"
+    ) -> None:
+        super().__init__(reduction)
+        self.margin, self.p, self.eps, self.swap = margin, p, eps, swap
+
+    def forward(self, anchor: TensorLike, positive: TensorLike, negative: TensorLike) -> Tensor:
+        return F.triplet_margin_loss(
+            anchor, positive, negative, self.margin, self.p, self.eps, self.swap, self.reduction
+        )
+
+
+class CTCLoss(_Loss):
+    """Labels without knowing when they occur.  See ``functional.ctc_loss`` and docs/ctc.md."""
+
+    _options = ("blank", "zero_infinity")
+
+    def __init__(self, blank: int = 0, reduction: str = "mean", zero_infinity: bool = False) -> None:
+        super().__init__(reduction)
+        self.blank, self.zero_infinity = blank, zero_infinity
+
+    def forward(
+        self, log_probs: TensorLike, targets: TensorLike, input_lengths: TensorLike, target_lengths: TensorLike
+    ) -> Tensor:
+        return F.ctc_loss(
+            log_probs, targets, input_lengths, target_lengths, self.blank, self.reduction, self.zero_infinity
+        )
+
+
+class FocalLoss(_Loss):
+    """``−a (1 − p_t)ᵞ ln p_t``: cross-entropy that cares less for what is already right.
+
+    Of σ(x) against targets of its shape, ``alpha`` being the weight of positives (0.25 unless given; -1 for none); or,
+    with ``multiclass``, of softmax(x) against class numbers, with one ``alpha`` for each class (none unless given).
+    """
+
+    _options = ("gamma", "multiclass")
+
+    def __init__(
+        self,
+        alpha: Any = None,
+        gamma: float = 2.0,
+        reduction: str = "mean",
+        *,
+        multiclass: bool = False,
+        ignore_index: int = -100,
+    ) -> None:
+        super().__init__(reduction)
+        if multiclass and isinstance(alpha, (int, float)):
+            raise ValueError(f"FocalLoss: with multiclass alpha must be one weight for each class, got {alpha!r}")
+        self.gamma, self.multiclass, self.ignore_index = gamma, multiclass, ignore_index
+        self.alpha = 0.25 if alpha is None else alpha
+        self._constant("weight", alpha if multiclass else None)
+
+    def forward(self, x: TensorLike, target: TensorLike) -> Tensor:
+        if self.multiclass:
+            return F.focal_loss(x, target, self.weight, self.gamma, self.ignore_index, self.reduction)
+        return F.sigmoid_focal_loss(x, target, self.alpha, self.gamma, self.reduction)

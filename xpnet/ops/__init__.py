@@ -4,9 +4,28 @@ An op is called as ``op(xp, *arrays, **options)`` and returns ``(y, backward)``.
 gradient for each array argument: None where ``needs`` says that nobody asks, or where none exists (class numbers).
 """
 
-from .activation import elu, gelu, leaky_relu, log_softmax, relu, sigmoid, softmax, tanh
+from .activation import (
+    celu,
+    elu,
+    gelu,
+    glu,
+    leaky_relu,
+    log_softmax,
+    logsigmoid,
+    mish,
+    relu,
+    selu,
+    sigmoid,
+    silu,
+    softmax,
+    softplus,
+    softsign,
+    tanh,
+    tanhshrink,
+)
 from .attention import rotary, scaled_dot_product_attention
 from .conv import conv2d, conv_transpose2d
+from .ctc import ctc_loss
 from .dropout import dropout
 from .elementwise import (
     absolute,
@@ -27,21 +46,50 @@ from .elementwise import (
     subtract,
     where,
 )
+from .likelihood import (
+    binary_cross_entropy,
+    focal_loss,
+    gaussian_nll_loss,
+    kl_div,
+    poisson_nll_loss,
+    sigmoid_focal_loss,
+)
 from .linear import linear, matmul
-from .loss import binary_cross_entropy_with_logits, cross_entropy, l1_loss, mse_loss, nll_loss
+from .loss import (
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    huber_loss,
+    l1_loss,
+    mse_loss,
+    nll_loss,
+    smooth_l1_loss,
+)
+from .margin import (
+    cosine_embedding_loss,
+    hinge_embedding_loss,
+    margin_ranking_loss,
+    multi_margin_loss,
+    triplet_margin_loss,
+)
 from .norm import batch_norm, batch_norm_inference, group_norm, layer_norm, rms_norm
+from .piecewise import hardshrink, hardsigmoid, hardswish, hardtanh, prelu, softshrink, threshold
 from .pool import adaptive_avg_pool2d, adaptive_max_pool2d, avg_pool2d, max_pool2d
 from .reduce import logsumexp, reduce_max, reduce_mean, reduce_min, reduce_sum
 from .resample import pad, separable2d
 from .shape import broadcast_to, concatenate, getitem, reshape, split, stack, transpose
+from .style import gram_matrix, total_variation
 
 __all__ = [
     "absolute", "adaptive_avg_pool2d", "adaptive_max_pool2d", "add", "avg_pool2d", "batch_norm",
-    "batch_norm_inference", "binary_cross_entropy_with_logits", "broadcast_to", "cast", "clip", "concatenate",
-    "conv2d", "conv_transpose2d", "cos", "cross_entropy", "divide", "dropout", "elu", "exp", "gelu", "getitem",
-    "group_norm", "l1_loss", "layer_norm", "leaky_relu", "linear", "log", "log_softmax", "logsumexp", "matmul",
-    "max_pool2d", "maximum", "minimum", "mse_loss", "multiply", "negative", "nll_loss", "pad", "power",
+    "batch_norm_inference", "binary_cross_entropy", "binary_cross_entropy_with_logits", "broadcast_to", "cast",
+    "celu", "clip", "concatenate", "conv2d", "conv_transpose2d", "cos", "cosine_embedding_loss", "cross_entropy",
+    "ctc_loss", "divide", "dropout", "elu", "exp", "focal_loss", "gaussian_nll_loss", "gelu", "getitem", "glu",
+    "gram_matrix", "group_norm", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "hinge_embedding_loss",
+    "huber_loss", "kl_div", "l1_loss", "layer_norm", "leaky_relu", "linear", "log", "log_softmax", "logsigmoid",
+    "logsumexp", "margin_ranking_loss", "matmul", "max_pool2d", "maximum", "minimum", "mish", "mse_loss",
+    "multi_margin_loss", "multiply", "negative", "nll_loss", "pad", "poisson_nll_loss", "power", "prelu",
     "reduce_max", "reduce_mean", "reduce_min", "reduce_sum", "relu", "reshape", "rms_norm", "rotary",
-    "scaled_dot_product_attention", "separable2d", "sigmoid", "sin", "softmax", "split", "sqrt", "stack",
-    "subtract", "tanh", "transpose", "where",
+    "scaled_dot_product_attention", "selu", "separable2d", "sigmoid", "sigmoid_focal_loss", "silu", "sin",
+    "smooth_l1_loss", "softmax", "softplus", "softshrink", "softsign", "split", "sqrt", "stack", "subtract", "tanh",
+    "tanhshrink", "threshold", "total_variation", "transpose", "triplet_margin_loss", "where",
 ]  # fmt: skip

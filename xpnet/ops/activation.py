@@ -111,3 +111,110 @@ def log_softmax(xp: Namespace, x: Array, *, axis: int = -1) -> Result:
         return (dy - xp.exp(y) * dy.sum(axis=axis, keepdims=True),)
 
     return y, backward
+
+
+def logsigmoid(xp: Namespace, x: Array) -> Result:
+    """``y = ln σ(x)``, as ``min(x, 0) − ln(1 + e^−|x|)``;  ``dy/dx = 1 − σ(x)``."""
+    z = xp.exp(-xp.abs(x))  # cannot overflow: -|x| <= 0
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
+        return (dy * xp.where(x >= 0, z, 1.0) / (1.0 + z),)
+
+    return xp.minimum(x, 0) - xp.log1p(z), backward
+
+
+def softplus(xp: Namespace, x: Array, *, beta: float = 1.0, threshold: float = 20.0) -> Result:
+    """``y = ln(1 + e^βx) / β``, and x itself where ``βx > threshold``;  ``dy/dx = σ(βx)``, 1 there."""
+    u = beta * x
+    z = xp.exp(-xp.abs(u))  # cannot overflow: -|u| <= 0
+    linear = u > threshold
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
+        return (xp.where(linear, dy, dy * xp.where(u >= 0, 1.0, z) / (1.0 + z)),)
+
+    return xp.where(linear, x, (xp.maximum(u, 0) + xp.log1p(z)) / beta), backward
+
+
+def softsign(xp: Namespace, x: Array) -> Result:
+    """``y = x / (1 + |x|)``;  ``dy/dx = 1 / (1 + |x|)²``."""
+    r = 1.0 / (1.0 + xp.abs(x))
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
+        return (dy * r * r,)
+
+    return x * r, backward
+
+
+def tanhshrink(xp: Namespace, x: Array) -> Result:
+    """``y = x − tanh x``;  ``dy/dx = tanh² x``."""
+    t = xp.tanh(x)
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
+        return (dy * t * t,)
+
+    return x - t, backward
+
+
+def silu(xp: Namespace, x: Array) -> Result:
+    """``y = x σ(x)``, also called swish;  ``dy/dx = σ (1 + x (1 − σ))`` (Elfwing et al. 2017, arXiv:1702.03118)."""
+    s, _ = sigmoid(xp, x)
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
+        return (dy * (s * (1.0 + x * (1.0 - s))),)
+
+    return x * s, backward
+
+
+def mish(xp: Namespace, x: Array) -> Result:
+    """``y = x t``, ``t = tanh ln(1 + eˣ)``;  ``dy/dx = t + x (1 − t²) σ(x)`` (Misra 2019, arXiv:1908.08681).
+
+    With ``w = eˣ``: ``t = ((1 + w)² − 1) / ((1 + w)² + 1) = (w² + 2w) / (w² + 2w + 2)``.
+    """
+    z = xp.exp(-xp.abs(x))  # cannot overflow: -|x| <= 0
+    above, below = 1.0 + 2.0 * z, z * (z + 2.0)  # w² + 2w, divided by w² where x >= 0
+    t = xp.where(x >= 0, above / (above + 2.0 * z * z), below / (below + 2.0))
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
+        s = xp.where(x >= 0, 1.0, z) / (1.0 + z)
+        return (dy * (t + x * (1.0 - t * t) * s),)
+
+    return x * t, backward
+
+
+def celu(xp: Namespace, x: Array, *, alpha: float = 1.0) -> Result:
+    """``y = x`` where x > 0, else ``α (e^(x/α) − 1)``, slope ``e^(x/α)`` there (Barron 2017, arXiv:1704.07483)."""
+    positive = x > 0
+    below = xp.minimum(x, 0) / alpha
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
+        return (xp.where(positive, dy, dy * xp.exp(below)),)
+
+    return xp.where(positive, x, alpha * xp.expm1(below)), backward
+
+
+_SELU_ALPHA, _SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
+
+
+def selu(xp: Namespace, x: Array) -> Result:
+    """``y = λ elu(x)``, with the α and λ that keep mean 0 and variance 1 (Klambauer et al. 2017, arXiv:1706.02515)."""
+    y, elu_backward = elu(xp, x, alpha=_SELU_ALPHA)
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
+        return (_SELU_SCALE * elu_backward(dy)[0],)
+
+    return _SELU_SCALE * y, backward
+
+
+def glu(xp: Namespace, x: Array, *, axis: int = -1) -> Result:
+    """``y = a σ(b)``, a and b the halves of x along ``axis``;  ``da = dy σ``, ``db = dy a σ (1 − σ)``.
+
+    The gated linear unit (Dauphin et al. 2016, arXiv:1612.08083).
+    """
+    a, b = xp.split(x, 2, axis=axis)
+    s, _ = sigmoid(xp, b)
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
+        da = dy * s
+        return (xp.concatenate((da, da * a * (1.0 - s)), axis=axis),)
+
+    return a * s, backward

@@ -35,6 +35,41 @@ def l1_loss(xp: Namespace, prediction: Array, target: Array, *, reduction: Reduc
     return loss, backward
 
 
+def huber_loss(
+    xp: Namespace, prediction: Array, target: Array, *, delta: float = 1.0, reduction: Reduction = "mean"
+) -> Result:
+    """``L = ½ d²`` where |d| <= δ, else ``δ (|d| − ½ δ)``, d = p − t: ``c (d − ½ c)``, c being d limited to ±δ.
+
+    ``dp = c dL``, ``dt = −dp`` (Huber 1964, doi:10.1214/aoms/1177703732).
+    """
+    difference = prediction - target
+    limited = xp.clip(difference, -delta, delta)
+    loss, spread = reduce_loss(xp, limited * (difference - 0.5 * limited), reduction)
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True, True)) -> tuple[Array | None, ...]:
+        dp = limited * spread(dy)
+        return dp if needs[0] else None, -dp if needs[1] else None
+
+    return loss, backward
+
+
+def smooth_l1_loss(
+    xp: Namespace, prediction: Array, target: Array, *, beta: float = 1.0, reduction: Reduction = "mean"
+) -> Result:
+    """``L = ½ d² / β`` where |d| < β, else ``|d| − ½ β``: Huber's loss by β, and ``|d|`` for β = 0."""
+    if beta == 0:
+        return l1_loss(xp, prediction, target, reduction=reduction)
+    difference = prediction - target
+    slope = xp.clip(difference, -beta, beta) / beta
+    loss, spread = reduce_loss(xp, slope * (difference - (0.5 * beta) * slope), reduction)
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True, True)) -> tuple[Array | None, ...]:
+        dp = slope * spread(dy)
+        return dp if needs[0] else None, -dp if needs[1] else None
+
+    return loss, backward
+
+
 def binary_cross_entropy_with_logits(
     xp: Namespace,
     x: Array,
@@ -79,11 +114,11 @@ def nll_loss(
     "mean" divides by the sum of the targets' weights.  A target that is no class and not ``ignore_index`` gives NaN.
     """
     axis = min(log_p.ndim - 1, 1)
-    q, norm = _index_targets(xp, log_p, target, weight, ignore_index, axis)
+    q, norm = index_targets(xp, log_p, target, weight, ignore_index, axis)
     loss, spread = reduce_loss(xp, -_weighted(xp, q, log_p).sum(axis=axis), reduction, norm)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True, False, False)) -> tuple[Array | None, ...]:
-        return _weighted(xp, -q, _along(xp, spread(dy), axis)) if needs[0] else None, None, None
+        return _weighted(xp, -q, along(xp, spread(dy), axis)) if needs[0] else None, None, None
 
     return loss, backward
 
@@ -113,14 +148,14 @@ def cross_entropy(
         norm: Any = math.prod(n for i, n in enumerate(logits.shape) if i != axis)
         wq = w * (keep * target + label_smoothing / logits.shape[axis])
     else:
-        wq, norm = _index_targets(xp, logits, target, weight, ignore_index, axis)
+        wq, norm = index_targets(xp, logits, target, weight, ignore_index, axis)
         if label_smoothing:
-            counted = _along(xp, target != ignore_index, axis)
+            counted = along(xp, target != ignore_index, axis)
             wq = keep * wq + label_smoothing / logits.shape[axis] * (w * counted).astype(logits.dtype)
     loss, spread = reduce_loss(xp, -_weighted(xp, wq, log_p).sum(axis=axis), reduction, norm)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True, False, False)) -> tuple[Array | None, ...]:
-        dloss = _along(xp, spread(dy), axis)
+        dloss = along(xp, spread(dy), axis)
         dz = None
         if needs[0]:  # a row of weight 0 has no part in the loss, not even in a mean of NaN
             dz = _weighted(xp, xp.exp(log_p) * wq.sum(axis=axis, keepdims=True) - wq, dloss)
@@ -135,18 +170,18 @@ def _weighted(xp: Namespace, w: Array, x: Array) -> Array:
     return w * xp.where(w == 0, 0.0, x)
 
 
-def _index_targets(
+def index_targets(
     xp: Namespace, logits: Array, target: Array, weight: Array | None, ignore_index: int, axis: int
 ) -> tuple[Array, Array]:
     """Weighted one-hot rows for class numbers (zero where ignored, NaN where no class), and their total weight."""
     classes = xp.arange(logits.shape[axis]).reshape(_class_shape(logits.ndim, axis, -1))
-    hot = classes == _along(xp, target, axis)
+    hot = classes == along(xp, target, axis)
     q = hot.astype(logits.dtype)
     if weight is not None:
         q = q * _per_class(weight, logits.ndim, axis)
     ignored = target == ignore_index
     no_class = ~(hot.any(axis=axis) | ignored)
-    q = xp.where(_along(xp, no_class, axis), math.nan, xp.where(_along(xp, ignored, axis), 0.0, q))
+    q = xp.where(along(xp, no_class, axis), math.nan, xp.where(along(xp, ignored, axis), 0.0, q))
     norm = q.sum()
     return q, xp.where(norm == 0, math.nan, norm)  # the mean of nothing is NaN, as in PyTorch
 
@@ -159,6 +194,6 @@ def _per_class(weight: Array, ndim: int, axis: int) -> Array:
     return weight.reshape(_class_shape(ndim, axis, -1))
 
 
-def _along(xp: Namespace, x: Any, axis: int) -> Any:
+def along(xp: Namespace, x: Any, axis: int) -> Any:
     """Room for the class axis in an array without one; a single number stays as it is."""
     return xp.expand_dims(x, axis) if getattr(x, "ndim", 0) or axis == 0 else x

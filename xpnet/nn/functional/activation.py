@@ -45,3 +45,60 @@ def softmax(x: TensorLike, dim: int = -1) -> Tensor:
 def log_softmax(x: TensorLike, dim: int = -1) -> Tensor:
     """``xᵢ − ln Σⱼ eˣʲ`` along ``dim``."""
     return apply(ops.log_softmax, floating("log_softmax", x), axis=dim)
+
+
+def logsigmoid(x: TensorLike) -> Tensor:
+    """``ln σ(x)``."""
+    return apply(ops.logsigmoid, floating("logsigmoid", x))
+
+
+def softplus(x: TensorLike, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+    """``ln(1 + e^βx) / β``, and x itself where ``βx > threshold``."""
+    if beta == 0:
+        raise ValueError("softplus: beta must not be 0")
+    return apply(ops.softplus, floating("softplus", x), beta=beta, threshold=threshold)
+
+
+def softsign(x: TensorLike) -> Tensor:
+    """``x / (1 + |x|)``."""
+    return apply(ops.softsign, floating("softsign", x))
+
+
+def tanhshrink(x: TensorLike) -> Tensor:
+    """``x − tanh x``."""
+    return apply(ops.tanhshrink, floating("tanhshrink", x))
+
+
+def silu(x: TensorLike) -> Tensor:
+    """``x σ(x)``, also called swish."""
+    return apply(ops.silu, floating("silu", x))
+
+
+def mish(x: TensorLike) -> Tensor:
+    """``x tanh ln(1 + eˣ)``."""
+    return apply(ops.mish, floating("mish", x))
+
+
+def celu(x: TensorLike, alpha: float = 1.0) -> Tensor:
+    """``x`` where x > 0, else ``α (e^(x/α) − 1)``."""
+    if alpha == 0:
+        raise ValueError("celu: alpha must not be 0")
+    return apply(ops.celu, floating("celu", x), alpha=alpha)
+
+
+def selu(x: TensorLike) -> Tensor:
+    """``λ elu(x, α)``, with λ = 1.0507… and α = 1.6733…, which keep mean 0 and variance 1."""
+    return apply(ops.selu, floating("selu", x))
+
+
+def glu(x: TensorLike, dim: int = -1) -> Tensor:
+    """``a σ(b)``, a and b the halves of x along ``dim``."""
+    x = floating("glu", x)
+    if not -x.ndim <= dim < x.ndim or x.shape[dim] % 2:
+        raise ValueError(f"glu: dim {dim} must be an axis of even length, got input of shape {x.shape}")
+    return apply(ops.glu, x, axis=dim)
+
+
+def softmin(x: TensorLike, dim: int = -1) -> Tensor:
+    """``e⁻ˣⁱ / Σⱼ e⁻ˣʲ`` along ``dim``."""
+    return softmax(-floating("softmin", x), dim)

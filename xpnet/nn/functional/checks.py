@@ -15,11 +15,31 @@ def check_probability(name: str, p: float) -> float:
     return p
 
 
-def check_reduction(reduction: str) -> str:
+def check_reduction(reduction: str, *, batchmean: bool = False) -> str:
     """``reduction`` if it is known.  Raises: ``ValueError``."""
-    if reduction not in ("mean", "sum", "none"):
-        raise ValueError(f"reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
+    if reduction not in ("mean", "sum", "none") and not (batchmean and reduction == "batchmean"):
+        known = "'batchmean', 'mean', 'sum' or 'none'" if batchmean else "'mean', 'sum' or 'none'"
+        raise ValueError(f"reduction must be {known}, got {reduction!r}")
     return reduction
+
+
+def check_same_shape(name: str, prediction: Tensor, target: Tensor) -> None:
+    """Both of one shape.  Raises: ``ValueError``."""
+    if prediction.shape != target.shape:
+        raise ValueError(
+            f"{name}: prediction has shape {prediction.shape}, target {target.shape}: they must be equal (broadcasting "
+            "here is nearly always a mistake); reshape one of them, e.g. target.reshape(-1, 1)"
+        )
+
+
+def check_range(name: str, x: Tensor, low: float, high: float, remedy: str) -> None:
+    """Values in low..high, NaN aside; only on a host, for on a device looking at them would stop the pipeline."""
+    if not x.backend.on_host:
+        return
+    values = x.data
+    wrong = values[(values < low) | (values > high)]
+    if wrong.size:
+        raise ValueError(f"{name}: values must lie in {low:g}..{high:g}, got {float(wrong[0]):g}: {remedy}")
 
 
 def floating(name: str, x: TensorLike) -> Tensor:
@@ -28,6 +48,12 @@ def floating(name: str, x: TensorLike) -> Tensor:
     if t.dtype.kind != "f":
         raise TypeError(f"{name}: expected floating-point input, got {t.dtype}: convert it, e.g. x.astype('float32')")
     return t
+
+
+def target_of(target: TensorLike, x: Tensor) -> Tensor:
+    """A target as a tensor in the dtype of the prediction if it has whole numbers, else as it is."""
+    t = as_tensor(target)
+    return t if t.dtype.kind == "f" else t.astype(x.dtype)
 
 
 def constant(x: TensorLike | None, like: Tensor) -> Any:

@@ -5,30 +5,49 @@ from __future__ import annotations
 from typing import Any
 
 from xpnet import ops
-from xpnet.nn.functional.checks import check_probability, check_reduction, constant, floating
+from xpnet.nn.functional.checks import (
+    check_probability,
+    check_reduction,
+    check_same_shape,
+    constant,
+    floating,
+    target_of,
+)
 from xpnet.tensor import Tensor, TensorLike, apply, as_tensor
-
-
-def _check_same_shape(name: str, prediction: Tensor, target: Tensor) -> None:
-    if prediction.shape != target.shape:
-        raise ValueError(
-            f"{name}: prediction has shape {prediction.shape}, target {target.shape}: they must be equal (broadcasting "
-            "here is nearly always a mistake); reshape one of them, e.g. target.reshape(-1, 1)"
-        )
 
 
 def mse_loss(prediction: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
     """Mean squared error, ``(p − t)²``.  Both of one shape."""
     prediction, target = floating("mse_loss", prediction), floating("mse_loss", target)
-    _check_same_shape("mse_loss", prediction, target)
+    check_same_shape("mse_loss", prediction, target)
     return apply(ops.mse_loss, prediction, target, reduction=check_reduction(reduction))
 
 
 def l1_loss(prediction: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
     """Mean absolute error, ``|p − t|``.  Both of one shape."""
     prediction, target = floating("l1_loss", prediction), floating("l1_loss", target)
-    _check_same_shape("l1_loss", prediction, target)
+    check_same_shape("l1_loss", prediction, target)
     return apply(ops.l1_loss, prediction, target, reduction=check_reduction(reduction))
+
+
+def huber_loss(prediction: TensorLike, target: TensorLike, reduction: str = "mean", delta: float = 1.0) -> Tensor:
+    """``½ d²`` where |d| <= δ, else ``δ (|d| − ½ δ)``, d = p − t.  Both of one shape."""
+    if not delta > 0:
+        raise ValueError(f"huber_loss: delta must be greater than 0, got {delta!r}")
+    prediction = floating("huber_loss", prediction)
+    target = target_of(target, prediction)
+    check_same_shape("huber_loss", prediction, target)
+    return apply(ops.huber_loss, prediction, target, delta=delta, reduction=check_reduction(reduction))
+
+
+def smooth_l1_loss(prediction: TensorLike, target: TensorLike, reduction: str = "mean", beta: float = 1.0) -> Tensor:
+    """``½ d² / β`` where |d| < β, else ``|d| − ½ β``, d = p − t.  Both of one shape."""
+    if not beta >= 0:
+        raise ValueError(f"smooth_l1_loss: beta must be at least 0, got {beta!r}")
+    prediction = floating("smooth_l1_loss", prediction)
+    target = target_of(target, prediction)
+    check_same_shape("smooth_l1_loss", prediction, target)
+    return apply(ops.smooth_l1_loss, prediction, target, beta=beta, reduction=check_reduction(reduction))
 
 
 def binary_cross_entropy_with_logits(
@@ -39,9 +58,9 @@ def binary_cross_entropy_with_logits(
     pos_weight: TensorLike | None = None,
 ) -> Tensor:
     """``−w [q t ln σ(x) + (1 − t) ln(1 − σ(x))]``.  x and target of one shape, target in 0..1; q is ``pos_weight``."""
-    x, target = floating("binary_cross_entropy_with_logits", x), as_tensor(target)
-    target = target if target.dtype.kind == "f" else target.astype(x.dtype)
-    _check_same_shape("binary_cross_entropy_with_logits", x, target)
+    x = floating("binary_cross_entropy_with_logits", x)
+    target = target_of(target, x)
+    check_same_shape("binary_cross_entropy_with_logits", x, target)
     weights = constant(weight, x), constant(pos_weight, x)
     return apply(ops.binary_cross_entropy_with_logits, x, target, *weights, reduction=check_reduction(reduction))
 
@@ -55,7 +74,7 @@ def nll_loss(
 ) -> Tensor:
     """``−w_t ln p_t`` from log-probabilities.  log_p (N, C, ...), target (N, ...) of class numbers 0..C−1."""
     log_p, target = floating("nll_loss", log_p), as_tensor(target)
-    _check_class_numbers("nll_loss", log_p, target, weight, ignore_index)
+    check_class_numbers("nll_loss", log_p, target, weight, ignore_index)
     options: dict[str, Any] = {"ignore_index": ignore_index, "reduction": check_reduction(reduction)}
     return apply(ops.nll_loss, log_p, target, constant(weight, log_p), **options)
 
@@ -78,23 +97,25 @@ def cross_entropy(
     check_probability("cross_entropy: label_smoothing", label_smoothing)
     if target.shape == logits.shape and logits.ndim:
         target = target if target.dtype.kind == "f" else target.astype(logits.dtype)
-        _check_weight("cross_entropy", logits, weight)
+        check_weight("cross_entropy", logits, weight)
     else:
-        _check_class_numbers("cross_entropy", logits, target, weight, ignore_index)
+        check_class_numbers("cross_entropy", logits, target, weight, ignore_index)
     options: dict[str, Any] = {"ignore_index": ignore_index, "reduction": check_reduction(reduction)}
     weights = constant(weight, logits)
     return apply(ops.cross_entropy, logits, target, weights, label_smoothing=label_smoothing, **options)
 
 
-def _check_weight(name: str, logits: Tensor, weight: TensorLike | None) -> None:
+def check_weight(name: str, logits: Tensor, weight: TensorLike | None) -> None:
+    """One weight for each class.  Raises: ``ValueError``."""
     classes = logits.shape[min(logits.ndim - 1, 1)]
     if weight is not None and tuple(getattr(weight, "shape", (len(weight),))) != (classes,):
         raise ValueError(f"{name}: weight must have one entry for each of {classes} classes, got {weight!r}")
 
 
-def _check_class_numbers(
-    name: str, logits: Tensor, target: Tensor, weight: TensorLike | None, ignore_index: int
+def check_class_numbers(
+    name: str, logits: Tensor, target: Tensor, weight: TensorLike | None, ignore_index: int | None
 ) -> None:
+    """Class numbers for logits (N, C, ...), and one weight for each class.  Raises: ``ValueError``, ``TypeError``."""
     if logits.ndim == 0:
         raise ValueError(f"{name}: expected input (N, C, ...), got a single number")
     axis = min(logits.ndim - 1, 1)
@@ -106,7 +127,7 @@ def _check_class_numbers(
         )
     if target.shape != expected:
         raise ValueError(f"{name}: input {logits.shape} needs labels of shape {expected}, got {target.shape}")
-    _check_weight(name, logits, weight)
+    check_weight(name, logits, weight)
     check_labels(name, target, logits.shape[axis], ignore_index)
 
 

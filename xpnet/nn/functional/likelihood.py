@@ -1,0 +1,136 @@
+"""Losses that are negative logarithms of a probability."""
+
+from __future__ import annotations
+
+import math
+
+from xpnet import ops
+from xpnet.nn.functional.checks import (
+    check_range,
+    check_reduction,
+    check_same_shape,
+    constant,
+    floating,
+    target_of,
+)
+from xpnet.nn.functional.loss import check_class_numbers
+from xpnet.tensor import Tensor, TensorLike, apply, as_tensor
+
+
+def binary_cross_entropy(
+    x: TensorLike, target: TensorLike, weight: TensorLike | None = None, reduction: str = "mean"
+) -> Tensor:
+    """``−w [t ln x + (1 − t) ln(1 − x)]``, logarithms no smaller than −100.  x and target of one shape, in 0..1.
+
+    Values outside 0..1 are an error on a host; on a device, where looking costs a synchronisation, they make NaN.
+    """
+    name = "binary_cross_entropy"
+    x = floating(name, x)
+    target = target_of(target, x)
+    check_same_shape(name, x, target)
+    check_range(name, x, 0, 1, "apply a sigmoid first, or use binary_cross_entropy_with_logits")
+    check_range(f"{name}: target", target, 0, 1, "targets are probabilities")
+    return apply(ops.binary_cross_entropy, x, target, constant(weight, x), reduction=check_reduction(reduction))
+
+
+def kl_div(x: TensorLike, target: TensorLike, reduction: str = "mean", log_target: bool = False) -> Tensor:
+    """``t (ln t − x)``: x are log-probabilities; the target is t, or ``ln t`` if ``log_target``.  Both of one shape.
+
+    "batchmean" divides the sum by the first axis's length, which is the divergence as usually defined; "mean" by the
+    number of elements.
+    """
+    x = floating("kl_div", x)
+    target = target_of(target, x)
+    check_same_shape("kl_div", x, target)
+    return apply(ops.kl_div, x, target, reduction=check_reduction(reduction, batchmean=True), log_target=log_target)
+
+
+def gaussian_nll_loss(
+    x: TensorLike,
+    target: TensorLike,
+    var: TensorLike,
+    full: bool = False,
+    eps: float = 1e-6,
+    reduction: str = "mean",
+) -> Tensor:
+    """``½ [ln v + (x − t)² / v]``, plus ``½ ln 2π`` if ``full``; v is ``var``, no smaller than ``eps``.
+
+    x and target of one shape (N, ...); var of that shape, or with a last axis of 1 or without it, or a number.
+    """
+    x = floating("gaussian_nll_loss", x)
+    target = target_of(target, x)
+    check_same_shape("gaussian_nll_loss", x, target)
+    if not eps > 0:
+        raise ValueError(f"gaussian_nll_loss: eps must be greater than 0, got {eps!r}")
+    if isinstance(var, (int, float)):
+        var = x.backend.xp.full((), var, dtype=x.dtype)
+    var = floating("gaussian_nll_loss", var)
+    if var.ndim and var.shape == x.shape[:-1]:
+        var = var.unsqueeze(-1)
+    if var.shape not in ((), x.shape, (*x.shape[:-1], 1)):
+        raise ValueError(
+            f"gaussian_nll_loss: var must have the shape of the input {x.shape}, or {x.shape[:-1]}, or "
+            f"{(*x.shape[:-1], 1)}, got {var.shape}"
+        )
+    check_range("gaussian_nll_loss: var", var, 0, math.inf, "a variance is not negative; predict its logarithm")
+    return apply(ops.gaussian_nll_loss, x, target, var, full=full, eps=eps, reduction=check_reduction(reduction))
+
+
+def poisson_nll_loss(
+    x: TensorLike,
+    target: TensorLike,
+    log_input: bool = True,
+    full: bool = False,
+    eps: float = 1e-8,
+    reduction: str = "mean",
+) -> Tensor:
+    """``λ − t ln λ``; x is ``ln λ``, or λ itself unless ``log_input`` (then ``ln(λ + eps)``).  Both of one shape.
+
+    ``full`` adds ``ln t!`` by Stirling's formula where t > 1.
+    """
+    x = floating("poisson_nll_loss", x)
+    target = target_of(target, x)
+    check_same_shape("poisson_nll_loss", x, target)
+    reduction = check_reduction(reduction)
+    return apply(ops.poisson_nll_loss, x, target, log_input=log_input, full=full, eps=eps, reduction=reduction)
+
+
+def sigmoid_focal_loss(
+    x: TensorLike, target: TensorLike, alpha: float = 0.25, gamma: float = 2.0, reduction: str = "none"
+) -> Tensor:
+    """``−a (1 − p_t)ᵞ ln p_t`` of σ(x), as in torchvision.  x and target of one shape, target in 0..1.
+
+    ``alpha`` is the weight of positives, 1 − alpha that of negatives; -1 for none.
+    """
+    x = floating("sigmoid_focal_loss", x)
+    target = target_of(target, x)
+    check_same_shape("sigmoid_focal_loss", x, target)
+    if alpha != -1 and not 0 <= alpha <= 1:
+        raise ValueError(f"sigmoid_focal_loss: alpha must lie in 0..1, or be -1 for no weights, got {alpha!r}")
+    _check_gamma("sigmoid_focal_loss", gamma)
+    reduction = check_reduction(reduction)
+    return apply(ops.sigmoid_focal_loss, x, target, alpha=alpha, gamma=gamma, reduction=reduction)
+
+
+def focal_loss(
+    logits: TensorLike,
+    target: TensorLike,
+    weight: TensorLike | None = None,
+    gamma: float = 2.0,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+) -> Tensor:
+    """``−w_t (1 − p_t)ᵞ ln p_t`` of softmax(logits): ``cross_entropy`` for γ = 0, and averaged as that is.
+
+    logits (N, C, ...), target (N, ...) of class numbers 0..C−1.
+    """
+    logits, target = floating("focal_loss", logits), as_tensor(target)
+    check_class_numbers("focal_loss", logits, target, weight, ignore_index)
+    _check_gamma("focal_loss", gamma)
+    weights, reduction = constant(weight, logits), check_reduction(reduction)
+    return apply(ops.focal_loss, logits, target, weights, gamma=gamma, ignore_index=ignore_index, reduction=reduction)
+
+
+def _check_gamma(name: str, gamma: float) -> None:
+    if not gamma >= 0:
+        raise ValueError(f"{name}: gamma must be at least 0, got {gamma!r}")
