@@ -44,7 +44,7 @@ def names(task: str | None = None) -> list[str]:
     """The names that ``get`` knows, of "classification", "regression" or both.
 
     precision, recall and f1 also with ``_macro, _micro, _weighted``, roc_auc and average_precision with ``_macro,
-    _weighted``; ``top_5_accuracy`` with any number.
+    _weighted``; ``top_5_accuracy`` with any number; and ``get("fbeta", beta=2.0)``.
     """
     if task not in (None, "classification", "regression"):
         raise ValueError(f"task must be 'classification', 'regression' or None, got {task!r}")
@@ -61,6 +61,8 @@ def get(name: str, **options: Any) -> Metric:
     """
     if name in _NUMBERS:
         return _NUMBERS[name](**options)
+    if name == "fbeta":
+        return streaming.FBeta(**{"logits": True, **options})
     if found := _TOP_K.fullmatch(name):
         return streaming.TopKAccuracy(k=int(found[1]), **options)
     base, _, average = name.rpartition("_")

@@ -131,9 +131,10 @@ class Summed(Metric):
 
     def __init__(self, **options: Any) -> None:
         super().__init__()
-        self._part_options = {k: v for k, v in options.items() if k in _keywords(self.part_of)}
-        self._value_options = {k: v for k, v in options.items() if k in _keywords(self.value_of)}
-        _refuse_unknown(type(self), options, {*_keywords(self.part_of), *_keywords(self.value_of)})
+        of_part, of_value = _keywords(self.part_of), _keywords(self.value_of)
+        _check_options(type(self), options, {**of_part, **of_value})
+        self._part_options = {k: v for k, v in options.items() if k in of_part}
+        self._value_options = {k: v for k, v in options.items() if k in of_value}
 
     def part(self, output: TensorLike, target: TensorLike, sample_weight: TensorLike | None = None) -> Part:
         """The batch's sums."""
@@ -162,7 +163,7 @@ class Stored(Metric):
 
     def __init__(self, **options: Any) -> None:
         super().__init__()
-        _refuse_unknown(type(self), options, _keywords(self.function))
+        _check_options(type(self), options, _keywords(self.function))
         self._options = options
         self._parts: list[Part] = []
 
@@ -204,14 +205,17 @@ class Stored(Metric):
         return self._options.get("average", "macro") is not None
 
 
-def _keywords(function: Callable[..., Any]) -> set[str]:
-    kinds = inspect.signature(function).parameters.values()
-    return {p.name for p in kinds if p.kind is p.KEYWORD_ONLY and p.name != "sample_weight"}
+def _keywords(function: Callable[..., Any]) -> dict[str, bool]:
+    """The options that a function takes, and whether it needs them."""
+    parameters = inspect.signature(function).parameters.values()
+    return {p.name: p.default is p.empty for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "sample_weight"}
 
 
-def _refuse_unknown(kind: type[Metric], options: Mapping[str, Any], known: set[str]) -> None:
-    if unknown := sorted(set(options) - known):
+def _check_options(kind: type[Metric], given: Mapping[str, Any], known: Mapping[str, bool]) -> None:
+    if unknown := sorted(set(given) - set(known)):
         raise TypeError(f"{kind.__name__} takes no {', '.join(unknown)}: its options are {', '.join(sorted(known))}")
+    if missing := [name for name, needed in known.items() if needed and name not in given]:
+        raise TypeError(f"{kind.__name__} needs {', '.join(missing)}")
 
 
 class _Classes(Summed):
