@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from . import streaming
+from . import classification, probability, ranking, regression, streaming
 from .streaming import Metric
 
 _AVERAGED: dict[str, type[Metric]] = {
@@ -37,6 +37,11 @@ _NUMBERS: dict[str, type[Metric]] = {
     "r2": streaming.R2,
     "explained_variance": streaming.ExplainedVariance,
 }
+_NOT_MEANS = (  # of batches, their mean is not the value over all samples
+    classification.precision, classification.recall, classification.f1, classification.fbeta,
+    classification.balanced_accuracy, classification.matthews_corrcoef, ranking.roc_auc, ranking.average_precision,
+    probability.calibration_error, regression.rmse, regression.r2, regression.explained_variance,
+)  # fmt: skip
 _TOP_K = re.compile(r"top_(\d+)_accuracy")
 
 
@@ -79,7 +84,8 @@ def get(name: str, **options: Any) -> Metric:
 def named(metrics: Mapping[str, Any] | Iterable[str] | None) -> dict[str, Metric | Callable[..., Any]]:
     """What a trainer is given, by the name in the history: names become metrics, functions stay as they are.
 
-    Raises: ``ValueError`` for an unknown name, or a metric that is not one number.
+    Raises: ``ValueError`` for an unknown name, a metric that is not one number, or a function of ours whose mean over
+    batches would be wrong.
     """
     if isinstance(metrics, str):
         raise TypeError(f"metrics must be a list of names or a dict, got the text {metrics!r}: metrics=[{metrics!r}]")
@@ -88,4 +94,9 @@ def named(metrics: Mapping[str, Any] | Iterable[str] | None) -> dict[str, Metric
     for name, metric in found.items():
         if isinstance(metric, Metric) and not metric.scalar:
             raise ValueError(f"metric {name!r} is not one number, which a history needs: choose an average")
+        if metric in _NOT_MEANS:
+            raise ValueError(
+                f"metric {name!r}: the mean of {metric.__name__} over batches would be wrong; give the name "
+                f'"{metric.__name__}", or metrics.get("{metric.__name__}", ...) for options'
+            )
     return found
