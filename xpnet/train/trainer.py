@@ -11,6 +11,7 @@ import numpy as np
 
 from xpnet._files import write_atomically
 from xpnet.data import ArrayDataset, DataLoader
+from xpnet.metrics import named
 from xpnet.nn import Module
 from xpnet.nn.utils import clip_grad_norm_
 from xpnet.optim import Optimizer
@@ -21,7 +22,7 @@ from xpnet.train.checkpoint import load_checkpoint, save_checkpoint
 from xpnet.train.early_stopping import EarlyStopping
 from xpnet.train.history import History, Row
 from xpnet.train.interrupt import Interrupt
-from xpnet.train.meter import Meter
+from xpnet.train.meter import Meter, measure
 from xpnet_backends import Array, Backend, get_backend, random
 
 Metric: TypeAlias = Callable[[Any, Any], Array]
@@ -57,7 +58,8 @@ class Trainer:
     loss : ``loss(output, target)`` gives a tensor with one element, the mean over the batch.
     optimizer : updates the model's parameters.
     scheduler : its ``step()`` is called after every epoch (with the monitored value for ``ReduceLROnPlateau``).
-    metrics : ``metric(output, target)`` gives the mean over a batch; by name, for the history.
+    metrics : for the history; names (``["accuracy", "f1"]``), or by name a function ``metric(output, target)`` that
+        gives the mean over a batch, or a metric of ``xpnet.metrics``, which is computed over the whole epoch.
     early_stopping : which column decides what is best, and when to stop; without one, the validation loss and never.
     max_grad_norm : clip the norm of the gradients.
     folder : where ``best.safetensors``, ``last.safetensors`` and ``history.csv`` go; nothing is written without one.
@@ -71,14 +73,14 @@ class Trainer:
         optimizer: Optimizer,
         *,
         scheduler: Any = None,
-        metrics: Mapping[str, Metric] | None = None,
+        metrics: Mapping[str, Metric | str] | Sequence[str] | None = None,
         early_stopping: EarlyStopping | None = None,
         max_grad_norm: float | None = None,
         folder: str | Path | None = None,
         callbacks: Sequence[Callback] = (),
     ) -> None:
         self.model, self.loss, self.optimizer, self.scheduler = model, loss, optimizer, scheduler
-        self.metrics = dict(metrics or {})
+        self.metrics = named(metrics)
         self._stopping = early_stopping
         self.max_grad_norm = max_grad_norm
         self.folder = None if folder is None else Path(folder)
@@ -148,7 +150,7 @@ class Trainer:
         self._finish_epoch(meter, val_loader)
 
     def _start_epoch(self, loader: DataLoader) -> Meter:
-        meter = Meter(self.backend, ["loss", *self.metrics], len(loader))
+        meter = Meter(self.backend, {"loss": None, **self.metrics}, len(loader))
         position = 0
         if self._pending is not None:
             meter.restore(*self._pending)
@@ -172,9 +174,9 @@ class Trainer:
         for callback in self.callbacks:
             callback.on_batch_end(self, meter)
 
-    def _measure(self, loss: Tensor, output: Any, target: Any) -> dict[str, Array]:
+    def _measure(self, loss: Tensor, output: Any, target: Any) -> dict[str, Any]:
         raw = output.data if isinstance(output, Tensor) else output
-        values = {name: metric(raw, target) for name, metric in self.metrics.items()}
+        values = {name: measure(metric, raw, target) for name, metric in self.metrics.items()}
         return {"loss": loss.data, **values}
 
     def _check_finite(self, meter: Meter, last_only: bool = False) -> None:
@@ -219,7 +221,7 @@ class Trainer:
     def evaluate(self, data: Data, batch_size: int = 1024) -> dict[str, float]:
         """Loss and metrics over all of ``data``, in evaluation mode, without gradients."""
         loader = self._loader(data, batch_size, shuffle=False)
-        meter = Meter(self.backend, ["loss", *self.metrics], len(loader))
+        meter = Meter(self.backend, {"loss": None, **self.metrics}, len(loader))
         training = self.model.training
         self.model.eval()
         try:
