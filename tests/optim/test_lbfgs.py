@@ -38,7 +38,7 @@ def test_equal_to_pytorch(i, backend):
 
 def test_finds_the_minimum_of_rosenbrock():
     point = nn.Parameter(np.array([-1.2, 1.0]))
-    optimizer = optim.LBFGS([point], max_iter=100, line_search_fn="strong_wolfe")
+    optimizer = optim.LBFGS([point], max_iter=100, tolerance_change=1e-14, line_search_fn="strong_wolfe")
 
     def closure():
         optimizer.zero_grad()

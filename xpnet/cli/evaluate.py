@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from xpnet.cli.datasets import load_splits, prepare
-from xpnet.cli.run import load_run
+from xpnet.cli.run import in_words, load_run, measured
 from xpnet.metrics import accuracy, confusion_matrix
 from xpnet.nn import functional as F
 from xpnet.train.trainer import predict
@@ -24,9 +24,11 @@ def evaluate(arguments: argparse.Namespace) -> None:
     test = prepare(load_splits(run.settings).test, run.settings)
     logits = predict(run.model, test.inputs, run.backend)
     target = run.backend.asarray(test.targets)
+    more = measured([*run.settings.metric, *(arguments.metric or [])], logits, target)
     result = {
         "test_accuracy": float(accuracy(logits, target)),
         "test_loss": float(F.cross_entropy(logits, target)),
+        **more,
         "samples": len(test),
         "dataset": run.settings.dataset,
         "backend": run.backend.name,
@@ -36,6 +38,8 @@ def evaluate(arguments: argparse.Namespace) -> None:
         return
     print(f"{run.settings.dataset}: {len(test):,} test samples")
     print(f"test accuracy {result['test_accuracy']:.4f}, test loss {result['test_loss']:.4f}")
+    if more:
+        print(in_words(more.items()))
     matrix = to_numpy(confusion_matrix(target, logits.argmax(axis=1), len(run.settings.classes)))
     for line in mistakes(matrix, run.settings.classes):
         print(line)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from xpnet import __version__
+from xpnet import __version__, metrics
 from xpnet.cli.settings import MODELS, OPTIMIZERS, SCHEDULES, UsageError
 from xpnet_backends import BackendError
 
@@ -16,7 +16,7 @@ _EXAMPLES = """examples:
   xpnet train mnist --hidden 256 128 --epochs 20 --dropout 0.2
   xpnet train digits.csv --out runs/mine your own digits: label,pixel0,...,pixel783
   xpnet train --resume runs/mnist-1      go on with a run that was stopped
-  xpnet evaluate runs/mnist-1            the test set again
+  xpnet evaluate runs/mnist-1            the test set again (--metric f1 --metric roc_auc)
   xpnet predict runs/mnist-1 photo.png   which digit is it?
   xpnet backends                         what can compute here
   xpnet models                           the networks that --model knows
@@ -70,6 +70,16 @@ def _seed(text: str) -> int:
     return value
 
 
+def _metric(text: str) -> str:
+    try:
+        task = metrics.get(text).task
+    except (ValueError, TypeError) as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if task != "classification":
+        raise argparse.ArgumentTypeError(f"{text} is for regression, and these networks tell classes")
+    return text
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line."""
     formatter = argparse.RawDescriptionHelpFormatter
@@ -85,6 +95,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_train(commands, formatter)
     evaluate = commands.add_parser("evaluate", help="measure a trained run on its test set", allow_abbrev=False)
     evaluate.add_argument("run", metavar="RUN", help="the run's folder, e.g. runs/mnist-1")
+    _add_metric(evaluate)
     _add_common(evaluate)
     predict = commands.add_parser(
         "predict",
@@ -110,6 +121,12 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
 
 
+def _add_metric(parser: argparse.ArgumentParser) -> None:
+    names = ", ".join(metrics.names("classification"))
+    text = f"measure this too, may be given several times: {names}, top_5_accuracy, f1_weighted, ..."
+    parser.add_argument("--metric", type=_metric, action="append", metavar="NAME", help=text)
+
+
 def _add_train(commands: argparse._SubParsersAction[_Parser], formatter: type[argparse.HelpFormatter]) -> None:
     train = commands.add_parser(
         "train",
@@ -132,6 +149,7 @@ def _add_train(commands: argparse._SubParsersAction[_Parser], formatter: type[ar
     add("--weight-decay", type=_rate, metavar="X", help="(default: 0)")
     add("--seed", type=_seed, metavar="N", help="the same seed gives the same run (default: 0)")
     add("--val-split", type=_share, metavar="P", help="share of the training data kept for validation (default: 0.1)")
+    _add_metric(train)
     add("--data-dir", metavar="DIR", help="folder with the dataset, or its parent")
     add("--backend", help="numpy, cupy or auto (default: auto)")
     add("--out", metavar="DIR", help="folder of the run (default: runs/DATASET-1, -2, ...)")

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from xpnet import models, nn, optim
+from xpnet import metrics, models, nn, optim
 from xpnet.optim import lr_scheduler
 from xpnet_backends import Backend, backend_names, get_backend
 
@@ -40,6 +40,7 @@ class Settings:
     weight_decay: float = 0.0
     seed: int = 0
     val_split: float = 0.1
+    metric: list[str] = field(default_factory=list)  # measured besides loss and accuracy
     data_dir: str | None = None
     backend: str = "numpy"
     asked_for: str | None = None  # the dataset the user wanted, where another one had to do
@@ -88,6 +89,7 @@ def _check(settings: Settings) -> None:
     for name, allowed in choices.items():
         if getattr(settings, name) not in allowed:
             raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {getattr(settings, name)!r}")
+    metrics.named(settings.metric)  # says so where a name is unknown
     numbers = [*settings.hidden, *settings.input_shape, settings.epochs, settings.batch_size]
     if not all(isinstance(n, int) and n > 0 for n in numbers):
         raise ValueError("widths, shape, epochs and batch_size must be positive whole numbers")

@@ -17,6 +17,7 @@ import xpnet
 from xpnet._extras import MissingExtraError
 from xpnet._files import write_atomically
 from xpnet.cli.datasets import Splits, choose_dataset, fit_normalisation, load_splits, prepare, run_name
+from xpnet.cli.run import in_words, measured
 from xpnet.cli.settings import (
     Settings,
     UsageError,
@@ -66,6 +67,8 @@ def train(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(json.dumps({"run": str(folder), **result}))
         return
+    if settings.metric:
+        print(in_words((f"test_{name}", result[f"test_{name}"]) for name in settings.metric))
     print(f"test accuracy {result['test_accuracy']:.4f}, test loss {result['test_loss']:.4f}: {folder}")
     if fallback:
         print(fallback)
@@ -144,7 +147,7 @@ def _trainer(settings: Settings, folder: Path, progress: Progress | None) -> Tra
         F.cross_entropy,
         optimizer,
         scheduler=build_schedule(settings, optimizer),
-        metrics={"accuracy": accuracy},
+        metrics={"accuracy": accuracy, **{name: name for name in settings.metric}},
         folder=folder,
         callbacks=[] if progress is None else [progress],
     )
@@ -197,6 +200,7 @@ def _result(settings: Settings, splits: Splits, trainer: Trainer, folder: Path, 
     result = {
         "test_accuracy": float(accuracy(logits, target)),
         "test_loss": float(F.cross_entropy(logits, target)),
+        **measured(settings.metric, logits, target),
         "seconds": round(trainer.seconds, 3),
         "samples_per_second": round(trainer.samples / trainer.seconds, 1) if trainer.seconds else None,
         "backend": settings.backend,

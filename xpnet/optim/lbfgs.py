@@ -18,8 +18,8 @@ class LBFGS(Optimizer):
     """Quasi-Newton steps ``θ ← θ − t H∇L``; H comes from the last ``history_size`` changes of θ and ∇L.
 
     With ``s = Δθ``, ``y = Δ∇L``, ``ρ = 1/yᵀs``, the two loops (Nocedal 1980) give ``H∇L`` without H.  For losses
-    without randomness, on all data at once: small problems, images that are optimised themselves.  ``step`` needs a closure
-    that computes the loss and its gradients, and calls it several times; it reads numbers from the device.
+    without randomness, on all data at once: small problems, images that are optimised themselves.  ``step`` needs a
+    closure that computes the loss and its gradients, and calls it several times; it reads numbers from the device.
 
     ``line_search_fn`` is None (the step is ``lr``) or "strong_wolfe".  Options and defaults are PyTorch's.
     Source: Nocedal & Wright 2006, algorithms 7.4 and 7.5.

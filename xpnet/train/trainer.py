@@ -14,6 +14,7 @@ import numpy as np
 
 from xpnet._files import write_atomically
 from xpnet.data import ArrayDataset, DataLoader
+from xpnet.metrics import named
 from xpnet.nn import Module
 from xpnet.nn.utils import clip_grad_norm_
 from xpnet.optim import EMA, Optimizer
@@ -25,7 +26,7 @@ from xpnet.train.early_stopping import EarlyStopping
 from xpnet.train.guard import Guard
 from xpnet.train.history import History, Row
 from xpnet.train.interrupt import Interrupt
-from xpnet.train.meter import Meter
+from xpnet.train.meter import Meter, measure
 from xpnet.train.provenance import Provenance, overflowing_gradient, trace_step
 from xpnet_backends import Array, Backend, get_backend, random
 
@@ -67,7 +68,8 @@ class Trainer:
     loss : ``loss(output, target)`` gives a tensor with one element, the mean over the batch.
     optimizer : updates the model's parameters.
     scheduler : its ``step()`` is called after every epoch (with the monitored value for ``ReduceLROnPlateau``).
-    metrics : ``metric(output, target)`` gives the mean over a batch; by name, for the history.
+    metrics : for the history; names (``["accuracy", "f1"]``), or by name a function ``metric(output, target)`` that
+        gives the mean over a batch, or a metric of ``xpnet.metrics``, which is computed over the whole epoch.
     early_stopping : which column decides what is best, and when to stop; without one, the validation loss and never.
     max_grad_norm : clip the norm of the gradients.
     accumulate : batches whose gradients are averaged before each update, as if they were one larger batch.
@@ -84,7 +86,7 @@ class Trainer:
         optimizer: Optimizer,
         *,
         scheduler: Any = None,
-        metrics: Mapping[str, Metric] | None = None,
+        metrics: Mapping[str, Metric | str] | Sequence[str] | None = None,
         early_stopping: EarlyStopping | None = None,
         max_grad_norm: float | None = None,
         accumulate: int = 1,
@@ -94,7 +96,7 @@ class Trainer:
         callbacks: Sequence[Callback] = (),
     ) -> None:
         self.model, self.loss, self.optimizer, self.scheduler = model, loss, optimizer, scheduler
-        self.metrics = dict(metrics or {})
+        self.metrics = named(metrics)
         self._stopping = early_stopping
         if not isinstance(accumulate, int) or accumulate < 1:
             raise ValueError(f"accumulate must be a positive whole number of batches, got {accumulate!r}")
@@ -172,7 +174,7 @@ class Trainer:
         self._finish_epoch(meter, val_loader)
 
     def _start_epoch(self, loader: DataLoader) -> Meter:
-        meter = Meter(self.backend, ["loss", *self.metrics], len(loader))
+        meter = Meter(self.backend, {"loss": None, **self.metrics}, len(loader))
         position = 0
         if self._pending is not None:
             meter.restore(*self._pending)
@@ -213,9 +215,9 @@ class Trainer:
         if self.ema is not None:
             self.ema.update()
 
-    def _measure(self, loss: Tensor, output: Any, target: Any) -> dict[str, Array]:
+    def _measure(self, loss: Tensor, output: Any, target: Any) -> dict[str, Any]:
         raw = output.data if isinstance(output, Tensor) else output
-        values = {name: metric(raw, target) for name, metric in self.metrics.items()}
+        values = {name: measure(metric, raw, target) for name, metric in self.metrics.items()}
         return {"loss": loss.data, **values}
 
     def _stop(self, meter: Meter, loader: DataLoader) -> None:
@@ -284,7 +286,7 @@ class Trainer:
     def evaluate(self, data: Data, batch_size: int = 1024) -> dict[str, float]:
         """Loss and metrics over all of ``data``, in evaluation mode, without gradients."""
         loader = self._loader(data, batch_size, shuffle=False)
-        meter = Meter(self.backend, ["loss", *self.metrics], len(loader))
+        meter = Meter(self.backend, {"loss": None, **self.metrics}, len(loader))
         training = self.model.training
         self.model.eval()
         try:

@@ -1,0 +1,1 @@
+"""Looking inside: why a network does what it does."""

@@ -1,0 +1,180 @@
+"""How well scores rank the samples of a class before the others: no threshold, exact where scores are equal.
+
+``output`` is (N,) or (N, 1) scores of class 1, or (N, C) one score for each class, of which two are taken for the
+binary case; with ``logits=True`` (N, C) are turned into probabilities first, for logits of different samples cannot be
+compared.  ``target`` is (N,) class numbers, or one-hot (N, C).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Literal, TypeAlias
+
+from xpnet.tensor import TensorLike
+from xpnet_backends import Array
+
+from . import _inputs
+from ._inputs import divide, namespace
+from .probability import softmax
+
+OverClasses: TypeAlias = Literal["macro", "weighted"] | None
+
+
+def roc_auc(
+    output: TensorLike,
+    target: TensorLike,
+    *,
+    average: OverClasses = "macro",
+    sample_weight: TensorLike | None = None,
+    logits: bool = False,
+) -> Array:
+    """The chance that a sample of the class scores higher than one of another class, half of it where they are equal.
+
+    Of more than two classes, each against the rest: the mean ("macro"), by how often the classes occur ("weighted"),
+    or each, (C,) (None).  NaN where a class, or the rest, does not occur.  Source: Fawcett 2006, "An introduction to
+    ROC analysis".
+    """
+    return _over_classes("roc_auc", _auc, output, target, average, sample_weight, logits)
+
+
+def average_precision(
+    output: TensorLike,
+    target: TensorLike,
+    *,
+    average: OverClasses = "macro",
+    sample_weight: TensorLike | None = None,
+    logits: bool = False,
+) -> Array:
+    """``Σ (Rₙ − Rₙ₋₁) Pₙ``, precision weighted by the recall that each threshold adds.  Options as in ``roc_auc``.
+
+    0 where the class does not occur.
+    """
+    return _over_classes("average_precision", _average_precision, output, target, average, sample_weight, logits)
+
+
+def _over_classes(
+    name: str,
+    measure: Callable[[Array, Array, Array], Array],
+    output: TensorLike,
+    target: TensorLike,
+    average: OverClasses,
+    sample_weight: TensorLike | None,
+    logits: bool,
+) -> Array:
+    """A binary measure ``(scores, weight of positives, weight of negatives)``, once or for each class."""
+    if average not in ("macro", "weighted", None):
+        raise ValueError(f"{name}: average must be 'macro', 'weighted' or None, got {average!r}")
+    scores, labels, weight = _ranked(name, output, target, sample_weight, logits)
+    xp = namespace(scores)
+    if scores.ndim == 1:
+        positive = labels == 1
+        return xp.asarray(measure(scores, weight * positive, weight * ~positive))
+    classes = range(scores.shape[1])
+    values = xp.stack([measure(scores[:, c], weight * (labels == c), weight * (labels != c)) for c in classes])
+    if average is None:
+        return values
+    if average == "macro":
+        return xp.asarray(values.mean())
+    shares = xp.stack([(weight * (labels == c)).sum() for c in classes])
+    return divide((xp.where(shares == 0, 0.0, values) * shares).sum(), shares.sum(), math.nan)
+
+
+def _ranked(
+    name: str, output: TensorLike, target: TensorLike, sample_weight: TensorLike | None, logits: bool
+) -> tuple[Array, Array, Array]:
+    """Scores (N,) of two classes or (N, C) of more, float64; class numbers (N,); weights (N,)."""
+    scores, labels = _inputs.scores_and_labels(name, output, target)
+    if not scores.size:
+        raise ValueError(f"{name} needs at least one sample")
+    _inputs.check_labels(name, scores.shape[1] if scores.ndim == 2 else 2, target=labels)
+    scores = scores.astype("float64")
+    xp = namespace(scores)
+    if scores.ndim == 2 and scores.shape[1] == 2:
+        scores = scores[:, 1] - scores[:, 0] if logits else scores[:, 1]  # the difference cannot saturate
+    elif scores.ndim == 2 and logits:
+        scores = softmax(scores)
+    weight = _inputs.weights(name, sample_weight, len(labels))
+    weight = xp.ones(len(labels), dtype="float64") if weight is None else weight
+    return scores, labels, weight + xp.where(xp.isnan(scores).any(), math.nan, 0.0)  # NaN has no rank
+
+
+def _sums(values: Array) -> Array:
+    """Sums of the first 0, 1, ..., N values, (N + 1,)."""
+    xp = namespace(values)
+    return xp.concatenate([xp.zeros(1, dtype="float64"), values.cumsum()])
+
+
+def _auc(scores: Array, positive: Array, negative: Array) -> Array:
+    """``Σ w⁺ (W⁻(lower) + ½ W⁻(equal)) / (W⁺ W⁻)``."""
+    xp = namespace(scores)
+    order = scores.argsort()
+    ranked, below = scores[order], _sums(negative[order])
+    lower, up_to = below[xp.searchsorted(ranked, ranked, "left")], below[xp.searchsorted(ranked, ranked, "right")]
+    area = (positive[order] * (lower + up_to)).sum() / 2.0
+    return divide(area, positive.sum() * negative.sum(), math.nan)
+
+
+def _average_precision(scores: Array, positive: Array, negative: Array) -> Array:
+    """``Σ w⁺ P(score or higher) / W⁺``: every positive adds its weight to the recall of its own threshold."""
+    xp = namespace(scores)
+    order = (-scores).argsort()
+    ranked, gain = -scores[order], positive[order]
+    last = xp.searchsorted(ranked, ranked, "right")  # of the samples with an equal score
+    hits = _sums(gain)[last]
+    return divide((gain * divide(hits, hits + _sums(negative[order])[last], 0.0)).sum(), gain.sum(), 0.0)
+
+
+def roc_curve(
+    output: TensorLike,
+    target: TensorLike,
+    *,
+    sample_weight: TensorLike | None = None,
+    drop_intermediate: bool = True,
+    logits: bool = False,
+) -> tuple[Array, Array, Array]:
+    """False positive rate, true positive rate and falling thresholds, from (0, 0) at ∞ to (1, 1); two classes.
+
+    The number of points depends on the scores, so on a device this waits.  ``drop_intermediate`` leaves out points on
+    a straight line.
+    """
+    hits, alarms, thresholds = _at_thresholds("roc_curve", output, target, sample_weight, logits)
+    xp = namespace(hits)
+    if drop_intermediate and len(hits) > 2:
+        end = xp.ones(1, dtype=bool)
+        corner = (xp.diff(alarms, 2) != 0) | (xp.diff(hits, 2) != 0)
+        kept = xp.concatenate([end, corner, end]).nonzero()[0]
+        hits, alarms, thresholds = hits[kept], alarms[kept], thresholds[kept]
+    zero = xp.zeros(1, dtype="float64")
+    hits, alarms = xp.concatenate([zero, hits]), xp.concatenate([zero, alarms])
+    thresholds = xp.concatenate([xp.full(1, math.inf), thresholds])
+    return divide(alarms, alarms[-1], math.nan), divide(hits, hits[-1], math.nan), thresholds
+
+
+def precision_recall_curve(
+    output: TensorLike, target: TensorLike, *, sample_weight: TensorLike | None = None, logits: bool = False
+) -> tuple[Array, Array, Array]:
+    """Precision and recall (T + 1,) at rising thresholds (T,), ended by precision 1 and recall 0; two classes.
+
+    The number of points depends on the scores, so on a device this waits.
+    """
+    hits, alarms, thresholds = _at_thresholds("precision_recall_curve", output, target, sample_weight, logits)
+    xp = namespace(hits)
+    precision, recall = divide(hits, hits + alarms, 0.0), divide(hits, hits[-1], 1.0)
+    one, zero = xp.ones(1, dtype="float64"), xp.zeros(1, dtype="float64")
+    return xp.concatenate([precision[::-1], one]), xp.concatenate([recall[::-1], zero]), thresholds[::-1].copy()
+
+
+def _at_thresholds(
+    name: str, output: TensorLike, target: TensorLike, sample_weight: TensorLike | None, logits: bool
+) -> tuple[Array, Array, Array]:
+    """Weights of positives and of negatives that score at least as high as each distinct score, highest first."""
+    scores, labels, weight = _ranked(name, output, target, sample_weight, logits)
+    if scores.ndim != 1:
+        raise ValueError(f"{name} is of two classes, got {scores.shape[1]}: take one class, {name}(p[:, c], target==c)")
+    xp = namespace(scores)
+    order = (-scores).argsort()
+    order = order[(weight[order] != 0).nonzero()[0]]
+    scores, positive, weight = scores[order], labels[order] == 1, weight[order]
+    last = xp.concatenate([scores[1:] != scores[:-1], xp.ones(min(1, len(scores)), dtype=bool)]).nonzero()[0]
+    return (weight * positive).cumsum()[last], (weight * ~positive).cumsum()[last], scores[last]
