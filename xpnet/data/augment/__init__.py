@@ -16,7 +16,7 @@ from xpnet.data.transforms import Normalize
 
 from .base import Draw, ImageTransform, Transform
 from .color import ColorJitter, GaussianNoise
-from .compose import Compose, RandomApply
+from .compose import Compose, RandomApply, Step
 from .erase import Cutout, RandomErasing
 from .geometry import RandomCrop, RandomHorizontalFlip, RandomVerticalFlip
 from .mix import CutMix, Mix, MixUp
@@ -25,5 +25,5 @@ from .warp import ElasticDeformation, RandomAffine
 __all__ = [
     "ColorJitter", "Compose", "CutMix", "Cutout", "Draw", "ElasticDeformation", "GaussianNoise", "ImageTransform",
     "Mix", "MixUp", "Normalize", "RandomAffine", "RandomApply", "RandomCrop", "RandomErasing", "RandomHorizontalFlip",
-    "RandomVerticalFlip", "Transform",
+    "RandomVerticalFlip", "Step", "Transform",
 ]  # fmt: skip

@@ -61,7 +61,7 @@ class ImageTransform(Transform):
         check_images(name, x, draw.index)
         if self.needs_float:
             check_floating(name, x)
-        return self.apply(x, draw)
+        return self.apply(x, draw.at(name))
 
     @abstractmethod
     def apply(self, x: Array, draw: Draw) -> Array:

@@ -29,14 +29,21 @@ def bilinear(xp: Namespace, x: Array, row: Array, column: Array, *, fill: float 
     down, right = (row - top).astype(x.dtype), (column - left).astype(x.dtype)
     image = xp.arange(n)[:, None, None]
     place = (image * (h + 3) + top.astype("int64")) * (w + 3) + left.astype("int64")  # (N, P, Q)
-    corners = (
-        (place, (1.0 - down) * (1.0 - right)),
-        (place + 1, (1.0 - down) * right),
-        (place + (w + 3), down * (1.0 - right)),
-        (place + (w + 4), down * right),
-    )
-    y = sum(xp.take(planes, where, axis=1) * weight for where, weight in corners)  # (C, N, P, Q)
+
+    def along(place: Array) -> Array:
+        """Between a pixel and its right neighbour, (C, N, P, Q)."""
+        return _between(xp.take(planes, place, axis=1), xp.take(planes, place + 1, axis=1), right)
+
+    y = _between(along(place), along(place + (w + 3)), down)
     return xp.ascontiguousarray(xp.moveaxis(y, 0, 1))
+
+
+def _between(a: Array, b: Array, weight: Array) -> Array:
+    """``a + weight · (b − a)``, exactly a where the weight is 0; in b's memory."""
+    b -= a
+    b *= weight
+    b += a
+    return b
 
 
 def _range(name: str, what: str, value: float | Sequence[float]) -> Range:
@@ -146,7 +153,8 @@ class ElasticDeformation(ImageTransform):
         h, w = x.shape[2:]
         dtype = working_dtype(x)
         field = 2.0 * draw.uniform("field", 2, h, w).astype(dtype, copy=False) - 1.0  # (N, 2, H, W)
-        across = matmul(field.reshape(-1, w), gaussian_matrix(xp, w, self.sigma, dtype)).reshape(field.shape)
+        # A product for each sample, not one for the batch: BLAS rounds differently where a matrix has more rows.
+        across = matmul(field, gaussian_matrix(xp, w, self.sigma, dtype))
         offset = self.alpha * matmul(gaussian_matrix(xp, h, self.sigma, dtype), across)
         row = xp.arange(h).astype(dtype)[:, None] + offset[:, 0]
         column = xp.arange(w).astype(dtype) + offset[:, 1]
