@@ -63,12 +63,15 @@ class RandomCrop(ImageTransform):
 
     def apply(self, x: Array, draw: Draw) -> Array:
         xp = backend_of(x).xp
-        n, size = len(x), self._size(x)
+        p, q = self._size(x)
         padded = self._padded(xp, x)
-        windows = xp.lib.stride_tricks.sliding_window_view(padded, size, (2, 3))  # (N, C, places, places, P, Q)
+        n, c, h, w = padded.shape
         u = draw.uniform("corner", 2)
-        top, left = ((u[:, i] * windows.shape[2 + i]).astype("int64") for i in (0, 1))
-        return windows[xp.arange(n), :, top, left]
+        top, left = (u[:, 0] * (h - p + 1)).astype("int64"), (u[:, 1] * (w - q + 1)).astype("int64")
+        first = (xp.arange(n) * (c * h) + top) * w + left  # place of each crop's first pixel
+        channel, row = xp.arange(c)[:, None, None], xp.arange(p)[:, None]
+        beyond = (channel * h + row) * w + xp.arange(q)  # of each pixel, from there: (C, P, Q)
+        return xp.take(padded.reshape(-1), first[:, None, None, None] + beyond)
 
     def _size(self, x: Array) -> tuple[int, int]:
         height, width = x.shape[2:]
