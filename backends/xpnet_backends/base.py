@@ -60,6 +60,10 @@ class Backend(ABC):
         """The first ``count`` 64-bit words of NumPy's Philox4x64-10 stream for this key and counter, as uint64."""
 
     @abstractmethod
+    def philox_rows(self, count: int, key: tuple[int, int], moment: tuple[int, int], rows: Array) -> Array:
+        """Row r: the first ``count`` words for the counter (0, *moment, rows[r]).  rows (N,), int64 -> (N, count)."""
+
+    @abstractmethod
     def synchronize(self) -> None:
         """Wait until all work handed to the device is done."""
 

@@ -35,8 +35,11 @@ class CupyBackend(Backend):
     def __init__(self) -> None:
         self.xp = probe()
         self.array_type = self.xp.ndarray
-        compiled = self.xp.RawKernel(cuda.source("philox.cu"), "philox4x64")
-        self._philox = cuda.Launcher("philox4x64", cuda.PHILOX, compiled)
+        self._philox = self._kernel("philox.cu", "philox4x64", cuda.PHILOX)
+        self._philox_rows = self._kernel("philox.cu", "philox4x64_rows", cuda.PHILOX_ROWS)
+
+    def _kernel(self, file: str, name: str, parameters: dict[str, str]) -> cuda.Launcher:
+        return cuda.Launcher(name, parameters, self.xp.RawKernel(cuda.source(file), name))
 
     def asarray(self, values: Any, dtype: Any = None) -> Array:
         return self.xp.asarray(values, dtype=dtype)
@@ -53,6 +56,12 @@ class CupyBackend(Backend):
     def philox(self, count: int, key: tuple[int, int], counter: tuple[int, int, int, int]) -> Array:
         words = self.xp.empty(count, dtype="uint64")
         self._philox((count + 3) // 4, words, count, *key, *counter)
+        return words
+
+    def philox_rows(self, count: int, key: tuple[int, int], moment: tuple[int, int], rows: Array) -> Array:
+        words = self.xp.empty((len(rows), count), dtype="uint64")
+        rows = self.xp.ascontiguousarray(rows, dtype="int64")
+        self._philox_rows(len(rows) * ((count + 3) // 4), words, rows, len(rows), count, *key, *moment)
         return words
 
     def synchronize(self) -> None:

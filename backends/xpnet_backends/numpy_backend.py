@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from .base import Array, Backend
-from .kernels import numpy_kernels
+from .kernels import numpy_kernels, numpy_philox
+
+LONG_ROW = 64  # words: from here on, setting NumPy's generator to a row costs less than array operations do
 
 
 class NumpyBackend(Backend):
@@ -43,6 +45,14 @@ class NumpyBackend(Backend):
         state["buffer_pos"] = 4  # the buffer of four words is used up: start with a fresh block
         bits.state = state
         return bits.random_raw(count)
+
+    def philox_rows(self, count: int, key: tuple[int, int], moment: tuple[int, int], rows: Array) -> Array:
+        if count <= LONG_ROW:
+            return numpy_philox.philox_rows(count, key, moment, rows.astype(np.uint64))
+        words = np.empty((len(rows), count), dtype=np.uint64)
+        for row, number in zip(words, rows.tolist(), strict=True):
+            row[:] = self.philox(count, key, (0, *moment, number))
+        return words
 
     def _bit_generator(self) -> np.random.Philox:
         """One generator a thread: setting its state is fifteen times cheaper than making one."""

@@ -15,6 +15,7 @@ from functools import lru_cache
 import numpy as np
 
 from .base import Array, Backend
+from .select import backend_of
 
 _SCALE_24 = 1.0 / (1 << 24)  # float32 has 24 bits of mantissa
 _SCALE_53 = 1.0 / (1 << 53)  # float64 has 53
@@ -84,11 +85,52 @@ class Stream:
         u = self.uniform(backend, (2, *shape), "float64")
         return (xp.sqrt(-2.0 * xp.log1p(-u[0])) * xp.cos(2.0 * math.pi * u[1])).astype(dtype, copy=False)
 
+    def rows(self, rows: Array) -> RowStream:
+        """A stream of its own for each row of a batch, by the rows' numbers.  rows (N,), int64."""
+        return RowStream(self, rows)
+
     def generator(self) -> np.random.Generator:
         """A NumPy generator over this stream, on the host: for initial weights, shuffles and all else drawn once."""
         key = np.array(self.key, dtype=np.uint64)
         counter = np.array(self.counter, dtype=np.uint64)
         return np.random.Generator(np.random.Philox(key=key, counter=counter))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RowStream:
+    """A stream for each row: that of row r starts at the counter (0, step, draw, ``rows[r]``).
+
+    What a row draws depends on its number alone, not on the rows beside it: a sample's numbers stay its own in
+    batches of any size and order.  rows (N,), int64, not negative; every method gives (N, *shape).
+    """
+
+    stream: Stream
+    rows: Array
+
+    def words(self, count: int) -> Array:
+        """``count`` random 64-bit words for each row, uint64."""
+        moment = (self.stream.step, self.stream.draw)
+        return backend_of(self.rows).philox_rows(count, self.stream.key, moment, self.rows)
+
+    def uniform(self, shape: tuple[int, ...] = (), dtype: str = "float32") -> Array:
+        """Uniform in [0, 1), each row as ``Stream.uniform`` makes it.  Bit-equal on every backend."""
+        count, shape = math.prod(shape), (len(self.rows), *shape)
+        if dtype == "float64":
+            return ((self.words(count) >> 11).astype("float64") * _SCALE_53).reshape(shape)
+        bits = backend_of(self.rows).xp.ascontiguousarray(self.words((count + 1) // 2)).view("uint32")[:, :count]
+        return ((bits >> 8).astype("float32") * _SCALE_24).astype(dtype, copy=False).reshape(shape)
+
+    def normal(self, shape: tuple[int, ...] = (), dtype: str = "float32") -> Array:
+        """Standard normal by Box and Muller (1958), both values of each pair used.  Equal to rounding everywhere.
+
+        In float32 the largest is √(2 ln 2²⁴) = 5.8.
+        """
+        xp = backend_of(self.rows).xp
+        count = math.prod(shape)
+        u = self.uniform((2, (count + 1) // 2), dtype)
+        radius, angle = xp.sqrt(-2.0 * xp.log1p(-u[:, 0])), 2.0 * math.pi * u[:, 1]
+        z = xp.concatenate([radius * xp.cos(angle), radius * xp.sin(angle)], axis=1)
+        return z[:, :count].reshape((len(self.rows), *shape))
 
 
 @dataclass(slots=True)

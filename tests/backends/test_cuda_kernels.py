@@ -86,6 +86,25 @@ def test_philox_equals_the_numpy_backend() -> None:
     np.testing.assert_array_equal(philox(9, (3, 4), (5, 6, 7, 8)), expected)
 
 
+@given(
+    st.tuples(words, words),
+    st.tuples(words, words),
+    st.lists(st.integers(0, (1 << 63) - 1), max_size=7),
+    st.integers(1, 20),
+    st.integers(0, 5),
+)
+def test_philox_rows_equal_numpy(
+    key: tuple[int, ...], moment: tuple[int, ...], numbers: list[int], count: int, order: int
+) -> None:
+    kernel = compile_cuda(cuda.source("philox.cu"))["philox4x64_rows"]
+    kernel.order = order
+    rows, found = np.array(numbers, np.int64), np.zeros((len(numbers), count), np.uint64)
+    launcher = cuda.Launcher("philox4x64_rows", cuda.PHILOX_ROWS, kernel)
+    launcher(len(rows) * ((count + 3) // 4), found, rows, len(rows), count, *key, *moment)
+    for row, number in zip(found, numbers, strict=True):
+        np.testing.assert_array_equal(row, of_numpy(count, key, (0, *moment, number)))
+
+
 def run(source: str, name: str, order: int = 0, threads: int = 64, n: int = 50) -> float:
     kernel = compile_cuda(source)[name]
     kernel.order = order

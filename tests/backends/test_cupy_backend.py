@@ -48,6 +48,7 @@ def fake_cupy(**runtime: Any) -> ModuleType:
         ndarray=np.ndarray,
         arange=np.arange,
         empty=np.empty,
+        ascontiguousarray=np.ascontiguousarray,
         asarray=np.asarray,
         asnumpy=np.array,
         RawKernel=lambda source, name: compile_cuda(source)[name],
@@ -202,6 +203,12 @@ class TestWorkingBackend:
         for count in (0, 1, 5, 1000):
             words = working.philox(count, (7, 8), (1, 2, 3, 4))
             np.testing.assert_array_equal(words, get_backend("numpy").philox(count, (7, 8), (1, 2, 3, 4)))
+
+    def test_philox_rows_are_numpys(self, working: CupyBackend) -> None:
+        rows = np.array([5, 0, 5])
+        for count in (0, 1, 4, 9):
+            expected = get_backend("numpy").philox_rows(count, (7, 8), (2, 3), rows)
+            np.testing.assert_array_equal(working.philox_rows(count, (7, 8), (2, 3), rows), expected)
 
     def test_describe(self, working: CupyBackend) -> None:
         assert working.describe() == {

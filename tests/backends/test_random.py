@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from xpnet_backends import Backend
+from xpnet_backends import Backend, get_backend
 from xpnet_backends.random import RandomState, Stream, state
 
 STREAM = Stream(seed=3, path="model.2.dropout", step=5, draw=1)
@@ -53,6 +53,43 @@ def test_mask(backend: Backend, p: float, expected: int) -> None:
     assert kept.dtype == bool
     assert abs(int(kept.sum()) - expected) <= 5 * math.sqrt(400 * p * (1 - p))
     np.testing.assert_array_equal(kept.reshape(-1), backend.to_numpy(STREAM.bits(backend, 400)) < p * 2.0**32)
+
+
+@pytest.mark.parametrize("count", [0, 1, 4, 5, 64, 65, 300])
+def test_every_row_has_the_stream_of_its_number(backend: Backend, count: int) -> None:
+    numbers = np.array([7, 0, 7, (1 << 40) + 3])
+    words = backend.to_numpy(STREAM.rows(backend.asarray(numbers)).words(count))
+    assert (words.shape, words.dtype) == ((4, count), np.uint64)
+    for row, number in zip(words, numbers.tolist(), strict=True):
+        expected = get_backend("numpy").philox(count, STREAM.key, (0, STREAM.step, STREAM.draw, number))
+        np.testing.assert_array_equal(row, expected)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rows_are_uniform_and_normal(backend: Backend, shape: tuple[int, ...], dtype: Any) -> None:
+    rows = STREAM.rows(backend.asarray(np.array([0, 3])))
+    u, z = rows.uniform(shape, dtype), rows.normal(shape, dtype)
+    assert u.shape == z.shape == (2, *shape)
+    assert str(u.dtype) == str(z.dtype) == dtype
+    first = STREAM.uniform(backend, shape, dtype)  # row 0 is the plain stream
+    np.testing.assert_array_equal(backend.to_numpy(u)[0], backend.to_numpy(first))
+
+
+def test_statistics_of_rows(backend: Backend) -> None:
+    n = 20_000
+    rows = STREAM.rows(backend.asarray(np.arange(n)))
+    u, z = backend.to_numpy(rows.uniform((4,))), backend.to_numpy(rows.normal((5,)))
+    assert np.abs(u.mean(axis=0) - 0.5).max() < 4 * math.sqrt(1 / 12 / n)
+    assert np.abs(z.mean(axis=0)).max() < 4 / math.sqrt(n)
+    assert np.abs(z.std(axis=0) - 1).max() < 4 / math.sqrt(2 * n)
+    assert np.abs(np.corrcoef(np.concatenate([u, z], axis=1).T) - np.eye(9))[:4, :4].max() < 4.5 / math.sqrt(n)
+    assert np.abs(np.corrcoef(z.T) - np.eye(5)).max() < 4.5 / math.sqrt(n)
+    assert abs(np.corrcoef(u[1:, 0], u[:-1, 0])[0, 1]) < 4 / math.sqrt(n)  # neighbours in the dataset
+
+
+def test_no_rows_at_all(backend: Backend) -> None:
+    assert STREAM.rows(backend.asarray(np.zeros(0, np.int64))).uniform((3,)).shape == (0, 3)
 
 
 def test_normal_is_box_and_muller(backend: Backend) -> None:

@@ -198,6 +198,10 @@ class StandinBackend(Backend):
         counters.count("launches", "philox")
         return ndarray(self._numpy.philox(count, key, counter))
 
+    def philox_rows(self, count: int, key: tuple[int, int], moment: tuple[int, int], rows: ndarray) -> ndarray:
+        counters.count("launches", "philox_rows")
+        return ndarray(self._numpy.philox_rows(count, key, moment, host(rows)))
+
     def synchronize(self) -> None:
         counters.count("syncs", "synchronize()")
 

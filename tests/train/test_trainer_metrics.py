@@ -62,7 +62,7 @@ def test_an_interrupted_epoch_resumes_with_its_metrics(tmp_path, at):
     with pytest.raises(KeyboardInterrupt, match="saved after epoch"):
         make(tmp_path, callbacks=[StopAt(*at)]).fit(loader(), blobs(seed=1), epochs=3)
     kept = load_checkpoint(tmp_path / "last.safetensors")["arrays"]
-    assert len(kept["roc_auc.output"]) == 16 * at[1]
+    assert len(kept["meter.roc_auc.output"]) == 16 * at[1]
     resumed = make(tmp_path)
     resumed.resume()
     assert resumed.fit(loader(), blobs(seed=1), epochs=3) == history

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from xpnet.cli.settings import Settings, UsageError
@@ -20,6 +21,7 @@ from xpnet.data import (
     to_float,
     train_val_split,
 )
+from xpnet.data.augment import Compose, RandomCrop, RandomHorizontalFlip, Step, Transform
 from xpnet_backends import Array
 
 NAMES = ("mnist", "fashion-mnist", "cifar10", "digits")
@@ -108,6 +110,22 @@ def as_inputs(pixels: Array, settings: Settings) -> Array:
     """Pixels (N, H, W) as the run's network takes them: normalised float32, for convolutions (N, 1, H, W)."""
     x = Normalize.from_state(settings.normalize)(to_float(pixels))
     return x if settings.model == "mlp" or x.ndim == 4 else x[:, None]
+
+
+def augmented(data: ArrayDataset, settings: Settings) -> tuple[ArrayDataset, Transform | None]:
+    """Training data, and what is done to each batch: the run's augmentation on raw images, then as ``prepare`` does.
+
+    "shift" moves images by up to a fourteenth of their height, "crop-flip" by up to an eighth and mirrors half.
+    """
+    if settings.augment == "none":
+        return prepare(data, settings), None
+    images = data.inputs if data.inputs.ndim == 4 else data.inputs[:, None]
+    height = images.shape[2]
+    steps: list[Step] = [RandomCrop(padding=max(1, height // 14))]
+    if settings.augment == "crop-flip":
+        steps = [RandomCrop(padding=max(1, height // 8)), RandomHorizontalFlip()]
+    steps.append(partial(as_inputs, settings=settings))
+    return ArrayDataset(images, data.targets, classes=data.classes, name=data.name), Compose(steps)
 
 
 def prepare(data: ArrayDataset, settings: Settings) -> ArrayDataset:

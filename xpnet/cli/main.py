@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from xpnet import __version__, metrics
-from xpnet.cli.settings import MODELS, OPTIMIZERS, SCHEDULES, UsageError
+from xpnet.cli.settings import AUGMENTS, MODELS, OPTIMIZERS, SCHEDULES, UsageError
 from xpnet_backends import BackendError
 
 _EXAMPLES = """examples:
@@ -26,7 +26,7 @@ _TRAIN_EXAMPLES = """examples:
   xpnet train
   xpnet train mnist --epochs 5 --seed 1
   xpnet train mnist --model lenet --epochs 3
-  xpnet train cifar10 --data-dir cifar-10-batches-bin --model resnet20
+  xpnet train cifar10 --data-dir cifar-10-batches-bin --model resnet20 --augment crop-flip
   xpnet train fashion-mnist --data-dir ~/data --backend cupy
   xpnet train train.csv.gz --val-split 0.2
   xpnet train --resume runs/mnist-1 --epochs 30
@@ -147,6 +147,7 @@ def _add_train(commands: argparse._SubParsersAction[_Parser], formatter: type[ar
     add("--schedule", choices=SCHEDULES, help="how the learning rate changes over the epochs (default: cosine)")
     add("--dropout", type=_share, metavar="P", help="share of hidden units dropped in training (default: 0)")
     add("--weight-decay", type=_rate, metavar="X", help="(default: 0)")
+    add("--augment", choices=AUGMENTS, help="images shifted at random, or shifted and mirrored (default: none)")
     add("--seed", type=_seed, metavar="N", help="the same seed gives the same run (default: 0)")
     add("--val-split", type=_share, metavar="P", help="share of the training data kept for validation (default: 0.1)")
     _add_metric(train)

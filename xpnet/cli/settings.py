@@ -15,6 +15,7 @@ from xpnet_backends import Backend, backend_names, get_backend
 MODELS = models.NAMES
 OPTIMIZERS = ("sgd", "momentum", "rmsprop", "adam", "adamw")
 SCHEDULES = ("none", "cosine", "step", "linear", "plateau")
+AUGMENTS = ("none", "shift", "crop-flip")
 LEARNING_RATES = {"sgd": 0.1, "momentum": 0.05, "rmsprop": 0.001, "adam": 0.001, "adamw": 0.001}
 
 EPOCHS = {"digits": 50}  # a small dataset has few steps an epoch
@@ -38,6 +39,7 @@ class Settings:
     schedule: str = "cosine"
     dropout: float = 0.0
     weight_decay: float = 0.0
+    augment: str = "none"
     seed: int = 0
     val_split: float = 0.1
     metric: list[str] = field(default_factory=list)  # measured besides loss and accuracy
@@ -85,7 +87,7 @@ def read_settings(run: Path) -> Settings:
 
 
 def _check(settings: Settings) -> None:
-    choices = {"model": MODELS, "optimizer": OPTIMIZERS, "schedule": SCHEDULES}
+    choices = {"model": MODELS, "optimizer": OPTIMIZERS, "schedule": SCHEDULES, "augment": AUGMENTS}
     for name, allowed in choices.items():
         if getattr(settings, name) not in allowed:
             raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {getattr(settings, name)!r}")

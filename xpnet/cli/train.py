@@ -16,7 +16,7 @@ import numpy as np
 import xpnet
 from xpnet._extras import MissingExtraError
 from xpnet._files import write_atomically
-from xpnet.cli.datasets import Splits, choose_dataset, fit_normalisation, load_splits, prepare, run_name
+from xpnet.cli.datasets import Splits, augmented, choose_dataset, fit_normalisation, load_splits, prepare, run_name
 from xpnet.cli.run import in_words, measured
 from xpnet.cli.settings import (
     Settings,
@@ -158,6 +158,7 @@ def _describe(settings: Settings, splits: Splits, folder: Path) -> str:
     counts += f", {len(splits.val):,} validation" if splits.val is not None else ""
     net = "-".join(map(str, [int(np.prod(settings.input_shape)), *settings.hidden, len(settings.classes)]))
     net = f"mlp {net}" if settings.model == "mlp" else settings.model
+    net += f", augment {settings.augment}" if settings.augment != "none" else ""
     device = get_backend(settings.backend).describe()
     return (
         f"data     {settings.dataset}: {counts}, {len(splits.test):,} test samples\n"
@@ -172,8 +173,9 @@ def _fit(settings: Settings, splits: Splits, trainer: Trainer, progress: Progres
         say("all epochs are done")
         return
     backend = trainer.backend
+    train, transform = augmented(splits.train, settings)
     loader = DataLoader(
-        prepare(splits.train, settings), settings.batch_size, shuffle=True, seed=settings.seed, backend=backend
+        train, settings.batch_size, shuffle=True, seed=settings.seed, backend=backend, transform=transform
     )
     val = None
     if splits.val is not None:

@@ -1,5 +1,6 @@
 """Datasets, batches, and what is done to them."""
 
+from . import augment
 from .cifar import load_cifar10, read_cifar_records
 from .dataset import ArrayDataset, train_val_split
 from .digit_csv import read_digit_csv, write_submission
@@ -12,7 +13,9 @@ from .mnist import load_fashion_mnist, load_mnist
 from .transforms import Normalize, one_hot, to_float
 
 __all__ = [
-    "ArrayDataset", "DataError", "DataLoader", "DataUnavailableError", "Normalize", "load_cifar10", "load_digits",
+    "ArrayDataset", "DataError", "DataLoader", "DataUnavailableError", "Normalize",
+    "augment",
+    "load_cifar10", "load_digits",
     "load_fashion_mnist", "load_mnist", "one_hot", "read_cifar_records", "read_digit_csv", "read_idx", "read_image",
     "show_digit", "to_digit", "to_float", "train_val_split", "write_idx", "write_submission",
 ]  # fmt: skip

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from xpnet.data.augment import Draw, Mix, Transform
 from xpnet.data.dataset import ArrayDataset
 from xpnet_backends import Array, Backend, backend_of, get_backend, random
 from xpnet_backends.random import Stream
@@ -21,6 +22,10 @@ class DataLoader:
     The order of epoch e is a function of (seed, e) alone: the permutation drawn from the stream "data.shuffle".  So a
     resumed run sees what the uninterrupted one would have seen.  ``prefetch`` batches are made ready in a thread.
 
+    ``transform`` changes the inputs of each batch, on ``backend``: a function of them, or a transform of
+    ``xpnet.data.augment``, whose random numbers for a sample are a function of (seed, epoch, its index in the dataset).
+    ``mix`` then mixes each sample with another one of the dataset.
+
     Raises: ``ValueError`` for a batch size that is no positive number or larger than the dataset.
     """
 
@@ -33,7 +38,8 @@ class DataLoader:
         drop_last: bool = False,
         seed: int | None = None,
         backend: str | Backend | None = None,
-        transform: Callable[[Array], Array] | None = None,
+        transform: Transform | Callable[[Array], Array] | None = None,
+        mix: Mix | None = None,
         prefetch: int = 0,
     ) -> None:
         if not isinstance(batch_size, int) or batch_size < 1:
@@ -44,8 +50,11 @@ class DataLoader:
             )
         if prefetch < 0:
             raise ValueError(f"prefetch must be >= 0 batches, got {prefetch!r}")
+        if mix is not None and dataset.targets is None:
+            raise ValueError(f"mix={mix!r} mixes the targets as well, but the dataset has none")
         self.dataset, self.batch_size = dataset, batch_size
-        self.shuffle, self.drop_last, self.transform, self.prefetch = shuffle, drop_last, transform, prefetch
+        self.shuffle, self.drop_last, self.prefetch = shuffle, drop_last, prefetch
+        self.transform, self.mix = transform, mix
         self.seed = random.state.seed if seed is None else seed
         self.backend = get_backend(backend)
         self.epoch = 0  # the epoch that the next pass gives
@@ -69,9 +78,24 @@ class DataLoader:
             order = home.asarray(Stream(self.seed, "data.shuffle", epoch).generator().permutation(n))
         for i in range(start, len(self)):
             where = slice(i * self.batch_size, min((i + 1) * self.batch_size, n))
-            inputs, targets = self.dataset[where if order is None else order[where]]
-            inputs = self.transform(inputs) if self.transform is not None else inputs
-            yield self._bring(inputs), None if targets is None else self._bring(targets)
+            index = home.xp.arange(where.start, where.stop) if order is None else order[where]
+            batch = self._samples(where if order is None else index, index, epoch)
+            yield batch if self.mix is None else self._mixed(self.mix, batch, index, epoch)
+
+    def _samples(self, where: Any, index: Array, epoch: int) -> Batch:
+        """The samples ``where`` the dataset finds them, whose numbers are ``index``, as they are in this epoch."""
+        inputs, targets = self.dataset[where]
+        inputs = self._bring(inputs)
+        if isinstance(self.transform, Transform):
+            inputs = self.transform(inputs, Draw(self.seed, epoch, self._bring(index)))
+        elif self.transform is not None:
+            inputs = self.transform(inputs)
+        return inputs, None if targets is None else self._bring(targets)
+
+    def _mixed(self, mix: Mix, batch: Batch, index: Array, epoch: int) -> Batch:
+        partners = mix.partners(Draw(self.seed, epoch, index, "data.mix"), len(self.dataset))  # where the data live
+        others = self._samples(partners, partners, epoch)
+        return mix(*batch, *others, Draw(self.seed, epoch, self._bring(index), "data.mix"))
 
     def _bring(self, array: Array) -> Array:
         home = backend_of(array)

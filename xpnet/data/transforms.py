@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -29,23 +29,35 @@ def one_hot(labels: Array, num_classes: int, dtype: Any = "float32") -> Array:
 
 @dataclass(frozen=True)
 class Normalize:
-    """``y = (x − mean) / std``: one number each, or one for each feature."""
+    """``y = (x − mean) / std``: one number each, or one for each feature.
 
-    mean: float | list[float]
-    std: float | list[float]
+    For the channels of images (N, C, H, W) the numbers stand as [[[a]], [[b]], ...], as ``fit(axis=(0, 2, 3))`` gives.
+    """
+
+    mean: float | list[Any]
+    std: float | list[Any]
+    _brought: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)  # once a backend
 
     @classmethod
     def fit(cls, x: Array, axis: int | tuple[int, ...] | None = None) -> Normalize:
         """Mean and standard deviation of the training data, over ``axis`` or all; a deviation of 0 counts as 1."""
         values = to_numpy(x)
-        mean, std = values.mean(axis=axis, dtype=np.float64), values.std(axis=axis, dtype=np.float64)
+        keep = axis is not None  # so that what remains lines up with the features
+        mean = np.asarray(values.mean(axis=axis, dtype=np.float64, keepdims=keep))
+        std = np.asarray(values.std(axis=axis, dtype=np.float64, keepdims=keep))
+        if keep and len(mean) == 1:  # the axis of the samples is not kept
+            mean, std = mean[0], std[0]
         return cls(mean.tolist(), np.where(std == 0, 1.0, std).tolist())
 
     def __call__(self, x: Array) -> Array:
         if isinstance(self.mean, float) and isinstance(self.std, float):
             return (x - self.mean) * (1.0 / self.std)
         backend = backend_of(x)
-        return (x - backend.asarray(self.mean, x.dtype)) / backend.asarray(self.std, x.dtype)
+        key = backend.name, str(x.dtype)
+        if key not in self._brought:
+            self._brought[key] = backend.asarray(self.mean, x.dtype), backend.asarray(self.std, x.dtype)
+        mean, std = self._brought[key]
+        return (x - mean) / std
 
     def state(self) -> dict[str, Any]:
         """As plain numbers, for JSON."""

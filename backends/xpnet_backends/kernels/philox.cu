@@ -3,12 +3,9 @@
 
 typedef unsigned long long u64;
 
-// Word j of the stream that starts at counter c comes from block c + 1 + j/4: one thread makes one block of four words.
-extern "C" __global__ void philox4x64(u64* words, u64 count, u64 key0, u64 key1, u64 c0, u64 c1, u64 c2, u64 c3) {
-  const u64 block = (u64)blockIdx.x * blockDim.x + threadIdx.x;
-  const u64 first = 4 * block;
-  if (first >= count) return;
-
+// Block `block` of the stream that starts at counter c: words[0] to words[left - 1], four at most.
+__device__ __forceinline__ void philox_block(
+    u64* words, u64 left, u64 block, u64 key0, u64 key1, u64 c0, u64 c1, u64 c2, u64 c3) {
   const u64 step = block + 1;  // the counter is one number of 256 bits: carry into the next word when one overflows
   c0 += step;
   if (c0 < step && ++c1 == 0 && ++c2 == 0) ++c3;
@@ -24,8 +21,25 @@ extern "C" __global__ void philox4x64(u64* words, u64 count, u64 key0, u64 key1,
     key1 += 0xBB67AE8584CAA73BULL;
   }
 
-  words[first] = c0;
-  if (first + 1 < count) words[first + 1] = c1;
-  if (first + 2 < count) words[first + 2] = c2;
-  if (first + 3 < count) words[first + 3] = c3;
+  words[0] = c0;
+  if (1 < left) words[1] = c1;
+  if (2 < left) words[2] = c2;
+  if (3 < left) words[3] = c3;
+}
+
+// Word j of the stream comes from block c + 1 + j/4: one thread makes one block of four words.
+extern "C" __global__ void philox4x64(u64* words, u64 count, u64 key0, u64 key1, u64 c0, u64 c1, u64 c2, u64 c3) {
+  const u64 block = (u64)blockIdx.x * blockDim.x + threadIdx.x;
+  const u64 first = 4 * block;
+  if (first < count) philox_block(words + first, count - first, block, key0, key1, c0, c1, c2, c3);
+}
+
+// words (height, count): row r is the stream that starts at counter (0, step, draw, rows[r]).
+extern "C" __global__ void philox4x64_rows(
+    u64* words, const long long* rows, u64 height, u64 count, u64 key0, u64 key1, u64 step, u64 draw) {
+  const u64 thread = (u64)blockIdx.x * blockDim.x + threadIdx.x;
+  const u64 blocks = (count + 3) / 4, row = thread / blocks, block = thread % blocks;
+  const u64 first = 4 * block;
+  if (row >= height) return;
+  philox_block(words + row * count + first, count - first, block, key0, key1, 0, step, draw, (u64)rows[row]);
 }

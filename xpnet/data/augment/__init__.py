@@ -1,0 +1,29 @@
+"""Random changes to a batch of images, on either backend.
+
+A transform is called with images (N, C, H, W) and a ``Draw``, which says whose random numbers to use: those of certain
+samples of a dataset, in one epoch.  So a sample's changes depend on (seed, epoch, its index) and on nothing else: not
+on the batch it stands in, its place there, or what was drawn before.  ``DataLoader(transform=, mix=)`` makes the draws.
+
+>>> from xpnet_backends import get_backend
+>>> xp = get_backend("numpy").xp
+>>> images = xp.arange(4.0).reshape(2, 1, 1, 2)
+>>> augment = Compose([RandomHorizontalFlip(p=0.5), RandomCrop(padding=1)])
+>>> augment(images, Draw(seed=0, epoch=3, index=xp.arange(2))).shape
+(2, 1, 1, 2)
+"""
+
+from xpnet.data.transforms import Normalize
+
+from .base import Draw, ImageTransform, Transform
+from .color import ColorJitter, GaussianNoise
+from .compose import Compose, RandomApply, Step
+from .erase import Cutout, RandomErasing
+from .geometry import RandomCrop, RandomHorizontalFlip, RandomVerticalFlip
+from .mix import CutMix, Mix, MixUp
+from .warp import ElasticDeformation, RandomAffine
+
+__all__ = [
+    "ColorJitter", "Compose", "CutMix", "Cutout", "Draw", "ElasticDeformation", "GaussianNoise", "ImageTransform",
+    "Mix", "MixUp", "Normalize", "RandomAffine", "RandomApply", "RandomCrop", "RandomErasing", "RandomHorizontalFlip",
+    "RandomVerticalFlip", "Step", "Transform",
+]  # fmt: skip

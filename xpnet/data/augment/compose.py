@@ -1,0 +1,67 @@
+"""Transforms made of transforms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from xpnet_backends import Array, backend_of
+
+from .base import Draw, Transform, check_images, check_probability
+
+Step: TypeAlias = "Transform | Callable[[Array], Array]"
+
+
+def run(step: Step, x: Array, draw: Draw) -> Array:
+    """A transform gets the draw; any other function, like ``Normalize(...)`` or ``to_float``, the batch alone."""
+    return step(x, draw) if isinstance(step, Transform) else step(x)
+
+
+def _steps(name: str, steps: Sequence[Step]) -> tuple[Step, ...]:
+    if callable(steps):
+        raise TypeError(f"{name} takes a list of transforms, got {steps!r}: put it into [ ]")
+    for step in steps:
+        if not callable(step):
+            raise TypeError(f"{name}: {step!r} is no transform: it cannot be called")
+    return tuple(steps)
+
+
+@dataclass(frozen=True)
+class Compose(Transform):
+    """One transform after the other; each draws its own numbers, by its place in the list.
+
+    Functions of the batch alone may stand among them: ``Compose([RandomCrop(padding=4), to_float, Normalize(...)])``.
+    """
+
+    transforms: Sequence[Step]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "transforms", _steps("Compose", self.transforms))
+
+    def __call__(self, x: Array, draw: Draw) -> Array:
+        for i, step in enumerate(self.transforms):
+            x = run(step, x, draw.at(i))
+        return x
+
+
+@dataclass(frozen=True)
+class RandomApply(Transform):
+    """The list of transforms with probability ``p`` for each sample, else the sample as it is."""
+
+    transforms: Sequence[Step]
+    p: float = 0.5
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "transforms", _steps("RandomApply", self.transforms))
+        check_probability("RandomApply", self.p)
+
+    def __call__(self, x: Array, draw: Draw) -> Array:
+        check_images("RandomApply", x, draw.index)
+        y = Compose(self.transforms)(x, draw)
+        if (y.shape, y.dtype) != (x.shape, x.dtype):
+            raise ValueError(
+                f"RandomApply: its transforms turned {x.dtype}{tuple(x.shape)} into {y.dtype}{tuple(y.shape)}; "
+                "samples with and without them would not fit into one batch"
+            )
+        return backend_of(x).xp.where(draw.chosen(self.p), y, x)
