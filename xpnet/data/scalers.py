@@ -33,9 +33,7 @@ class _Scaler:
         bad = ~np.isfinite(values)
         if bad.any():
             place = tuple(int(i) for i in np.argwhere(bad)[0])
-            raise ValueError(
-                f"{type(self).__name__}.fit: the value at {place} is {values[place]}: fill or leave it out"
-            )
+            raise ValueError(f"{type(self).__name__}.fit: {values[place]} at {place}: fill it or leave it out")
         shift, scale = self._learn(values)
         self.shift, self.scale = shift, np.where(scale == 0.0, 1.0, scale)  # a constant column becomes constant
         return self

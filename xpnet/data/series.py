@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,8 @@ def sliding_windows(values: Any, length: int, horizon: int = 1, step: int = 1) -
     count = (len(array) - length - horizon) // step + 1
     if len(array) < length + horizon:
         raise ValueError(
-            f"a window of {length} and a horizon of {horizon} need {length + horizon} values, the series has {len(array)}"
+            f"a window of {length} and a horizon of {horizon} need {length + horizon} values, "
+            f"the series has {len(array)}"
         )
     xp: Any = backend_of(array).xp
     starts = xp.arange(count)[:, None] * step
@@ -67,7 +69,7 @@ def chronological_split(values: Any, *parts: float, context: int = 0) -> tuple[A
     if first < max(1, context):
         raise ValueError(f"parts of {counts} leave {first} of {len(array)} values to train on: make them smaller")
     bounds = np.cumsum([first, *counts]).tolist()
-    return (array[:first], *(array[a - context : b] for a, b in zip(bounds[:-1], bounds[1:], strict=True)))
+    return (array[:first], *(array[a - context : b] for a, b in pairwise(bounds)))
 
 
 def _part(part: float, total: int) -> int:
@@ -78,7 +80,7 @@ def _part(part: float, total: int) -> int:
 
 
 def difference(values: Any, lag: int = 1) -> Array:
-    """``dₜ = xₜ₊lag − xₜ``: without the trend (lag 1), or without the season (lag = its period).  (T,) -> (T − lag,)."""
+    """``dₜ = xₜ₊lag − xₜ``: without the trend (lag 1), or the season (lag = its period).  (T,) -> (T − lag,)."""
     array, lag = _series(values), _count("lag", lag)
     if len(array) <= lag:
         raise ValueError(f"a difference with lag {lag} needs more than {lag} values, the series has {len(array)}")
@@ -109,10 +111,12 @@ def seasonal_means(values: Any, period: int) -> np.ndarray:
 
     Take it from the training part: ``values - seasonal_means(train, 12)[np.arange(len(values)) % 12]``.
     """
-    array, period = to_numpy(_series(values)).astype(np.float64), _count("period", period)
+    array: np.ndarray = to_numpy(_series(values)).astype(np.float64)
+    period = _count("period", period)
     if len(array) < period:
         raise ValueError(f"a season of {period} needs at least as many values, the series has {len(array)}")
-    return np.stack([array[place::period].mean(axis=0) for place in range(period)]) - array.mean(axis=0)
+    means: np.ndarray = np.stack([array[place::period].mean(axis=0) for place in range(period)])
+    return np.asarray(means - array.mean(axis=0))
 
 
 # -- baselines -------------------------------------------------------------------------------------------------------
@@ -175,7 +179,8 @@ class WalkForward:
     @property
     def mae_by_step(self) -> np.ndarray:
         """Mean absolute error one step ahead, two steps ahead, ...: (horizon,)."""
-        return np.abs(self.errors).reshape(*self.errors.shape[:2], -1).mean(axis=(0, 2))
+        by_step: np.ndarray = np.abs(self.errors).reshape(*self.errors.shape[:2], -1).mean(axis=(0, 2))
+        return by_step
 
 
 def walk_forward(
@@ -200,7 +205,9 @@ def walk_forward(
     origins = np.arange(start, len(array) - horizon + 1, step)
     if not origins.size:
         raise ValueError(f"start {start} and horizon {horizon} need {start + horizon} values, there are {len(array)}")
-    predicted = [_ask(forecast, array[0 if window is None else t - window : t].copy(), horizon, t) for t in origins]
+    predicted = [
+        _ask(forecast, array[0 if window is None else t - window : t].copy(), horizon, t) for t in origins.tolist()
+    ]
     actual = array[origins[:, None] + np.arange(horizon)]
     return WalkForward(origins, np.stack(predicted), actual)
 
@@ -213,4 +220,4 @@ def _ask(forecast: Forecast, history: np.ndarray, horizon: int, origin: int) -> 
         raise ValueError(f"the forecast at origin {origin} must have shape {expected}, got {made.shape}")
     if not np.isfinite(made).all():
         raise ValueError(f"the forecast at origin {origin} is not finite: {made.ravel()[:4]}")
-    return made.astype(np.float64)
+    return np.asarray(made, dtype=np.float64)

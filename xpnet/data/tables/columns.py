@@ -19,7 +19,9 @@ from xpnet.data.tables.reader import Table, is_missing, is_number
 class Column(Protocol):
     """A column that is learned from."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """The column's name in the table."""
 
     @property
     def outputs(self) -> list[str]:
@@ -113,7 +115,7 @@ class CategoryColumn:
         known = [cell for cell in cells if not is_missing(cell)]
         if kind == "boolean" and (pair := boolean_pair(known)) is not None:
             known = [cell.casefold() for cell in known]
-            categories = pair
+            categories: tuple[str, ...] = pair
         else:
             categories = tuple(in_order(set(known))) or ("",)  # none at all: the indicator says so
         counts = Counter(known)
