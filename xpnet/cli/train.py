@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ import numpy as np
 import xpnet
 from xpnet._extras import MissingExtraError
 from xpnet._files import write_atomically
-from xpnet.cli.datasets import Splits, choose_dataset, fit_normalisation, load_splits, prepare, run_name
+from xpnet.cli import tables
+from xpnet.cli.datasets import NAMES, Splits, choose_dataset, fit_normalisation, load_splits, prepare, run_name
+from xpnet.cli.scores import headline, score
 from xpnet.cli.settings import (
     Settings,
     UsageError,
@@ -27,9 +30,11 @@ from xpnet.cli.settings import (
     read_settings,
 )
 from xpnet.cli.show import Progress
+from xpnet.cli.tables import table_settings
 from xpnet.data import DataLoader
 from xpnet.metrics import accuracy, confusion_matrix
 from xpnet.nn import functional as F
+from xpnet.tensor import Tensor
 from xpnet.train import Trainer
 from xpnet_backends import get_backend, to_numpy
 
@@ -44,7 +49,7 @@ def train(arguments: argparse.Namespace) -> None:
     if fallback:
         print(fallback, file=sys.stderr if arguments.json else sys.stdout, flush=True)
     try:
-        splits = load_splits(settings)
+        splits = load_splits(settings, say)
         if not resumed:
             _start(settings, splits, folder)
     except BaseException:
@@ -66,7 +71,7 @@ def train(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(json.dumps({"run": str(folder), **result}))
         return
-    print(f"test accuracy {result['test_accuracy']:.4f}, test loss {result['test_loss']:.4f}: {folder}")
+    print(f"{headline(result)}: {folder}")
     if fallback:
         print(fallback)
 
@@ -75,12 +80,19 @@ def train(arguments: argparse.Namespace) -> None:
 
 
 def _fresh(arguments: argparse.Namespace, say: Say) -> tuple[Settings, Path, bool]:
-    dataset, asked_for = choose_dataset(arguments.dataset, arguments.data_dir, say)
+    of_table = table_settings(arguments, NAMES)
+    dataset, asked_for = (
+        (arguments.dataset, None) if of_table else choose_dataset(arguments.dataset, arguments.data_dir, say)
+    )
     names = {f.name for f in fields(Settings)} - {"dataset", "backend"}
     given = {name: value for name, value in vars(arguments).items() if name in names and value is not None}
+    given |= of_table
     backend = choose_backend(arguments.backend).name
-    settings = Settings(dataset, backend=backend, asked_for=asked_for, version=xpnet.__version__, **given)
-    return settings, _new_folder(arguments.out, run_name(dataset)), False
+    settings = Settings(
+        dataset, backend=backend, asked_for=asked_for, version=xpnet.__version__, **{**given, **of_table}
+    )
+    name = tables.run_name(dataset) if of_table else run_name(dataset)
+    return settings, _new_folder(arguments.out, name), False
 
 
 def _resumed(arguments: argparse.Namespace) -> tuple[Settings, Path, bool]:
@@ -123,8 +135,9 @@ def _start(settings: Settings, splits: Splits, folder: Path) -> None:
     """Complete the settings by what the data say, and write them down."""
     train = splits.train
     settings.input_shape = list(train.inputs.shape[1:])
-    settings.classes = list(train.classes or [str(c) for c in np.unique(to_numpy(train.targets))])
-    settings.normalize = fit_normalisation(train).state()
+    if settings.target is None:  # a table's classes and scales are known from its preprocessing
+        settings.classes = list(train.classes or [str(c) for c in np.unique(to_numpy(train.targets))])
+        settings.normalize = fit_normalisation(train).state()
     if settings.batch_size > len(train):
         raise UsageError(f"--batch-size {settings.batch_size} is larger than the training data ({len(train)} samples)")
     build_model(settings)  # says so where the model does not take these images
@@ -132,8 +145,9 @@ def _start(settings: Settings, splits: Splits, folder: Path) -> None:
 
 
 def _progress(settings: Settings, splits: Splits) -> Progress:
-    names = ["train_loss", "train_accuracy", "val_loss", "val_accuracy"]
-    return Progress(settings.epochs, names if splits.val is not None else names[:2])
+    kinds = ["loss"] if settings.task == "regression" else ["loss", "accuracy"]
+    parts = ["train", "val"] if splits.val is not None else ["train"]
+    return Progress(settings.epochs, [f"{part}_{kind}" for part in parts for kind in kinds])
 
 
 def _trainer(settings: Settings, folder: Path, progress: Progress | None) -> Trainer:
@@ -141,19 +155,28 @@ def _trainer(settings: Settings, folder: Path, progress: Progress | None) -> Tra
     optimizer = build_optimizer(settings, model)
     return Trainer(
         model,
-        F.cross_entropy,
+        _loss(settings),
         optimizer,
         scheduler=build_schedule(settings, optimizer),
-        metrics={"accuracy": accuracy},
+        metrics={} if settings.task == "regression" else {"accuracy": accuracy},
         folder=folder,
         callbacks=[] if progress is None else [progress],
     )
 
 
+def _loss(settings: Settings) -> Callable[..., Tensor]:
+    if settings.task == "regression":
+        return F.mse_loss
+    weights = settings.table.get("class_weights")
+    if weights is None:
+        return F.cross_entropy
+    return partial(F.cross_entropy, weight=get_backend(settings.backend).asarray(weights, "float32"))
+
+
 def _describe(settings: Settings, splits: Splits, folder: Path) -> str:
     counts = f"{len(splits.train):,} training"
     counts += f", {len(splits.val):,} validation" if splits.val is not None else ""
-    net = "-".join(map(str, [int(np.prod(settings.input_shape)), *settings.hidden, len(settings.classes)]))
+    net = "-".join(map(str, [int(np.prod(settings.input_shape)), *settings.hidden, len(settings.classes) or 1]))
     net = f"mlp {net}" if settings.model == "mlp" else settings.model
     device = get_backend(settings.backend).describe()
     return (
@@ -195,8 +218,7 @@ def _result(settings: Settings, splits: Splits, trainer: Trainer, folder: Path, 
     logits = trainer.predict(test.inputs)
     target = trainer.backend.asarray(test.targets)
     result = {
-        "test_accuracy": float(accuracy(logits, target)),
-        "test_loss": float(F.cross_entropy(logits, target)),
+        **score(settings, logits, target),
         "seconds": round(trainer.seconds, 3),
         "samples_per_second": round(trainer.samples / trainer.seconds, 1) if trainer.seconds else None,
         "backend": settings.backend,
@@ -208,7 +230,9 @@ def _result(settings: Settings, splits: Splits, trainer: Trainer, folder: Path, 
     }
     write_atomically(folder / "metrics.json", json.dumps(result, indent=2) + "\n")
     write_atomically(folder / "history.csv", trainer.history.to_csv())
-    matrix = to_numpy(confusion_matrix(target, logits.argmax(axis=1), len(settings.classes)))
+    matrix = None
+    if settings.task != "regression":
+        matrix = to_numpy(confusion_matrix(target, logits.argmax(axis=1), len(settings.classes)))
     try:
         _draw(trainer, matrix, settings, folder)
     except MissingExtraError as error:
@@ -216,9 +240,10 @@ def _result(settings: Settings, splits: Splits, trainer: Trainer, folder: Path, 
     return result
 
 
-def _draw(trainer: Trainer, matrix: np.ndarray, settings: Settings, folder: Path) -> None:
+def _draw(trainer: Trainer, matrix: np.ndarray | None, settings: Settings, folder: Path) -> None:
     from xpnet import plot
 
     best = trainer.stopping.best_epoch
     plot.save(plot.curves(trainer.history.as_dict(), best_epoch=best), folder / "curves.png")
-    plot.save(plot.confusion(matrix, settings.classes), folder / "confusion.png")
+    if matrix is not None:
+        plot.save(plot.confusion(matrix, settings.classes), folder / "confusion.png")

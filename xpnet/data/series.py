@@ -125,7 +125,7 @@ def seasonal_means(values: Any, period: int) -> np.ndarray:
 def naive(history: Any, horizon: int) -> np.ndarray:
     """All that comes is like the last value."""
     array = to_numpy(_series(history))
-    return np.repeat(array[-1:], _count("horizon", horizon), axis=0)
+    return np.asarray(np.repeat(array[-1:], _count("horizon", horizon), axis=0))
 
 
 def seasonal_naive(period: int) -> Forecast:
@@ -164,7 +164,7 @@ class WalkForward:
     @property
     def errors(self) -> np.ndarray:
         """Predicted minus actual."""
-        return self.predicted - self.actual
+        return np.asarray(self.predicted - self.actual)
 
     @property
     def mae(self) -> float:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,7 @@ from xpnet.data.tables.columns import (
     numbering,
 )
 from xpnet.data.tables.kinds import KINDS, USED, Guess, guess_column, guess_task
-from xpnet.data.tables.reader import Table, is_missing
+from xpnet.data.tables.reader import Table, is_missing, read_table
 
 TASKS = ("classification", "regression")
 UNSEEN = ("ignore", "error")
@@ -127,6 +129,23 @@ class TablePreprocessor:
                 "rows: these are no classes; choose another column, or the task regression where they are numbers"
             )
         self.classes = in_order(different)
+
+    def read(self, path: str | os.PathLike[str]) -> Table:
+        """Raw rows from a file laid out like the training file, with or without the target.
+
+        Raises: ``DataError`` for a file without header of another number of columns.
+        """
+        table = read_table(path, header=self.header)
+        if self.header:
+            return table
+        inputs = [name for name in self.names if name != self.target]
+        for names in (self.names, inputs):
+            if len(names) == len(table.names):
+                return replace(table, columns=dict(zip(names, table.columns.values(), strict=True)))
+        raise DataError(
+            f"{table.name} has {len(table.names)} columns, the training file had {len(self.names)}, "
+            f"or {len(inputs)} without the target {self.target!r}"
+        )
 
     # -- using -----------------------------------------------------------------------------------------------------
 

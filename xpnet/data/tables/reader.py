@@ -93,13 +93,11 @@ class Table:
         return replace(self, columns=columns, lines=[self.lines[row] for row in chosen])
 
 
-def read_table(
-    path: str | os.PathLike[str], *, header: bool | None = None, names: Sequence[str] | None = None
-) -> Table:
+def read_table(path: str | os.PathLike[str], *, header: bool | None = None) -> Table:
     """The cells of a CSV file in UTF-8, packed or not, with commas, semicolons or tabs between them.
 
     ``header`` says whether the first row names the columns; None guesses: it does where none of it is a number or
-    missing.  Without one the columns are called ``names``, or column1, column2, ...
+    missing.  Without one the columns are called column1, column2, ...
 
     Raises: ``DataError`` with the line: a ragged or empty row, an open quote, a column named twice, no rows at all.
     """
@@ -113,15 +111,12 @@ def read_table(
     if header is None:
         header = not any(is_missing(cell) or is_number(cell) for cell in first) and len(set(first)) == len(first)
         if not header:
-            notes.append("the first row looks like data: no header")
+            notes.append(f"the first row looks like data: no header, columns column1 to column{len(first)}")
     if header:
         found = _check_header(name, first, notes)
         rows, lines = rows[1:], lines[1:]
-    elif names is not None and len(names) != len(first):
-        raise DataError(f"{name} has {len(first)} columns, not {len(names)} ({', '.join(names)})")
     else:
-        found = list(names) if names is not None else [f"column{i}" for i in range(1, len(first) + 1)]
-        notes += [] if names is not None else [f"the columns are called {found[0]} to {found[-1]}"]
+        found = [f"column{i}" for i in range(1, len(first) + 1)]
     if not rows:
         raise DataError(f"{name} has a header and no rows")
     columns = {column: [row[i] for row in rows] for i, column in enumerate(found)}
