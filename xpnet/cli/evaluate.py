@@ -37,7 +37,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(json.dumps(result))
         return
-    print(f"{result['dataset']}: {len(test):,} test samples")
+    print(f"{result['dataset']}: {len(test):,} {'labelled rows' if arguments.data else 'test samples'}")
     print(headline(result))
     if run.settings.task == "regression":
         return

@@ -97,7 +97,7 @@ def read_settings(run: Path) -> Settings:
 def _check(settings: Settings) -> None:
     choices = {"model": MODELS, "optimizer": OPTIMIZERS, "schedule": SCHEDULES, "class_weight": CLASS_WEIGHTS}
     if settings.target is not None:
-        choices["task"] = TASKS
+        choices |= {"task": TASKS, "model": ("mlp",)}
         TablePreprocessor.from_state(settings.table["preprocessing"])
     for name, allowed in choices.items():
         if getattr(settings, name) not in allowed:
@@ -109,8 +109,6 @@ def _check(settings: Settings) -> None:
 
 def build_model(settings: Settings) -> nn.Module:
     """The network that the settings describe, with fresh weights."""
-    if settings.target is not None and settings.model != "mlp":
-        raise UsageError(f"{settings.model} takes images: for a table leave --model out, or choose mlp")
     try:
         return models.build(
             settings.model,

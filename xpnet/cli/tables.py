@@ -19,7 +19,8 @@ from xpnet.cli.scores import headline, score
 from xpnet.cli.settings import Settings, UsageError
 from xpnet.data import ArrayDataset, DataError, Table, TablePreprocessor, class_weights, read_table, split_rows
 from xpnet.data.idx import read_bytes
-from xpnet.data.tables import guess_task
+from xpnet.data.suggest import did_you_mean
+from xpnet.data.tables.kinds import check_target, guess_task
 from xpnet.data.tables.reader import is_missing
 from xpnet.nn import functional as F
 from xpnet.train.trainer import predict as outputs_of
@@ -49,6 +50,8 @@ def table_settings(arguments: argparse.Namespace, known: tuple[str, ...]) -> dic
         return {}
     if arguments.dataset is None or arguments.dataset in known:
         raise UsageError("--target is for tables: xpnet train FILE.csv --target COLUMN")
+    if arguments.model not in (None, "mlp"):
+        raise UsageError(f"{arguments.model} takes images: for a table leave --model out, or choose mlp")
     kinds = dict.fromkeys(arguments.categorical or (), "categorical") | dict.fromkeys(arguments.ignore or (), "ignore")
     settings = {"kinds": kinds, "header": False if arguments.no_header else None}
     return settings if arguments.batch_size is not None else {**settings, "batch_size": 0}
@@ -102,6 +105,10 @@ def load_parts(settings: Settings, say: Say) -> tuple[ArrayDataset, ArrayDataset
         )
     for note in table.notes if fresh else ():
         say(f"note: {note}")
+    for column in (settings.target, *settings.kinds) if fresh else ():
+        if column not in table.names:
+            near = did_you_mean(column, table.names)
+            raise UsageError(f"{path} has no column {column!r}{near} (its columns: {', '.join(table.names)})")
     labelled = _labelled(table, settings.target, say if fresh else None)
     train, val, test = _split(labelled, settings)
     if fresh:
@@ -131,6 +138,7 @@ def _split(table: Table, settings: Settings) -> tuple[np.ndarray, np.ndarray | N
     """Row numbers: a fifth for the test, then the share asked for to validate; of every class the same share."""
     assert settings.target is not None
     task = settings.task or guess_task(table, settings.target).kind
+    check_target(table, settings.target, task)
     labels = np.array(table[settings.target]) if task == "classification" else None
     rest, test = split_rows(len(table), TEST_SHARE, labels=labels, seed=settings.seed, path="data.test")
     if settings.val_split == 0.0:

@@ -78,6 +78,20 @@ def _check_nearly_numeric(table: Table, name: str, share: float) -> None:
     )
 
 
+def check_target(table: Table, target: str, task: str) -> None:
+    """Raises: ``DataError`` for a target with one value only, or for classes nearly as many as rows."""
+    cells = [cell for cell in table[target] if not is_missing(cell)]
+    different = len(set(cells))
+    if different < 2:
+        only = f"always {cells[0][:40]!r}" if cells else "missing in every row"
+        raise DataError(f"{table.name}: the target {target!r} is {only}: there is nothing to learn")
+    if task == "classification" and different > max(2, len(cells) // 2):
+        raise DataError(
+            f"{table.name}: the target {target!r} has {different:,} different values in {len(cells):,} rows: these are "
+            "no classes; choose another column, or the task regression where they are numbers"
+        )
+
+
 def guess_task(table: Table, target: str) -> Guess:
     """Whether a target is one of few classes ("classification") or a number on a scale ("regression")."""
     cells = [cell for cell in table[target] if not is_missing(cell)]

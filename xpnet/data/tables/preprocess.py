@@ -21,7 +21,7 @@ from xpnet.data.tables.columns import (
     in_order,
     numbering,
 )
-from xpnet.data.tables.kinds import KINDS, USED, Guess, guess_column, guess_task
+from xpnet.data.tables.kinds import KINDS, USED, Guess, check_target, guess_column, guess_task
 from xpnet.data.tables.reader import Table, is_missing, read_table
 
 TASKS = ("classification", "regression")
@@ -91,14 +91,10 @@ class TablePreprocessor:
         return self
 
     def _guess(self, table: Table) -> None:
-        cells = table[self.target]
-        for column in self.kinds:
-            if column not in table.names:
-                raise DataError(f"{table.name} has no column {column!r}{did_you_mean(column, table.names)}")
+        for column in (self.target, *self.kinds):
+            table[column]  # an error where there is none
         if self.kinds.get(self.target):
             raise DataError(f"{self.target!r} is the target: it cannot be {self.kinds[self.target]!r} as well")
-        if all(map(is_missing, cells)):
-            raise DataError(f"{table.name}: the target {self.target!r} is missing in every row")
         if not self.task:
             guess = guess_task(table, self.target)
             self.task, self.why_task = guess.kind, guess.why
@@ -113,22 +109,13 @@ class TablePreprocessor:
         return NumericColumn.fit(table, name) if kind == "numeric" else CategoryColumn.fit(table, name, kind)
 
     def _fit_target(self, table: Table) -> None:
-        cells = [cell for cell in table[self.target] if not is_missing(cell)]
-        different = set(cells)
-        if len(different) < 2:
-            only = f"always {cells[0][:40]!r}" if cells else "missing in all training rows"
-            raise DataError(f"{table.name}: the target {self.target!r} is {only}: there is nothing to learn")
+        check_target(table, self.target, self.task)
+        known = table.take([row for row, cell in enumerate(table[self.target]) if not is_missing(cell)])
         if self.task == "regression":
-            column = NumericColumn.fit(table.take([i for i, c in enumerate(table[self.target]) if not is_missing(c)]),
-                                       self.target)  # fmt: skip
+            column = NumericColumn.fit(known, self.target)
             self.center, self.scale = column.mean, column.std
             return
-        if len(different) > max(2, len(cells) // 2):
-            raise DataError(
-                f"{table.name}: the target {self.target!r} has {len(different):,} different values in {len(cells):,} "
-                "rows: these are no classes; choose another column, or the task regression where they are numbers"
-            )
-        self.classes = in_order(different)
+        self.classes = in_order(set(known[self.target]))
 
     def read(self, path: str | os.PathLike[str]) -> Table:
         """Raw rows from a file laid out like the training file, with or without the target.
@@ -195,7 +182,8 @@ class TablePreprocessor:
             if rows := column.unseen_rows(table):
                 first = table.place(rows[0], column.name)
                 cell = table[column.name][rows[0]][:40]
-                said.append(f"{first}: {cell!r} was never seen in training ({len(rows)} such cells): it counts as none")
+                many = f", nor were {len(rows) - 1} more" if len(rows) > 1 else ""
+                said.append(f"{first}: {cell!r} was never seen in training{many}: it counts as none of the categories")
         return said
 
     def describe(self) -> list[str]:
