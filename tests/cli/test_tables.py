@@ -200,7 +200,7 @@ def test_semicolons_no_header_and_rows_without_target(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "note: the cells of data.csv are divided by semicolons" in out
     assert "note: the first row looks like data: no header, columns column1 to column3" in out
-    assert "note: 1 rows without column3 were left out" in out
+    assert "note: 1 row without column3 left out" in out
     (tmp_path / "new.csv").write_text("1.0;2\n3.0;4\n")
     assert main(["predict", "runs/data-1", "new.csv", "--backend", "numpy"]) == 0
     assert [row["row"] for row in read(tmp_path / "predictions.csv")] == ["1", "2"]

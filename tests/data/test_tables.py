@@ -378,6 +378,8 @@ def test_columns_that_do_not_matter_may_be_absent_or_more(people):
     ({"x": [1, 2], "y": [0, 1]}, "y", {"kinds": {"w": "ignore"}}, "no column 'w'"),
     ({"x": [1, 2], "y": [0, 1]}, "y", {"kinds": {"y": "numeric"}}, "'y' is the target: it cannot be 'numeric' as well"),
     ({"x": ["a", 2], "y": [0, 1]}, "y", {"kinds": {"x": "numeric"}}, "line 2, column 'x': 'a' is not a number"),
+    ({"x": range(2002), "y": [0, 1] * 1001}, "y", {"kinds": {"x": "categorical"}}, "column 'x' has 2,002 categories, at most 1,000"),
+    ({"x": [1, 2] * 2002, "y": [f"c{i % 2002}" for i in range(4004)]}, "y", {}, "'y' has 2,002 different values in 4,004 rows"),
     ({"x": ["1e308", "-1e308"], "y": [0, 1]}, "y", {}, "column 'x' are too large to be standardised"),
 ])  # fmt: skip
 def test_what_cannot_be_learned(columns, target, options, match):
@@ -404,6 +406,9 @@ def test_targets_that_do_not_fit():
         prepare.transform_target(table(y=["yess"]))
     with pytest.raises(DataError, match="line 3, column 'y': the target is missing"):
         prepare.transform_target(table(y=["no", ""]))
+    numbers = TablePreprocessor("y").fit(table(x=[1, 2, 4], y=[1.5, 2, 3]))
+    with pytest.raises(DataError, match=r"line 2, column 'y': 1e\+300 is far beyond the training rows"):
+        numbers.transform_target(table(y=["1e300"]))
 
 
 @pytest.mark.parametrize(("use", "match"), [

@@ -130,7 +130,8 @@ def _labelled(table: Table, target: str, say: Say | None) -> Table:
     if not rows:
         raise DataError(f"{table.name}: the target {target!r} is missing in every row")
     if len(rows) < len(table) and say is not None:
-        say(f"note: {len(table) - len(rows):,} rows without {target} were left out")
+        without = len(table) - len(rows)
+        say(f"note: {without:,} row{'s' * (without > 1)} without {target} left out")
     return table.take(rows)
 
 

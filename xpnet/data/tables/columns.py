@@ -12,7 +12,7 @@ import numpy as np
 
 from xpnet.data.errors import DataError
 from xpnet.data.suggest import did_you_mean
-from xpnet.data.tables.kinds import boolean_pair
+from xpnet.data.tables.kinds import MOST_CLASSES, boolean_pair
 from xpnet.data.tables.reader import Table, is_missing, is_number
 
 
@@ -118,6 +118,11 @@ class CategoryColumn:
             categories: tuple[str, ...] = pair
         else:
             categories = tuple(in_order(set(known))) or ("",)  # none at all: the indicator says so
+        if len(categories) > MOST_CLASSES:
+            raise DataError(
+                f"{table.name}: column {name!r} has {len(categories):,} categories, at most {MOST_CLASSES:,} can be "
+                "encoded: leave it out"
+            )
         counts = Counter(known)
         frequent = max(categories, key=lambda c: counts[c])
         return cls(name, categories, frequent, len(known) < len(cells), kind)

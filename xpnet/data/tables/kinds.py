@@ -15,7 +15,8 @@ KINDS = (*USED, "text", "id", "constant", "empty", "ignore")
 """The first three are learned from; the others are left out."""
 
 BOOLEANS = (("false", "true"), ("no", "yes"), ("n", "y"), ("f", "t"), ("off", "on"), ("0", "1"))
-MAX_CATEGORIES = 100
+MAX_CATEGORIES = 100  # of a column that is guessed to be categorical
+MOST_CLASSES = 1000  # also where somebody insists: each becomes a column or an output
 _FEW = 10  # so many different texts are categories even where no two rows agree
 _ID_NAME = re.compile(r"(?:^|[\s_.-])(?:id|uuid|index|idx|row|key|nr|no|number)$|^unnamed", re.IGNORECASE)
 _ID_TAIL = re.compile(r"[a-z]I[dD]$")  # PassengerId
@@ -85,7 +86,7 @@ def check_target(table: Table, target: str, task: str) -> None:
     if different < 2:
         only = f"always {cells[0][:40]!r}" if cells else "missing in every row"
         raise DataError(f"{table.name}: the target {target!r} is {only}: there is nothing to learn")
-    if task == "classification" and different > max(2, len(cells) // 2):
+    if task == "classification" and different > max(2, min(MOST_CLASSES, len(cells) // 2)):
         raise DataError(
             f"{table.name}: the target {target!r} has {different:,} different values in {len(cells):,} rows: these are "
             "no classes; choose another column, or the task regression where they are numbers"

@@ -159,7 +159,8 @@ class TablePreprocessor:
             if is_missing(cell):
                 raise DataError(f"{table.place(row, self.target)}: the target is missing: leave the row out")
         if self.task == "regression":
-            return ((table.numbers(self.target) - self.center) / self.scale).astype(np.float32)[:, None]
+            column = NumericColumn(self.target, self.center, self.center, self.scale, False)
+            return column.encode(table, self.unseen).astype(np.float32)
         numbers = numbering(self.classes)
         labels = [find(numbers, cell) for cell in table[self.target]]
         if -1 in labels:
