@@ -15,7 +15,7 @@ def split_rows(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Row numbers to keep and to put aside, each in order; with ``labels`` the same share of every class.
 
-    A class so small that its share rounds to nothing is kept whole.
+    A class so small that its share rounds to nothing is kept whole; where all are, one row of the largest is put aside.
 
     Raises: ``ValueError`` where one of the parts would be empty.
     """
@@ -23,7 +23,10 @@ def split_rows(
         raise ValueError(f"the share to put aside must lie between 0 and 1, got {share!r}")
     order = Stream(seed, path).generator().permutation(rows)
     groups = [order] if labels is None else [order[labels[order] == label] for label in np.unique(labels)]
-    aside = np.concatenate([group[: round(share * len(group))] for group in groups])
+    counts = [round(share * len(group)) for group in groups]
+    if labels is not None and not any(counts):
+        counts[int(np.argmax([len(group) for group in groups]))] = 1
+    aside = np.concatenate([group[:count] for group, count in zip(groups, counts, strict=True)])
     if not 0 < len(aside) < rows:
         raise ValueError(f"{rows} rows are too few to put {share:.0%} of them aside")
     return np.setdiff1d(order, aside), np.sort(aside)
