@@ -24,8 +24,9 @@ def split_rows(
     order = Stream(seed, path).generator().permutation(rows)
     groups = [order] if labels is None else [order[labels[order] == label] for label in np.unique(labels)]
     counts = [round(share * len(group)) for group in groups]
-    if labels is not None and not any(counts):
-        counts[int(np.argmax([len(group) for group in groups]))] = 1
+    sizes = [len(group) for group in groups]
+    if labels is not None and not any(counts) and max(sizes, default=0) > 1:
+        counts[int(np.argmax(sizes))] = 1
     aside = np.concatenate([group[:count] for group, count in zip(groups, counts, strict=True)])
     if not 0 < len(aside) < rows:
         raise ValueError(f"{rows} rows are too few to put {share:.0%} of them aside")
