@@ -49,7 +49,7 @@ def test_a_resumed_run_keeps_its_metrics(tmp_path, capsys):
 
 @pytest.mark.parametrize(("arguments", "status", "message"), [
     ([*TRAIN, "--metric", "f9"], 2, "unknown metric 'f9'"),
-    ([*TRAIN, "--metric", "mae"], 2, "mae is for regression"),
+    ([*TRAIN, "--metric", "mae"], 2, "mae is not for a classification"),
     (["train", "--resume", "run", "--metric", "f1"], 2, "(leave out --metric)"),
     (["evaluate", "run", "--metric", "acuracy"], 2, "did you mean 'accuracy'"),
     ([*TRAIN, "--quiet", "--metric", "top_11_accuracy"], 1, "k must be in 1..10"),

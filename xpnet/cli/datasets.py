@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from xpnet.cli.settings import Settings, UsageError
+from xpnet.cli.tables import load_parts
 from xpnet.data import (
     ArrayDataset,
     DataUnavailableError,
@@ -75,8 +76,13 @@ def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0]
 
 
-def load_splits(settings: Settings) -> Splits:
-    """The raw data of a run.  Validation is a part of the training data; the test data are read for the result only."""
+def load_splits(settings: Settings, say: Say = lambda text: None) -> Splits:
+    """The raw data of a run.  Validation is a part of the training data; the test data are read for the result only.
+
+    Those of a table are numbers already; what was guessed of its columns is said.
+    """
+    if settings.target is not None:
+        return Splits(*load_parts(settings, say))
     train, test = _load(settings.dataset, settings.data_dir, settings.seed)
     if settings.val_split == 0.0:
         return Splits(train, None, test)
@@ -130,4 +136,6 @@ def augmented(data: ArrayDataset, settings: Settings) -> tuple[ArrayDataset, Tra
 
 def prepare(data: ArrayDataset, settings: Settings) -> ArrayDataset:
     """A dataset as the run's network takes it."""
+    if settings.target is not None:
+        return data
     return ArrayDataset(as_inputs(data.inputs, settings), data.targets, classes=data.classes, name=data.name)

@@ -4,45 +4,62 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
 
 from xpnet.cli.datasets import load_splits, prepare
-from xpnet.cli.run import in_words, load_run, measured
-from xpnet.metrics import accuracy, confusion_matrix
-from xpnet.nn import functional as F
+from xpnet.cli.run import Run, load_run
+from xpnet.cli.scores import headline, in_words, measured, score
+from xpnet.cli.settings import UsageError
+from xpnet.cli.tables import load_labelled
+from xpnet.data import ArrayDataset
+from xpnet.metrics import confusion_matrix
 from xpnet.train.trainer import predict
 from xpnet_backends import to_numpy
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
-    """Print accuracy and loss on the test data, and the most frequent mistakes."""
+    """Print the scores on the test data, and the most frequent mistakes."""
     run = load_run(Path(arguments.run), arguments.backend)
     if arguments.data_dir is not None:
         run.settings.data_dir = arguments.data_dir
-    test = prepare(load_splits(run.settings).test, run.settings)
+    test = _data(run, arguments.data)
     logits = predict(run.model, test.inputs, run.backend)
     target = run.backend.asarray(test.targets)
-    more = measured([*run.settings.metric, *(arguments.metric or [])], logits, target)
+    more = measured(run.settings, [*run.settings.metric, *(arguments.metric or [])], logits, target)
     result = {
-        "test_accuracy": float(accuracy(logits, target)),
-        "test_loss": float(F.cross_entropy(logits, target)),
+        **score(run.settings, logits, target),
         **more,
         "samples": len(test),
-        "dataset": run.settings.dataset,
+        "dataset": arguments.data or run.settings.dataset,
         "backend": run.backend.name,
     }
     if arguments.json:
         print(json.dumps(result))
         return
-    print(f"{run.settings.dataset}: {len(test):,} test samples")
-    print(f"test accuracy {result['test_accuracy']:.4f}, test loss {result['test_loss']:.4f}")
+    print(f"{result['dataset']}: {len(test):,} {'labelled rows' if arguments.data else 'test samples'}")
+    print(headline(result))
     if more:
         print(in_words(more.items()))
+    if run.settings.task == "regression":
+        return
     matrix = to_numpy(confusion_matrix(target, logits.argmax(axis=1), len(run.settings.classes)))
     for line in mistakes(matrix, run.settings.classes):
         print(line)
+
+
+def _data(run: Run, path: str | None) -> ArrayDataset:
+    """The run's own test data, or all labelled rows of another table."""
+    if path is None:
+        return prepare(load_splits(run.settings).test, run.settings)
+    if run.settings.target is None:
+        raise UsageError(f"--data is for runs on tables; this run was trained on {run.settings.dataset}")
+    data, unseen = load_labelled(run, path)
+    for line in unseen:
+        print(f"note: {line}", file=sys.stderr)
+    return data
 
 
 def mistakes(matrix: np.ndarray, classes: list[str], count: int = 5) -> list[str]:

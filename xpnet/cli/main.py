@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from xpnet import __version__, metrics
-from xpnet.cli.settings import AUGMENTS, MODELS, OPTIMIZERS, SCHEDULES, UsageError
+from xpnet.cli.settings import AUGMENTS, CLASS_WEIGHTS, MODELS, OPTIMIZERS, SCHEDULES, TASKS, UsageError
 from xpnet_backends import BackendError
 
 _EXAMPLES = """examples:
   xpnet train                            MNIST where it can be had, else scikit-learn's digits
   xpnet train mnist --hidden 256 128 --epochs 20 --dropout 0.2
   xpnet train digits.csv --out runs/mine your own digits: label,pixel0,...,pixel783
+  xpnet train titanic.csv --target Survived   any table: which column is to be learned?
   xpnet train --resume runs/mnist-1      go on with a run that was stopped
   xpnet evaluate runs/mnist-1            the test set again (--metric f1 --metric roc_auc)
   xpnet predict runs/mnist-1 photo.png   which digit is it?
@@ -29,6 +30,7 @@ _TRAIN_EXAMPLES = """examples:
   xpnet train cifar10 --data-dir cifar-10-batches-bin --model resnet20 --augment crop-flip
   xpnet train fashion-mnist --data-dir ~/data --backend cupy
   xpnet train train.csv.gz --val-split 0.2
+  xpnet train titanic.csv --target Survived
   xpnet train --resume runs/mnist-1 --epochs 30
 
 where MNIST is looked for: --data-dir, then the folder in XPNET_DATA, then the cache, then it is downloaded.
@@ -72,11 +74,9 @@ def _seed(text: str) -> int:
 
 def _metric(text: str) -> str:
     try:
-        task = metrics.get(text).task
+        metrics.get(text)
     except (ValueError, TypeError) as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-    if task != "classification":
-        raise argparse.ArgumentTypeError(f"{text} is for regression, and these networks tell classes")
     return text
 
 
@@ -96,17 +96,22 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate = commands.add_parser("evaluate", help="measure a trained run on its test set", allow_abbrev=False)
     evaluate.add_argument("run", metavar="RUN", help="the run's folder, e.g. runs/mnist-1")
     _add_metric(evaluate)
+    evaluate.add_argument("--data", metavar="FILE", help="measure on the labelled rows of this CSV (runs on tables)")
     _add_common(evaluate)
     predict = commands.add_parser(
         "predict",
         help="classify images with a trained run",
         description="Images (PNG, JPEG, ...) of any size, light or dark ground; or a CSV of pixel rows, which gives a "
-        "submission file.",
+        "submission file; or the raw rows of a table, for a run on one.",
         allow_abbrev=False,
     )
     predict.add_argument("run", metavar="RUN", help="the run's folder, e.g. runs/mnist-1")
-    predict.add_argument("files", metavar="IMAGE", nargs="+", help="image files, or one test.csv[.gz]")
-    predict.add_argument("--out", metavar="FILE", help="where a CSV's predictions go (default: submission.csv)")
+    predict.add_argument("files", metavar="IMAGE", nargs="+", help="image files, or one CSV file")
+    predict.add_argument(
+        "--out",
+        metavar="FILE",
+        help="where a CSV's predictions go (default: submission.csv or predictions.csv)",
+    )
     _add_common(predict)
     models = commands.add_parser("models", help="the networks that --model knows", allow_abbrev=False)
     models.add_argument("--json", action="store_true", help="print JSON")
@@ -122,26 +127,31 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_metric(parser: argparse.ArgumentParser) -> None:
-    names = ", ".join(metrics.names("classification"))
-    text = f"measure this too, may be given several times: {names}, top_5_accuracy, f1_weighted, ..."
+    names = ", ".join([*metrics.names("classification"), "top_5_accuracy", "f1_weighted", *metrics.names("regression")])
+    text = f"measure this too, may be given several times: {names}, ..."
     parser.add_argument("--metric", type=_metric, action="append", metavar="NAME", help=text)
 
 
 def _add_train(commands: argparse._SubParsersAction[_Parser], formatter: type[argparse.HelpFormatter]) -> None:
     train = commands.add_parser(
         "train",
-        help="train a network on digits",
+        help="train a network on images or a table",
         description="Train a network; the run's folder gets weights, history, metrics and pictures.",
         epilog=_TRAIN_EXAMPLES,
         formatter_class=formatter,
         allow_abbrev=False,
     )
     add = train.add_argument
-    add("dataset", nargs="?", metavar="DATASET", help="mnist, fashion-mnist, cifar10, digits, or a digit CSV")
+    add("dataset", nargs="?", metavar="DATASET", help="mnist, fashion-mnist, cifar10, digits, or a CSV file")
     add("--model", choices=MODELS, help="the kind of network (default: mlp)")
     add("--hidden", type=_positive, nargs="+", metavar="N", help="widths of the hidden layers (default: 128)")
-    add("--epochs", type=_positive, metavar="N", help="passes over the training data (default: 15; digits 50)")
-    add("--batch-size", type=_positive, metavar="N", help="samples a step (default: 64)")
+    add(
+        "--epochs",
+        type=_positive,
+        metavar="N",
+        help="passes over the data (default: 15; digits 50; tables 20..200)",
+    )
+    add("--batch-size", type=_positive, metavar="N", help="samples a step (default: 64; tables 32)")
     add("--optimizer", choices=OPTIMIZERS, help="(default: adam)")
     add("--lr", type=_rate, metavar="X", help="learning rate (default: 0.001; sgd 0.1)")
     add("--schedule", choices=SCHEDULES, help="how the learning rate changes over the epochs (default: cosine)")
@@ -151,6 +161,12 @@ def _add_train(commands: argparse._SubParsersAction[_Parser], formatter: type[ar
     add("--seed", type=_seed, metavar="N", help="the same seed gives the same run (default: 0)")
     add("--val-split", type=_share, metavar="P", help="share of the training data kept for validation (default: 0.1)")
     _add_metric(train)
+    add("--target", metavar="COLUMN", help="the column of a CSV to learn; what the others hold is guessed and said")
+    add("--task", choices=TASKS, help="what the target is (default: guessed from it)")
+    add("--class-weight", choices=CLASS_WEIGHTS, help="balanced: rare classes count more (default: none)")
+    add("--ignore", nargs="+", metavar="COLUMN", help="columns of a CSV to leave out")
+    add("--categorical", nargs="+", metavar="COLUMN", help="columns whose numbers are names of categories")
+    add("--no-header", action="store_const", const=True, help="the first row of the CSV is data")
     add("--data-dir", metavar="DIR", help="folder with the dataset, or its parent")
     add("--backend", help="numpy, cupy or auto (default: auto)")
     add("--out", metavar="DIR", help="folder of the run (default: runs/DATASET-1, -2, ...)")

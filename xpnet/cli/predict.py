@@ -13,6 +13,7 @@ import numpy as np
 from xpnet.cli.datasets import as_inputs, is_csv
 from xpnet.cli.run import Run, load_run
 from xpnet.cli.settings import UsageError
+from xpnet.cli.tables import predict_table
 from xpnet.data import read_digit_csv, read_image, show_digit, to_digit, write_submission
 from xpnet.nn import functional as F
 from xpnet.train.trainer import predict as outputs_of
@@ -22,6 +23,11 @@ from xpnet_backends import to_numpy
 def predict(arguments: argparse.Namespace) -> None:
     """Classify image files, or the rows of a CSV."""
     run = load_run(Path(arguments.run), arguments.backend)
+    if run.settings.target is not None:
+        if len(arguments.files) > 1:
+            raise UsageError("give one CSV file: this run was trained on a table")
+        predict_table(run, arguments.files[0], arguments.out or "predictions.csv", arguments.json)
+        return
     tables = [name for name in arguments.files if is_csv(name)]
     if tables and len(arguments.files) > 1:
         raise UsageError("give either images or one CSV file")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from xpnet import metrics, models, nn, optim
+from xpnet.data import TablePreprocessor
 from xpnet.optim import lr_scheduler
 from xpnet_backends import Backend, backend_names, get_backend
 
@@ -19,6 +20,8 @@ AUGMENTS = ("none", "shift", "crop-flip")
 LEARNING_RATES = {"sgd": 0.1, "momentum": 0.05, "rmsprop": 0.001, "adam": 0.001, "adamw": 0.001}
 
 EPOCHS = {"digits": 50}  # a small dataset has few steps an epoch
+TASKS = ("classification", "regression")
+CLASS_WEIGHTS = ("none", "balanced")
 
 
 class UsageError(ValueError):
@@ -50,11 +53,19 @@ class Settings:
     classes: list[str] = field(default_factory=list)
     normalize: dict[str, Any] = field(default_factory=dict)
     version: str = ""
+    # of runs on tables only
+    target: str | None = None
+    task: str = ""  # empty for a guess, and for images
+    class_weight: str = "none"
+    kinds: dict[str, str] = field(default_factory=dict)
+    header: bool | None = None
+    table: dict[str, Any] = field(default_factory=dict)  # the preprocessing, as learned from the training rows
 
     def __post_init__(self) -> None:
         if math.isnan(self.lr):
             self.lr = LEARNING_RATES[self.optimizer]
-        self.epochs = self.epochs or EPOCHS.get(self.dataset, 15)
+        if self.target is None:  # those of a table depend on its size
+            self.epochs = self.epochs or EPOCHS.get(self.dataset, 15)
 
     def to_json(self) -> str:
         """As ``config.json`` holds it."""
@@ -88,6 +99,10 @@ def read_settings(run: Path) -> Settings:
 
 def _check(settings: Settings) -> None:
     choices = {"model": MODELS, "optimizer": OPTIMIZERS, "schedule": SCHEDULES, "augment": AUGMENTS}
+    choices |= {"class_weight": CLASS_WEIGHTS}
+    if settings.target is not None:
+        choices |= {"task": TASKS, "model": ("mlp",)}
+        TablePreprocessor.from_state(settings.table["preprocessing"])
     for name, allowed in choices.items():
         if getattr(settings, name) not in allowed:
             raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {getattr(settings, name)!r}")
@@ -103,7 +118,7 @@ def build_model(settings: Settings) -> nn.Module:
         return models.build(
             settings.model,
             settings.input_shape,
-            len(settings.classes),
+            len(settings.classes) or 1,
             hidden=settings.hidden,
             dropout=settings.dropout,
             backend=settings.backend,

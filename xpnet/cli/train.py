@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,18 @@ import numpy as np
 import xpnet
 from xpnet._extras import MissingExtraError
 from xpnet._files import write_atomically
-from xpnet.cli.datasets import Splits, augmented, choose_dataset, fit_normalisation, load_splits, prepare, run_name
-from xpnet.cli.run import in_words, measured
+from xpnet.cli import tables
+from xpnet.cli.datasets import (
+    NAMES,
+    Splits,
+    augmented,
+    choose_dataset,
+    fit_normalisation,
+    load_splits,
+    prepare,
+    run_name,
+)
+from xpnet.cli.scores import check_metrics, headline, in_words, measured, score
 from xpnet.cli.settings import (
     Settings,
     UsageError,
@@ -28,9 +39,11 @@ from xpnet.cli.settings import (
     read_settings,
 )
 from xpnet.cli.show import Progress
+from xpnet.cli.tables import table_settings
 from xpnet.data import DataLoader
 from xpnet.metrics import accuracy, confusion_matrix
 from xpnet.nn import functional as F
+from xpnet.tensor import Tensor
 from xpnet.train import Trainer
 from xpnet_backends import get_backend, to_numpy
 
@@ -45,7 +58,7 @@ def train(arguments: argparse.Namespace) -> None:
     if fallback:
         print(fallback, file=sys.stderr if arguments.json else sys.stdout, flush=True)
     try:
-        splits = load_splits(settings)
+        splits = load_splits(settings, say)
         if not resumed:
             _start(settings, splits, folder)
     except BaseException:
@@ -69,7 +82,7 @@ def train(arguments: argparse.Namespace) -> None:
         return
     if settings.metric:
         print(in_words((f"test_{name}", result[f"test_{name}"]) for name in settings.metric))
-    print(f"test accuracy {result['test_accuracy']:.4f}, test loss {result['test_loss']:.4f}: {folder}")
+    print(f"{headline(result)}: {folder}")
     if fallback:
         print(fallback)
 
@@ -78,12 +91,19 @@ def train(arguments: argparse.Namespace) -> None:
 
 
 def _fresh(arguments: argparse.Namespace, say: Say) -> tuple[Settings, Path, bool]:
-    dataset, asked_for = choose_dataset(arguments.dataset, arguments.data_dir, say)
+    of_table = table_settings(arguments, NAMES)
+    dataset, asked_for = (
+        (arguments.dataset, None) if of_table else choose_dataset(arguments.dataset, arguments.data_dir, say)
+    )
     names = {f.name for f in fields(Settings)} - {"dataset", "backend"}
     given = {name: value for name, value in vars(arguments).items() if name in names and value is not None}
+    given |= of_table
     backend = choose_backend(arguments.backend).name
-    settings = Settings(dataset, backend=backend, asked_for=asked_for, version=xpnet.__version__, **given)
-    return settings, _new_folder(arguments.out, run_name(dataset)), False
+    settings = Settings(
+        dataset, backend=backend, asked_for=asked_for, version=xpnet.__version__, **{**given, **of_table}
+    )
+    name = tables.run_name(dataset) if of_table else run_name(dataset)
+    return settings, _new_folder(arguments.out, name), False
 
 
 def _resumed(arguments: argparse.Namespace) -> tuple[Settings, Path, bool]:
@@ -125,9 +145,11 @@ def _fallback(settings: Settings) -> str:
 def _start(settings: Settings, splits: Splits, folder: Path) -> None:
     """Complete the settings by what the data say, and write them down."""
     train = splits.train
+    check_metrics(settings, settings.metric)
     settings.input_shape = list(train.inputs.shape[1:])
-    settings.classes = list(train.classes or [str(c) for c in np.unique(to_numpy(train.targets))])
-    settings.normalize = fit_normalisation(train).state()
+    if settings.target is None:  # a table's classes and scales are known from its preprocessing
+        settings.classes = list(train.classes or [str(c) for c in np.unique(to_numpy(train.targets))])
+        settings.normalize = fit_normalisation(train).state()
     if settings.batch_size > len(train):
         raise UsageError(f"--batch-size {settings.batch_size} is larger than the training data ({len(train)} samples)")
     build_model(settings)  # says so where the model does not take these images
@@ -135,8 +157,9 @@ def _start(settings: Settings, splits: Splits, folder: Path) -> None:
 
 
 def _progress(settings: Settings, splits: Splits) -> Progress:
-    names = ["train_loss", "train_accuracy", "val_loss", "val_accuracy"]
-    return Progress(settings.epochs, names if splits.val is not None else names[:2])
+    kinds = ["loss"] if settings.task == "regression" else ["loss", "accuracy"]
+    parts = ["train", "val"] if splits.val is not None else ["train"]
+    return Progress(settings.epochs, [f"{part}_{kind}" for part in parts for kind in kinds])
 
 
 def _trainer(settings: Settings, folder: Path, progress: Progress | None) -> Trainer:
@@ -144,19 +167,33 @@ def _trainer(settings: Settings, folder: Path, progress: Progress | None) -> Tra
     optimizer = build_optimizer(settings, model)
     return Trainer(
         model,
-        F.cross_entropy,
+        _loss(settings),
         optimizer,
         scheduler=build_schedule(settings, optimizer),
-        metrics={"accuracy": accuracy, **{name: name for name in settings.metric}},
+        metrics=_metrics(settings),
         folder=folder,
         callbacks=[] if progress is None else [progress],
     )
 
 
+def _metrics(settings: Settings) -> dict[str, Any]:
+    """What the history shows besides the loss; a regression is measured in its units, at the end."""
+    return {} if settings.task == "regression" else {"accuracy": accuracy, **{name: name for name in settings.metric}}
+
+
+def _loss(settings: Settings) -> Callable[..., Tensor]:
+    if settings.task == "regression":
+        return F.mse_loss
+    weights = settings.table.get("class_weights")
+    if weights is None:
+        return F.cross_entropy
+    return partial(F.cross_entropy, weight=get_backend(settings.backend).asarray(weights, "float32"))
+
+
 def _describe(settings: Settings, splits: Splits, folder: Path) -> str:
     counts = f"{len(splits.train):,} training"
     counts += f", {len(splits.val):,} validation" if splits.val is not None else ""
-    net = "-".join(map(str, [int(np.prod(settings.input_shape)), *settings.hidden, len(settings.classes)]))
+    net = "-".join(map(str, [int(np.prod(settings.input_shape)), *settings.hidden, len(settings.classes) or 1]))
     net = f"mlp {net}" if settings.model == "mlp" else settings.model
     net += f", augment {settings.augment}" if settings.augment != "none" else ""
     device = get_backend(settings.backend).describe()
@@ -200,9 +237,8 @@ def _result(settings: Settings, splits: Splits, trainer: Trainer, folder: Path, 
     logits = trainer.predict(test.inputs)
     target = trainer.backend.asarray(test.targets)
     result = {
-        "test_accuracy": float(accuracy(logits, target)),
-        "test_loss": float(F.cross_entropy(logits, target)),
-        **measured(settings.metric, logits, target),
+        **score(settings, logits, target),
+        **measured(settings, settings.metric, logits, target),
         "seconds": round(trainer.seconds, 3),
         "samples_per_second": round(trainer.samples / trainer.seconds, 1) if trainer.seconds else None,
         "backend": settings.backend,
@@ -214,7 +250,9 @@ def _result(settings: Settings, splits: Splits, trainer: Trainer, folder: Path, 
     }
     write_atomically(folder / "metrics.json", json.dumps(result, indent=2) + "\n")
     write_atomically(folder / "history.csv", trainer.history.to_csv())
-    matrix = to_numpy(confusion_matrix(target, logits.argmax(axis=1), len(settings.classes)))
+    matrix = None
+    if settings.task != "regression":
+        matrix = to_numpy(confusion_matrix(target, logits.argmax(axis=1), len(settings.classes)))
     try:
         _draw(trainer, matrix, settings, folder)
     except MissingExtraError as error:
@@ -222,9 +260,10 @@ def _result(settings: Settings, splits: Splits, trainer: Trainer, folder: Path, 
     return result
 
 
-def _draw(trainer: Trainer, matrix: np.ndarray, settings: Settings, folder: Path) -> None:
+def _draw(trainer: Trainer, matrix: np.ndarray | None, settings: Settings, folder: Path) -> None:
     from xpnet import plot
 
     best = trainer.stopping.best_epoch
     plot.save(plot.curves(trainer.history.as_dict(), best_epoch=best), folder / "curves.png")
-    plot.save(plot.confusion(matrix, settings.classes), folder / "confusion.png")
+    if matrix is not None:
+        plot.save(plot.confusion(matrix, settings.classes), folder / "confusion.png")

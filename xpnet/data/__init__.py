@@ -10,12 +10,30 @@ from .idx import read_idx, write_idx
 from .images import read_image, show_digit, to_digit
 from .loader import DataLoader
 from .mnist import load_fashion_mnist, load_mnist
+from .scalers import MinMaxScaler, StandardScaler
+from .sequence_loader import SequenceLoader
+from .series import (
+    WalkForward,
+    chronological_split,
+    difference,
+    drift,
+    naive,
+    seasonal_means,
+    seasonal_naive,
+    sliding_windows,
+    undifference,
+    walk_forward,
+)
+from .tables import Table, TablePreprocessor, class_weights, read_table, split_rows
+from .text import Tokenizer, Vocabulary, pad_sequences
 from .transforms import Normalize, one_hot, to_float
 
 __all__ = [
-    "ArrayDataset", "DataError", "DataLoader", "DataUnavailableError", "Normalize",
-    "augment",
-    "load_cifar10", "load_digits",
-    "load_fashion_mnist", "load_mnist", "one_hot", "read_cifar_records", "read_digit_csv", "read_idx", "read_image",
-    "show_digit", "to_digit", "to_float", "train_val_split", "write_idx", "write_submission",
+    "ArrayDataset", "DataError", "DataLoader", "DataUnavailableError", "MinMaxScaler", "Normalize",
+    "SequenceLoader", "StandardScaler", "Table", "TablePreprocessor", "Tokenizer", "Vocabulary", "WalkForward",
+    "augment", "chronological_split", "class_weights", "difference", "drift", "load_cifar10", "load_digits",
+    "load_fashion_mnist", "load_mnist", "naive", "one_hot", "pad_sequences", "read_cifar_records", "read_digit_csv",
+    "read_idx", "read_image", "read_table", "seasonal_means", "seasonal_naive", "show_digit", "sliding_windows",
+    "split_rows", "to_digit", "to_float", "train_val_split", "undifference", "walk_forward", "write_idx",
+    "write_submission",
 ]  # fmt: skip

@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 
 from xpnet._files import write_atomically
-from xpnet.data import ArrayDataset, DataLoader
+from xpnet.data import ArrayDataset, DataLoader, SequenceLoader
 from xpnet.metrics import named
 from xpnet.nn import Module
 from xpnet.nn.utils import clip_grad_norm_
@@ -31,7 +31,9 @@ from xpnet.train.provenance import Provenance, overflowing_gradient, trace_step
 from xpnet_backends import Array, Backend, get_backend, random
 
 Metric: TypeAlias = Callable[[Any, Any], Array]
-Data: TypeAlias = "DataLoader | ArrayDataset | tuple[Any, Any]"
+Data: TypeAlias = "DataLoader | SequenceLoader | ArrayDataset | tuple[Any, Any]"
+
+Loader: TypeAlias = "DataLoader | SequenceLoader"
 
 
 class NonFiniteLossError(RuntimeError):
@@ -148,14 +150,14 @@ class Trainer:
                     raise KeyboardInterrupt(f"saved after epoch {self.epoch}")
         return self.history
 
-    def _loader(self, data: Data, batch_size: int, shuffle: bool) -> DataLoader:
-        if isinstance(data, DataLoader):
+    def _loader(self, data: Data, batch_size: int, shuffle: bool) -> Loader:
+        if isinstance(data, DataLoader | SequenceLoader):
             return data
         dataset = data if isinstance(data, ArrayDataset) else ArrayDataset(*data)
         dataset.check_finite()
         return DataLoader(dataset, min(batch_size, len(dataset)), shuffle=shuffle, backend=self.backend)
 
-    def _run_epoch(self, loader: DataLoader, val_loader: DataLoader | None, interrupt: Interrupt) -> None:
+    def _run_epoch(self, loader: Loader, val_loader: Loader | None, interrupt: Interrupt) -> None:
         meter = self._start_epoch(loader)
         self._guard = Guard(self.backend, random.state.step, meter.batches // self.accumulate)
         started, before = time.perf_counter(), meter.samples
@@ -173,7 +175,7 @@ class Trainer:
         self.samples += meter.samples - before
         self._finish_epoch(meter, val_loader)
 
-    def _start_epoch(self, loader: DataLoader) -> Meter:
+    def _start_epoch(self, loader: Loader) -> Meter:
         meter = Meter(self.backend, {"loss": None, **self.metrics}, len(loader))
         position = 0
         if self._pending is not None:
@@ -192,7 +194,7 @@ class Trainer:
             self.optimizer.zero_grad()
         output = self.model(inputs)
         loss = self.loss(output, target)
-        meter.add(len(inputs), self._measure(loss, output, target))
+        meter.add(_samples(inputs), self._measure(loss, output, target))
         total = loss if self.penalty is None else loss + self.penalty(self.model)
         if not self._guard.passes(total):
             return False
@@ -220,7 +222,7 @@ class Trainer:
         values = {name: measure(metric, raw, target) for name, metric in self.metrics.items()}
         return {"loss": loss.data, **values}
 
-    def _stop(self, meter: Meter, loader: DataLoader) -> None:
+    def _stop(self, meter: Meter, loader: Loader) -> None:
         """Run the first bad update again, batch by batch, to say where the bad value came from."""
         update = self._guard.good
         first = update * self.accumulate
@@ -254,7 +256,7 @@ class Trainer:
         path = self.folder / "last.safetensors"
         return f"the checkpoint of epoch {self.epoch} stands in {path}" if path.exists() else "no epoch was finished"
 
-    def _finish_epoch(self, meter: Meter, val_loader: DataLoader | None) -> None:
+    def _finish_epoch(self, meter: Meter, val_loader: Loader | None) -> None:
         lr = self.optimizer.param_groups[0]["lr"]
         row: Row = {"epoch": self.epoch + 1}
         row |= {f"train_{name}": value for name, value in meter.means().items()}
@@ -293,7 +295,7 @@ class Trainer:
             with no_grad():
                 for inputs, target in loader:
                     output = self.model(inputs)
-                    meter.add(len(inputs), self._measure(self.loss(output, target), output, target))
+                    meter.add(_samples(inputs), self._measure(self.loss(output, target), output, target))
         finally:
             self.model.train(training)
         return meter.means()
@@ -314,7 +316,7 @@ class Trainer:
         self._save_last({}, [])
         write_atomically(self.folder / "history.csv", self.history.to_csv())
 
-    def _save_interrupted(self, meter: Meter, loader: DataLoader) -> None:
+    def _save_interrupted(self, meter: Meter, loader: Loader) -> None:
         """Save in the middle of an epoch, and stop."""
         if self.folder is None:
             raise KeyboardInterrupt
@@ -389,6 +391,11 @@ class Trainer:
         if self.folder is None:
             raise ValueError("load_best() needs a trainer with a folder")
         self.model.load_state_dict(load(self.folder / "best.safetensors", self.backend))
+
+
+def _samples(inputs: Any) -> int:
+    """How many there are in a batch; sequences come as (tokens, lengths)."""
+    return len(inputs[0] if isinstance(inputs, tuple) else inputs)
 
 
 def predict(model: Module, inputs: Any, backend: Backend, batch_size: int = 1024) -> Array:

@@ -1,0 +1,195 @@
+"""How one column becomes numbers, with all that was learned from the training rows."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from xpnet.data.errors import DataError
+from xpnet.data.suggest import did_you_mean
+from xpnet.data.tables.kinds import MOST_CLASSES, boolean_pair
+from xpnet.data.tables.reader import Table, is_missing, is_number
+
+
+class Column(Protocol):
+    """A column that is learned from."""
+
+    @property
+    def name(self) -> str:
+        """The column's name in the table."""
+
+    @property
+    def outputs(self) -> list[str]:
+        """The names of the numbers that it becomes."""
+
+    def encode(self, table: Table, unseen: str) -> np.ndarray:
+        """The numbers, float64 (N, len(outputs))."""
+
+    def unseen_rows(self, table: Table) -> list[int]:
+        """Rows whose value the training rows did not have."""
+
+    def state(self) -> dict[str, Any]:
+        """As plain values, for JSON."""
+
+
+@dataclass(frozen=True)
+class NumericColumn:
+    """``(x − mean) / std``; a missing one is the median, and one more column says that it was missing."""
+
+    name: str
+    median: float
+    mean: float
+    std: float
+    indicator: bool
+    kind: str = "numeric"
+
+    def __post_init__(self) -> None:
+        if not all(math.isfinite(x) for x in (self.median, self.mean, self.std)) or self.std <= 0:
+            raise ValueError(f"column {self.name!r}: median, mean and std must be finite, and std above 0")
+
+    @classmethod
+    def fit(cls, table: Table, name: str) -> NumericColumn:
+        """Learn from all rows of ``table``.  Raises: ``DataError`` for values whose deviation float64 cannot hold."""
+        values = table.numbers(name)
+        missing = np.isnan(values)
+        median = 0.0 if missing.all() else float(np.median(values[~missing]))
+        values[missing] = median
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean, std = float(values.mean()), float(values.std())
+        if not (math.isfinite(mean) and math.isfinite(std)):
+            raise DataError(f"{table.name}: the numbers of column {name!r} are too large to be standardised")
+        constant = std <= len(values) * np.finfo(np.float64).eps * abs(mean)  # only rounding: scikit-learn's bound
+        return cls(name, median, mean, 1.0 if constant or std == 0.0 else std, bool(missing.any()))
+
+    @property
+    def outputs(self) -> list[str]:
+        return [self.name, *([f"{self.name} is missing"] if self.indicator else [])]
+
+    def encode(self, table: Table, unseen: str) -> np.ndarray:
+        values = table.numbers(self.name)
+        missing = np.isnan(values)
+        with np.errstate(over="ignore"):
+            scaled = (np.where(missing, self.median, values) - self.mean) / self.std
+        far = np.flatnonzero(np.abs(scaled) > np.finfo(np.float32).max)
+        if far.size:
+            place = table.place(int(far[0]), self.name)
+            raise DataError(f"{place}: {values[far[0]]:g} is far beyond the training rows: correct it")
+        return np.stack([scaled, missing][: 1 + self.indicator], axis=1)
+
+    def unseen_rows(self, table: Table) -> list[int]:
+        return []
+
+    def state(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class CategoryColumn:
+    """One 0/1 column for each category; for a boolean one for the second alone.
+
+    A missing one is the most frequent, and one more column says that it was missing.  One that the training rows did
+    not have is all zeros.
+    """
+
+    name: str
+    categories: tuple[str, ...]
+    frequent: str
+    indicator: bool
+    kind: str = "categorical"
+    _numbers: dict[str, int] = field(init=False, repr=False, compare=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not all(isinstance(c, str) for c in self.categories) or self.frequent not in self.categories:
+            raise ValueError(f"column {self.name!r}: its categories must be texts, the most frequent among them")
+        self._numbers.update(numbering(self.categories))
+
+    @classmethod
+    def fit(cls, table: Table, name: str, kind: str) -> CategoryColumn:
+        """Learn from all rows of ``table``."""
+        cells = table[name]
+        known = [cell for cell in cells if not is_missing(cell)]
+        if kind == "boolean" and (pair := boolean_pair(known)) is not None:
+            known = [cell.casefold() for cell in known]
+            categories: tuple[str, ...] = pair
+        else:
+            categories = tuple(in_order(set(known))) or ("",)  # none at all: the indicator says so
+        if len(categories) > MOST_CLASSES:
+            raise DataError(
+                f"{table.name}: column {name!r} has {len(categories):,} categories, at most {MOST_CLASSES:,} can be "
+                "encoded: leave it out"
+            )
+        counts = Counter(known)
+        frequent = max(categories, key=lambda c: counts[c])
+        return cls(name, categories, frequent, len(known) < len(cells), kind)
+
+    @property
+    def outputs(self) -> list[str]:
+        used = self.categories[1:] if self._is_pair else self.categories
+        return [f"{self.name}={c}" for c in used] + ([f"{self.name} is missing"] if self.indicator else [])
+
+    @property
+    def _is_pair(self) -> bool:
+        return self.kind == "boolean" and len(self.categories) == 2
+
+    def encode(self, table: Table, unseen: str) -> np.ndarray:
+        rows = self.unseen_rows(table)
+        if rows and unseen == "error":
+            cell = table[self.name][rows[0]]
+            raise DataError(
+                f"{table.place(rows[0], self.name)}: {cell[:40]!r} was not among the {len(self.categories)} categories "
+                f"of the training rows{did_you_mean(cell, self.categories)}: correct it, or use unseen='ignore'"
+            )
+        missing = np.array([is_missing(cell) for cell in table[self.name]], dtype=bool)
+        numbers = np.array([self._number(cell) for cell in table[self.name]], dtype=np.int64)
+        hot = (numbers[:, None] == np.arange(len(self.categories))).astype(np.float64)
+        hot = hot[:, 1:] if self._is_pair else hot
+        return np.concatenate([hot, missing[:, None]], axis=1) if self.indicator else hot
+
+    def _number(self, cell: str) -> int:
+        return self._numbers[self.frequent] if is_missing(cell) else find(self._numbers, cell, self.kind == "boolean")
+
+    def unseen_rows(self, table: Table) -> list[int]:
+        return [row for row, cell in enumerate(table[self.name]) if self._number(cell) < 0]
+
+    def state(self) -> dict[str, Any]:
+        names = ("name", "categories", "frequent", "indicator", "kind")
+        return {**{name: getattr(self, name) for name in names}, "categories": list(self.categories)}
+
+
+def column_from_state(state: Mapping[str, Any]) -> Column:
+    """Back from ``state()``."""
+    if state["kind"] == "numeric":
+        return NumericColumn(**state)
+    return CategoryColumn(**{**state, "categories": tuple(state["categories"])})
+
+
+# -- categories ------------------------------------------------------------------------------------------------------
+
+
+def in_order(categories: set[str]) -> list[str]:
+    """Numbers by value, texts by alphabet."""
+    if all(map(is_number, categories)):
+        return sorted(categories, key=lambda c: (float(c), c))
+    return sorted(categories)
+
+
+def numbering(categories: Sequence[str]) -> dict[str, int]:
+    """The number of each category, also under the plain form of a number: "1" for "1.0"."""
+    plain = {_plain(category): i for i, category in reversed(list(enumerate(categories)))}
+    return plain | {category: i for i, category in enumerate(categories)}
+
+
+def find(numbers: Mapping[str, int], cell: str, fold: bool = False) -> int:
+    """The number of a cell's category, −1 where it is none."""
+    cell = cell.casefold() if fold else cell
+    return numbers.get(cell, numbers.get(_plain(cell), -1))
+
+
+def _plain(cell: str) -> str:
+    value = float(cell) if is_number(cell) else math.nan
+    return str(int(value)) if math.isfinite(value) and value == int(value) else cell
