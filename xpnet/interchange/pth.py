@@ -333,4 +333,5 @@ def _numbers(data: bytes | memoryview, storage: _Storage) -> np.ndarray[Any, Any
     dtype = np.dtype(storage.dtype)
     if dtype.kind == "b":  # any byte but 0 and 1 would be no bool
         return np.frombuffer(data[:whole], np.uint8) != 0
-    return np.frombuffer(data[:whole], dtype).astype(dtype.newbyteorder("="), copy=False)
+    numbers: np.ndarray[Any, Any] = np.frombuffer(data[:whole], dtype).astype(dtype.newbyteorder("="), copy=False)
+    return numbers
