@@ -332,6 +332,6 @@ def _numbers(data: bytes | memoryview, storage: _Storage) -> np.ndarray[Any, Any
         return widened
     dtype = np.dtype(storage.dtype)
     if dtype.kind == "b":  # any byte but 0 and 1 would be no bool
-        return np.frombuffer(data[:whole], np.uint8) != 0
+        return np.frombuffer(data[:whole], np.uint8).astype(np.bool_)
     numbers: np.ndarray[Any, Any] = np.frombuffer(data[:whole], dtype).astype(dtype.newbyteorder("="), copy=False)
     return numbers

@@ -164,7 +164,7 @@ def _from_raw(tensor: Tensor, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
     if len(tensor.raw) % dtype.itemsize:
         raise OnnxError(f"tensor {tensor.name!r} has {len(tensor.raw)} bytes, no whole number of {dtype}")
     if dtype.kind == "b":  # any byte but 0 and 1 would be no bool
-        return np.frombuffer(tensor.raw, np.uint8) != 0
+        return np.frombuffer(tensor.raw, np.uint8).astype(np.bool_)
     numbers: np.ndarray[Any, Any] = np.frombuffer(tensor.raw, dtype.newbyteorder("<")).astype(dtype)
     return numbers
 

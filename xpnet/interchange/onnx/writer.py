@@ -112,9 +112,7 @@ def _outputs(writer: Writer, before: Any, after: Any, name: str) -> list[message
     found = []
     for i, (a, b) in enumerate(pairs):
         if not isinstance(b, Tensor) or id(b.data) not in writer.names:
-            raise OnnxError(
-                f"to_onnx(): its output is no tensor that was computed from the input but {type(b).__name__}"
-            )
+            raise OnnxError(f"to_onnx(): an output of type {type(b).__name__} was not computed from the input by ops")
         own = name if i == 0 else f"{name}_{i}"
         writer.add("Identity", [writer.names[id(b.data)]], [own])
         found.append(_value(own, a, b))
