@@ -64,7 +64,7 @@ class Machine:
                 self._step(opcode.name, argument)
         except UnpickleError:
             raise
-        except (ValueError, IndexError, OverflowError, EOFError, struct.error) as error:
+        except (ValueError, IndexError, OverflowError, EOFError, struct.error, Warning) as error:  # of odd escapes
             raise UnpickleError(f"its pickle is damaged: {error}") from error
         raise UnpickleError("its pickle has no end")
 

@@ -91,12 +91,12 @@ def _records(view: memoryview) -> Iterator[tuple[int, int, Any]]:
     while at < end:
         tag, at = _varint(view, at)
         number, wire = tag >> 3, tag & 7
+        if number == 0 or wire not in (0, 1, 2, 5):
+            raise WireError(f"an unknown wire type {wire}" if number else "a field without a number")
         if wire == 0:
             value, at = _varint(view, at)
             yield number, wire, value
             continue
-        if wire not in (1, 2, 5) or number == 0:
-            raise WireError(f"an unknown wire type {wire}" if number else "a field without a number")
         length, at = _varint(view, at) if wire == 2 else (8 if wire == 1 else 4, at)
         if length > end - at:
             raise WireError(f"a field of {length} bytes where {end - at} are left")
