@@ -22,6 +22,9 @@ FLOORS = {
     "xpnet.data": {"xpnet_backends", "xpnet._extras", "xpnet._files"},
     "xpnet.metrics": {"xpnet_backends", "xpnet.tensor"},
     "xpnet.models": {"xpnet_backends", "xpnet.tensor", "xpnet.nn"},
+    "xpnet.interchange": {
+        "xpnet_backends", "xpnet._files", "xpnet._version", "xpnet.nn", "xpnet.ops", "xpnet.serialization", "xpnet.tensor",
+    },
     "xpnet.train": {
         "xpnet_backends", "xpnet._files", "xpnet.data", "xpnet.metrics", "xpnet.nn", "xpnet.ops", "xpnet.optim",
         "xpnet.serialization", "xpnet.tensor",

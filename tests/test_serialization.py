@@ -53,6 +53,24 @@ def test_equal_states_give_equal_files_that_anybody_can_read(tmp_path):
         np.testing.assert_array_equal(file.get_tensor("weight"), arrays()["weight"])
 
 
+def file_of(path, kind, shape, data):
+    header = json.dumps({"w": {"dtype": kind, "shape": shape, "data_offsets": [0, len(data)]}}).encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header + data)
+    return path
+
+
+def test_bfloat16_becomes_float32(tmp_path, backend):
+    path = file_of(tmp_path / "a", "BF16", [1, 2], b"\x80\x3f\x00\xc0")
+    found = backend.to_numpy(xpnet.load(path, backend)["w"])
+    assert found.dtype == "float32"
+    np.testing.assert_array_equal(found, [[1.0, -2.0]])
+
+
+def test_numbers_of_another_kind(tmp_path):
+    with pytest.raises(CheckpointError, match="'w' holds F8_E4M3, which is not supported"):
+        xpnet.load(file_of(tmp_path / "a", "F8_E4M3", [2], b"\x00\x00"))
+
+
 def test_what_cannot_be_saved(tmp_path):
     with pytest.raises(TypeError, match=r"save\(\): 'name' is not an array of numbers but str"):
         xpnet.save({"name": "x"}, tmp_path / "a")

@@ -13,6 +13,11 @@ import numpy as np
 from xpnet._files import write_atomically
 from xpnet_backends import Array, Backend, get_backend, to_numpy
 
+_DTYPES = {
+    "F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "|i1", "U64": "<u8",
+    "U32": "<u4", "U16": "<u2", "U8": "|u1", "BOOL": "|b1",
+}  # fmt: skip
+
 
 class CheckpointError(ValueError):
     """A checkpoint that is damaged, or of another model."""
@@ -47,7 +52,7 @@ def _with_metadata(content: bytes, metadata: Mapping[str, str]) -> bytes:
 
 
 def load(path: str | os.PathLike[str], backend: str | Backend | None = None) -> dict[str, Array]:
-    """Arrays by name from a safetensors file, on ``backend`` or the one in force.
+    """Arrays by name from a safetensors file, on ``backend`` or the one in force.  bfloat16 becomes float32.
 
     Raises: ``FileNotFoundError``; ``CheckpointError`` where the file is truncated, edited or something else.
     """
@@ -58,13 +63,13 @@ def load_with_metadata(
     path: str | os.PathLike[str], backend: str | Backend | None = None
 ) -> tuple[dict[str, Array], dict[str, str]]:
     """As ``load``, and the text kept beside the arrays."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load as from_bytes
+    from safetensors import SafetensorError, deserialize
 
     content = Path(path).read_bytes()
     target = get_backend(backend)
     try:
-        arrays = from_bytes(content)
+        entries = deserialize(content)  # type: ignore[no-untyped-call]
+        arrays = {name: _numbers(name, about) for name, about in entries}
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     except (SafetensorError, ValueError, KeyError, UnicodeDecodeError) as error:
         raise CheckpointError(
@@ -72,3 +77,13 @@ def load_with_metadata(
             "edited or is something else; take another copy"
         ) from error
     return {name: target.asarray(array) for name, array in arrays.items()}, header.get("__metadata__", {})
+
+
+def _numbers(name: str, about: Mapping[str, Any]) -> np.ndarray[Any, Any]:
+    kind, shape = about["dtype"], about["shape"]
+    if kind == "BF16":  # the upper half of a float32
+        return (np.frombuffer(about["data"], "<u2").astype("uint32") << 16).view("float32").reshape(shape)
+    if kind not in _DTYPES:
+        raise ValueError(f"{name!r} holds {kind}, which is not supported")
+    dtype = np.dtype(_DTYPES[kind])
+    return np.frombuffer(about["data"], dtype).astype(dtype.newbyteorder("="), copy=False).reshape(shape)

@@ -22,6 +22,7 @@ TensorLike: TypeAlias = Any
 """A Tensor, an array of a backend, or where it makes sense a Python number."""
 
 _grad_enabled: ContextVar[bool] = ContextVar("xpnet_grad_enabled", default=True)
+_observer: ContextVar[Callable[..., None] | None] = ContextVar("xpnet_observer", default=None)
 _clock = itertools.count()
 _NUMBERS = frozenset((float, int, bool, type(None)))
 _backends = select._by_type  # array type -> backend, as the selector knows them
@@ -40,6 +41,16 @@ def no_grad() -> Iterator[None]:
 def is_grad_enabled() -> bool:
     """Whether ops are being recorded."""
     return _grad_enabled.get()
+
+
+@contextmanager
+def observe(observer: Callable[..., None]) -> Iterator[None]:
+    """Call ``observer(op, args, options, result)`` after every op inside the block: to write a network down."""
+    token = _observer.set(observer)
+    try:
+        yield
+    finally:
+        _observer.reset(token)
 
 
 class Node:
@@ -80,11 +91,16 @@ def apply(op: Op, *args: TensorLike, **options: Any) -> Tensor:
     result = kernel(backend.xp, *arrays, **options) if kernel is not None else None
     y, backward = op(backend.xp, *arrays, **options) if result is None else result
     node = Node(op.__name__, backward, args, needs) if True in needs and _grad_enabled.get() else None
+    found: Any
     if type(y) is not tuple:
-        return _result(y, backend, node, 0, args)
-    if node is not None:
-        node.outputs = len(y)
-    return tuple(_result(part, backend, node, i, args) for i, part in enumerate(y))  # type: ignore[return-value]
+        found = _result(y, backend, node, 0, args)
+    else:
+        if node is not None:
+            node.outputs = len(y)
+        found = tuple(_result(part, backend, node, i, args) for i, part in enumerate(y))
+    if (observer := _observer.get()) is not None:
+        observer(op, args, options, found)
+    return found  # type: ignore[no-any-return]
 
 
 def _common_backend(op: Op, arrays: list[Any]) -> Backend:

@@ -19,6 +19,7 @@ _EXAMPLES = """examples:
   xpnet train --resume runs/mnist-1      go on with a run that was stopped
   xpnet evaluate runs/mnist-1            the test set again (--metric f1 --metric roc_auc)
   xpnet predict runs/mnist-1 photo.png   which digit is it?
+  xpnet export runs/mnist-1 --onnx m.onnx  the trained network for other programs
   xpnet backends                         what can compute here
   xpnet models                           the networks that --model knows
 """
@@ -113,6 +114,16 @@ def build_parser() -> argparse.ArgumentParser:
         help="where a CSV's predictions go (default: submission.csv or predictions.csv)",
     )
     _add_common(predict)
+    export = commands.add_parser(
+        "export",
+        help="write a trained network for other programs",
+        description="An ONNX file, version 17 of its ops, for any batch size. It takes normalised inputs: how is said, "
+        "and kept in the file's metadata.",
+        allow_abbrev=False,
+    )
+    export.add_argument("run", metavar="RUN", help="the run's folder, e.g. runs/mnist-1")
+    export.add_argument("--onnx", metavar="FILE", required=True, help="where it goes, e.g. model.onnx")
+    export.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     models = commands.add_parser("models", help="the networks that --model knows", allow_abbrev=False)
     models.add_argument("--json", action="store_true", help="print JSON")
     backends = commands.add_parser("backends", help="what can compute here, and why not", allow_abbrev=False)
@@ -197,6 +208,10 @@ def _run(arguments: argparse.Namespace) -> None:
         from xpnet.cli.predict import predict
 
         predict(arguments)
+    elif arguments.command == "export":
+        from xpnet.cli.export import export
+
+        export(arguments)
     elif arguments.command == "models":
         from xpnet.cli.models import models
 

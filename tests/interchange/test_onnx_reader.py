@@ -1,0 +1,356 @@
+"""Networks from ONNX files, against what onnxruntime computed, and damaged ones."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from xpnet import data, no_grad, optim
+from xpnet.gradcheck import gradcheck
+from xpnet.interchange import OnnxError, from_onnx
+from xpnet.interchange.onnx import messages
+from xpnet.interchange.onnx.messages import attribute, to_tensor
+from xpnet.interchange.onnx.protobuf import decode, encode
+from xpnet.interchange.onnx.reader_ops import erf
+from xpnet.tensor import apply
+
+
+def recorded():
+    """Per case: the file, its inputs in order, and its output."""
+    with np.load(Path(__file__).parent.parent / "fixtures/onnx.npz", allow_pickle=False) as file:
+        content, index = file["content"].tobytes(), json.loads(file["index"].tobytes())
+    cases = {}
+    for key, (start, dtype, shape) in index.items():
+        name, _, what = key.rpartition("/")
+        array = np.frombuffer(content, dtype, int(np.prod(shape)), start).reshape(shape)
+        cases.setdefault(name, {})[what] = array
+    return cases
+
+
+CASES = recorded()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_each_op_as_onnxruntime_computes_it(name, backend, tmp_path):
+    case = CASES[name]
+    (tmp_path / "m.onnx").write_bytes(case["model"].tobytes())
+    model = from_onnx(tmp_path / "m.onnx", backend)
+    y = model(*(backend.asarray(case[key]) for key in sorted(case) if key[0] == "x"))
+    y = y if isinstance(y, np.ndarray) else backend.to_numpy(y.data)
+    assert y.dtype == case["y"].dtype
+    assert y.shape == case["y"].shape
+    np.testing.assert_allclose(y, case["y"], rtol=2e-5, atol=2e-6)
+
+
+def test_erf_has_its_derivative():
+    x = np.random.default_rng(0).standard_normal(5)
+    assert gradcheck(lambda t: apply(erf, t), x) < 1e-6
+
+
+# -- files made here -------------------------------------------------------------------------------------------------
+
+
+def node(op, inputs, outputs=("y",), name=None, domain=None, **options):
+    attributes = [attribute(key, value) for key, value in options.items()]
+    return messages.Node(
+        inputs=list(inputs), outputs=list(outputs), name=name, op=op, domain=domain, attributes=attributes
+    )
+
+
+def value(name, *dims, dtype=1):
+    shape = messages.Shape(dims=[messages.Dimension(value=d) if d else messages.Dimension(name="N") for d in dims])
+    return messages.Value(name=name, type=messages.Type(tensor=messages.TensorType(dtype=dtype, shape=shape)))
+
+
+def write(path, nodes, weights=None, inputs=None, outputs=("y",), version=17, **rest):
+    graph = messages.Graph(
+        nodes=nodes,
+        weights=[w if isinstance(w, messages.Tensor) else to_tensor(w, name) for name, w in (weights or {}).items()],
+        inputs=[value("x", 0, 3)] if inputs is None else inputs,
+        outputs=[messages.Value(name=name) for name in outputs],
+    )
+    opsets = [messages.Opset(domain="", version=version)]
+    path.write_bytes(encode(messages.Model(**{"ir_version": 8, "graph": graph, "opsets": opsets, **rest})))
+    return path
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "m.onnx"
+
+
+W = np.arange(6, dtype="float32").reshape(3, 2)
+X = np.array([[1.0, 2.0, 3.0]], "float32")
+
+
+def test_weights_are_parameters_that_learn(path, backend):
+    write(path, [node("MatMul", ["x", "w"], ["h"]), node("Add", ["h", "b"])], {"w": W, "b": np.ones(2, "float32")})
+    model = from_onnx(path, backend)
+    assert not model.training
+    assert {name: p.shape for name, p in model.named_parameters()} == {"w": (3, 2), "b": (2,)}
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    x = backend.asarray(X)
+    losses = []
+    for _ in range(3):
+        loss = (model(x) ** 2).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[2] < losses[0]
+
+
+def test_features_compute_only_what_they_need(path):
+    wide = [node("MatMul", ["x", "w"], ["h"]), node("Relu", ["h"], ["r"]), node("Reshape", ["r", "s"])]
+    write(path, wide, {"w": W, "s": np.array([7, 7])})  # the reshape would fail
+    model = from_onnx(path)
+    assert model.value_names == ["h", "r", "y"]
+    found = model.features(X, ["r", "x", "h"])
+    assert list(found) == ["r", "x", "h"]
+    np.testing.assert_array_equal(found["h"].numpy(), X @ W)
+    with pytest.raises(OnnxError, match=r"nothing is called 'q'; names are 'h', 'r', 'y', \.\.\."):
+        model.features(X, ["q"])
+    with pytest.raises(OnnxError, match=r"node '2' \(Reshape\): "):
+        model(X)
+
+
+def test_several_outputs_and_inputs_and_remarks(path):
+    nodes = [node("Add", ["x", "z"], ["a"]), node("Mul", ["x", "z"], ["m"])]
+    remarks = [messages.Entry(key="classes", value="a b")]
+    write(path, nodes, inputs=[value("x", 0, 3), value("z", 0, 3)], outputs=("a", "m"), metadata=remarks)
+    model = from_onnx(path)
+    a, m = model(X, X)
+    np.testing.assert_array_equal(a.numpy(), X + X)
+    np.testing.assert_array_equal(m.numpy(), X * X)
+    assert model.metadata == {"classes": "a b"}
+    with pytest.raises(OnnxError, match=r"takes 2 inputs \(x, z\), got 1"):
+        model(X)
+    assert repr(model) == "OnnxModel(x, z -> a, m, 2 ops)"
+
+
+def test_shapes_computed_on_the_way(path, backend):
+    """What exporters write for ``x.view(x.size(0), -1)``."""
+    nodes = [
+        node("Shape", ["x"], ["s"]), node("Constant", [], ["zero"], value=np.array(0)), node("Gather", ["s", "zero"], ["n"]),
+        node("Unsqueeze", ["n", "first"], ["n1"]), node("Constant", [], ["rest"], value=np.array([-1])),
+        node("Concat", ["n1", "rest"], ["to"], axis=0), node("Reshape", ["x", "to"]),
+    ]  # fmt: skip
+    write(path, nodes, {"first": np.array([0])}, inputs=[value("x", 0, 3, 4)])
+    x = np.arange(24, dtype="float32").reshape(2, 3, 4)
+    y = from_onnx(path, backend)(backend.asarray(x))
+    np.testing.assert_array_equal(backend.to_numpy(y.data), x.reshape(2, 12))
+
+
+def test_a_file_for_one_batch_size_takes_others(path):
+    nodes = [node("Reshape", ["x", "s"], ["r"]), node("MatMul", ["r", "w"])]
+    for target in ([1, 6], [1, -1]):
+        weights = {"s": np.array(target), "w": np.ones((6, 2), "float32")}
+        write(path, nodes, weights, inputs=[value("x", 1, 2, 3)])
+        model = from_onnx(path)
+        for n in (1, 4):
+            assert model(np.ones((n, 2, 3), "float32")).shape == (n, 2)
+
+
+def test_names_that_a_module_has_already(path):
+    write(path, [node("MatMul", ["x", "forward"], ["h"]), node("Add", ["h", "training"])], {
+        "forward": W, "training": np.ones(2, "float32"),
+    })  # fmt: skip
+    model = from_onnx(path)
+    np.testing.assert_array_equal(model(X).numpy(), X @ W + 1)
+    assert sorted(model.state_dict()) == ["forward_", "training_"]
+
+
+def test_statistics_are_no_parameters(path):
+    ones = np.ones(3, "float32")
+    write(path, [node("BatchNormalization", ["x", "w", "b", "m", "v"])], dict.fromkeys("wbmv", ones))
+    model = from_onnx(path)
+    assert [name for name, _ in model.named_parameters()] == ["w", "b"]
+    assert sorted(model.state_dict()) == ["b", "m", "v", "w"]
+    assert model(X).shape == (1, 3)
+
+
+def test_another_dtype(path):
+    nodes = [node("Cast", ["x"], ["c"], to=10), node("MatMul", ["c", "w"])]
+    write(path, nodes, {"w": W.astype("float16")}, inputs=[value("x", 0, 3, dtype=10)])
+    assert from_onnx(path)(X.astype("float16")).dtype == "float16"
+    assert from_onnx(path, dtype="float32")(X).dtype == "float32"
+    with pytest.raises(OnnxError, match=r"input 'x' must be float16, got float32: x\.astype\('float16'\)"):
+        from_onnx(path)(X)
+
+
+def test_dropout_drops_in_training_only(path):
+    write(path, [node("Dropout", ["x"], ["y", "mask"])])
+    model = from_onnx(path)
+    x = np.ones((1, 1000), "float32")
+    assert (model.eval()(x).numpy() == 1).all()
+    assert 300 < (model.train()(x).numpy() == 0).sum() < 700
+
+
+def test_inputs_that_do_not_fit(path):
+    write(path, [node("Relu", ["x"])])
+    model = from_onnx(path)
+    with pytest.raises(OnnxError, match=r"input 'x' must have 2 axes as \(\?, 3\), got \(3,\)"):
+        model(np.ones(3, "float32"))
+    with pytest.raises(OnnxError, match="input 'x' must be float32, got int64"):
+        model(np.ones((1, 3), "int64"))
+    with pytest.raises(OnnxError, match="must be a tensor or an array, got list"):
+        model([[1.0]])
+
+
+def image(**options):
+    return {"inputs": [value("x", 0, 3, 5, 5)], **options}
+
+
+CONV = np.ones((2, 3, 3, 3), "float32")
+
+
+@pytest.mark.parametrize(("nodes", "options", "message"), [
+    ([node("Conv", ["x", "w"], name="c1", strides=[0, 1])], {"w": CONV}, r"node 'c1' \(Conv\): strides=\[0, 1\]"),
+    ([node("Conv", ["x", "w"], strides=[1])], {"w": CONV}, r"strides=\[1\] should be 2 whole numbers"),
+    ([node("Conv", ["x", "w"], strides=3)], {"w": CONV}, "strides=3 should be of type list"),
+    ([node("Conv", ["x", "w"], pads=[1 << 40] * 4)], {"w": CONV}, r"should be 4 whole numbers in 0\.\.65536"),
+    ([node("Conv", ["x", "w"], pads=[-1, 0, 0, 0])], {"w": CONV}, "should be 4 whole numbers"),
+    ([node("Conv", ["x", "w"], dilations=[3, 3])], {"w": CONV}, "a window of 7 does not fit into an axis of 5"),
+    ([node("Conv", ["x", "w"], group=2)], {"w": CONV}, r"weight \(2, 3, 3, 3\) with group=2 does not fit"),
+    ([node("Conv", ["x", "w"], auto_pad="SAME")], {"w": CONV}, "auto_pad='SAME' is not known"),
+    ([node("MaxPool", ["x"])], {}, "kernel_shape is missing"),
+    ([node("AveragePool", ["x"], kernel_shape=[2, 2], dilations=[2, 2])], {}, "dilations is not known"),
+    ([node("Softmax", ["x"], axis=9)], {}, "axis 9 does not exist in a tensor of 4 axes"),
+    ([node("Transpose", ["x"], perm=[0, 1])], {}, r"perm=\[0, 1\] is no order of 4 axes"),
+    ([node("Reshape", ["x", "w"])], {"w": np.array([7])}, r"\(Reshape\)"),
+    ([node("Reshape", ["x", "w"])], {"w": np.array([0, 0, 0, 0, 0])}, "keeps a length"),
+    ([node("Squeeze", ["x", "w"])], {"w": np.array([1])}, r"Squeeze of axes \[1\]"),
+    ([node("Unsqueeze", ["x"])], {}, "Unsqueeze without axes"),
+    ([node("Slice", ["x"])], {}, "Slice without starts and ends"),
+    ([node("Slice", ["x", "w", "w", "w", "z"])], {"w": np.array([1]), "z": np.array([0])}, "Slice with starts"),
+    ([node("Pad", ["x", "w"])], {"w": np.array([1])}, r"pads=\[1\] should be 8 whole numbers"),
+    ([node("Pad", ["x", "w"], mode="wrap")], {"w": np.zeros(8, "int64")}, "Pad with mode='wrap' is not known"),
+    ([node("Pad", ["x", "w"], mode="reflect")], {"w": np.array([0, 0, 9, 0] * 2)}, "needs longer axes"),
+    ([node("Gather", ["x", "w"])], {"w": np.array([99])}, "Gather of indices up to 99 from an axis of 2"),
+    ([node("Cast", ["x"], to=16)], {}, "Cast to dtype 16 is not known"),
+    ([node("MatMul", ["x", "w"])], {"w": np.ones((9, 9), "float32")}, "inner lengths differ"),
+    ([node("BatchNormalization", ["x", *"wwww"], training_mode=1)], {"w": np.ones(3, "float32")}, "in training mode"),
+    ([node("Div", ["w", "z"], ["q"]), node("Reshape", ["x", "q"])], {"w": np.array([1]), "z": np.array([0])}, "by zero"),
+])  # fmt: skip
+def test_nodes_that_cannot_be_computed(path, nodes, options, message):
+    write(path, nodes, options, inputs=[value("x", 0, 3, 5, 5)])
+    model = from_onnx(path)
+    with pytest.raises(OnnxError, match=message) as caught:
+        model(np.ones((2, 3, 5, 5), "float32"))
+    assert str(caught.value).startswith("OnnxModel: node ")
+
+
+BIG = messages.Tensor(name="w", dims=[1 << 40, 1 << 40], dtype=1, raw=b"")
+
+
+@pytest.mark.parametrize(("nodes", "options", "message"), [
+    ([node("Foo", ["x"], ["a"]), node("Bar", ["a"], domain="com.example")], {}, r"not known here: Foo, com\.example\.Bar"),
+    ([node("If", ["x"])], {}, "ops that are not known here: If"),
+    ([node("Relu", ["x"])], {"version": 6}, "needs version 6 of ONNX's ops, known are 7 to 23"),
+    ([node("Relu", ["x"])], {"opsets": []}, "needs version unknown"),
+    ([node("Relu", ["q"])], {}, r"node '0' \(Relu\): its input 'q' is computed by no node before it"),
+    ([node("Relu", ["y"])], {}, "its input 'y' is computed by no node"),
+    ([node("Relu", ["x"], ["a"])], {}, "its output 'y' is computed by no node"),
+    ([node("Relu", ["x"]), node("Relu", ["x"])], {}, "are missing or computed twice"),
+    ([node("Relu", ["x"], [])], {}, "are missing or computed twice"),
+    ([node("MaxPool", ["x"], ["a", "places"]), node("Relu", ["places"])], {}, "its input 'places' is computed by no"),
+    ([node("Relu", ["x", "x"])], {}, "2 inputs, it takes 1"),
+    ([node("Conv", ["x"])], {}, "1 inputs, it takes 2 to 3"),
+    ([node("Add", ["", "x"])], {}, "2 inputs, it takes 2"),
+    ([node("Constant", [])], {}, "holds no numbers"),
+    ([node("Relu", ["x"])], {"weights": {"w": BIG}}, r"has shape \(1099511627776, 1099511627776\) but 0 numbers"),
+    ([node("Relu", ["x"])], {"weights": {"w": messages.Tensor(name="w", dims=[-1, -1], dtype=1, raw=bytes(4))}}, "has shape"),
+    ([node("Relu", ["x"])], {"weights": {"w": messages.Tensor(name="w", dims=[1], dtype=1, raw=b"abc")}}, "no whole number"),
+    ([node("Relu", ["x"])], {"weights": {"w": messages.Tensor(name="w", dims=[], dtype=8)}}, "has dtype 8, which is not"),
+    ([node("Relu", ["x"])], {"weights": {"w": messages.Tensor(name="w", dtype=1, location=1)}}, "lies in another file"),
+    ([node("Relu", ["x"])], {"inputs": [messages.Value(name="x")]}, "its input 'x' is no tensor"),
+    ([node("Relu", ["x"])], {"outputs": ()}, "holds no network"),
+    ([node("Relu", ["x"])], {"graph": None}, "holds no network"),
+])  # fmt: skip
+def test_files_that_cannot_be_read(path, nodes, options, message):
+    write(path, nodes, **options)
+    with pytest.raises(OnnxError, match=message) as caught:
+        from_onnx(path)
+    assert str(caught.value).startswith(f"{path} (")
+
+
+def test_truncated_files_and_others(path):
+    content = write(path, [node("MatMul", ["x", "w"])], {"w": W}).read_bytes()
+    for length in range(len(content)):
+        path.write_bytes(content[:length])
+        with pytest.raises(OnnxError, match=rf"m\.onnx \({length} bytes\): "):
+            from_onnx(path)
+    path.write_bytes(b"not a network at all")
+    with pytest.raises(OnnxError):
+        from_onnx(path)
+    with pytest.raises(FileNotFoundError):
+        from_onnx(path.with_name("nowhere"))
+
+
+@pytest.mark.parametrize("name", ["conv_bias_pads", "gemm_options", "slice", "batch_norm", "AveragePool_ceil", "pad"])
+def test_edited_files_give_an_error_or_a_network(name, path):
+    case = CASES[name]
+    content = case["model"].tobytes()
+    inputs = [case[key] for key in sorted(case) if key[0] == "x"]
+    rng = np.random.default_rng(0)
+    refused = 0
+    for _ in range(200):
+        changed = bytearray(content)
+        for place in rng.integers(0, len(changed), rng.integers(1, 4)):
+            changed[place] = rng.integers(0, 256)
+        path.write_bytes(bytes(changed))
+        try:
+            with np.errstate(all="ignore"):
+                from_onnx(path)(*inputs)
+        except OnnxError:
+            refused += 1
+    assert 50 < refused < 200
+
+
+def test_the_messages_read_back_what_they_wrote(path):
+    write(path, [node("Conv", ["x", "w"], strides=[1, 2], auto_pad="VALID", alpha=0.5)], {"w": CONV})
+    content = path.read_bytes()
+    assert encode(decode(messages.Model, content)) == content
+
+
+# -- networks of others ----------------------------------------------------------------------------------------------
+
+
+def pretrained(data_dir, name):
+    path = data_dir / "pretrained" / name
+    if not path.exists():
+        pytest.skip(f"XPNET_DATA has no pretrained/{name}")
+    return path
+
+
+def test_mnist_8_scores_what_it_scored_elsewhere(data_dir):
+    model = from_onnx(pretrained(data_dir, "mnist-8.onnx"))
+    _, test = data.load_mnist(data_dir)
+    pixels = test.inputs[:, None].astype("float32")  # it takes 0..255
+    with no_grad():
+        logits = [model(pixels[i : i + 250]).numpy() for i in range(0, len(pixels), 250)]
+    assert (np.concatenate(logits).argmax(axis=1) == test.targets).mean() == pytest.approx(0.9891, abs=1e-9)
+
+
+def test_squeezenet_on_either_backend(data_dir, backend):
+    model = from_onnx(pretrained(data_dir, "squeezenet_fp16.onnx"), backend, dtype="float32")
+    assert len(list(model.parameters())) == 52
+    x = np.random.default_rng(0).standard_normal((1, 3, 96, 96)).astype("float32") * 50
+    y = backend.to_numpy(model(backend.asarray(x)).data)
+    assert y.shape == (1, 1000, 1, 1)
+    assert y.sum() == pytest.approx(1.0, abs=1e-5)
+    loss = (model.features(backend.asarray(x), ["fire3/concat_1"])["fire3/concat_1"] ** 2).mean()
+    loss.backward()
+    gradients = {name for name, p in model.named_parameters() if p.grad is not None}
+    assert gradients == {f"{layer}_{kind}_0" for kind in "wb" for layer in (
+        "conv1", *(f"fire{i}/{part}" for i in (2, 3) for part in ("squeeze1x1", "expand1x1", "expand3x3"))
+    )}  # fmt: skip
+
+
+def test_squeezenet_in_float16(data_dir):
+    path = pretrained(data_dir, "squeezenet_fp16.onnx")
+    x = np.random.default_rng(0).standard_normal((1, 3, 64, 64)).astype("float16") * 50
+    half, single = from_onnx(path)(x), from_onnx(path, dtype="float32")(x.astype("float32"))
+    assert half.dtype == "float16"
+    np.testing.assert_allclose(half.numpy(), single.numpy(), atol=5e-3)

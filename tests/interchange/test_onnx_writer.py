@@ -1,0 +1,250 @@
+"""Networks to ONNX files: read back here, and where onnxruntime is installed computed by it."""
+
+import numpy as np
+import pytest
+
+import xpnet
+import xpnet.data
+from xpnet import models, nn, no_grad
+from xpnet.interchange import OnnxError, from_onnx, load_npz, to_onnx
+from xpnet.nn import functional as F
+
+MODELS = {
+    "mlp": (lambda **kw: models.MLP(20, [16], 10, dropout=0.5, **kw), (4, 5)),
+    "lenet": (lambda **kw: models.LeNet5(dropout=0.5, **kw), (1, 28, 28)),
+    "alexnet_small": (lambda **kw: models.SmallAlexNet(**kw), (3, 32, 32)),
+    "vgg11": (lambda **kw: models.VGG(11, 10, batch_norm=True, small=True, **kw), (3, 32, 32)),
+    "resnet20": (lambda **kw: models.resnet20(**kw), (3, 16, 16)),
+    "resnet18": (lambda **kw: models.resnet18(10, width=8, **kw), (3, 64, 64)),
+    "resnet50": (lambda **kw: models.resnet50(10, width=8, **kw), (3, 64, 64)),
+}
+RNG = np.random.default_rng(0)
+IMAGE = RNG.standard_normal((2, 4, 6, 5)).astype("float32")
+ROWS = RNG.standard_normal((2, 4)).astype("float32")
+SERIES = RNG.standard_normal((2, 4, 9)).astype("float32")
+
+
+class Function(nn.Module):
+    """A network that is one function."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(xpnet.as_tensor(x))
+
+
+LAYERS = {
+    "conv_same": (lambda: nn.Conv2d(4, 6, 3, padding="same", groups=2, bias=False), IMAGE),
+    "conv_reflect": (lambda: nn.Conv2d(4, 6, 3, padding=1, padding_mode="reflect", stride=2), IMAGE),
+    "conv_replicate": (lambda: nn.Conv2d(4, 6, 3, padding=1, padding_mode="replicate", dilation=2), IMAGE),
+    "conv1d": (lambda: nn.Conv1d(4, 3, 3, padding=1), SERIES),
+    "conv_transpose": (lambda: nn.ConvTranspose2d(4, 3, 3, stride=2, padding=1, output_padding=1), IMAGE),
+    "max_ceil": (lambda: nn.MaxPool2d(3, 2, 1, ceil_mode=True), IMAGE),
+    "max_dilation": (lambda: nn.MaxPool2d(2, 1, dilation=2), IMAGE),
+    "max1d": (lambda: nn.MaxPool1d(2), SERIES),
+    "avg": (lambda: nn.AvgPool2d(3, 2, 1), IMAGE),
+    "avg_ceil": (lambda: nn.AvgPool2d(2, 2, ceil_mode=True), IMAGE),
+    "avg_exclude": (lambda: nn.AvgPool2d(3, 2, 1, count_include_pad=False), IMAGE),
+    "adaptive_unequal": (lambda: nn.AdaptiveAvgPool2d((4, 3)), IMAGE),
+    "adaptive_equal": (lambda: nn.AdaptiveAvgPool2d((3, 5)), IMAGE),
+    "adaptive_one": (lambda: nn.AdaptiveAvgPool2d(1), IMAGE),
+    "adaptive_max": (lambda: nn.AdaptiveMaxPool2d((2, 5)), IMAGE),
+    "adaptive_max_one": (lambda: nn.AdaptiveMaxPool2d(1), IMAGE),
+    "batch_norm_1d": (lambda: nn.BatchNorm1d(4), ROWS),
+    "batch_norm_plain": (lambda: nn.BatchNorm2d(4, affine=False), IMAGE),
+    "group_norm": (lambda: nn.GroupNorm(2, 4), IMAGE),
+    "instance_norm": (lambda: nn.InstanceNorm2d(4), IMAGE),
+    "layer_norm": (lambda: nn.LayerNorm((6, 5)), IMAGE),
+    "layer_norm_plain": (lambda: nn.LayerNorm(5, elementwise_affine=False), IMAGE),
+    "rms_norm": (lambda: nn.RMSNorm(5), IMAGE),
+    "linear_3d": (lambda: nn.Linear(5, 3), IMAGE),
+    "elu": (lambda: nn.ELU(0.5), ROWS),
+    "gelu": (lambda: nn.GELU(), ROWS),
+    "gelu_tanh": (lambda: nn.GELU("tanh"), ROWS),
+    "leaky": (lambda: nn.LeakyReLU(0.2), ROWS),
+    "softmax": (lambda: nn.Softmax(1), IMAGE),
+    "log_softmax": (lambda: nn.LogSoftmax(), ROWS),
+    "upsample": (lambda: nn.Upsample(scale_factor=2, mode="bilinear"), IMAGE),
+    "pad": (lambda: nn.ConstantPad2d((1, 2, 0, 3), 0.5), IMAGE),
+    "flatten": (lambda: nn.Flatten(), IMAGE),
+    "arithmetic": (lambda: Function(lambda x: (abs(x) + 1.5) ** 0.5 / 2 - x * x + (-x).exp().log().sin().cos()), ROWS),
+    "functions": (lambda: Function(lambda x: x.sigmoid() + x.tanh() + abs(x).sqrt() + x.clip(-1, 0.5) + x.clip(high=0.0)), ROWS),
+    "extremes": (lambda: Function(lambda x: xpnet.maximum(x, 0.25) + xpnet.minimum(x, x * x)), ROWS),
+    "reductions": (lambda: Function(lambda x: x.sum(axis=1) + x.mean(axis=-3) + x.max(axis=1) - x.min(axis=1)), IMAGE),
+    "keepdims": (lambda: Function(lambda x: x - x.mean(axis=(1, 2), keepdims=True)), IMAGE),
+    "split_heads": (lambda: Function(lambda x: x.reshape(x.shape[0], 2, 2, 9).transpose(0, 2, 1, 3)), SERIES),
+    "merge_batch": (lambda: Function(lambda x: x.reshape(-1, 9).reshape(x.shape[0], 4, 9)), SERIES),
+    "attention": (lambda: Function(lambda x: F.softmax(x @ x.transpose(0, 2, 1)) @ x), SERIES),
+    "index": (lambda: Function(lambda x: x[:, 1:, None, -1, ::2] + x[..., 0, 4:1:-1].unsqueeze(-2)[:, :-1]), IMAGE),
+    "concat": (lambda: Function(lambda x: xpnet.concatenate([x, x * 2], axis=1)), IMAGE),
+    "stack": (lambda: Function(lambda x: xpnet.stack([x, x * 2], axis=-1)), ROWS),
+    "expand": (lambda: Function(lambda x: x.unsqueeze(1).expand(x.shape[0], 3, 4)), ROWS),
+    "cast": (lambda: Function(lambda x: x.astype("float64") * 2.0), ROWS),
+    "whole": (lambda: Function(lambda x: x), ROWS),
+}  # fmt: skip
+
+
+def prepared(make, backend=None):
+    """A network with statistics and scales that are not those of the start."""
+    xpnet.manual_seed(1)
+    model = make() if backend is None else make(backend=backend)
+    rng = np.random.default_rng(2)
+    state = {key: value for key, value in model.state_dict().items() if value.dtype.kind == "f" and value.ndim == 1}
+    noise = {key: 1 + 0.2 * rng.random(value.shape).astype("float32") for key, value in state.items()}
+    model.load_state_dict(noise, strict=False)
+    return model
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_there_and_back(name, tmp_path, backend):
+    make, shape = MODELS[name]
+    model = prepared(make, backend)
+    x = np.random.default_rng(0).standard_normal((4, *shape)).astype("float32")
+    to_onnx(model, backend.asarray(x[:1]), tmp_path / "m.onnx")
+    assert model.training
+    read = from_onnx(tmp_path / "m.onnx", backend)
+    with no_grad():
+        expected, found = (backend.to_numpy(m.eval()(backend.asarray(x)).data) for m in (model, read))
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    assert read.inputs[0].shape == (None, *shape)
+    assert {k for k in model.state_dict() if not k.endswith("num_batches_tracked")} == set(read.state_dict())
+
+
+@pytest.mark.slow
+def test_alexnet_there_and_back(tmp_path):
+    model = models.AlexNet(10).eval()
+    x = np.random.default_rng(0).standard_normal((2, 3, 64, 64)).astype("float32")
+    to_onnx(model, x[:1], tmp_path / "m.onnx")
+    np.testing.assert_allclose(from_onnx(tmp_path / "m.onnx")(x).numpy(), model(x).numpy(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_every_layer_there_and_back(name, tmp_path):
+    make, x = LAYERS[name]
+    model = prepared(make).eval()
+    to_onnx(model, x, tmp_path / "m.onnx")
+    larger = np.concatenate([x, x[::-1] * 2, x[:1]])
+    expected, found = model(larger), from_onnx(tmp_path / "m.onnx")(larger)
+    expected = expected if isinstance(expected, np.ndarray) else expected.numpy()
+    assert found.dtype == expected.dtype
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_several_outputs_names_and_remarks(tmp_path):
+    two = Function(lambda x: (x + 1, x.mean(axis=1)))
+    to_onnx(two, ROWS, tmp_path / "m", input_name="rows", output_name="out", metadata={"classes": "a b"})
+    read = from_onnx(tmp_path / "m")
+    assert (read.inputs[0].name, read.output_names, read.metadata) == ("rows", ["out", "out_1"], {"classes": "a b"})
+    np.testing.assert_array_equal(read(ROWS)[0].numpy(), ROWS + 1)
+
+
+def test_weights_used_twice_are_written_once(tmp_path):
+    class Tied(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a = nn.Linear(4, 4)
+            self.b = nn.Linear(4, 4)
+            self.b.weight = self.a.weight
+
+        def forward(self, x):
+            return self.b(self.a(x))
+
+    to_onnx(Tied(), ROWS, tmp_path / "m")
+    assert sorted(from_onnx(tmp_path / "m").state_dict()) == ["a.bias", "a.weight", "b.bias"]
+
+
+def test_training_goes_on_as_before(tmp_path):
+    model = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Sequential(nn.Dropout(0.5)))
+    model[2].eval()
+    before = model.state_dict()
+    to_onnx(model, ROWS, tmp_path / "m")
+    assert (model.training, model[1].training, model[2].training) == (True, True, False)
+    for key, array in model.state_dict().items():
+        np.testing.assert_array_equal(array, before[key])
+
+
+def strange(x):
+    return xpnet.where(x > 0, x, x * 2)
+
+
+@pytest.mark.parametrize(("make", "x", "message"), [
+    (lambda: nn.Conv2d(4, 6, 3, padding=1, padding_mode="circular"), IMAGE, "cannot write pad with mode='circular'"),
+    (lambda: nn.AdaptiveMaxPool2d((4, 3)), IMAGE, r"output_size \(4, 3\) for images of \(6, 5\)"),
+    (lambda: nn.AvgPool2d(3, 2, 1, ceil_mode=True), IMAGE[..., :4, :4], "a counted border together with ceil_mode"),
+    (lambda: nn.AvgPool2d(2, divisor_override=3), IMAGE, "cannot write avg_pool2d with divisor_override"),
+    (lambda: nn.BatchNorm2d(4, track_running_stats=False), IMAGE, "the statistics of a batch"),
+    (lambda: Function(strange), ROWS, "does not know how to write 'where'"),
+    (lambda: Function(lambda x: x * (x.data > 0).astype("float32")), ROWS, "multiply: argument 1 .* follows the input"),
+    (lambda: Function(lambda x: x[[0, 1]]), ROWS, "an index other than numbers and slices"),
+    (lambda: Function(lambda x: x.unsqueeze(0).expand(x.shape[0], x.shape[0], 4)), ROWS, "a new axis as long as the batch"),
+    (lambda: Function(lambda x: x + 1 if len(x) == 2 else x * 2), ROWS, "computes other ops for another batch"),
+    (lambda: Function(lambda x: F.cross_entropy(x, np.zeros(len(x), "int64"))), ROWS, "how to write 'cross_entropy'"),
+])  # fmt: skip
+def test_what_cannot_be_written_says_where(make, x, message, tmp_path):
+    model = nn.Sequential(nn.Identity(), nn.Sequential(make()))
+    with pytest.raises(OnnxError, match=message) as caught:
+        to_onnx(model, x, tmp_path / "m")
+    assert str(caught.value).startswith("layer '1.0' (")
+    assert not list(tmp_path.iterdir())
+    assert model.training
+
+
+def test_other_errors(tmp_path):
+    with pytest.raises(OnnxError, match="needs an example with a batch axis in front"):
+        to_onnx(nn.Identity(), np.float32(1) * np.ones(()), tmp_path / "m")
+    with pytest.raises(OnnxError, match="an output of type dict was not computed"):
+        to_onnx(Function(lambda x: {"a": x}), ROWS, tmp_path / "m")
+    with pytest.raises(ValueError, match=r"layer '0' \(Linear\): expected input of shape \(\.\.\., 7\)"):
+        to_onnx(nn.Sequential(nn.Linear(7, 2)), ROWS, tmp_path / "m")
+
+
+# -- computed by onnxruntime -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def compute():
+    """What onnxruntime makes of a file."""
+    runtime = pytest.importorskip("onnxruntime", reason="compares with onnxruntime: pip install onnxruntime onnx")
+    checker = pytest.importorskip("onnx.checker", reason="compares with onnxruntime: pip install onnxruntime onnx")
+
+    def run(path, x):
+        checker.check_model(str(path), full_check=True)
+        return runtime.InferenceSession(str(path)).run(None, {"input": x})[0]
+
+    return run
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_in_onnxruntime(name, tmp_path, compute):
+    make, shape = MODELS[name]
+    model = prepared(make).eval()
+    x = np.random.default_rng(0).standard_normal((3, *shape)).astype("float32")
+    to_onnx(model, x[:1], tmp_path / "m.onnx")
+    found = compute(tmp_path / "m.onnx", x)
+    np.testing.assert_allclose(found, model(x).numpy(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_every_layer_in_onnxruntime(name, tmp_path, compute):
+    make, x = LAYERS[name]
+    model = prepared(make).eval()
+    to_onnx(model, x, tmp_path / "m.onnx")
+    larger = np.concatenate([x, x[::-1] * 2, x[:1]])
+    found, expected = compute(tmp_path / "m.onnx", larger), xpnet.as_tensor(model(larger)).numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_trained_lenet_gives_the_same_logits_in_onnxruntime(data_dir, tmp_path, compute):
+    path = data_dir / "pretrained/lenet5_mnist.npz"
+    if not path.exists():
+        pytest.skip("XPNET_DATA has no pretrained/lenet5_mnist.npz")
+    names = {"c1": "conv1", "c3": "conv2", "c5": "conv3", "f6": "fc1", "f7": "fc2"}
+    keys = {key: key.split(".") for key in load_npz(path)}
+    model = models.LeNet5().eval()
+    model.load_state_dict({f"{names[k[1]]}.{k[2]}": load_npz(path)[key] for key, k in keys.items()})
+    x = xpnet.data.to_float(xpnet.data.load_mnist(data_dir)[1].inputs[:500])[:, None]
+    to_onnx(model, x[:1], tmp_path / "m.onnx")
+    found = compute(tmp_path / "m.onnx", x)
+    assert np.abs(found - model(x).numpy()).max() < 1e-5
