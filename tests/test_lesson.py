@@ -1,0 +1,63 @@
+"""What the examples share."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import xpnet
+from xpnet import lesson, plot
+
+
+def begin(monkeypatch, tmp_path, *arguments, **options):
+    monkeypatch.setattr(sys, "argv", ["x", "--out", str(tmp_path / "o"), *arguments])
+    with xpnet.use(backend="numpy"):
+        return lesson.start("About.", "examples/01_x.py", **options)
+
+
+def test_a_lesson_leaves_numbers_and_pictures(monkeypatch, tmp_path, capsys):
+    found = begin(monkeypatch, tmp_path, "--quick", "--seed", "3")
+    assert (found.quick, found.seed, found.backend.name, found.name) == (True, 3, "numpy", "01_x")
+    found.draw("curve", lambda: plot.curves({"epoch": [1, 2], "train_loss": [2.0, 1.0]}))
+    found.finish({"accuracy": np.float32(0.123456789), "bad": np.nan, "list": [1, 2.5], "deep": {1: np.int64(4)}})
+    result = json.loads((tmp_path / "o/metrics.json").read_text())
+    assert result["accuracy"] == 0.123457
+    assert result["bad"] is None
+    assert result["list"] == [1, 2.5]
+    assert result["deep"] == {"1": 4.0}
+    assert result["example"] == "01_x"
+    assert (tmp_path / "o/curve.png").read_bytes().startswith(b"\x89PNG")
+    assert str(tmp_path / "o") in capsys.readouterr().out
+
+
+def test_without_matplotlib_it_goes_on_and_says_so(monkeypatch, tmp_path, capsys):
+    from xpnet._extras import MissingExtraError
+
+    def draw():
+        raise MissingExtraError("drawing needs matplotlib")
+
+    found = begin(monkeypatch, tmp_path)
+    found.draw("x", draw)
+    found.finish({})
+    assert "no pictures were drawn: drawing needs matplotlib" in capsys.readouterr().out
+
+
+def test_options_of_its_own(monkeypatch, tmp_path):
+    found = begin(monkeypatch, tmp_path, "--data", "d", add_options=lambda p: p.add_argument("--data"))
+    assert found.options.data == "d"
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["--backend", "tpu"], "tpu"), (["--seed", "-1"], r"must be a whole number in 0\.\.2\*\*64-1, got -1"),
+])  # fmt: skip
+def test_wrong_use_exits_2(arguments, message, tmp_path):
+    code = "from xpnet.lesson import start; start('About.', 'examples/01_x.py')"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", code, *arguments]
+    run = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path)
+    assert run.returncode == 2
+    assert re.search(message, run.stderr)

@@ -1,0 +1,115 @@
+"""What the numbered examples share: their options, and the folder with what they found."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import xpnet
+from xpnet import plot
+from xpnet._extras import MissingExtraError
+from xpnet._files import write_atomically
+from xpnet_backends import Backend, BackendError, get_backend
+
+
+class Lesson:
+    """An example that runs: ``--backend --seed --quick --out``, pictures, and ``metrics.json``.
+
+    Attributes
+    ----------
+    options : all options, those of the example too.
+    quick : a run of a few seconds, to see that all works; its figures mean nothing.
+    backend, seed : where it computes (also the default of all layers), and the seed that was set.
+    out : the folder for pictures and numbers, ``out/NAME`` by default.
+    """
+
+    def __init__(self, options: argparse.Namespace, name: str) -> None:
+        self.options, self.name = options, name
+        self.quick, self.seed = bool(options.quick), int(options.seed)
+        self.backend: Backend = get_backend(options.backend)
+        xpnet.use(backend=self.backend)
+        xpnet.manual_seed(self.seed)
+        self.out = Path(options.out or Path("out") / name)
+        self.out.mkdir(parents=True, exist_ok=True)
+        self._started = time.perf_counter()
+        self._undrawn: str | None = None
+
+    def say(self, text: str = "") -> None:
+        """A line for the reader."""
+        print(text, flush=True)
+
+    def draw(self, name: str, make: Callable[[], Any]) -> None:
+        """Write ``make()``, a figure, as ``NAME.png``.  Without matplotlib: say so at the end, and go on."""
+        try:
+            plot.save(make(), self.out / f"{name}.png")
+        except MissingExtraError as error:
+            self._undrawn = str(error)
+
+    def write(self, name: str, content: str | bytes) -> Path:
+        """Write a file into the folder, whole or not at all."""
+        write_atomically(self.out / name, content)
+        return self.out / name
+
+    def finish(self, metrics: Mapping[str, Any]) -> None:
+        """Write ``metrics.json``, and say where everything is."""
+        about = {"example": self.name, "backend": self.backend.name, "seed": self.seed, "quick": self.quick}
+        seconds = round(time.perf_counter() - self._started, 2)
+        found = {name: _plain(value) for name, value in metrics.items()}
+        result = {**about, "version": xpnet.__version__, "seconds": seconds, **found}
+        self.write("metrics.json", json.dumps(result, indent=2) + "\n")
+        if self._undrawn is not None:
+            self.say(f"no pictures were drawn: {self._undrawn}")
+        self.say(f"{seconds:.1f} s; pictures and metrics.json are in {self.out}")
+
+
+def start(
+    description: str | None,
+    file: str,
+    add_options: Callable[[argparse.ArgumentParser], object] | None = None,
+) -> Lesson:
+    """Read the command line of an example: ``lesson = start(__doc__, __file__)``.
+
+    ``add_options(parser)`` adds options of its own.  Wrong use ends the program with status 2 and one line.
+    """
+    parser = argparse.ArgumentParser(
+        prog=Path(file).name, description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--backend", default="numpy", help="numpy, cupy or auto (default: numpy)")
+    add("--seed", type=_seed, default=0, metavar="N", help="the same seed gives the same run (default: 0)")
+    add("--quick", action="store_true", help="a few seconds, to see that all works")
+    add("--out", metavar="DIR", help="folder for pictures and metrics.json (default: out/NAME)")
+    if add_options is not None:
+        add_options(parser)
+    options = parser.parse_args()
+    try:
+        return Lesson(options, Path(file).stem)
+    except (BackendError, ValueError) as error:
+        parser.exit(2, f"{parser.prog}: error: {error}\n")
+    except OSError as error:
+        sys.exit(f"{parser.prog}: error: cannot write to {options.out}: {error.strerror}")
+
+
+def _seed(text: str) -> int:
+    value = int(text)
+    if not 0 <= value < 1 << 64:
+        raise argparse.ArgumentTypeError(f"must be a whole number in 0..2**64-1, got {text}")
+    return value
+
+
+def _plain(value: Any) -> Any:
+    """A number as JSON takes it: rounded to six significant digits, None for NaN and infinity."""
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if isinstance(value, (bool, int, str)) or value is None:
+        return value
+    number = float(value)
+    return float(f"{number:.6g}") if math.isfinite(number) else None
