@@ -4,9 +4,10 @@ Shapes: x (T, N, I), h0 and c0 (N, H) -> y (T, N, H) and the last state (N, H). 
 PyTorch: weight_ih (G·H, I), weight_hh (G·H, H), biases (G·H,).  The derivations stand in ``docs/recurrent.md``.
 
 ``lengths`` (N,) says how many steps of each sequence count: beyond its end the state stands still and y is zero.
-``reverse`` starts at the last step; a shorter sequence stands still until its own end comes by.  Inside, gates are
-(G, T, N, H), so that each gate of a step is one block of memory; the gradients are (T·N, G·H), so that those of the
-weights are one product over all steps.
+``reverse`` starts at the last step; a shorter sequence stands still until its own end comes by.
+
+What is done for all steps at once: the product of x, the derivatives of the gates, the gradients of x and the weights.
+Forward, the gates of a step are one block of memory, (T, G, N, H); backward, their gradients are rows, (T·N, G·H).
 """
 
 from __future__ import annotations
@@ -33,18 +34,16 @@ def rnn(
     nonlinearity: str = "tanh",
     reverse: bool = False,
 ) -> Result:
-    """``h_t = φ(W x_t + b + U h_{t−1} + b')``, φ is "tanh" or "relu" (Elman 1990, doi:10.1207/s15516709cog1402_1)."""
-    (steps, n, features), hidden = x.shape, h0.shape[1]
-    x, mask = _without_padding(xp, x, lengths)
-    flat = x.reshape(steps * n, features)
-    driven = product(flat, weight_ih.T).reshape(steps, n, hidden)
-    if bias_ih is not None:
-        driven += bias_ih + bias_hh
-    order, before, after, states = _states(xp, h0, steps, reverse)
+    """``h = φ(W x + b + U h' + b')``, h' the state before, φ "tanh" or "relu" (Elman 1990, Cognitive Science 14)."""
+    steps, n, features = x.shape
+    mask = _steps_that_count(xp, steps, lengths)
+    rows, weight = _with_bias(xp, x, mask, weight_ih, _sum_of(bias_ih, bias_hh))
+    driven = product(rows, weight.T).reshape(steps, n, h0.shape[1])
     recurrent = weight_hh.T
+    order, before, after = _states(xp, h0, steps, reverse)
     for t in order:
-        z = driven[t]
-        z += product(before[t], recurrent)
+        z = product(before[t], recurrent)
+        z += driven[t]
         if nonlinearity == "tanh":
             xp.tanh(z, out=after[t])
         else:
@@ -53,24 +52,25 @@ def rnn(
             after[t] = xp.where(mask[t], after[t], before[t])
 
     def backward(dys: tuple[Array | None, ...], needs: Sequence[bool] = (True,) * 6) -> tuple[Array | None, ...]:
-        dy, dh = _incoming(xp, dys, mask, h0)
-        slopes = 1.0 - after * after if nonlinearity == "tanh" else after > 0
-        slopes = slopes if mask is None else slopes * mask
-        dz = xp.empty((steps, n, hidden), dtype=x.dtype)
+        dy, dh = _outputs_gradient(xp, dys[0], mask), _own(xp, dys[1], h0)
+        dz = (
+            1.0 - after * after if nonlinearity == "tanh" else (after > 0).astype(after.dtype)
+        )  # slopes, then gradients
+        if mask is not None:
+            dz *= mask
         for t in reversed(order):
             if dy is not None:
                 dh += dy[t]
-            xp.multiply(dh, slopes[t], out=dz[t])
+            dz[t] *= dh  # slopes become gradients
             earlier = product(dz[t], weight_hh)
             dh = earlier if mask is None else xp.where(mask[t], earlier, dh)
-        dz = dz.reshape(steps * n, hidden)
+        dz = _rows(dz)
         dx = product(dz, weight_ih).reshape(x.shape) if needs[0] else None
-        dw = product(dz.T, flat) if needs[2] else None
-        du = product(dz.T, before.reshape(steps * n, hidden)) if needs[3] else None
-        db = dz.sum(axis=0) if bias_ih is not None else None
-        return dx, dh if needs[1] else None, dw, du, db, db
+        dw, db = _weight_gradients(rows, dz, features)
+        du = product(_rows(before).T, dz).T if needs[3] else None
+        return dx, dh, dw, du, db, db
 
-    return (_outputs(xp, after, mask), states[order[-1] + (not reverse)].copy()), backward
+    return (_outputs(xp, after, mask), after[order[-1]].copy()), backward
 
 
 def lstm(
@@ -88,24 +88,22 @@ def lstm(
 ) -> Result:
     """``c = f c' + i g``,  ``h = o tanh c``; gates ``(i, f, g, o) = (σ, σ, tanh, σ)(W x + b + U h' + b')``.
 
-    c' and h' are those of the step before (Hochreiter & Schmidhuber 1997, doi:10.1162/neco.1997.9.8.1735; with the
-    forget gate f of Gers et al. 2000).  As ``σ(z) = ½ + ½ tanh(z/2)``, all four gates are one
-    tanh, and none overflows.
+    c' and h' are those of the step before (Hochreiter & Schmidhuber 1997, doi:10.1162/neco.1997.9.8.1735, with the
+    forget gate f of Gers et al. 2000).  As ``σ(z) = ½ + ½ tanh(z/2)``, all gates are one tanh, and none overflows.
     """
     (steps, n, features), hidden = x.shape, h0.shape[1]
-    x, mask = _without_padding(xp, x, lengths)
-    flat = x.reshape(steps * n, features)
-    scale = xp.full((4, 1, 1), 0.5, dtype=x.dtype)  # gate = a tanh(a z) + 1 − a: a = ½ for σ, 1 for tanh
+    mask = _steps_that_count(xp, steps, lengths)
+    rows, weight = _with_bias(xp, x, mask, weight_ih, _sum_of(bias_ih, bias_hh))
+    scale = xp.full((4, n, hidden), 0.5, dtype=x.dtype)  # gate = a tanh(a z) + 1 − a: a = ½ for σ, 1 for tanh
     scale[2] = 1.0
     shift = 1.0 - scale
-    bias = None if bias_ih is None else bias_ih + bias_hh
-    gates = _driven(flat, weight_ih, bias, scale).reshape(4, steps, n, hidden)
+    gates = _driven(xp, rows, weight, scale, steps)
     recurrent = _by_gate(weight_hh, scale)
-    order, before, after, states = _states(xp, h0, steps, reverse)
-    _, cell_before, cell_after, cells = _states(xp, c0, steps, reverse)
+    order, before, after = _states(xp, h0, steps, reverse)
+    _, cell_before, cell_after = _states(xp, c0, steps, reverse)
     squashed = xp.empty((steps, n, hidden), dtype=x.dtype)  # tanh c
     for t in order:
-        z = gates[:, t]  # (4, N, H)
+        z = gates[t]  # (4, N, H)
         z += product(before[t], recurrent)
         xp.tanh(z, out=z)
         z *= scale
@@ -121,46 +119,46 @@ def lstm(
             cell_after[t] = xp.where(mask[t], c, cell_before[t])
 
     def backward(dys: tuple[Array | None, ...], needs: Sequence[bool] = (True,) * 7) -> tuple[Array | None, ...]:
-        dy, dh = _incoming(xp, dys[:2], mask, h0)
-        dc = xp.zeros(c0.shape, dtype=c0.dtype) if dys[2] is None else dys[2].copy()
-        keep, to_cell, slopes = _lstm_slopes(xp, gates, squashed, cell_before, mask)
-        dz = xp.empty((steps, n, 4, hidden), dtype=x.dtype)
+        dy, dh, dc = _outputs_gradient(xp, dys[0], mask), _own(xp, dys[1], h0), _own(xp, dys[2], c0)
+        keep, to_cell, dz = _lstm_slopes(xp, gates, squashed, cell_before, mask)
         for t in reversed(order):
             if dy is not None:
                 dh += dy[t]
             dc += dh * to_cell[t]
-            by_gate = dz[t].transpose(1, 0, 2)  # (4, N, H)
-            xp.multiply(slopes[:3, t], dc, out=by_gate[:3])
-            xp.multiply(slopes[3, t], dh, out=by_gate[3])
+            of_cell, of_output = dz[t, :, :3], dz[t, :, 3]
+            of_cell *= dc[:, None]  # slopes become gradients
+            of_output *= dh
             dc *= keep[t]
             earlier = product(dz[t].reshape(n, 4 * hidden), weight_hh)
             dh = earlier if mask is None else xp.where(mask[t], earlier, dh)
-        dz = dz.reshape(steps * n, 4 * hidden)
+        dz = dz.reshape(rows.shape[0], 4 * hidden)
         dx = product(dz, weight_ih).reshape(x.shape) if needs[0] else None
-        dw = product(dz.T, flat) if needs[3] else None
-        du = product(dz.T, before.reshape(steps * n, hidden)) if needs[4] else None
-        db = dz.sum(axis=0) if bias is not None else None
-        return dx, dh if needs[1] else None, dc if needs[2] else None, dw, du, db, db
+        dw, db = _weight_gradients(rows, dz, features)
+        du = product(_rows(before).T, dz).T if needs[4] else None
+        return dx, dh, dc, dw, du, db, db
 
-    last = order[-1] + (not reverse)
-    return (_outputs(xp, after, mask), states[last].copy(), cells[last].copy()), backward
+    return (_outputs(xp, after, mask), after[order[-1]].copy(), cell_after[order[-1]].copy()), backward
 
 
 def _lstm_slopes(
     xp: Namespace, gates: Array, squashed: Array, cell_before: Array, mask: Array | None
 ) -> tuple[Array, Array, Array]:
-    """What the steps' chain rule multiplies with, for all steps at once: ∂c/∂c', ∂c/∂h, and ∂/∂z of each gate."""
-    i, f, g, o = gates
-    slopes = xp.empty(gates.shape, dtype=gates.dtype)
-    xp.multiply(g, i - i * i, out=slopes[0])  # dc/dz_i
-    xp.multiply(cell_before, f - f * f, out=slopes[1])  # dc/dz_f
-    xp.multiply(i, 1.0 - g * g, out=slopes[2])  # dc/dz_g
-    xp.multiply(squashed, o - o * o, out=slopes[3])  # dh/dz_o
-    to_cell = o - o * (squashed * squashed)  # dh/dc
+    """What the chain rule multiplies with: ∂c/∂c' and ∂h/∂c (T, N, H); ∂c/∂z of i, f, g and ∂h/∂z of o (T, N, 4, H)."""
+    i, f, g, o = (gates[:, k] for k in range(4))
+    slopes = xp.empty((*i.shape[:2], 4, i.shape[2]), dtype=i.dtype)
+    for k, gate, factor in ((0, i, g), (1, f, cell_before), (3, o, squashed)):
+        slope = slopes[:, :, k]
+        xp.multiply(gate, gate, out=slope)
+        xp.subtract(gate, slope, out=slope)  # σ' = σ − σ²
+        slope *= factor
+    _one_minus_square(xp, g, slopes[:, :, 2], i)
+    to_cell = xp.empty(squashed.shape, dtype=squashed.dtype)
+    _one_minus_square(xp, squashed, to_cell, o)
     if mask is None:
         return f, to_cell, slopes
-    slopes *= mask
-    return xp.where(mask, f, 1.0), to_cell * mask, slopes
+    slopes *= mask[..., None]
+    to_cell *= mask
+    return xp.where(mask, f, 1.0), to_cell, slopes
 
 
 def gru(
@@ -177,119 +175,154 @@ def gru(
 ) -> Result:
     """``h = (1 − z) n + z h'``,  ``(r, z) = σ(W x + b + U h' + b')``,  ``n = tanh(W_n x + b_n + r (U_n h' + b'_n))``.
 
-    h' is that of the step before (Cho et al. 2014, arXiv:1406.1078; r outside of the product as in cuDNN).
+    h' is the state before (Cho et al. 2014, arXiv:1406.1078; as in PyTorch r stands outside of the product).
     """
-    (steps, n_batch, features), hidden = x.shape, h0.shape[1]
-    x, mask = _without_padding(xp, x, lengths)
-    flat = x.reshape(steps * n_batch, features)
-    scale = xp.full((3, 1, 1), 0.5, dtype=x.dtype)  # σ(z) = ½ + ½ tanh(z/2)
-    scale[2] = 1.0
+    (steps, batch, features), hidden = x.shape, h0.shape[1]
+    mask = _steps_that_count(xp, steps, lengths)
     bias = inner_bias = None
     if bias_ih is not None and bias_hh is not None:
-        bias = bias_ih.copy()
+        bias, inner_bias = bias_ih.copy(), bias_hh[2 * hidden :]
         bias[: 2 * hidden] += bias_hh[: 2 * hidden]
-        inner_bias = bias_hh[2 * hidden :]
-    gates = _driven(flat, weight_ih, bias, scale).reshape(3, steps, n_batch, hidden)
+    rows, weight = _with_bias(xp, x, mask, weight_ih, bias)
+    scale = xp.full((3, batch, hidden), 0.5, dtype=x.dtype)  # σ(z) = ½ + ½ tanh(z/2)
+    scale[2] = 1.0
+    half = scale[:2]
+    gates = _driven(xp, rows, weight, scale, steps)
     recurrent = _by_gate(weight_hh, scale)
-    inner = xp.empty((steps, n_batch, hidden), dtype=x.dtype)  # U_n h' + b'_n
-    order, before, after, states = _states(xp, h0, steps, reverse)
+    inner = xp.empty((steps, batch, hidden), dtype=x.dtype)  # U_n h' + b'_n
+    order, before, after = _states(xp, h0, steps, reverse)
     for t in order:
-        from_state = product(before[t], recurrent)  # (3, N, H)
-        rz = gates[:2, t]
-        rz += from_state[:2]
+        driven = product(before[t], recurrent)  # (3, N, H)
+        rz, n = gates[t, :2], gates[t, 2]
+        rz += driven[:2]
         xp.tanh(rz, out=rz)
-        rz *= 0.5
-        rz += 0.5
-        xp.add(from_state[2], 0.0 if inner_bias is None else inner_bias, out=inner[t])
-        r, z, n = gates[:, t]
-        n += r * inner[t]
+        rz *= half
+        rz += half
+        xp.add(driven[2], 0.0 if inner_bias is None else inner_bias, out=inner[t])
+        n += rz[0] * inner[t]
         xp.tanh(n, out=n)
         h = after[t]
         xp.subtract(before[t], n, out=h)
-        h *= z
+        h *= rz[1]
         h += n
         if mask is not None:
             after[t] = xp.where(mask[t], h, before[t])
 
     def backward(dys: tuple[Array | None, ...], needs: Sequence[bool] = (True,) * 6) -> tuple[Array | None, ...]:
-        dy, dh = _incoming(xp, dys, mask, h0)
-        keep, slopes = _gru_slopes(xp, gates, inner, before, mask)
-        rolled = xp.roll(weight_hh, hidden, axis=0)  # U_n, U_r, U_z: the order of the first three slopes
-        dz = xp.empty((steps, n_batch, 4, hidden), dtype=x.dtype)
+        dy, dh = _outputs_gradient(xp, dys[0], mask), _own(xp, dys[1], h0)
+        keep, dz = _gru_slopes(xp, gates, inner, before, mask)
+        rolled = xp.roll(weight_hh, hidden, axis=0)  # U_n, U_r, U_z, in the order of dz
         for t in reversed(order):
             if dy is not None:
                 dh += dy[t]
-            xp.multiply(slopes[:, t], dh, out=dz[t].transpose(1, 0, 2))
+            gradients = dz[t]  # slopes become gradients
+            gradients *= dh[:, None]
             dh *= keep[t]
-            dh += product(dz[t].reshape(n_batch, 4 * hidden)[:, : 3 * hidden], rolled)
-        dz = dz.reshape(steps * n_batch, 4 * hidden)
-        from_h, from_x = dz[:, : 3 * hidden], dz[:, hidden:]
-        dx = product(from_x, weight_ih).reshape(x.shape) if needs[0] else None
-        dw = product(from_x.T, flat) if needs[2] else None
-        du = product(from_h.T, before.reshape(steps * n_batch, hidden)) if needs[3] else None
-        db = dz.sum(axis=0) if bias is not None else None
-        return (
-            dx, dh, dw, None if du is None else xp.roll(du, -hidden, axis=0),
-            None if db is None else db[hidden:], None if db is None else xp.roll(db[: 3 * hidden], -hidden),
-        )  # fmt: skip
+            dh += product(gradients.reshape(batch, 4 * hidden)[:, : 3 * hidden], rolled)
+        dz = dz.reshape(rows.shape[0], 4 * hidden)  # of U_n h' + b'_n, of r, z, n
+        of_state, of_input = dz[:, : 3 * hidden], dz[:, hidden:]
+        dx = product(of_input, weight_ih).reshape(x.shape) if needs[0] else None
+        dw, db = _weight_gradients(rows, of_input, features)
+        du = xp.roll(product(_rows(before).T, of_state).T, -hidden, axis=0) if needs[3] else None
+        if db is None:
+            return dx, dh, dw, du, None, None
+        return dx, dh, dw, du, db, xp.concatenate([db[: 2 * hidden], dz[:, :hidden].sum(axis=0)])
 
-    return (_outputs(xp, after, mask), states[order[-1] + (not reverse)].copy()), backward
+    return (_outputs(xp, after, mask), after[order[-1]].copy()), backward
 
 
 def _gru_slopes(xp: Namespace, gates: Array, inner: Array, before: Array, mask: Array | None) -> tuple[Array, Array]:
-    """What the steps' chain rule multiplies dh with, for all steps at once: z, and ∂h/∂ of inner, z_r, z_z, z_n."""
-    r, z, n = gates
-    slopes = xp.empty((4, *z.shape), dtype=z.dtype)
-    xp.multiply(1.0 - z, 1.0 - n * n, out=slopes[3])
-    xp.multiply(slopes[3], r, out=slopes[0])
-    xp.multiply(slopes[0] * inner, 1.0 - r, out=slopes[1])
-    xp.multiply(before - n, z - z * z, out=slopes[2])
+    """What the chain rule multiplies dh with: z (T, N, H), and ∂h/∂ of U_n h' + b'_n, r, z, n (T, N, 4, H)."""
+    r, z, n = (gates[:, k] for k in range(3))
+    slopes = xp.empty((*z.shape[:2], 4, z.shape[2]), dtype=z.dtype)
+    to_inner, to_r, to_z, to_n = (slopes[:, :, k] for k in range(4))
+    rest = 1.0 - z
+    _one_minus_square(xp, n, to_n, rest)  # (1 − z)(1 − n²)
+    xp.multiply(to_n, r, out=to_inner)
+    xp.subtract(before, n, out=to_z)
+    to_z *= rest
+    to_z *= z  # (h' − n) z (1 − z)
+    xp.subtract(1.0, r, out=to_r)
+    to_r *= to_inner
+    to_r *= inner
     if mask is None:
         return z, slopes
-    slopes *= mask
+    slopes *= mask[..., None]
     return xp.where(mask, z, 1.0), slopes
 
 
 # -- what the three share --------------------------------------------------------------------------------------------
 
 
-def _without_padding(xp: Namespace, x: Array, lengths: Array | None) -> tuple[Array, Array | None]:
-    """X with zeros beyond each end, so that what is there never counts; and which steps count, (T, N, 1)."""
-    if lengths is None:
-        return x, None
-    mask = (xp.arange(x.shape[0])[:, None] < lengths)[:, :, None]
-    return xp.where(mask, x, 0.0), mask
+def _steps_that_count(xp: Namespace, steps: int, lengths: Array | None) -> Array | None:
+    """(T, N, 1), True before the end of each sequence; None where all count."""
+    return None if lengths is None else (xp.arange(steps)[:, None] < lengths)[:, :, None]
 
 
-def _states(xp: Namespace, first: Array, steps: int, reverse: bool) -> tuple[Any, Array, Array, Array]:
-    """The order of the steps, and the states before and after each, views of one (T + 1, N, H), with the first set."""
+def _states(xp: Namespace, first: Array, steps: int, reverse: bool) -> tuple[Any, Array, Array]:
+    """The order of the steps, and the states before and after each: views of one (T + 1, N, H) that holds the first."""
     states = xp.empty((steps + 1, *first.shape), dtype=first.dtype)
     states[steps if reverse else 0] = first
     if reverse:
-        return range(steps)[::-1], states[1:], states[:-1], states
-    return range(steps), states[:-1], states[1:], states
+        return range(steps)[::-1], states[1:], states[:-1]
+    return range(steps), states[:-1], states[1:]
+
+
+def _sum_of(a: Array | None, b: Array | None) -> Array | None:
+    return None if a is None or b is None else a + b
+
+
+def _rows(x: Array) -> Array:
+    """(T, N, K) -> (T·N, K)."""
+    return x.reshape(x.shape[0] * x.shape[1], x.shape[2])
+
+
+def _with_bias(xp: Namespace, x: Array, mask: Array | None, weight: Array, bias: Array | None) -> tuple[Array, Array]:
+    """X as rows (T·N, I), zero beyond the ends, so that what is there never counts.
+
+    A bias is the weight of one more feature that is always 1: it costs no pass of its own, nor does its gradient.
+    """
+    rows = _rows(x if mask is None else xp.where(mask, x, 0.0))
+    if bias is None:
+        return rows, weight
+    ones = xp.ones((rows.shape[0], 1), dtype=x.dtype)
+    return xp.concatenate([rows, ones], axis=1), xp.concatenate([weight, bias[:, None]], axis=1)
 
 
 def _by_gate(weight: Array, scale: Array) -> Array:
-    """Weight (G·H, K), scale (G, 1, 1) -> (G, K, H), scaled: the right side of a product for each gate."""
-    gates = scale.shape[0]
-    return (weight.reshape(gates, weight.shape[0] // gates, weight.shape[1]) * scale).transpose(0, 2, 1)
+    """Weight (G·H, K), scaled for each gate -> (G, K, H): the right side of a product."""
+    gates, _, hidden = scale.shape
+    return (weight.reshape(gates, hidden, weight.shape[1]) * scale[:, :1, :1]).transpose(0, 2, 1)
 
 
-def _driven(flat: Array, weight: Array, bias: Array | None, scale: Array) -> Array:
-    """What x gives to the gates, for all steps in one product.  flat (T·N, I) -> (G, T·N, H)."""
-    gates = product(flat, _by_gate(weight, scale))
-    if bias is not None:
-        gates += bias.reshape(scale.shape[0], 1, gates.shape[2]) * scale
-    return gates
+def _driven(xp: Namespace, rows: Array, weight: Array, scale: Array, steps: int) -> Array:
+    """What x gives to the gates, for all steps in one product.  rows (T·N, I) -> (T, G, N, H)."""
+    gates, n, hidden = scale.shape
+    y = product(rows, _by_gate(weight, scale)).reshape(gates, steps, n, hidden)
+    return xp.ascontiguousarray(y.transpose(1, 0, 2, 3))
 
 
 def _outputs(xp: Namespace, after: Array, mask: Array | None) -> Array:
     return after if mask is None else xp.where(mask, after, 0.0)
 
 
-def _incoming(xp: Namespace, dys: Sequence[Array | None], mask: Array | None, h0: Array) -> tuple[Array | None, Array]:
-    """Dy with nothing beyond the ends, and the gradient of the last state, ours to change."""
-    dy, dh = dys
-    dh = xp.zeros(h0.shape, dtype=h0.dtype) if dh is None else dh.copy()
-    return (dy if dy is None or mask is None else xp.where(mask, dy, 0.0)), dh
+def _outputs_gradient(xp: Namespace, dy: Array | None, mask: Array | None) -> Array | None:
+    return dy if dy is None or mask is None else xp.where(mask, dy, 0.0)
+
+
+def _own(xp: Namespace, gradient: Array | None, like: Array) -> Array:
+    """The gradient of a last state, ours to change."""
+    return xp.zeros(like.shape, dtype=like.dtype) if gradient is None else gradient.copy()
+
+
+def _one_minus_square(xp: Namespace, tanh: Array, out: Array, factor: Array) -> None:
+    """``out = (1 − tanh²) · factor``."""
+    xp.multiply(tanh, tanh, out=out)
+    xp.subtract(1.0, out, out=out)
+    out *= factor
+
+
+def _weight_gradients(rows: Array, dz: Array, features: int) -> tuple[Array, Array | None]:
+    """``dW = dzᵀ x`` and ``db = Σ dz``, from the rows with their column of ones, if there is one."""
+    both = product(rows.T, dz).T  # as (xᵀ dz)ᵀ, for BLAS reads part of dz's columns in place only on the right
+    return both[:, :features], both[:, features] if rows.shape[1] > features else None
