@@ -7,7 +7,7 @@ PyTorch: weight_ih (G·H, I), weight_hh (G·H, H), biases (G·H,).  The derivati
 ``reverse`` starts at the last step; a shorter sequence stands still until its own end comes by.
 
 What is done for all steps at once: the product of x, the derivatives of the gates, the gradients of x and the weights.
-Forward, the gates of a step are one block of memory, (T, G, N, H); backward, their gradients are rows, (T·N, G·H).
+Forward, gates are (G, T, N, H), each gate of a step one block of memory; backward, their gradients are rows (T·N, G·H).
 """
 
 from __future__ import annotations
@@ -97,30 +97,31 @@ def lstm(
     scale = xp.full((4, n, hidden), 0.5, dtype=x.dtype)  # gate = a tanh(a z) + 1 − a: a = ½ for σ, 1 for tanh
     scale[2] = 1.0
     shift = 1.0 - scale
-    gates = _driven(xp, rows, weight, scale, steps)
+    gates = product(rows, _by_gate(weight, scale)).reshape(4, steps, n, hidden)  # what x gives, then the gates
     recurrent = _by_gate(weight_hh, scale)
     order, before, after = _states(xp, h0, steps, reverse)
     _, cell_before, cell_after = _states(xp, c0, steps, reverse)
-    squashed = xp.empty((steps, n, hidden), dtype=x.dtype)  # tanh c
     for t in order:
-        z = gates[t]  # (4, N, H)
-        z += product(before[t], recurrent)
+        z = product(before[t], recurrent)  # (4, N, H)
+        z += gates[:, t]
         xp.tanh(z, out=z)
         z *= scale
         z += shift
+        gates[:, t] = z
         i, f, g, o = z
-        c = cell_after[t]
+        c, h = cell_after[t], after[t]
         xp.multiply(f, cell_before[t], out=c)
-        c += i * g
-        xp.tanh(c, out=squashed[t])
-        xp.multiply(o, squashed[t], out=after[t])
+        i *= g
+        c += i
+        xp.tanh(c, out=h)
+        h *= o
         if mask is not None:
-            after[t] = xp.where(mask[t], after[t], before[t])
+            after[t] = xp.where(mask[t], h, before[t])
             cell_after[t] = xp.where(mask[t], c, cell_before[t])
 
     def backward(dys: tuple[Array | None, ...], needs: Sequence[bool] = (True,) * 7) -> tuple[Array | None, ...]:
         dy, dh, dc = _outputs_gradient(xp, dys[0], mask), _own(xp, dys[1], h0), _own(xp, dys[2], c0)
-        keep, to_cell, dz = _lstm_slopes(xp, gates, squashed, cell_before, mask)
+        keep, to_cell, dz = _lstm_slopes(xp, gates, cell_before, cell_after, mask)
         for t in reversed(order):
             if dy is not None:
                 dh += dy[t]
@@ -141,10 +142,11 @@ def lstm(
 
 
 def _lstm_slopes(
-    xp: Namespace, gates: Array, squashed: Array, cell_before: Array, mask: Array | None
+    xp: Namespace, gates: Array, cell_before: Array, cell_after: Array, mask: Array | None
 ) -> tuple[Array, Array, Array]:
     """What the chain rule multiplies with: ∂c/∂c' and ∂h/∂c (T, N, H); ∂c/∂z of i, f, g and ∂h/∂z of o (T, N, 4, H)."""
-    i, f, g, o = (gates[:, k] for k in range(4))
+    i, f, g, o = gates
+    squashed = xp.tanh(cell_after)
     slopes = xp.empty((*i.shape[:2], 4, i.shape[2]), dtype=i.dtype)
     for k, gate, factor in ((0, i, g), (1, f, cell_before), (3, o, squashed)):
         slope = slopes[:, :, k]
@@ -152,7 +154,7 @@ def _lstm_slopes(
         xp.subtract(gate, slope, out=slope)  # σ' = σ − σ²
         slope *= factor
     _one_minus_square(xp, g, slopes[:, :, 2], i)
-    to_cell = xp.empty(squashed.shape, dtype=squashed.dtype)
+    to_cell = squashed
     _one_minus_square(xp, squashed, to_cell, o)
     if mask is None:
         return f, to_cell, slopes
@@ -187,21 +189,21 @@ def gru(
     scale = xp.full((3, batch, hidden), 0.5, dtype=x.dtype)  # σ(z) = ½ + ½ tanh(z/2)
     scale[2] = 1.0
     half = scale[:2]
-    gates = _driven(xp, rows, weight, scale, steps)
+    gates = product(rows, _by_gate(weight, scale)).reshape(3, steps, batch, hidden)  # what x gives, then the gates
     recurrent = _by_gate(weight_hh, scale)
     inner = xp.empty((steps, batch, hidden), dtype=x.dtype)  # U_n h' + b'_n
     order, before, after = _states(xp, h0, steps, reverse)
     for t in order:
-        driven = product(before[t], recurrent)  # (3, N, H)
-        rz, n = gates[t, :2], gates[t, 2]
-        rz += driven[:2]
+        z = product(before[t], recurrent)  # (3, N, H)
+        rz, n, h = z[:2], gates[2, t], after[t]
+        rz += gates[:2, t]
         xp.tanh(rz, out=rz)
         rz *= half
         rz += half
-        xp.add(driven[2], 0.0 if inner_bias is None else inner_bias, out=inner[t])
+        gates[:2, t] = rz
+        xp.add(z[2], 0.0 if inner_bias is None else inner_bias, out=inner[t])
         n += rz[0] * inner[t]
         xp.tanh(n, out=n)
-        h = after[t]
         xp.subtract(before[t], n, out=h)
         h *= rz[1]
         h += n
@@ -233,7 +235,7 @@ def gru(
 
 def _gru_slopes(xp: Namespace, gates: Array, inner: Array, before: Array, mask: Array | None) -> tuple[Array, Array]:
     """What the chain rule multiplies dh with: z (T, N, H), and ∂h/∂ of U_n h' + b'_n, r, z, n (T, N, 4, H)."""
-    r, z, n = (gates[:, k] for k in range(3))
+    r, z, n = gates
     slopes = xp.empty((*z.shape[:2], 4, z.shape[2]), dtype=z.dtype)
     to_inner, to_r, to_z, to_n = (slopes[:, :, k] for k in range(4))
     rest = 1.0 - z
@@ -293,13 +295,6 @@ def _by_gate(weight: Array, scale: Array) -> Array:
     """Weight (G·H, K), scaled for each gate -> (G, K, H): the right side of a product."""
     gates, _, hidden = scale.shape
     return (weight.reshape(gates, hidden, weight.shape[1]) * scale[:, :1, :1]).transpose(0, 2, 1)
-
-
-def _driven(xp: Namespace, rows: Array, weight: Array, scale: Array, steps: int) -> Array:
-    """What x gives to the gates, for all steps in one product.  rows (T·N, I) -> (T, G, N, H)."""
-    gates, n, hidden = scale.shape
-    y = product(rows, _by_gate(weight, scale)).reshape(gates, steps, n, hidden)
-    return xp.ascontiguousarray(y.transpose(1, 0, 2, 3))
 
 
 def _outputs(xp: Namespace, after: Array, mask: Array | None) -> Array:
