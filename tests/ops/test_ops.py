@@ -79,13 +79,16 @@ def check_recorded(row, y, gradients, needs, **tolerance):
 # -- the table -------------------------------------------------------------------------------------------------------
 
 
+ELSEWHERE = {"embedding", "embedding_bag", "gru", "lstm", "rnn"}  # tests/nn/test_sequences.py
+
+
 def test_the_table_has_every_op():
-    assert {row.op.__name__ for row in ROWS} == set(ops.__all__)
+    assert {row.op.__name__ for row in ROWS} == set(ops.__all__) - ELSEWHERE
     assert len({row.name for row in ROWS}) == len(ROWS)
 
 
 def test_every_option_of_every_op_is_used():
-    for name in ops.__all__:
+    for name in set(ops.__all__) - ELSEWHERE:
         options = {
             p.name for p in inspect.signature(getattr(ops, name)).parameters.values() if p.kind is p.KEYWORD_ONLY
         }

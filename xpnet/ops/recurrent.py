@@ -94,11 +94,10 @@ def lstm(
     (steps, n, features), hidden = x.shape, h0.shape[1]
     mask = _steps_that_count(xp, steps, lengths)
     rows, weight = _with_bias(xp, x, mask, weight_ih, _sum_of(bias_ih, bias_hh))
-    scale = xp.full((4, n, hidden), 0.5, dtype=x.dtype)  # gate = a tanh(a z) + 1 − a: a = ½ for σ, 1 for tanh
-    scale[2] = 1.0
+    factor, scale = _scale_of_gates(xp, x.dtype, (4, n, hidden))
     shift = 1.0 - scale
-    gates = product(rows, _by_gate(weight, scale)).reshape(4, steps, n, hidden)  # what x gives, then the gates
-    recurrent = _by_gate(weight_hh, scale)
+    gates = product(rows, _by_gate(weight, factor)).reshape(4, steps, n, hidden)  # what x gives, then the gates
+    recurrent = _by_gate(weight_hh, factor)
     order, before, after = _states(xp, h0, steps, reverse)
     _, cell_before, cell_after = _states(xp, c0, steps, reverse)
     for t in order:
@@ -186,11 +185,10 @@ def gru(
         bias, inner_bias = bias_ih.copy(), bias_hh[2 * hidden :]
         bias[: 2 * hidden] += bias_hh[: 2 * hidden]
     rows, weight = _with_bias(xp, x, mask, weight_ih, bias)
-    scale = xp.full((3, batch, hidden), 0.5, dtype=x.dtype)  # σ(z) = ½ + ½ tanh(z/2)
-    scale[2] = 1.0
+    factor, scale = _scale_of_gates(xp, x.dtype, (3, batch, hidden))
     half = scale[:2]
-    gates = product(rows, _by_gate(weight, scale)).reshape(3, steps, batch, hidden)  # what x gives, then the gates
-    recurrent = _by_gate(weight_hh, scale)
+    gates = product(rows, _by_gate(weight, factor)).reshape(3, steps, batch, hidden)  # what x gives, then the gates
+    recurrent = _by_gate(weight_hh, factor)
     inner = xp.empty((steps, batch, hidden), dtype=x.dtype)  # U_n h' + b'_n
     order, before, after = _states(xp, h0, steps, reverse)
     for t in order:
@@ -280,7 +278,7 @@ def _rows(x: Array) -> Array:
 
 
 def _with_bias(xp: Namespace, x: Array, mask: Array | None, weight: Array, bias: Array | None) -> tuple[Array, Array]:
-    """X as rows (T·N, I), zero beyond the ends, so that what is there never counts.
+    """Rows of x (T·N, I), zero beyond the ends, so that what is there never counts.
 
     A bias is the weight of one more feature that is always 1: it costs no pass of its own, nor does its gradient.
     """
@@ -291,10 +289,17 @@ def _with_bias(xp: Namespace, x: Array, mask: Array | None, weight: Array, bias:
     return xp.concatenate([rows, ones], axis=1), xp.concatenate([weight, bias[:, None]], axis=1)
 
 
-def _by_gate(weight: Array, scale: Array) -> Array:
-    """Weight (G·H, K), scaled for each gate -> (G, K, H): the right side of a product."""
-    gates, _, hidden = scale.shape
-    return (weight.reshape(gates, hidden, weight.shape[1]) * scale[:, :1, :1]).transpose(0, 2, 1)
+def _scale_of_gates(xp: Namespace, dtype: Any, shape: tuple[int, ...]) -> tuple[Array, Array]:
+    """``gate = a tanh(a z) + 1 − a``: a is ½ where the gate is σ, 1 for the third, a tanh.  (G, 1, 1), and in full."""
+    factor = xp.full((shape[0], 1, 1), 0.5, dtype=dtype)
+    factor[2] = 1.0
+    return factor, factor + xp.zeros(shape, dtype=dtype)
+
+
+def _by_gate(weight: Array, factor: Array) -> Array:
+    """The right side of a product for each gate, scaled.  weight (G·H, K) -> (G, K, H)."""
+    gates = factor.shape[0]
+    return (weight.reshape(gates, weight.shape[0] // gates, weight.shape[1]) * factor).transpose(0, 2, 1)
 
 
 def _outputs(xp: Namespace, after: Array, mask: Array | None) -> Array:
