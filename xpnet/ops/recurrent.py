@@ -147,14 +147,11 @@ def _lstm_slopes(
     i, f, g, o = gates
     squashed = xp.tanh(cell_after)
     slopes = xp.empty((*i.shape[:2], 4, i.shape[2]), dtype=i.dtype)
-    for k, gate, factor in ((0, i, g), (1, f, cell_before), (3, o, squashed)):
-        slope = slopes[:, :, k]
-        xp.multiply(gate, gate, out=slope)
-        xp.subtract(gate, slope, out=slope)  # σ' = σ − σ²
-        slope *= factor
-    _one_minus_square(xp, g, slopes[:, :, 2], i)
-    to_cell = squashed
-    _one_minus_square(xp, squashed, to_cell, o)
+    slopes[:, :, 0] = (i - i * i) * g  # σ' = σ − σ²
+    slopes[:, :, 1] = (f - f * f) * cell_before
+    slopes[:, :, 2] = (1.0 - g * g) * i  # tanh' = 1 − tanh²
+    slopes[:, :, 3] = (o - o * o) * squashed
+    to_cell = (1.0 - squashed * squashed) * o
     if mask is None:
         return f, to_cell, slopes
     slopes *= mask[..., None]
@@ -235,16 +232,12 @@ def _gru_slopes(xp: Namespace, gates: Array, inner: Array, before: Array, mask: 
     """What the chain rule multiplies dh with: z (T, N, H), and ∂h/∂ of U_n h' + b'_n, r, z, n (T, N, 4, H)."""
     r, z, n = gates
     slopes = xp.empty((*z.shape[:2], 4, z.shape[2]), dtype=z.dtype)
-    to_inner, to_r, to_z, to_n = (slopes[:, :, k] for k in range(4))
-    rest = 1.0 - z
-    _one_minus_square(xp, n, to_n, rest)  # (1 − z)(1 − n²)
-    xp.multiply(to_n, r, out=to_inner)
-    xp.subtract(before, n, out=to_z)
-    to_z *= rest
-    to_z *= z  # (h' − n) z (1 − z)
-    xp.subtract(1.0, r, out=to_r)
-    to_r *= to_inner
-    to_r *= inner
+    to_n = (1.0 - z) * (1.0 - n * n)
+    to_inner = to_n * r
+    slopes[:, :, 0] = to_inner
+    slopes[:, :, 1] = (1.0 - r) * inner * to_inner
+    slopes[:, :, 2] = (z - z * z) * (before - n)
+    slopes[:, :, 3] = to_n
     if mask is None:
         return z, slopes
     slopes *= mask[..., None]
@@ -313,13 +306,6 @@ def _outputs_gradient(xp: Namespace, dy: Array | None, mask: Array | None) -> Ar
 def _own(xp: Namespace, gradient: Array | None, like: Array) -> Array:
     """The gradient of a last state, ours to change."""
     return xp.zeros(like.shape, dtype=like.dtype) if gradient is None else gradient.copy()
-
-
-def _one_minus_square(xp: Namespace, tanh: Array, out: Array, factor: Array) -> None:
-    """``out = (1 − tanh²) · factor``."""
-    xp.multiply(tanh, tanh, out=out)
-    xp.subtract(1.0, out, out=out)
-    out *= factor
 
 
 def _weight_gradients(rows: Array, dz: Array, features: int) -> tuple[Array, Array | None]:
