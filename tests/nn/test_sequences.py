@@ -228,6 +228,21 @@ def test_changed_outputs_are_noticed():
         y.sum().backward()
 
 
+def test_nothing_is_kept_that_the_backward_does_not_need():
+    """x and the initial states were copied: they may change."""
+    x, h, c = (xpnet.tensor(np.ones(shape, "f")) for shape in ((4, 1, 2), (1, 1, 3), (1, 1, 3)))
+    y, _ = nn.LSTM(2, 3)(x, (h, c))
+    for t in (x, h, c):
+        t[...] = 5.0
+    y.sum().backward()
+    bag = nn.EmbeddingBag(4, 3, mode="sum")
+    y = bag([[1, 2]])
+    with xpnet.no_grad():
+        bag.weight[0] = 1.0
+    y.sum().backward()
+    assert bag.weight.grad.sum() == 6
+
+
 def test_dropout_is_between_layers_and_differs_by_layer():
     x = np.ones((3, 2, 4), "f")
     layer = nn.GRU(4, 5, num_layers=3, dropout=0.5)

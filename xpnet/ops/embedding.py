@@ -52,12 +52,12 @@ def embedding_bag(
     if mode == "mean":
         share = share / xp.maximum(_sum_rows(xp, bags, share[:, None], count), 1.0)[bags, 0]
     rows = weight[indices]  # (M, D)
+    table, kept = weight.shape[0], None if per_sample_weights is None else rows
 
     def backward(dy: Array, needs: tuple[bool, ...] = (False, False, True, True)) -> tuple[Array | None, ...]:
         of_rows = dy[bags]  # (M, D)
-        dw = _sum_rows(xp, indices, of_rows * share[:, None], weight.shape[0]) if needs[2] else None
-        weighted = per_sample_weights is not None and needs[3]
-        return None, None, dw, (of_rows * rows).sum(axis=1) * counts if weighted else None
+        dw = _sum_rows(xp, indices, of_rows * share[:, None], table) if needs[2] else None
+        return None, None, dw, (of_rows * kept).sum(axis=1) * counts if kept is not None and needs[3] else None
 
     return _sum_rows(xp, bags, rows * share[:, None], count), backward
 
@@ -65,7 +65,7 @@ def embedding_bag(
 def _bag_max(xp: Namespace, indices: Array, bags: Array, weight: Array, counts: Array, count: int) -> Result:
     """The largest of each feature; its gradient goes to the first row of the bag that has it."""
     rows = xp.where(counts[:, None], weight[indices], -math.inf)  # (M, D)
-    features = weight.shape[1]
+    table, features = weight.shape
     places = _flat_places(xp, bags, features)
     best = xp.full(count * features, -math.inf, dtype=weight.dtype)
     xp.maximum.at(best, places, rows.ravel())
@@ -77,7 +77,7 @@ def _bag_max(xp: Namespace, indices: Array, bags: Array, weight: Array, counts: 
     wins &= counts[:, None]
 
     def backward(dy: Array, needs: tuple[bool, ...] = (False, False, True)) -> tuple[Array | None, ...]:
-        return None, None, _sum_rows(xp, indices, xp.where(wins, dy[bags], 0.0), weight.shape[0])
+        return None, None, _sum_rows(xp, indices, xp.where(wins, dy[bags], 0.0), table)
 
     y = best.reshape(count, features)
     return xp.where(y == -math.inf, 0.0, y), backward

@@ -35,7 +35,7 @@ def rnn(
     reverse: bool = False,
 ) -> Result:
     """``h = φ(W x + b + U h' + b')``, h' the state before, φ "tanh" or "relu" (Elman 1990, Cognitive Science 14)."""
-    steps, n, features = x.shape
+    shape = steps, n, features = x.shape
     mask = _steps_that_count(xp, steps, lengths)
     rows, weight = _with_bias(xp, x, mask, weight_ih, _sum_of(bias_ih, bias_hh))
     driven = product(rows, weight.T).reshape(steps, n, h0.shape[1])
@@ -52,7 +52,7 @@ def rnn(
             after[t] = xp.where(mask[t], after[t], before[t])
 
     def backward(dys: tuple[Array | None, ...], needs: Sequence[bool] = (True,) * 6) -> tuple[Array | None, ...]:
-        dy, dh = _outputs_gradient(xp, dys[0], mask), _own(xp, dys[1], h0)
+        dy, dh = _outputs_gradient(xp, dys[0], mask), _own(xp, dys[1], before[0])
         dz = (
             1.0 - after * after if nonlinearity == "tanh" else (after > 0).astype(after.dtype)
         )  # slopes, then gradients
@@ -65,7 +65,7 @@ def rnn(
             earlier = product(dz[t], weight_hh)
             dh = earlier if mask is None else xp.where(mask[t], earlier, dh)
         dz = _rows(dz)
-        dx = product(dz, weight_ih).reshape(x.shape) if needs[0] else None
+        dx = product(dz, weight_ih).reshape(shape) if needs[0] else None
         dw, db = _weight_gradients(rows, dz, features)
         du = product(_rows(before).T, dz).T if needs[3] else None
         return dx, dh, dw, du, db, db
@@ -91,7 +91,8 @@ def lstm(
     c' and h' are those of the step before (Hochreiter & Schmidhuber 1997, doi:10.1162/neco.1997.9.8.1735, with the
     forget gate f of Gers et al. 2000).  As ``σ(z) = ½ + ½ tanh(z/2)``, all gates are one tanh, and none overflows.
     """
-    (steps, n, features), hidden = x.shape, h0.shape[1]
+    shape, hidden = x.shape, h0.shape[1]
+    steps, n, features = shape
     mask = _steps_that_count(xp, steps, lengths)
     rows, weight = _with_bias(xp, x, mask, weight_ih, _sum_of(bias_ih, bias_hh))
     factor, scale = _scale_of_gates(xp, x.dtype, (4, n, hidden))
@@ -119,7 +120,7 @@ def lstm(
             cell_after[t] = xp.where(mask[t], c, cell_before[t])
 
     def backward(dys: tuple[Array | None, ...], needs: Sequence[bool] = (True,) * 7) -> tuple[Array | None, ...]:
-        dy, dh, dc = _outputs_gradient(xp, dys[0], mask), _own(xp, dys[1], h0), _own(xp, dys[2], c0)
+        dy, dh, dc = _outputs_gradient(xp, dys[0], mask), _own(xp, dys[1], before[0]), _own(xp, dys[2], before[0])
         keep, to_cell, dz = _lstm_slopes(xp, gates, cell_before, cell_after, mask)
         for t in reversed(order):
             if dy is not None:
@@ -132,7 +133,7 @@ def lstm(
             earlier = product(dz[t].reshape(n, 4 * hidden), weight_hh)
             dh = earlier if mask is None else xp.where(mask[t], earlier, dh)
         dz = dz.reshape(rows.shape[0], 4 * hidden)
-        dx = product(dz, weight_ih).reshape(x.shape) if needs[0] else None
+        dx = product(dz, weight_ih).reshape(shape) if needs[0] else None
         dw, db = _weight_gradients(rows, dz, features)
         du = product(_rows(before).T, dz).T if needs[4] else None
         return dx, dh, dc, dw, du, db, db
@@ -175,7 +176,8 @@ def gru(
 
     h' is the state before (Cho et al. 2014, arXiv:1406.1078; as in PyTorch r stands outside of the product).
     """
-    (steps, batch, features), hidden = x.shape, h0.shape[1]
+    shape, hidden = x.shape, h0.shape[1]
+    steps, batch, features = shape
     mask = _steps_that_count(xp, steps, lengths)
     bias = inner_bias = None
     if bias_ih is not None and bias_hh is not None:
@@ -206,7 +208,7 @@ def gru(
             after[t] = xp.where(mask[t], h, before[t])
 
     def backward(dys: tuple[Array | None, ...], needs: Sequence[bool] = (True,) * 6) -> tuple[Array | None, ...]:
-        dy, dh = _outputs_gradient(xp, dys[0], mask), _own(xp, dys[1], h0)
+        dy, dh = _outputs_gradient(xp, dys[0], mask), _own(xp, dys[1], before[0])
         keep, dz = _gru_slopes(xp, gates, inner, before, mask)
         rolled = xp.roll(weight_hh, hidden, axis=0)  # U_n, U_r, U_z, in the order of dz
         for t in reversed(order):
@@ -218,7 +220,7 @@ def gru(
             dh += product(gradients.reshape(batch, 4 * hidden)[:, : 3 * hidden], rolled)
         dz = dz.reshape(rows.shape[0], 4 * hidden)  # of U_n h' + b'_n, of r, z, n
         of_state, of_input = dz[:, : 3 * hidden], dz[:, hidden:]
-        dx = product(of_input, weight_ih).reshape(x.shape) if needs[0] else None
+        dx = product(of_input, weight_ih).reshape(shape) if needs[0] else None
         dw, db = _weight_gradients(rows, of_input, features)
         du = xp.roll(product(_rows(before).T, of_state).T, -hidden, axis=0) if needs[3] else None
         if db is None:
