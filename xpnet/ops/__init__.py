@@ -46,6 +46,7 @@ from .elementwise import (
     subtract,
     where,
 )
+from .embedding import embedding, embedding_bag
 from .likelihood import (
     binary_cross_entropy,
     focal_loss,
@@ -74,6 +75,7 @@ from .margin import (
 from .norm import batch_norm, batch_norm_inference, group_norm, layer_norm, rms_norm
 from .piecewise import hardshrink, hardsigmoid, hardswish, hardtanh, prelu, softshrink, threshold
 from .pool import adaptive_avg_pool2d, adaptive_max_pool2d, avg_pool2d, max_pool2d
+from .recurrent import gru, lstm, rnn
 from .reduce import logsumexp, reduce_max, reduce_mean, reduce_min, reduce_sum
 from .resample import pad, separable2d
 from .shape import broadcast_to, concatenate, getitem, reshape, split, stack, transpose
@@ -82,14 +84,15 @@ from .style import gram_matrix, total_variation
 __all__ = [
     "absolute", "adaptive_avg_pool2d", "adaptive_max_pool2d", "add", "avg_pool2d", "batch_norm",
     "batch_norm_inference", "binary_cross_entropy", "binary_cross_entropy_with_logits", "broadcast_to", "cast",
-    "celu", "clip", "concatenate", "conv2d", "conv_transpose2d", "cos", "cosine_embedding_loss", "cross_entropy",
-    "ctc_loss", "divide", "dropout", "elu", "exp", "focal_loss", "gaussian_nll_loss", "gelu", "getitem", "glu",
-    "gram_matrix", "group_norm", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "hinge_embedding_loss",
-    "huber_loss", "kl_div", "l1_loss", "layer_norm", "leaky_relu", "linear", "log", "log_softmax", "logsigmoid",
-    "logsumexp", "margin_ranking_loss", "matmul", "max_pool2d", "maximum", "minimum", "mish", "mse_loss",
+    "celu", "clip", "concatenate", "conv2d", "conv_transpose2d", "cos", "cosine_embedding_loss",
+    "cross_entropy", "ctc_loss", "divide", "dropout", "elu", "embedding", "embedding_bag", "exp", "focal_loss",
+    "gaussian_nll_loss", "gelu", "getitem", "glu", "gram_matrix", "group_norm", "gru", "hardshrink",
+    "hardsigmoid", "hardswish", "hardtanh", "hinge_embedding_loss", "huber_loss", "kl_div", "l1_loss",
+    "layer_norm", "leaky_relu", "linear", "log", "log_softmax", "logsigmoid", "logsumexp", "lstm",
+    "margin_ranking_loss", "matmul", "max_pool2d", "maximum", "minimum", "mish", "mse_loss",
     "multi_margin_loss", "multiply", "negative", "nll_loss", "pad", "poisson_nll_loss", "power", "prelu",
-    "reduce_max", "reduce_mean", "reduce_min", "reduce_sum", "relu", "reshape", "rms_norm", "rotary",
+    "reduce_max", "reduce_mean", "reduce_min", "reduce_sum", "relu", "reshape", "rms_norm", "rnn", "rotary",
     "scaled_dot_product_attention", "selu", "separable2d", "sigmoid", "sigmoid_focal_loss", "silu", "sin",
-    "smooth_l1_loss", "softmax", "softplus", "softshrink", "softsign", "split", "sqrt", "stack", "subtract", "tanh",
-    "tanhshrink", "threshold", "total_variation", "transpose", "triplet_margin_loss", "where",
+    "smooth_l1_loss", "softmax", "softplus", "softshrink", "softsign", "split", "sqrt", "stack", "subtract",
+    "tanh", "tanhshrink", "threshold", "total_variation", "transpose", "triplet_margin_loss", "where",
 ]  # fmt: skip

@@ -32,9 +32,16 @@ def flatten(x: TensorLike, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     return t.reshape(*t.shape[:start], math.prod(t.shape[start : end + 1]), *t.shape[end + 1 :])
 
 
-def one_hot(labels: TensorLike, num_classes: int) -> Tensor:
-    """Rows of float32 zeros with a one at the label.  labels (N, ...) -> (N, ..., num_classes)."""
+def one_hot(labels: TensorLike, num_classes: int = -1) -> Tensor:
+    """Rows of float32 zeros with a one at the label.  labels (N, ...) -> (N, ..., num_classes).
+
+    -1 takes as many classes as the largest label tells, which means looking at it: on a device give the number.
+    """
     labels = as_tensor(labels)
+    if num_classes == -1:
+        if labels.dtype.kind not in "iu" or not labels.size:
+            raise ValueError(f"one_hot: num_classes is needed for labels {labels.dtype}{labels.shape}")
+        num_classes = int(labels.data.max()) + 1
     check_labels("one_hot", labels, num_classes)
     classes = labels.backend.xp.arange(num_classes)
     return Tensor((labels.data[..., None] == classes).astype("float32"))

@@ -1,0 +1,316 @@
+"""Recurrent layers: one op for a whole sequence, one layer and one direction.
+
+Shapes: x (T, N, I), h0 and c0 (N, H) -> y (T, N, H) and the last state (N, H).  With G gates the weights are those of
+PyTorch: weight_ih (G·H, I), weight_hh (G·H, H), biases (G·H,).  The derivations stand in ``docs/recurrent.md``.
+
+``lengths`` (N,) says how many steps of each sequence count: beyond its end the state stands still and y is zero.
+``reverse`` starts at the last step; a shorter sequence stands still until its own end comes by.
+
+What is done for all steps at once: the product of x, the derivatives of the gates, the gradients of x and the weights.
+Forward, gates are (G, T, N, H), each gate of a step one block of memory; backward, their gradients are rows (T·N, G·H).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from xpnet_backends import Array, Namespace
+from xpnet_backends import matmul as product
+
+from ._shared import Result
+
+
+def rnn(
+    xp: Namespace,
+    x: Array,
+    h0: Array,
+    weight_ih: Array,
+    weight_hh: Array,
+    bias_ih: Array | None = None,
+    bias_hh: Array | None = None,
+    lengths: Array | None = None,
+    *,
+    nonlinearity: str = "tanh",
+    reverse: bool = False,
+) -> Result:
+    """``h = φ(W x + b + U h' + b')``, h' the state before, φ "tanh" or "relu" (Elman 1990, Cognitive Science 14)."""
+    shape = steps, n, features = x.shape
+    mask = _steps_that_count(xp, steps, lengths)
+    rows, weight = _with_bias(xp, x, mask, weight_ih, _sum_of(bias_ih, bias_hh))
+    driven = product(rows, weight.T).reshape(steps, n, h0.shape[1])
+    recurrent = weight_hh.T
+    order, before, after = _states(xp, h0, steps, reverse)
+    for t in order:
+        z = product(before[t], recurrent)
+        z += driven[t]
+        if nonlinearity == "tanh":
+            xp.tanh(z, out=after[t])
+        else:
+            xp.maximum(z, 0, out=after[t])
+        if mask is not None:
+            after[t] = xp.where(mask[t], after[t], before[t])
+
+    def backward(dys: tuple[Array | None, ...], needs: Sequence[bool] = (True,) * 6) -> tuple[Array | None, ...]:
+        dy, dh = _outputs_gradient(xp, dys[0], mask), _own(xp, dys[1], before[0])
+        dz = (
+            1.0 - after * after if nonlinearity == "tanh" else (after > 0).astype(after.dtype)
+        )  # slopes, then gradients
+        if mask is not None:
+            dz *= mask
+        for t in reversed(order):
+            if dy is not None:
+                dh += dy[t]
+            dz[t] *= dh  # slopes become gradients
+            earlier = product(dz[t], weight_hh)
+            dh = earlier if mask is None else xp.where(mask[t], earlier, dh)
+        dz = _rows(dz)
+        dx = product(dz, weight_ih).reshape(shape) if needs[0] else None
+        dw, db = _weight_gradients(rows, dz, features)
+        du = product(_rows(before).T, dz).T if needs[3] else None
+        return dx, dh, dw, du, db, db
+
+    return (_outputs(xp, after, mask), after[order[-1]].copy()), backward
+
+
+def lstm(
+    xp: Namespace,
+    x: Array,
+    h0: Array,
+    c0: Array,
+    weight_ih: Array,
+    weight_hh: Array,
+    bias_ih: Array | None = None,
+    bias_hh: Array | None = None,
+    lengths: Array | None = None,
+    *,
+    reverse: bool = False,
+) -> Result:
+    """``c = f c' + i g``,  ``h = o tanh c``; gates ``(i, f, g, o) = (σ, σ, tanh, σ)(W x + b + U h' + b')``.
+
+    c' and h' are those of the step before (Hochreiter & Schmidhuber 1997, doi:10.1162/neco.1997.9.8.1735, with the
+    forget gate f of Gers et al. 2000).  As ``σ(z) = ½ + ½ tanh(z/2)``, all gates are one tanh, and none overflows.
+    """
+    shape, hidden = x.shape, h0.shape[1]
+    steps, n, features = shape
+    mask = _steps_that_count(xp, steps, lengths)
+    rows, weight = _with_bias(xp, x, mask, weight_ih, _sum_of(bias_ih, bias_hh))
+    factor, scale = _scale_of_gates(xp, x.dtype, (4, n, hidden))
+    shift = 1.0 - scale
+    gates = product(rows, _by_gate(weight, factor)).reshape(4, steps, n, hidden)  # what x gives, then the gates
+    recurrent = _by_gate(weight_hh, factor)
+    order, before, after = _states(xp, h0, steps, reverse)
+    _, cell_before, cell_after = _states(xp, c0, steps, reverse)
+    for t in order:
+        z = product(before[t], recurrent)  # (4, N, H)
+        z += gates[:, t]
+        xp.tanh(z, out=z)
+        z *= scale
+        z += shift
+        gates[:, t] = z
+        i, f, g, o = z
+        c, h = cell_after[t], after[t]
+        xp.multiply(f, cell_before[t], out=c)
+        i *= g
+        c += i
+        xp.tanh(c, out=h)
+        h *= o
+        if mask is not None:
+            after[t] = xp.where(mask[t], h, before[t])
+            cell_after[t] = xp.where(mask[t], c, cell_before[t])
+
+    def backward(dys: tuple[Array | None, ...], needs: Sequence[bool] = (True,) * 7) -> tuple[Array | None, ...]:
+        dy, dh, dc = _outputs_gradient(xp, dys[0], mask), _own(xp, dys[1], before[0]), _own(xp, dys[2], before[0])
+        keep, to_cell, dz = _lstm_slopes(xp, gates, cell_before, cell_after, mask)
+        for t in reversed(order):
+            if dy is not None:
+                dh += dy[t]
+            dc += dh * to_cell[t]
+            of_cell, of_output = dz[t, :, :3], dz[t, :, 3]
+            of_cell *= dc[:, None]  # slopes become gradients
+            of_output *= dh
+            dc *= keep[t]
+            earlier = product(dz[t].reshape(n, 4 * hidden), weight_hh)
+            dh = earlier if mask is None else xp.where(mask[t], earlier, dh)
+        dz = dz.reshape(rows.shape[0], 4 * hidden)
+        dx = product(dz, weight_ih).reshape(shape) if needs[0] else None
+        dw, db = _weight_gradients(rows, dz, features)
+        du = product(_rows(before).T, dz).T if needs[4] else None
+        return dx, dh, dc, dw, du, db, db
+
+    return (_outputs(xp, after, mask), after[order[-1]].copy(), cell_after[order[-1]].copy()), backward
+
+
+def _lstm_slopes(
+    xp: Namespace, gates: Array, cell_before: Array, cell_after: Array, mask: Array | None
+) -> tuple[Array, Array, Array]:
+    """What the chain rule multiplies with: ∂c/∂c' and ∂h/∂c (T, N, H); ∂c/∂z of i, f, g and ∂h/∂z of o (T, N, 4, H)."""
+    i, f, g, o = gates
+    squashed = xp.tanh(cell_after)
+    slopes = xp.empty((*i.shape[:2], 4, i.shape[2]), dtype=i.dtype)
+    slopes[:, :, 0] = (i - i * i) * g  # σ' = σ − σ²
+    slopes[:, :, 1] = (f - f * f) * cell_before
+    slopes[:, :, 2] = (1.0 - g * g) * i  # tanh' = 1 − tanh²
+    slopes[:, :, 3] = (o - o * o) * squashed
+    to_cell = (1.0 - squashed * squashed) * o
+    if mask is None:
+        return f, to_cell, slopes
+    slopes *= mask[..., None]
+    to_cell *= mask
+    return xp.where(mask, f, 1.0), to_cell, slopes
+
+
+def gru(
+    xp: Namespace,
+    x: Array,
+    h0: Array,
+    weight_ih: Array,
+    weight_hh: Array,
+    bias_ih: Array | None = None,
+    bias_hh: Array | None = None,
+    lengths: Array | None = None,
+    *,
+    reverse: bool = False,
+) -> Result:
+    """``h = (1 − z) n + z h'``,  ``(r, z) = σ(W x + b + U h' + b')``,  ``n = tanh(W_n x + b_n + r (U_n h' + b'_n))``.
+
+    h' is the state before (Cho et al. 2014, arXiv:1406.1078; as in PyTorch r stands outside of the product).
+    """
+    shape, hidden = x.shape, h0.shape[1]
+    steps, batch, features = shape
+    mask = _steps_that_count(xp, steps, lengths)
+    bias = inner_bias = None
+    if bias_ih is not None and bias_hh is not None:
+        bias, inner_bias = bias_ih.copy(), bias_hh[2 * hidden :]
+        bias[: 2 * hidden] += bias_hh[: 2 * hidden]
+    rows, weight = _with_bias(xp, x, mask, weight_ih, bias)
+    factor, scale = _scale_of_gates(xp, x.dtype, (3, batch, hidden))
+    half = scale[:2]
+    gates = product(rows, _by_gate(weight, factor)).reshape(3, steps, batch, hidden)  # what x gives, then the gates
+    recurrent = _by_gate(weight_hh, factor)
+    inner = xp.empty((steps, batch, hidden), dtype=x.dtype)  # U_n h' + b'_n
+    order, before, after = _states(xp, h0, steps, reverse)
+    for t in order:
+        z = product(before[t], recurrent)  # (3, N, H)
+        rz, n, h = z[:2], gates[2, t], after[t]
+        rz += gates[:2, t]
+        xp.tanh(rz, out=rz)
+        rz *= half
+        rz += half
+        gates[:2, t] = rz
+        xp.add(z[2], 0.0 if inner_bias is None else inner_bias, out=inner[t])
+        n += rz[0] * inner[t]
+        xp.tanh(n, out=n)
+        xp.subtract(before[t], n, out=h)
+        h *= rz[1]
+        h += n
+        if mask is not None:
+            after[t] = xp.where(mask[t], h, before[t])
+
+    def backward(dys: tuple[Array | None, ...], needs: Sequence[bool] = (True,) * 6) -> tuple[Array | None, ...]:
+        dy, dh = _outputs_gradient(xp, dys[0], mask), _own(xp, dys[1], before[0])
+        keep, dz = _gru_slopes(xp, gates, inner, before, mask)
+        rolled = xp.roll(weight_hh, hidden, axis=0)  # U_n, U_r, U_z, in the order of dz
+        for t in reversed(order):
+            if dy is not None:
+                dh += dy[t]
+            gradients = dz[t]  # slopes become gradients
+            gradients *= dh[:, None]
+            dh *= keep[t]
+            dh += product(gradients.reshape(batch, 4 * hidden)[:, : 3 * hidden], rolled)
+        dz = dz.reshape(rows.shape[0], 4 * hidden)  # of U_n h' + b'_n, of r, z, n
+        of_state, of_input = dz[:, : 3 * hidden], dz[:, hidden:]
+        dx = product(of_input, weight_ih).reshape(shape) if needs[0] else None
+        dw, db = _weight_gradients(rows, of_input, features)
+        du = xp.roll(product(_rows(before).T, of_state).T, -hidden, axis=0) if needs[3] else None
+        if db is None:
+            return dx, dh, dw, du, None, None
+        return dx, dh, dw, du, db, xp.concatenate([db[: 2 * hidden], dz[:, :hidden].sum(axis=0)])
+
+    return (_outputs(xp, after, mask), after[order[-1]].copy()), backward
+
+
+def _gru_slopes(xp: Namespace, gates: Array, inner: Array, before: Array, mask: Array | None) -> tuple[Array, Array]:
+    """What the chain rule multiplies dh with: z (T, N, H), and ∂h/∂ of U_n h' + b'_n, r, z, n (T, N, 4, H)."""
+    r, z, n = gates
+    slopes = xp.empty((*z.shape[:2], 4, z.shape[2]), dtype=z.dtype)
+    to_n = (1.0 - z) * (1.0 - n * n)
+    to_inner = to_n * r
+    slopes[:, :, 0] = to_inner
+    slopes[:, :, 1] = (1.0 - r) * inner * to_inner
+    slopes[:, :, 2] = (z - z * z) * (before - n)
+    slopes[:, :, 3] = to_n
+    if mask is None:
+        return z, slopes
+    slopes *= mask[..., None]
+    return xp.where(mask, z, 1.0), slopes
+
+
+# -- what the three share --------------------------------------------------------------------------------------------
+
+
+def _steps_that_count(xp: Namespace, steps: int, lengths: Array | None) -> Array | None:
+    """(T, N, 1), True before the end of each sequence; None where all count."""
+    return None if lengths is None else (xp.arange(steps)[:, None] < lengths)[:, :, None]
+
+
+def _states(xp: Namespace, first: Array, steps: int, reverse: bool) -> tuple[Any, Array, Array]:
+    """The order of the steps, and the states before and after each: views of one (T + 1, N, H) that holds the first."""
+    states = xp.empty((steps + 1, *first.shape), dtype=first.dtype)
+    states[steps if reverse else 0] = first
+    if reverse:
+        return range(steps)[::-1], states[1:], states[:-1]
+    return range(steps), states[:-1], states[1:]
+
+
+def _sum_of(a: Array | None, b: Array | None) -> Array | None:
+    return None if a is None or b is None else a + b
+
+
+def _rows(x: Array) -> Array:
+    """(T, N, K) -> (T·N, K)."""
+    return x.reshape(x.shape[0] * x.shape[1], x.shape[2])
+
+
+def _with_bias(xp: Namespace, x: Array, mask: Array | None, weight: Array, bias: Array | None) -> tuple[Array, Array]:
+    """Rows of x (T·N, I), zero beyond the ends, so that what is there never counts.
+
+    A bias is the weight of one more feature that is always 1: it costs no pass of its own, nor does its gradient.
+    """
+    rows = _rows(x if mask is None else xp.where(mask, x, 0.0))
+    if bias is None:
+        return rows, weight
+    ones = xp.ones((rows.shape[0], 1), dtype=x.dtype)
+    return xp.concatenate([rows, ones], axis=1), xp.concatenate([weight, bias[:, None]], axis=1)
+
+
+def _scale_of_gates(xp: Namespace, dtype: Any, shape: tuple[int, ...]) -> tuple[Array, Array]:
+    """``gate = a tanh(a z) + 1 − a``: a is ½ where the gate is σ, 1 for the third, a tanh.  (G, 1, 1), and in full."""
+    factor = xp.full((shape[0], 1, 1), 0.5, dtype=dtype)
+    factor[2] = 1.0
+    return factor, factor + xp.zeros(shape, dtype=dtype)
+
+
+def _by_gate(weight: Array, factor: Array) -> Array:
+    """The right side of a product for each gate, scaled.  weight (G·H, K) -> (G, K, H)."""
+    gates = factor.shape[0]
+    return (weight.reshape(gates, weight.shape[0] // gates, weight.shape[1]) * factor).transpose(0, 2, 1)
+
+
+def _outputs(xp: Namespace, after: Array, mask: Array | None) -> Array:
+    return after if mask is None else xp.where(mask, after, 0.0)
+
+
+def _outputs_gradient(xp: Namespace, dy: Array | None, mask: Array | None) -> Array | None:
+    return dy if dy is None or mask is None else xp.where(mask, dy, 0.0)
+
+
+def _own(xp: Namespace, gradient: Array | None, like: Array) -> Array:
+    """The gradient of a last state, ours to change."""
+    return xp.zeros(like.shape, dtype=like.dtype) if gradient is None else gradient.copy()
+
+
+def _weight_gradients(rows: Array, dz: Array, features: int) -> tuple[Array, Array | None]:
+    """``dW = dzᵀ x`` and ``db = Σ dz``, from the rows with their column of ones, if there is one."""
+    both = product(rows.T, dz).T  # as (xᵀ dz)ᵀ, for BLAS reads part of dz's columns in place only on the right
+    return both[:, :features], both[:, features] if rows.shape[1] > features else None
