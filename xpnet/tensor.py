@@ -7,6 +7,7 @@ walks from a result back to its origins, newest op first, and adds up gradients 
 from __future__ import annotations
 
 import itertools
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -415,6 +416,29 @@ class Tensor:
                 "in-place change of a tensor that requires a gradient: do it inside `with xpnet.no_grad():`, or make a "
                 "new tensor, e.g. xpnet.where(...)"
             )
+
+    def __iadd__(self, other: TensorLike) -> Any:
+        return self._in_place(other, operator.add)
+
+    def __isub__(self, other: TensorLike) -> Any:
+        return self._in_place(other, operator.sub)
+
+    def __imul__(self, other: TensorLike) -> Any:
+        return self._in_place(other, operator.mul)
+
+    def __itruediv__(self, other: TensorLike) -> Any:
+        return self._in_place(other, operator.truediv)
+
+    def _in_place(self, other: TensorLike, operation: Callable[[Any, Any], Any]) -> Any:
+        """``x += y``: in place where nothing is recorded; else x becomes the name of a new, recorded tensor."""
+        recorded = _grad_enabled.get() and (self.requires_grad or getattr(other, "requires_grad", False))
+        if recorded and self._node is None and self.requires_grad:
+            self._may_change()  # a leaf: says what to do instead
+        if recorded:
+            return NotImplemented
+        with no_grad():
+            self[...] = operation(self, other)
+        return self
 
     def __setitem__(self, index: Any, value: TensorLike) -> None:
         self._may_change()

@@ -20,6 +20,7 @@ _EXAMPLES = """examples:
   xpnet evaluate runs/mnist-1            the test set again (--metric f1 --metric roc_auc)
   xpnet predict runs/mnist-1 photo.png   which digit is it?
   xpnet export runs/mnist-1 --onnx m.onnx  the trained network for other programs
+  xpnet doctor runs/mnist-1              what is wrong with this training?
   xpnet backends                         what can compute here
   xpnet models                           the networks that --model knows
 """
@@ -124,6 +125,14 @@ def build_parser() -> argparse.ArgumentParser:
     export.add_argument("run", metavar="RUN", help="the run's folder, e.g. runs/mnist-1")
     export.add_argument("--onnx", metavar="FILE", required=True, help="where it goes, e.g. model.onnx")
     export.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    doctor = commands.add_parser(
+        "doctor",
+        help="what is wrong with a run, and what to do",
+        description="Look at a run's data, network, gradients and history; exit status 1 where there are problems.",
+        allow_abbrev=False,
+    )
+    doctor.add_argument("run", metavar="RUN", help="the run's folder, e.g. runs/mnist-1")
+    _add_common(doctor)
     models = commands.add_parser("models", help="the networks that --model knows", allow_abbrev=False)
     models.add_argument("--json", action="store_true", help="print JSON")
     backends = commands.add_parser("backends", help="what can compute here, and why not", allow_abbrev=False)
@@ -194,7 +203,8 @@ def _check_resume(arguments: argparse.Namespace) -> None:
         raise UsageError(f"{_RESUME_ONLY} (leave out {names})")
 
 
-def _run(arguments: argparse.Namespace) -> None:
+def _run(arguments: argparse.Namespace) -> int:
+    """Run the command; its exit status."""
     if arguments.command == "train":
         from xpnet.cli.train import train
 
@@ -204,6 +214,10 @@ def _run(arguments: argparse.Namespace) -> None:
         from xpnet.cli.evaluate import evaluate
 
         evaluate(arguments)
+    elif arguments.command == "doctor":
+        from xpnet.cli.doctor import doctor
+
+        return doctor(arguments)
     elif arguments.command == "predict":
         from xpnet.cli.predict import predict
 
@@ -220,6 +234,7 @@ def _run(arguments: argparse.Namespace) -> None:
         from xpnet.cli.backends import backends
 
         backends(arguments)
+    return 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -233,7 +248,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 0
     try:
-        _run(arguments)
+        return _run(arguments)
     except UsageError as error:
         return _report(error, 2)
     except KeyboardInterrupt as stop:
@@ -244,7 +259,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except (ValueError, OSError, BackendError, ImportError, RuntimeError, MemoryError) as error:
         return _report(error, 1)
-    return 0
 
 
 def _report(error: BaseException, status: int) -> int:

@@ -167,7 +167,7 @@ def _trainer(settings: Settings, folder: Path, progress: Progress | None) -> Tra
     optimizer = build_optimizer(settings, model)
     return Trainer(
         model,
-        _loss(settings),
+        loss_of(settings),
         optimizer,
         scheduler=build_schedule(settings, optimizer),
         metrics=_metrics(settings),
@@ -181,7 +181,8 @@ def _metrics(settings: Settings) -> dict[str, Any]:
     return {} if settings.task == "regression" else {"accuracy": accuracy, **{name: name for name in settings.metric}}
 
 
-def _loss(settings: Settings) -> Callable[..., Tensor]:
+def loss_of(settings: Settings) -> Callable[..., Tensor]:
+    """What a run minimises."""
     if settings.task == "regression":
         return F.mse_loss
     weights = settings.table.get("class_weights")

@@ -56,3 +56,16 @@ class History:
         writer.writeheader()
         writer.writerows(self.rows)
         return text.getvalue()
+
+    @classmethod
+    def from_csv(cls, text: str) -> History:
+        """What ``to_csv`` wrote.  Raises: ``ValueError`` for a cell that is no number."""
+        rows = csv.DictReader(io.StringIO(text))
+        return cls([{name: _number(cell) for name, cell in row.items() if name and cell} for row in rows])
+
+
+def _number(cell: str) -> int | float:
+    try:
+        return int(cell)
+    except ValueError:
+        return float(cell)

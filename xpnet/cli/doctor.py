@@ -1,0 +1,59 @@
+"""``xpnet doctor``: what is wrong with a run."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from xpnet.cli.datasets import load_splits, prepare
+from xpnet.cli.run import load_run
+from xpnet.cli.settings import build_model
+from xpnet.cli.train import loss_of
+from xpnet.explore import examine
+from xpnet.nn import Module
+from xpnet.train import History
+from xpnet_backends import random
+from xpnet_backends.random import Stream
+
+SAMPLES = 256
+
+
+def doctor(arguments: argparse.Namespace) -> int:
+    """Examine a run on samples of its training data; 1 where there are problems, else 0."""
+    folder = Path(arguments.run)
+    run = load_run(folder, arguments.backend)
+    if arguments.data_dir is not None:
+        run.settings.data_dir = arguments.data_dir
+    random.state.manual_seed(run.settings.seed)
+    train = prepare(load_splits(run.settings).train, run.settings)
+    chosen = Stream(run.settings.seed, "doctor").generator().permutation(len(train))[:SAMPLES]
+    inputs, targets = (run.backend.asarray(part) for part in train[chosen])
+
+    def fresh() -> Module:
+        return build_model(run.settings)
+
+    report = examine(
+        run.model,
+        loss_of(run.settings),
+        inputs,
+        targets,
+        fresh=fresh,
+        lr=run.settings.lr,
+        history=_history(folder / "history.csv"),
+    )
+    if arguments.json:
+        print(json.dumps([asdict(finding) for finding in report.findings]))
+    else:
+        print(report)
+    return 1 if report.problems else 0
+
+
+def _history(path: Path) -> dict[str, list[float]] | None:
+    if not path.exists():
+        return None
+    try:
+        return History.from_csv(path.read_text()).as_dict()
+    except ValueError as error:
+        raise ValueError(f"{path} was damaged or edited: {error}") from None
