@@ -1,6 +1,6 @@
 """Datasets, batches, and what is done to them."""
 
-from .cifar import load_cifar10, read_cifar_records
+from .cifar import load_cifar10, read_cifar_archive, read_cifar_batch, read_cifar_records
 from .dataset import ArrayDataset, train_val_split
 from .digit_csv import read_digit_csv, write_submission
 from .digits import load_digits
@@ -13,6 +13,7 @@ from .transforms import Normalize, one_hot, to_float
 
 __all__ = [
     "ArrayDataset", "DataError", "DataLoader", "DataUnavailableError", "Normalize", "load_cifar10", "load_digits",
-    "load_fashion_mnist", "load_mnist", "one_hot", "read_cifar_records", "read_digit_csv", "read_idx", "read_image",
-    "show_digit", "to_digit", "to_float", "train_val_split", "write_idx", "write_submission",
+    "load_fashion_mnist", "load_mnist", "one_hot", "read_cifar_archive", "read_cifar_batch", "read_cifar_records",
+    "read_digit_csv", "read_idx", "read_image", "show_digit", "to_digit", "to_float", "train_val_split", "write_idx",
+    "write_submission",
 ]  # fmt: skip
