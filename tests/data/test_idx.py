@@ -1,6 +1,7 @@
 """IDX files: whole ones are read, damaged ones are named."""
 
 import gzip
+import struct
 
 import numpy as np
 import pytest
@@ -68,6 +69,14 @@ def test_what_cannot_be_read_or_written(tmp_path):
         read_idx(tmp_path)
     with pytest.raises(TypeError, match="IDX cannot hold complex128"):
         write_idx(tmp_path / "a", np.zeros(2, complex))
+
+
+@pytest.mark.parametrize("shape", [[1] * 70, [0] + [2**32 - 1] * 5, [1] * 255])
+def test_shapes_that_no_array_can_have(tmp_path, shape):
+    path = tmp_path / "a"
+    path.write_bytes(bytes([0, 0, 8, len(shape)]) + struct.pack(f">{len(shape)}I", *shape) + b"a" * (0 not in shape))
+    with pytest.raises(DataError, match=r"no array can have the shape \("):
+        read_idx(path)
 
 
 def test_mutations_give_an_error_or_an_array(tmp_path):

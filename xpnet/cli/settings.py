@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from xpnet import models, nn, optim
 from xpnet.optim import lr_scheduler
 from xpnet_backends import Backend, backend_names, get_backend
@@ -76,11 +78,31 @@ def read_settings(run: Path) -> Settings:
         known = {f.name for f in fields(Settings)}
         if not isinstance(values, dict) or "dataset" not in values or set(values) - known:
             raise ValueError("its entries are not those of a run")
+        wrong = [f.name for f in fields(Settings) if f.name in values and not _is_a(f.type, values[f.name])]
+        if wrong:
+            raise ValueError(f"{wrong[0]} cannot be {values[wrong[0]]!r:.60}")
         settings = Settings(**values)
         _check(settings)
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path} was damaged or edited: {error}") from error
     return settings
+
+
+def _is_a(kind: Any, value: Any) -> bool:
+    """Whether a value from JSON is of the kind that a field of ``Settings`` is declared with."""
+    match kind:
+        case "str":
+            return isinstance(value, str)
+        case "str | None":
+            return value is None or isinstance(value, str)
+        case "int":
+            return type(value) is int and 0 <= value < 1 << 64
+        case "float":
+            return type(value) in (int, float) and 0.0 <= value < 1e300
+        case "list[int]" | "list[str]":
+            return isinstance(value, list) and all(_is_a(kind[5:-1], entry) for entry in value)
+    numbers = [n for entry in value.values() for n in (entry if isinstance(entry, list) else [entry])]
+    return all(type(n) is float and abs(n) < 1e300 for n in numbers)
 
 
 def _check(settings: Settings) -> None:
@@ -91,6 +113,8 @@ def _check(settings: Settings) -> None:
     numbers = [*settings.hidden, *settings.input_shape, settings.epochs, settings.batch_size]
     if not all(isinstance(n, int) and n > 0 for n in numbers):
         raise ValueError("widths, shape, epochs and batch_size must be positive whole numbers")
+    if set(settings.normalize) != {"mean", "std"} or not np.all(settings.normalize["std"]):
+        raise ValueError("normalize must hold a mean, and a standard deviation other than 0")
 
 
 def build_model(settings: Settings) -> nn.Module:

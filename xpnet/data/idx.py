@@ -76,7 +76,11 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
             f"{os.fspath(path)} is {kind}: shape {shape} needs {expected} bytes of values, there are "
             f"{len(content) - start}; download it again"
         )
-    return np.frombuffer(content, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="))
+    try:
+        array = np.frombuffer(content, dtype, offset=start).reshape(shape)
+    except ValueError as error:
+        raise DataError(f"{os.fspath(path)}: no array can have the shape {shape} ({error})") from error
+    return array.astype(dtype.newbyteorder("="))
 
 
 def write_idx(path: str | os.PathLike[str], array: np.ndarray) -> None:

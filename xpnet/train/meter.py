@@ -66,7 +66,12 @@ class Meter:
         return {name: values[: self.batches].copy() for name, values in self._values.items()}, list(self._sizes)
 
     def restore(self, values: Mapping[str, Any], sizes: Sequence[int]) -> None:
-        """Go on from a saved state."""
+        """Go on from a saved state.  Raises: ``ValueError`` where it has more batches than there are."""
         self._sizes = list(sizes)
         for name, vector in self._values.items():
+            if len(sizes) > len(vector):
+                raise ValueError(
+                    f"the run was stopped after batch {len(sizes)} of an epoch, which has only {len(vector)} here: "
+                    "the same batch size and data are needed to go on"
+                )
             vector[: len(sizes)] = self._backend.asarray(to_numpy(values[name]))

@@ -291,20 +291,34 @@ class Trainer:
             self.optimizer.load_state_dict(saved["optimizer"])
             if self.scheduler is not None:
                 self.scheduler.load_state_dict(state["scheduler"])
-            self.stopping.load_state_dict(state["early_stopping"])
             self.history = History(state["history"])
+            if self._stopping is None and len(self.history):
+                self._stopping = EarlyStopping("val_loss" if "val_loss" in self.history.columns() else "train_loss")
+            if self._stopping is not None:
+                self._stopping.load_state_dict(state["early_stopping"])
             self.epoch, self.seconds, self.samples = state["epoch"], state["seconds"], state["samples"]
             self._pending = (saved["arrays"], state["batch_sizes"]) if state["batch_sizes"] else None
+            if self._pending is not None and (missing := {"loss", *self.metrics} - set(saved["arrays"])):
+                raise ValueError(f"its begun epoch has no values of {', '.join(sorted(missing))}")
             random.state.manual_seed(state["seed"])
             random.state.set_step(state["step"])
         except (ValueError, KeyError, TypeError) as error:
             raise CheckpointError(f"{path} does not fit this run: {error}") from error
 
     def load_best(self) -> None:
-        """Give the model the weights of the best epoch."""
+        """Give the model the weights of the best epoch.
+
+        Raises: ``CheckpointError`` where the file is damaged or of another model.
+        """
         if self.folder is None:
             raise ValueError("load_best() needs a trainer with a folder")
-        self.model.load_state_dict(load(self.folder / "best.safetensors", self.backend))
+        path = self.folder / "best.safetensors"
+        try:
+            self.model.load_state_dict(load(path, self.backend))
+        except CheckpointError:
+            raise
+        except ValueError as error:
+            raise CheckpointError(f"{path} does not fit this model: {error}") from error
 
 
 def predict(model: Module, inputs: Any, backend: Backend, batch_size: int = 1024) -> Array:
