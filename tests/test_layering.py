@@ -27,6 +27,10 @@ FLOORS = {
         "xpnet.tensor",
     },
     "xpnet.plot": {"xpnet_backends", "xpnet._extras", "xpnet._files"},
+    "xpnet.sklearn": {
+        "xpnet_backends", "xpnet._extras", "xpnet.data", "xpnet.nn", "xpnet.optim", "xpnet.serialization", "xpnet.tensor",
+        "xpnet.train",
+    },
 }  # fmt: skip
 TOP = {"xpnet", "xpnet.cli", "xpnet.__main__"}  # these may import anything
 

@@ -58,7 +58,7 @@ def load_checkpoint(path: str | os.PathLike[str], backend: str | Backend | None 
             key, _, vector = name.removeprefix("optimizer.").rpartition(".")
             state[key][vector] = tensors[name]
         groups = meta["optimizer"]["param_groups"]
-        check_state(meta["state"], _under(tensors, "arrays."))
+        saved_state = meta["state"]
     except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         why = f"was edited or damaged: its metadata does not fit ({error!r})"
         raise CheckpointError(f"{os.fspath(path)} {why}") from error
@@ -66,7 +66,7 @@ def load_checkpoint(path: str | os.PathLike[str], backend: str | Backend | None 
         "model": _under(tensors, "model."),
         "optimizer": {"state": state, "param_groups": groups},
         "arrays": _under(tensors, "arrays."),
-        "state": meta["state"],
+        "state": saved_state,
     }
 
 

@@ -17,7 +17,7 @@ from xpnet.optim import Optimizer
 from xpnet.optim.lr_scheduler import ReduceLROnPlateau
 from xpnet.serialization import CheckpointError, load, save
 from xpnet.tensor import Tensor, no_grad
-from xpnet.train.checkpoint import load_checkpoint, save_checkpoint
+from xpnet.train.checkpoint import check_state, load_checkpoint, save_checkpoint
 from xpnet.train.early_stopping import EarlyStopping
 from xpnet.train.history import History, Row
 from xpnet.train.interrupt import Interrupt
@@ -287,6 +287,7 @@ class Trainer:
         saved = load_checkpoint(path, self.backend)
         state = saved["state"]
         try:
+            check_state(state, saved["arrays"])
             self.model.load_state_dict(saved["model"])
             self.optimizer.load_state_dict(saved["optimizer"])
             if self.scheduler is not None:
@@ -302,7 +303,7 @@ class Trainer:
                 raise ValueError(f"its begun epoch has no values of {', '.join(sorted(missing))}")
             random.state.manual_seed(state["seed"])
             random.state.set_step(state["step"])
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise CheckpointError(f"{path} does not fit this run: {error}") from error
 
     def load_best(self) -> None:
