@@ -34,6 +34,10 @@ FLOORS = {
         "xpnet_backends", "xpnet._files", "xpnet.data", "xpnet.metrics", "xpnet.nn", "xpnet.ops", "xpnet.optim",
         "xpnet.serialization", "xpnet.tensor", "xpnet.train", "xpnet.plot", "xpnet.models",
     },
+    "xpnet.sklearn": {
+        "xpnet_backends", "xpnet._extras", "xpnet.data", "xpnet.nn", "xpnet.optim", "xpnet.serialization", "xpnet.tensor",
+        "xpnet.train",
+    },
 }  # fmt: skip
 TOP = {"xpnet", "xpnet.cli", "xpnet.lesson", "xpnet.__main__"}  # these may import anything
 

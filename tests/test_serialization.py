@@ -49,7 +49,7 @@ def test_equal_states_give_equal_files_that_anybody_can_read(tmp_path):
     from safetensors import safe_open
 
     with safe_open(str(tmp_path / "a"), framework="np") as file:
-        assert file.metadata() == {"x": "3", "y": "2", "z": "1"}
+        assert dict(file.metadata().items() - {("crc32", file.metadata()["crc32"])}) == {"x": "3", "y": "2", "z": "1"}
         np.testing.assert_array_equal(file.get_tensor("weight"), arrays()["weight"])
 
 
@@ -97,19 +97,27 @@ def test_truncated_files(tmp_path):
         xpnet.load(tmp_path / "nowhere")
 
 
-def test_edited_files_give_an_error_or_arrays_of_the_right_size(tmp_path):
+def test_an_edited_file_is_never_taken_for_the_whole_one(tmp_path):
     path, content = whole_file(tmp_path)
     rng = np.random.default_rng(0)
-    for _ in range(400):
+    for place in range(len(content)):
         changed = bytearray(content)
-        for place in rng.integers(0, len(changed), rng.integers(1, 4)):
-            changed[place] = rng.integers(0, 256)
+        changed[place] ^= 1 << rng.integers(0, 8)
         path.write_bytes(bytes(changed))
         try:
             found = xpnet.load(path)
         except CheckpointError:
             continue
-        assert sum(a.nbytes for a in found.values()) <= len(content)
+        np.testing.assert_array_equal(found["w"], np.arange(12.0).reshape(3, 4))
+
+
+def test_files_of_other_programs_need_no_checksum(tmp_path):
+    from safetensors.numpy import save_file
+
+    save_file(arrays(), str(tmp_path / "a"), {"k": "v"})
+    found, metadata = load_with_metadata(tmp_path / "a", "numpy")
+    assert metadata == {"k": "v"}
+    np.testing.assert_array_equal(found["weight"], arrays()["weight"])
 
 
 def test_a_header_that_claims_a_huge_size(tmp_path):

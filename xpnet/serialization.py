@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ _DTYPES = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "|i1", "U64": "<u8",
     "U32": "<u4", "U16": "<u2", "U8": "|u1", "BOOL": "|b1",
 }  # fmt: skip
+_CHECKSUM = "crc32"  # in the metadata; files of other programs have none
 
 
 class CheckpointError(ValueError):
@@ -41,14 +43,18 @@ def save(state: Mapping[str, Any], path: str | os.PathLike[str], metadata: Mappi
 
 
 def _with_metadata(content: bytes, metadata: Mapping[str, str]) -> bytes:
-    """Put text into a safetensors header, always in the same order: equal states give equal files."""
+    """Put text and a checksum into a safetensors header, always in the same order: equal states give equal files."""
     end = 8 + int.from_bytes(content[:8], "little")
-    header = json.loads(content[8:end])
-    if metadata:
-        header = {"__metadata__": dict(sorted(metadata.items())), **header}
+    header = {"__metadata__": dict(sorted(metadata.items())), **json.loads(content[8:end])}
+    header["__metadata__"][_CHECKSUM] = _checksum(header, content[end:])
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)  # the values stay aligned
     return len(text).to_bytes(8, "little") + text + content[end:]
+
+
+def _checksum(header: Mapping[str, Any], values: bytes) -> str:
+    """CRC-32 of all that a file says: names, shapes and metadata, in any spelling, and the values."""
+    return f"{zlib.crc32(values, zlib.crc32(json.dumps(header, sort_keys=True).encode())):08x}"
 
 
 def load(path: str | os.PathLike[str], backend: str | Backend | None = None) -> dict[str, Array]:
@@ -70,13 +76,18 @@ def load_with_metadata(
     try:
         entries = deserialize(content)  # type: ignore[no-untyped-call]
         arrays = {name: _numbers(name, about) for name, about in entries}
-        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    except (SafetensorError, ValueError, KeyError, UnicodeDecodeError) as error:
+        end = 8 + int.from_bytes(content[:8], "little")
+        header = json.loads(content[8:end])
+        metadata = header.get("__metadata__", {})
+        noted = metadata.pop(_CHECKSUM, None)
+        if noted is not None and noted != _checksum(header, content[end:]):
+            raise ValueError("its checksum is another one")
+    except (SafetensorError, ValueError, KeyError, RecursionError) as error:
         raise CheckpointError(
             f"{os.fspath(path)} is not a whole safetensors file ({len(content)} bytes; {error}): it was truncated, "
             "edited or is something else; take another copy"
         ) from error
-    return {name: target.asarray(array) for name, array in arrays.items()}, header.get("__metadata__", {})
+    return {name: target.asarray(array) for name, array in arrays.items()}, metadata
 
 
 def _numbers(name: str, about: Mapping[str, Any]) -> np.ndarray[Any, Any]:

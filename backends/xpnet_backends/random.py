@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -162,3 +164,15 @@ class RandomState:
 
 state = RandomState()
 """The state of this process.  An optimizer's step moves it one step on; a checkpoint holds its seed and step."""
+
+
+@contextmanager
+def fork_rng(seed: int, step: int = 0) -> Iterator[RandomState]:
+    """Draw from another seed inside the block; outside, all goes on as if nothing had been drawn."""
+    before = state.seed, state.step, dict(state._draws)
+    state.manual_seed(seed)
+    state.set_step(step)
+    try:
+        yield state
+    finally:
+        state.seed, state.step, state._draws = before

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from xpnet_backends import Backend, get_backend
-from xpnet_backends.random import RandomState, Stream, state
+from xpnet_backends.random import RandomState, Stream, fork_rng, state
 
 STREAM = Stream(seed=3, path="model.2.dropout", step=5, draw=1)
 KNOWN_BITS = [3144607399, 2538122976, 685759978]
@@ -164,3 +164,20 @@ def test_manual_seed_starts_over() -> None:
     state.next("a")
     state.manual_seed((1 << 64) - 1)
     assert state.next("a") == Stream((1 << 64) - 1, "a", 0, 0)
+
+
+def fails_inside(draws):
+    with fork_rng(7, step=2):
+        draws.append(state.next("x"))
+        raise KeyError
+
+
+def test_fork_rng_draws_from_another_seed_and_leaves_all_as_it_was():
+    state.manual_seed(3)
+    first, second, inside = state.next("x"), state.next("x"), []
+    state.manual_seed(3)
+    assert state.next("x") == first
+    with pytest.raises(KeyError):
+        fails_inside(inside)
+    assert inside == [Stream(7, "x", 2, 0)]
+    assert state.next("x") == second

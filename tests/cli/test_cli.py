@@ -13,6 +13,7 @@ import pytest
 import xpnet
 from tests.support.process import environment, python
 from xpnet.cli import main
+from xpnet.data import write_idx
 
 pytest.importorskip("sklearn", reason="these tests train on scikit-learn's digits: pip install 'xpnet[sklearn]'")
 
@@ -100,9 +101,9 @@ def test_the_same_seed_twice_gives_the_same_history(tmp_path):
 
 
 def test_without_mnist_it_says_so_first_and_last_and_learns_the_digits(tmp_path, monkeypatch, capsys):
-    from xpnet.data import mnist
+    from xpnet.data import download
 
-    monkeypatch.setattr(mnist, "_download", lambda *a: (_ for _ in ()).throw(OSError("no network")))
+    monkeypatch.setattr(download, "_download", lambda *a: (_ for _ in ()).throw(OSError("no network")))
     assert main(["train", "--backend", "numpy"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert "MNIST" in lines[0]
@@ -112,9 +113,9 @@ def test_without_mnist_it_says_so_first_and_last_and_learns_the_digits(tmp_path,
 
 
 def test_mnist_by_name_is_insisted_on(monkeypatch, capsys):
-    from xpnet.data import mnist
+    from xpnet.data import download
 
-    monkeypatch.setattr(mnist, "_download", lambda *a: (_ for _ in ()).throw(OSError("no network")))
+    monkeypatch.setattr(download, "_download", lambda *a: (_ for _ in ()).throw(OSError("no network")))
     err = fails(capsys, "train", "mnist", status=1, match="MNIST could not be downloaded from any of 3 mirrors")
     assert "--data-dir" in err
     assert "no network" in err
@@ -198,6 +199,8 @@ def test_help_version_backends(capsys):
     assert "lenet" in capsys.readouterr().out
     assert main(["models", "--json"]) == 0
     assert set(json.loads(capsys.readouterr().out)) == {"mlp", "lenet", "resnet20", "resnet18", "alexnet", "vgg11"}
+    assert main(["datasets", "--json"]) == 0
+    assert list(json.loads(capsys.readouterr().out)) == ["mnist", "fashion-mnist", "cifar10", "digits", "FILE.csv"]
     assert main(["backends", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["backends"]["numpy"]["usable"] is True
 
@@ -371,6 +374,18 @@ def test_colour_images_from_the_command_line(tmp_path, capsys):
     assert json.loads((tmp_path / "net/config.json").read_text())["input_shape"] == [3, 32, 32]
     assert main(["evaluate", "net", "--backend", "numpy"]) == 0
     fails(capsys, "predict", "net", "x.png", "--backend", "numpy", status=2, match="predict knows pictures of digits")
+
+
+def test_fashion_mnist_from_the_command_line(tmp_path):
+    rng = np.random.default_rng(0)
+    for part, n in (("train", 200), ("t10k", 20)):
+        write_idx(tmp_path / f"{part}-images-idx3-ubyte.gz", rng.integers(0, 256, (n, 28, 28)).astype(np.uint8))
+        write_idx(tmp_path / f"{part}-labels-idx1-ubyte.gz", rng.integers(0, 10, n).astype(np.uint8))
+    arguments = ["train", "fashion-mnist", "--data-dir", str(tmp_path), "--epochs", "1", "--model", "lenet"]
+    assert main([*arguments, "--quiet", "--out", "clothes", "--backend", "numpy"]) == 0
+    config = json.loads((tmp_path / "clothes/config.json").read_text())
+    assert (config["classes"][0], config["classes"][9]) == ("T-shirt/top", "Ankle boot")
+    assert main(["evaluate", "clothes", "--backend", "numpy"]) == 0
 
 
 @pytest.mark.slow

@@ -1,15 +1,13 @@
 """Where MNIST is found, and what happens where it is not."""
 
 import hashlib
-import http.server
-import threading
-import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from xpnet.data import DataError, DataUnavailableError, load_fashion_mnist, load_mnist, mnist, write_idx
+from tests.support.mirror import Mirror
+from xpnet.data import DataError, DataUnavailableError, download, load_fashion_mnist, load_mnist, mnist, write_idx
 
 NAMES = [name.removesuffix(".gz") for name in mnist.MNIST.files]
 
@@ -82,40 +80,6 @@ def test_a_folder_without_them_is_an_error_that_lists_them(tmp_path):
         load_mnist(download=False)
 
 
-class Mirror:
-    """A web server on this machine that serves a folder, with a fault where one is asked for."""
-
-    def __init__(self, folder):
-        mirror = self
-        self.fault = ""
-        self.requests = 0
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                mirror.requests += 1
-                content = (folder / self.path.lstrip("/")).read_bytes()
-                if mirror.fault == "missing":
-                    self.send_error(404)
-                    return
-                if mirror.fault == "html":
-                    content = b"<!DOCTYPE html><p>please sign in"
-                if mirror.fault == "wrong":
-                    content = content[:-1] + b"?"
-                if mirror.fault == "stalled":
-                    time.sleep(0.5)
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content[: len(content) // 2] if mirror.fault == "truncated" else content)
-
-            def log_message(self, *args):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/"
-        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
-
-
 @pytest.fixture
 def mirrors(tmp_path, monkeypatch):
     """Two mirrors with a small dataset, instead of the real ones."""
@@ -126,7 +90,7 @@ def mirrors(tmp_path, monkeypatch):
     pair = Mirror(served), Mirror(served)
     source = replace(mnist.MNIST, mirrors=tuple(mirror.url for mirror in pair), files=files)
     monkeypatch.setattr(mnist, "MNIST", source)
-    monkeypatch.setattr(mnist, "TIMEOUT", 0.2)
+    monkeypatch.setattr(download, "TIMEOUT", 0.2)
     yield pair
     for mirror in pair:
         mirror.server.shutdown()

@@ -13,7 +13,7 @@ from xpnet import nn, optim
 from xpnet.data import ArrayDataset, DataLoader
 from xpnet.metrics import accuracy
 from xpnet.nn import functional as F
-from xpnet.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
+from xpnet.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau, StepLR
 from xpnet.serialization import CheckpointError
 from xpnet.train import EarlyStopping, History, NonFiniteLossError, Trainer
 
@@ -219,6 +219,7 @@ def damaged(path, change):
     content = path.read_bytes()
     length = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + length])
+    header["__metadata__"].pop("crc32")
     change(header["__metadata__"])
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
@@ -251,6 +252,93 @@ def test_checkpoints_that_do_not_fit_are_refused(tmp_path):
         damaged(path, change)
         with pytest.raises(CheckpointError, match=r"edited or damaged|does not fit"):
             make(tmp_path).resume()
+
+
+def state_with(path, **changes):
+    """Change entries of a checkpoint's state (dots go down), as somebody with a program of their own might."""
+    content = path.read_bytes()
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:end])
+    meta = json.loads(header["__metadata__"]["checkpoint"])
+    for name, value in changes.items():
+        *above, last = name.split("__")
+        at = meta
+        for key in above:
+            at = at[int(key)] if isinstance(at, list) else at[key]
+        at[int(last) if isinstance(at, list) else last] = value
+    header["__metadata__"] = {"format": header["__metadata__"]["format"], "checkpoint": json.dumps(meta)}
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + content[end:])
+
+
+@pytest.mark.parametrize("change", [
+    {"state__epoch": -1}, {"state__epoch": "3"}, {"state__epoch": True}, {"state__epoch": 1.0}, {"state__seed": 1 << 64},
+    {"state__step": -1}, {"state__step": None}, {"state__seconds": "x"}, {"state__seconds": None}, {"state__samples": []},
+    {"state__history": {}}, {"state__history": [[1]]}, {"state__history": [{"epoch": [1]}]}, {"state__batch_sizes": [0]},
+    {"state__batch_sizes": [4]}, {"state__batch_sizes": "4"}, {"state__early_stopping__best": "x"}, {"state": []},
+    {"state__early_stopping__best_epoch": None}, {"state__early_stopping": None}, {"state__scheduler": {"x": 1}},
+    {"state__scheduler__last_epoch": "x"}, {"state__scheduler__last_epoch": -1}, {"state__scheduler__base_lrs": []},
+    {"state__scheduler__base_lrs": ["x"]}, {"state__scheduler__base_lrs": 3}, {"state__scheduler__base_lrs": [float("nan")]},
+    {"optimizer__param_groups__0__lr": "x"},
+    {"optimizer__param_groups__0__lr": None}, {"optimizer__param_groups__0__betas": [0.9]},
+    {"optimizer__param_groups__0__betas": "ab"}, {"optimizer__param_groups__0__amsgrad": 3},
+    {"optimizer__param_groups__0__amsgrad": True}, {"optimizer__param_groups__0__magic": 1}, {"optimizer__param_groups__0": 7}, {"optimizer__param_groups": {}},
+    {"optimizer__steps": {"0.weight": "x"}}, {"optimizer__steps": {"0.weight": -1}}, {"optimizer__steps": 5},
+    {"optimizer": []},
+], ids=str)  # fmt: skip
+def test_a_checkpoint_with_impossible_entries_is_refused(tmp_path, change):
+    def trainer():
+        model = nn.Sequential(nn.Linear(4, 3))
+        optimizer = optim.Adam(model.parameters())
+        return Trainer(model, F.cross_entropy, optimizer, scheduler=StepLR(optimizer, 2), folder=tmp_path)
+
+    trainer().fit(loader(), epochs=1)
+    path = tmp_path / "last.safetensors"
+    state_with(path)
+    trainer().resume()
+    state_with(path, **change)
+    with pytest.raises(CheckpointError, match=r"edited or damaged|does not fit"):
+        trainer().resume()
+
+
+def test_metadata_without_end_is_refused(tmp_path):
+    make(tmp_path).fit(loader(), epochs=1)
+    path = tmp_path / "last.safetensors"
+    content = path.read_bytes()
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:end])
+    header["__metadata__"] = {"format": header["__metadata__"]["format"], "checkpoint": "[" * 200_000}
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + content[end:])
+    with pytest.raises(CheckpointError, match="edited or damaged"):
+        make(tmp_path).resume()
+
+
+def test_a_run_without_validation_data_is_resumed(tmp_path):
+    make(tmp_path).fit(loader(), epochs=2)
+    resumed = make(tmp_path)
+    resumed.resume()
+    assert resumed.stopping.monitor == "train_loss"
+    assert len(resumed.fit(loader(), epochs=3)) == 3
+
+
+def test_best_weights_of_another_model_are_refused(tmp_path):
+    make(tmp_path).fit(loader(), epochs=1)
+    model = nn.Sequential(nn.Linear(4, 3))
+    other = Trainer(model, F.cross_entropy, optim.SGD(model.parameters(), 0.1), folder=tmp_path)
+    with pytest.raises(CheckpointError, match=r"best.safetensors does not fit this model: .*"):
+        other.load_best()
+
+
+def test_an_epoch_that_was_begun_with_smaller_batches_is_not_gone_on_with(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        make(tmp_path, callbacks=[StopAt(2, 4)]).fit(loader(), epochs=3)
+    resumed = make(tmp_path, early_stopping=EarlyStopping("train_loss"))
+    resumed.resume()
+    with pytest.raises(
+        ValueError, match=r"stopped after batch 4 of an epoch, which has only \d here: the same batch size"
+    ):
+        resumed.fit(blobs(), epochs=3, batch_size=1000)
 
 
 def test_history():

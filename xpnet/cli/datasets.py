@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,7 +27,14 @@ from xpnet.data import (
 from xpnet.data.augment import Compose, RandomCrop, RandomHorizontalFlip, Step, Transform
 from xpnet_backends import Array
 
-NAMES = ("mnist", "fashion-mnist", "cifar10", "digits")
+ABOUT = {
+    "mnist": "70,000 handwritten digits, 28x28, grey; downloaded where there is none (12 MB)",
+    "fashion-mnist": "70,000 pictures of ten kinds of clothes, 28x28, grey; downloaded where there is none (31 MB)",
+    "cifar10": "60,000 photos of ten kinds of things, 32x32, colour; downloaded where there is none (170 MB)",
+    "digits": "1,797 handwritten digits, 8x8, grey, from scikit-learn: no network needed",
+    "FILE.csv": "your own digits: label,pixel0,pixel1,...; packed (.csv.gz) or not",
+}
+NAMES = tuple(ABOUT)[:-1]
 Say = Callable[[str], None]
 
 
@@ -36,6 +45,15 @@ class Splits:
     train: ArrayDataset
     val: ArrayDataset | None
     test: ArrayDataset
+
+
+def datasets(arguments: argparse.Namespace) -> None:
+    """``xpnet datasets``: print each dataset with what it is."""
+    if arguments.json:
+        print(json.dumps(ABOUT, indent=2))
+        return
+    for name, text in ABOUT.items():
+        print(f"{name:15}{text}")
 
 
 def _announce(url: str, done: int, size: int) -> None:
@@ -96,7 +114,7 @@ def _load(name: str, data_dir: str | None, seed: int) -> tuple[ArrayDataset, Arr
     if name == "fashion-mnist":
         return load_fashion_mnist(data_dir, progress=_announce)
     if name == "cifar10":
-        return load_cifar10(data_dir)
+        return load_cifar10(data_dir, progress=_announce)
     if name == "digits":
         return load_digits()
     path = Path(name) if data_dir is None else Path(data_dir) / name

@@ -23,19 +23,21 @@ _EXAMPLES = """examples:
   xpnet doctor runs/mnist-1              what is wrong with this training?
   xpnet backends                         what can compute here
   xpnet models                           the networks that --model knows
+  xpnet datasets                         the data that it can train on
 """
 
 _TRAIN_EXAMPLES = """examples:
   xpnet train
   xpnet train mnist --epochs 5 --seed 1
   xpnet train mnist --model lenet --epochs 3
-  xpnet train cifar10 --data-dir cifar-10-batches-bin --model resnet20 --augment crop-flip
+  xpnet train cifar10 --model resnet20 --augment crop-flip
+  xpnet train cifar10 --data-dir cifar-10-binary.tar.gz --model resnet20
   xpnet train fashion-mnist --data-dir ~/data --backend cupy
   xpnet train train.csv.gz --val-split 0.2
   xpnet train titanic.csv --target Survived
   xpnet train --resume runs/mnist-1 --epochs 30
 
-where MNIST is looked for: --data-dir, then the folder in XPNET_DATA, then the cache, then it is downloaded.
+where a dataset is looked for: --data-dir, then the folder in XPNET_DATA, then the cache, then it is downloaded.
 """
 
 _RESUME_ONLY = "--resume goes on with the settings of the run: with it only --epochs may be given"
@@ -135,6 +137,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_common(doctor)
     models = commands.add_parser("models", help="the networks that --model knows", allow_abbrev=False)
     models.add_argument("--json", action="store_true", help="print JSON")
+    datasets = commands.add_parser("datasets", help="the data that it can train on", allow_abbrev=False)
+    datasets.add_argument("--json", action="store_true", help="print JSON")
     backends = commands.add_parser("backends", help="what can compute here, and why not", allow_abbrev=False)
     backends.add_argument("--json", action="store_true", help="print JSON")
     return parser
@@ -187,7 +191,7 @@ def _add_train(commands: argparse._SubParsersAction[_Parser], formatter: type[ar
     add("--ignore", nargs="+", metavar="COLUMN", help="columns of a CSV to leave out")
     add("--categorical", nargs="+", metavar="COLUMN", help="columns whose numbers are names of categories")
     add("--no-header", action="store_const", const=True, help="the first row of the CSV is data")
-    add("--data-dir", metavar="DIR", help="folder with the dataset, or its parent")
+    add("--data-dir", metavar="DIR", help="folder with the dataset, or its parent; for cifar10 also its archive")
     add("--backend", help="numpy, cupy or auto (default: auto)")
     add("--out", metavar="DIR", help="folder of the run (default: runs/DATASET-1, -2, ...)")
     add("--resume", metavar="DIR", help="go on with a run that was stopped; only --epochs may be given with it")
@@ -230,6 +234,10 @@ def _run(arguments: argparse.Namespace) -> int:
         from xpnet.cli.models import models
 
         models(arguments)
+    elif arguments.command == "datasets":
+        from xpnet.cli.datasets import datasets
+
+        datasets(arguments)
     else:
         from xpnet.cli.backends import backends
 

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from xpnet import metrics, models, nn, optim
 from xpnet.data import TablePreprocessor
 from xpnet.optim import lr_scheduler
@@ -90,11 +92,41 @@ def read_settings(run: Path) -> Settings:
         known = {f.name for f in fields(Settings)}
         if not isinstance(values, dict) or "dataset" not in values or set(values) - known:
             raise ValueError("its entries are not those of a run")
+        wrong = [f.name for f in fields(Settings) if f.name in values and not _is_a(f.type, values[f.name])]
+        if wrong:
+            raise ValueError(f"{wrong[0]} cannot be {values[wrong[0]]!r:.60}")
         settings = Settings(**values)
         _check(settings)
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path} was damaged or edited: {error}") from error
     return settings
+
+
+def _is_a(kind: Any, value: Any) -> bool:
+    """Whether a value from JSON is of the kind that a field of ``Settings`` is declared with."""
+    match kind:
+        case "str":
+            return isinstance(value, str)
+        case "str | None":
+            return value is None or isinstance(value, str)
+        case "bool | None":
+            return value is None or isinstance(value, bool)
+        case "int":
+            return type(value) is int and 0 <= value < 1 << 64
+        case "float":
+            return type(value) in (int, float) and 0.0 <= value < 1e300
+        case "list[int]" | "list[str]":
+            return isinstance(value, list) and all(_is_a(kind[5:-1], entry) for entry in value)
+        case "dict[str, str]":
+            return isinstance(value, dict) and all(_is_a("str", entry) for entry in value.values())
+    return isinstance(value, dict) and all(_finite(entry) for entry in value.values())
+
+
+def _finite(value: Any) -> bool:
+    """Whether all numbers in a value from JSON are finite and of a reasonable size."""
+    if isinstance(value, (list, dict)):
+        return all(_finite(entry) for entry in (value if isinstance(value, list) else value.values()))
+    return not isinstance(value, (int, float)) or abs(value) < 1e300
 
 
 def _check(settings: Settings) -> None:
@@ -110,6 +142,16 @@ def _check(settings: Settings) -> None:
     numbers = [*settings.hidden, *settings.input_shape, settings.epochs, settings.batch_size]
     if not all(isinstance(n, int) and n > 0 for n in numbers):
         raise ValueError("widths, shape, epochs and batch_size must be positive whole numbers")
+    if settings.target is None:
+        _check_normalize(settings.normalize)
+
+
+def _check_normalize(state: dict[str, Any]) -> None:
+    if set(state) != {"mean", "std"}:
+        raise ValueError("normalize must hold mean and std")
+    numbers = [n for entry in state.values() for n in np.ravel(np.array(entry, dtype=object))]
+    if not all(type(n) is float for n in numbers) or not np.all(np.array(state["std"], dtype=float)):
+        raise ValueError("normalize must hold numbers, and standard deviations other than 0")
 
 
 def build_model(settings: Settings) -> nn.Module:

@@ -1,7 +1,7 @@
 """Datasets, batches, and what is done to them."""
 
 from . import augment
-from .cifar import load_cifar10, read_cifar_records
+from .cifar import load_cifar10, read_cifar_archive, read_cifar_batch, read_cifar_records
 from .dataset import ArrayDataset, train_val_split
 from .digit_csv import read_digit_csv, write_submission
 from .digits import load_digits
@@ -32,7 +32,8 @@ __all__ = [
     "ArrayDataset", "DataError", "DataLoader", "DataUnavailableError", "MinMaxScaler", "Normalize",
     "SequenceLoader", "StandardScaler", "Table", "TablePreprocessor", "Tokenizer", "Vocabulary", "WalkForward",
     "augment", "chronological_split", "class_weights", "difference", "drift", "load_cifar10", "load_digits",
-    "load_fashion_mnist", "load_mnist", "naive", "one_hot", "pad_sequences", "read_cifar_records", "read_digit_csv",
+    "load_fashion_mnist", "load_mnist", "naive", "one_hot", "pad_sequences", "read_cifar_archive",
+    "read_cifar_batch", "read_cifar_records", "read_digit_csv",
     "read_idx", "read_image", "read_table", "seasonal_means", "seasonal_naive", "show_digit", "sliding_windows",
     "split_rows", "to_digit", "to_float", "train_val_split", "undifference", "walk_forward", "write_idx",
     "write_submission",

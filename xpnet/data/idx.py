@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import math
 import os
 import struct
@@ -28,7 +29,7 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
         raise DataError(f"{os.fspath(path)} is a folder, not a file") from None
     if content[:2] == b"\x1f\x8b":
         try:
-            content = gzip.decompress(content)
+            content = _unpacked(content, os.fspath(path))
         except (EOFError, OSError, zlib.error) as error:
             raise DataError(
                 f"{os.fspath(path)} is a damaged gzip file ({error}): delete it and download it again"
@@ -38,6 +39,18 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
     if content[:64].lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
         raise DataError(f"{os.fspath(path)} is a web page, not data: delete it and download it again")
     return content
+
+
+def _unpacked(content: bytes, name: str) -> bytes:
+    """The content of a gzip file; a hundredfold growth beyond 64 MiB is taken for a trap."""
+    largest = max(1 << 26, 100 * len(content))
+    with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+        unpacked = file.read(largest + 1)
+    if len(unpacked) > largest:
+        raise DataError(
+            f"{name} unpacks to more than {largest} bytes from {len(content)}: if you trust it, unpack it with gunzip"
+        )
+    return unpacked
 
 
 def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
@@ -63,7 +76,11 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
             f"{os.fspath(path)} is {kind}: shape {shape} needs {expected} bytes of values, there are "
             f"{len(content) - start}; download it again"
         )
-    return np.frombuffer(content, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="))
+    try:
+        array = np.frombuffer(content, dtype, offset=start).reshape(shape)
+    except ValueError as error:
+        raise DataError(f"{os.fspath(path)}: no array can have the shape {shape} ({error})") from error
+    return array.astype(dtype.newbyteorder("="))
 
 
 def write_idx(path: str | os.PathLike[str], array: np.ndarray) -> None:

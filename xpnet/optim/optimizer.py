@@ -139,7 +139,13 @@ class Optimizer(ABC):
             names = {id(p): name for p, name in zip(group["params"], group["names"], strict=True)}
             for flat in flats:
                 _load_flat(flat, [saved["state"].get(names[id(p)], {}) for p in flat.parameters])
-            group.update({k: _untuple(v) for k, v in options.items() if k != "params"})
+            fitting = {k: _fitting(k, v, group.get(k, group["lr"])) for k, v in options.items() if k != "params"}
+            if unknown := set(fitting) - set(group) - {"initial_lr"}:
+                raise ValueError(f"{type(self).__name__} has no option {sorted(unknown)[0]!r}")
+            self.check({**group, **fitting})
+            if list(self.state_names({**group, **fitting})) != list(self.state_names(group)):
+                raise ValueError(f"{type(self).__name__} keeps other vectors with its options than with those saved")
+            group.update(fitting)
 
     def __repr__(self) -> str:
         options = ", ".join(f"{k}={v!r}" for k, v in self.param_groups[0].items() if k in self.defaults)
@@ -182,12 +188,25 @@ def _named(params: Any, start: int) -> tuple[list[str], list[Parameter]]:
     return [name for name, _ in pairs], [p for _, p in pairs]
 
 
-def _untuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+_HUGE = 1e300
+
+
+def _fitting(name: str, value: Any, ours: Any) -> Any:
+    """The saved value of an option.  Raises: ``ValueError`` where ours is of another kind."""
+    value = tuple(value) if isinstance(value, list) else value
+    if isinstance(ours, tuple) and isinstance(value, tuple) and len(ours) == len(value):
+        return tuple(_fitting(name, v, o) for v, o in zip(value, ours, strict=True))
+    numbers = all(type(x) in (int, float) and -_HUGE < x < _HUGE for x in (value, ours))
+    if numbers or type(value) is type(ours) not in (int, float, tuple):
+        return value
+    raise ValueError(f"the optimizer's option {name!r} cannot be {value!r}: expected something like {ours!r}")
 
 
 def _load_flat(flat: Flat, saved: Sequence[Mapping[str, Any]]) -> None:
-    flat.set_steps([int(entry.get("step", 0)) for entry in saved])
+    steps = [entry.get("step", 0) for entry in saved]
+    if not all(isinstance(n, int) and 0 <= n < 1 << 53 for n in steps):
+        raise ValueError(f"the optimizer's step counts must be whole numbers, got {steps}")
+    flat.set_steps(steps)
     for name, vector in flat.state.items():
         for view, entry, p in zip(flat._views(vector), saved, flat.parameters, strict=True):
             values = entry.get(name)

@@ -59,7 +59,7 @@ def load_checkpoint(path: str | os.PathLike[str], backend: str | Backend | None 
             state[key][vector] = tensors[name]
         groups = meta["optimizer"]["param_groups"]
         saved_state = meta["state"]
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         why = f"was edited or damaged: its metadata does not fit ({error!r})"
         raise CheckpointError(f"{os.fspath(path)} {why}") from error
     return {
@@ -68,6 +68,26 @@ def load_checkpoint(path: str | os.PathLike[str], backend: str | Backend | None 
         "arrays": under(tensors, "arrays."),
         "state": saved_state,
     }
+
+
+def check_state(state: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
+    """Whether a trainer could have written this.  Raises: ``ValueError``, ``KeyError`` or ``TypeError`` if not."""
+    stopping = state["early_stopping"]
+    sizes, history, best = state["batch_sizes"], state["history"], stopping["best"]
+    counts = [state["epoch"], state["step"], state["samples"], *sizes]
+    counts += [stopping["best_epoch"], stopping["epochs_without_improvement"]]
+    if not all(type(n) is int and 0 <= n < 1 << 53 for n in counts) or 0 in sizes:
+        raise ValueError("a count is not a whole number")
+    if not all(type(x) in (int, float) for x in (state["seconds"], *([] if best is None else [best]))):
+        raise ValueError("'seconds' or 'best' is not a number")
+    cells = [cell for row in history for cell in row.values()]
+    if type(history) is not list or not all(type(cell) in (int, float, str, type(None)) for cell in cells):
+        raise ValueError("the history is not made of rows of numbers")
+    columns = {name: values for name, values in under(arrays, "meter.").items() if "." not in name}
+    if type(sizes) is not list or any(values.shape != (len(sizes),) for values in columns.values()):
+        raise ValueError("the begun epoch has not one value for each batch")
+    if sizes and "loss" not in columns:
+        raise ValueError("the begun epoch has no losses")
 
 
 def under(tensors: Mapping[str, Array], prefix: str) -> dict[str, Array]:

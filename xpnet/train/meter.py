@@ -78,13 +78,19 @@ class Meter:
     def restore(self, values: Mapping[str, Any], sizes: Sequence[int]) -> None:
         """Go on from a saved state.
 
-        Raises: ``CheckpointError`` where it was saved with other metrics.
+        Raises: ``CheckpointError`` where it was saved with other metrics, ``ValueError`` where it has more batches
+        than there are.
         """
         self._sizes = list(sizes)
         for name in self._names:
             if name not in values and not any(key.startswith(f"{name}.") for key in values):
                 raise CheckpointError(f"the epoch was begun without the metric {name!r}: resume with the same metrics")
         for name, vector in self._values.items():
+            if len(sizes) > len(vector):
+                raise ValueError(
+                    f"the run was stopped after batch {len(sizes)} of an epoch, which has only {len(vector)} here: "
+                    "the same batch size and data are needed to go on"
+                )
             vector[: len(sizes)] = self._backend.asarray(to_numpy(values[name]))
         for name, metric in self._metrics.items():
             kept = {key.removeprefix(f"{name}."): array for key, array in values.items() if key.startswith(f"{name}.")}

@@ -21,7 +21,7 @@ from xpnet.optim import EMA, Optimizer
 from xpnet.optim.lr_scheduler import ReduceLROnPlateau
 from xpnet.serialization import CheckpointError, load, save
 from xpnet.tensor import Tensor, no_grad
-from xpnet.train.checkpoint import load_checkpoint, save_checkpoint, under
+from xpnet.train.checkpoint import check_state, load_checkpoint, save_checkpoint, under
 from xpnet.train.early_stopping import EarlyStopping
 from xpnet.train.guard import Guard
 from xpnet.train.history import History, Row
@@ -364,15 +364,19 @@ class Trainer:
         saved = load_checkpoint(path, self.backend)
         state = saved["state"]
         try:
+            check_state(state, saved["arrays"])
             self.model.load_state_dict(saved["model"])
             self.optimizer.load_state_dict(saved["optimizer"])
             if self.scheduler is not None:
                 self.scheduler.load_state_dict(state["scheduler"])
-            self.stopping.load_state_dict(state["early_stopping"])
             self.history = History(state["history"])
+            if self._stopping is None and len(self.history):
+                self._stopping = EarlyStopping("val_loss" if "val_loss" in self.history.columns() else "train_loss")
+            if self._stopping is not None:
+                self._stopping.load_state_dict(state["early_stopping"])
             self.epoch, self.seconds, self.samples = state["epoch"], state["seconds"], state["samples"]
             arrays = saved["arrays"]
-            if state["accumulate"] != self.accumulate:
+            if state.get("accumulate", 1) != self.accumulate:
                 raise ValueError(
                     f"it updated after every {state['accumulate']} batches, now accumulate is {self.accumulate}"
                 )
@@ -383,14 +387,23 @@ class Trainer:
             self._pending = (under(arrays, "meter."), state["batch_sizes"]) if state["batch_sizes"] else None
             random.state.manual_seed(state["seed"])
             random.state.set_step(state["step"])
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise CheckpointError(f"{path} does not fit this run: {error}") from error
 
     def load_best(self) -> None:
-        """Give the model the weights of the best epoch."""
+        """Give the model the weights of the best epoch.
+
+        Raises: ``CheckpointError`` where the file is damaged or of another model.
+        """
         if self.folder is None:
             raise ValueError("load_best() needs a trainer with a folder")
-        self.model.load_state_dict(load(self.folder / "best.safetensors", self.backend))
+        path = self.folder / "best.safetensors"
+        try:
+            self.model.load_state_dict(load(path, self.backend))
+        except CheckpointError:
+            raise
+        except ValueError as error:
+            raise CheckpointError(f"{path} does not fit this model: {error}") from error
 
 
 def _samples(inputs: Any) -> int:

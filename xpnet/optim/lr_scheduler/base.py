@@ -42,8 +42,13 @@ class LRScheduler(ABC):
         return {"last_epoch": self.last_epoch, "base_lrs": list(self.base_lrs)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over a state dict."""
-        self.last_epoch, self.base_lrs = int(state["last_epoch"]), list(state["base_lrs"])
+        """Take over a state dict.  Raises: ``ValueError`` where it is not one of a schedule of as many groups."""
+        epoch, rates = state["last_epoch"], list(state["base_lrs"])
+        if not isinstance(epoch, int) or epoch < 0 or len(rates) != len(self.optimizer.param_groups):
+            raise ValueError(f"no state of this schedule: epoch {epoch!r}, {len(rates)} rates")
+        if not all(isinstance(rate, (int, float)) and 0.0 <= rate < 1e300 for rate in rates):
+            raise ValueError(f"the rates of a schedule must be numbers >= 0, got {rates}")
+        self.last_epoch, self.base_lrs = epoch, rates
         self._write()
 
 
