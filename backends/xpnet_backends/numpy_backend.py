@@ -25,6 +25,7 @@ class NumpyBackend(Backend):
 
     def __init__(self) -> None:
         self._thread = threading.local()
+        keep_freed_memory()
 
     def asarray(self, values: Any, dtype: Any = None) -> Array:
         return np.asarray(values, dtype=dtype)
