@@ -121,8 +121,8 @@ lesson.say(f"\nversicolor and virginica: still {mistakes2[-1]} mistakes in pass 
 
 # So which w to keep?  Not the last one: the best seen so far, in a pocket (Gallant 1990).
 pocket = errors.argmin()
-lesson.say(f"on the wrong side, of {len(y2)}: {errors[-1]} with the last w, "
-           f"{errors[-50:].min()} to {errors[-50:].max()} with the last 50, {errors[pocket]} with the one in the pocket")  # fmt: skip
+lesson.say(f"on the wrong side, of {len(y2)}: {errors[-1]} with the last w, {errors[pocket]} with the best, "
+           f"{errors[-50:].min()} to {errors[-50:].max()} with the last 50")  # fmt: skip
 
 # 3. Pictures.
 names, names2 = iris.target_names[:2], iris.target_names[1:]

@@ -24,13 +24,15 @@ def decision_boundary(
     xlabel: str = "",
     ylabel: str = "",
     resolution: int = 200,
+    margin: float = 0.12,
     axes: Axes | None = None,
 ) -> Figure:
     """The samples over the regions where ``predict`` gives each class; samples on the wrong side are ringed.
 
     predict : host points (M, 2) in x's dtype -> class numbers (M,); or a score (M,), floating, of class 1 against
     class 0, which part at ``level``; or scores (M, C), of which the largest wins.  Arrays of any backend, or tensors.
-    x (N, 2), y (N,) whole numbers 0..C-1.  names : of the classes.  axes : drawn into, if given; else a new figure.
+    x (N, 2), y (N,) whole numbers 0..C-1.  names : of the classes.  margin : room around the samples, a
+    share of their extent.  axes : drawn into, if given; else a new figure.
 
     Raises: ``ValueError`` for other shapes or classes; ``MissingExtraError``.
     """
@@ -45,7 +47,7 @@ def decision_boundary(
     if axes is None:
         (axes,) = new_figure(5.0, 4.4, "drawing a decision boundary").subplots(1, 1, squeeze=False)[0]
     span = np.maximum(np.ptp(points, axis=0), 1e-6)
-    (left, low), (right, high) = points.min(axis=0) - 0.12 * span, points.max(axis=0) + 0.12 * span
+    (left, low), (right, high) = points.min(axis=0) - margin * span, points.max(axis=0) + margin * span
     columns, rows = np.meshgrid(np.linspace(left, right, resolution), np.linspace(low, high, resolution))
     grid = np.stack([columns.ravel(), rows.ravel()], axis=1).astype(points.dtype if points.dtype.kind == "f" else float)
     leads = _leads(predict(grid), len(grid), level)  # (C, M): by how much each class leads
@@ -67,8 +69,16 @@ def decision_boundary(
     if heading:
         title(axes, heading)
     if names is not None:
-        axes.legend(frameon=True, framealpha=0.85, edgecolor="none", fontsize=8.5, loc="best")
+        place = _emptiest((points - [left, low]) / [right - left, high - low])
+        axes.legend(frameon=True, framealpha=0.85, edgecolor="none", fontsize=8.5, loc=place)
     return axes.figure
+
+
+def _emptiest(places: np.ndarray) -> str:
+    """The corner with the fewest samples; places (N, 2) in 0..1."""
+    corners = {"upper right": (1, 1), "upper left": (0, 1), "lower right": (1, 0), "lower left": (0, 0)}
+    near = {name: int((np.abs(places - at) < (0.45, 0.25)).all(axis=1).sum()) for name, at in corners.items()}
+    return min(near, key=near.__getitem__)
 
 
 def _leads(answer: Any, count: int, level: float) -> np.ndarray:
