@@ -82,9 +82,7 @@ def slope(activation, points):
 line = np.linspace(-5, 5, 401, dtype=np.float32)
 normal = np.random.default_rng(lesson.seed).normal(size=100_000).astype(np.float32)
 shapes, slopes = {}, {}
-lesson.say(
-    "           largest slope   nearly flat (below 0.05) for inputs ~ N(0, 9)   mean output for inputs ~ N(0, 1)"
-)
+lesson.say("          largest slope   nearly flat (below 0.05) for inputs ~ N(0, 9)   mean output for inputs ~ N(0, 1)")
 for name, activation in FUNCTIONS.items():
     values, steep = slope(activation, line)
     flat = float((np.abs(slope(activation, 3 * normal)[1]) < 0.05).mean())
@@ -149,8 +147,7 @@ Which to use when (what the figures above and general experience say):
 def draw_shapes():
     figure, axes = plot.panels([*FUNCTIONS], width=2.6, height=2.3)
     for one, (values, steep) in zip(axes, shapes.values(), strict=True):
-        plot.lines({"f": values, "f′": steep}, x=line, axes=one)
-        one.set(ylim=(-1.6, 3.2))
+        plot.lines({"f": values, "f′": steep}, x=line, ylim=(-1.6, 3.2), axes=one)
     return figure
 
 

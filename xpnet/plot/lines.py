@@ -61,6 +61,7 @@ def lines(
     heading: str = "",
     xscale: str = "linear",
     yscale: str = "linear",
+    ylim: tuple[float, float] | None = None,
     axes: Axes | None = None,
 ) -> Figure:
     """Named curves in one pair of axes, each name at the end of its curve, in the curve's colour.
@@ -82,6 +83,10 @@ def lines(
         style = {"color": COLORS[i % len(COLORS)], "linestyle": _DASHES[i // len(COLORS) % len(_DASHES)]}
         axes.plot(horizontal, y, linewidth=1.8, marker="o" if len(y) <= _FEW else None, markersize=4, **style)
     clean(axes)
+    if ylim is not None:
+        axes.set_ylim(ylim)
+    if xscale == "linear" and all((at == at.round()).all() for at, _ in curves.values()):
+        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     axes.set_xlabel(xlabel, color=GREY)
     axes.set_ylabel(ylabel, color=GREY)
     if heading:
