@@ -23,7 +23,7 @@ lesson = start(__doc__, __file__)
 backend = lesson.backend
 X = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=np.float32)
 Y = np.array([0, 1, 1, 0])
-x, y = xpnet.tensor(X), xpnet.tensor(Y.astype(np.float32)[:, None])  # (4, 2) and (4, 1)
+x, y = backend.asarray(X), backend.asarray(Y.astype(np.float32)[:, None])  # (4, 2) and (4, 1)
 
 
 def train(model, steps, lr=0.1):

@@ -73,7 +73,7 @@ def accuracy(model, inputs, labels):
 
 # 1. Shapes and slopes.  The slope comes from the tape: the gradient of a sum is each element's own derivative.
 def slope(activation, points):
-    points = xpnet.tensor(points, requires_grad=True)
+    points = xpnet.tensor(points, requires_grad=True, backend=backend)
     values = activation()(points)
     values.sum().backward()
     return values.numpy(), backend.to_numpy(points.grad)
@@ -90,13 +90,17 @@ for name, activation in FUNCTIONS.items():
     slopes[name] = {"largest": steep.max(), "flat": flat, "mean": slope(activation, normal)[0].mean()}
     lesson.say(f"{name:10}{steep.max():14.2f}{flat:29.0%}{slopes[name]['mean']:37.2f}")
 
-# 2. Depth: the gradient of each weight matrix in 20 layers, before any training.
+# 2. Depth: the gradient that arrives at each of 20 layers, before any training.
 gradients = {}
 for name, activation in FUNCTIONS.items():
     xpnet.manual_seed(lesson.seed)
-    model = network(activation, 20)
+    model, arrived = network(activation, 20), []
+    for layer in linear_layers(model)[:-1]:
+        layer.register_full_backward_hook(
+            lambda layer, dx, dz, arrived=arrived: arrived.append(float((dz[0] ** 2).mean()) ** 0.5)
+        )
     F.cross_entropy(model(x[:256]), y[:256]).backward()
-    gradients[name] = [float((layer.weight.grad**2).mean()) ** 0.5 for layer in linear_layers(model)][:-1]
+    gradients[name] = arrived[::-1]  # the last layer's came first
 lesson.say("\nhow many times smaller the gradient of the first of 20 layers is than that of the last:")
 shrinks = {name: values[-1] / values[0] for name, values in gradients.items()}
 lesson.say(", ".join(f"{name} {shrink:.2g}" for name, shrink in shrinks.items()))
@@ -153,7 +157,7 @@ def draw_shapes():
 
 lesson.draw("shapes", draw_shapes)
 lesson.draw("depth", lambda: plot.lines(
-    gradients, yscale="log", xlabel="layer (1: next to the input)", ylabel="gradient of the weights, RMS",
+    gradients, yscale="log", xlabel="layer", ylabel="gradient at the layer, RMS",
     heading="Gradients through 20 layers, before training",
 ))  # fmt: skip
 lesson.finish({"slopes": slopes, "first_to_last": shrinks, "dead": dead, "accuracy": found})

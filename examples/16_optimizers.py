@@ -53,7 +53,7 @@ def walk(name):
     for _ in range(STEPS):
         loss = height(point[0], point[1])
         if "noisy" in name:  # as if from a few samples: right on average, wrong each time
-            loss = loss + (point * xpnet.tensor(noise.normal(0, (1.5, 6), 2).astype(np.float32))).sum()
+            loss = loss + (point * backend.asarray(noise.normal(0, (1.5, 6)).astype(np.float32))).sum()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
