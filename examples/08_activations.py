@@ -96,11 +96,9 @@ for name, activation in FUNCTIONS.items():
     xpnet.manual_seed(lesson.seed)
     model, arrived = network(activation, 20), []
     for layer in linear_layers(model)[:-1]:
-        layer.register_full_backward_hook(
-            lambda layer, dx, dz, arrived=arrived: arrived.append(float((dz[0] ** 2).mean()) ** 0.5)
-        )
+        layer.register_full_backward_hook(lambda layer, dx, dz, to=arrived: to.append(dz[0]))
     F.cross_entropy(model(x[:256]), y[:256]).backward()
-    gradients[name] = arrived[::-1]  # the last layer's came first
+    gradients[name] = [float((dz**2).mean()) ** 0.5 for dz in reversed(arrived)]  # the last layer's came first
 lesson.say("\nhow many times smaller the gradient of the first of 20 layers is than that of the last:")
 shrinks = {name: values[-1] / values[0] for name, values in gradients.items()}
 lesson.say(", ".join(f"{name} {shrink:.2g}" for name, shrink in shrinks.items()))

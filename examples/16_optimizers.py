@@ -137,10 +137,9 @@ for name, way in WAYS.items():
     steps, accuracy = -(-len(y) // way[0]), measure(model, x_test, y_test)[1]
     histories[name] = losses
     found[name] = {"steps": steps, "rate": rates[best], "loss": losses[-1], "accuracy": accuracy, "seconds": seconds}
-    lesson.say(
-        f"  {name:20}{steps:9}{rates[best]:10}{losses[1]:10.3f}{losses[-1]:10.4f}{accuracy:12.1%}{seconds:10.3f}"
-    )
-lesson.say(f"({len(y_test)} test digits: differences below 2% are chance)")
+    numbers = f"{steps:9}{rates[best]:10}{losses[1]:10.3f}{losses[-1]:10.4f}{accuracy:12.1%}{seconds:10.3f}"
+    lesson.say(f"  {name:20}{numbers}")
+lesson.say(f"({len(y_test)} test digits: one standard error of an accuracy is about 1%, so the best ones are equal)")
 
 
 def draw_valley():

@@ -210,7 +210,7 @@ lesson.draw("fits", draw_fits)
 
 
 def draw_saw():
-    figure, axes = plot.panels([f"{k} layers of 2 units" for k in (1, 3, 5)], width=3.2, height=2.2)
+    figure, axes = plot.panels([f"{2 * k} units: {2**k} pieces" for k in (1, 3, 5)], width=3.2, height=2.2)
     for one, k in zip(axes, (1, 3, 5), strict=True):
         plot.lines({"tents": folded(k).numpy()[:, 0]}, x=saw_x[:, 0], axes=one)
     return figure
@@ -220,6 +220,6 @@ lesson.draw("saw", draw_saw)
 lesson.draw("variance", draw_spreads)
 lesson.finish({
     "widths": widths, "errors": errors, "saw": saw_errors,
-    "variance": {f"{name}, {way}": {"activations": up[-1] / up[0], "gradients": down[0] / down[-1]}
+    "variance": {f"{name}, {way}": {"signal": up[-1] / up[0], "gradient": down[0] / down[-1]}
                  for (name, way), (up, down) in spreads.items()},
 })  # fmt: skip
