@@ -113,8 +113,8 @@ for name, (inputs, answers) in {
     assert counts.max() <= (R / gamma) ** 2, "the theorem does not hold?"
     found[name] = {"radius": R, "margin": gamma, "bound": (R / gamma) ** 2, "most": counts.max(), "mean": counts.mean()}
 
-# 2. Not separable: versicolor and virginica overlap, and w never comes to rest.  One flower of each has petals of exactly
-# 4.8 by 1.8 cm, and no line parts those two.
+# 2. Not separable: versicolor and virginica overlap, and w never comes to rest.  In each, one flower has petals of
+# 4.8 by 1.8 cm exactly, and no line parts those two.
 x2, y2 = flowers(1, 2)
 history2, mistakes2 = perceptron(x2, y2, epochs=30 if lesson.quick else 300)
 errors = ((history2[1:] @ x2.T) * y2 <= 0).sum(axis=1)  # flowers on the wrong side, after each change

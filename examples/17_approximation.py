@@ -196,9 +196,7 @@ def draw_fits():
 
 
 def draw_spreads():
-    figure, axes = plot.panels(
-        ["tanh: activations", "tanh: gradients", "ReLU: activations", "ReLU: gradients"], 5, 3, 2
-    )
+    figure, axes = plot.panels(["tanh: signal", "tanh: gradient", "ReLU: signal", "ReLU: gradient"], 5, 3, 2)
     for i, name in enumerate(("tanh", "ReLU")):
         for j in range(2):
             curves = {way.partition(":")[0]: spreads[name, way][j] for way in STARTS}

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 
+import numpy as np
 import pytest
 
 from xpnet import plot
@@ -28,6 +29,20 @@ def test_frames_times_and_the_same_bytes(tmp_path):
             times.append(image.info["duration"])
     assert times == [100, 100, 100, 2000]
     assert (tmp_path / "a.gif").stat().st_size < 60_000
+
+
+def test_small_marks_keep_their_colour(tmp_path):
+    from PIL import Image
+
+    def predict(points):
+        return points[:, 0]
+
+    x = [[0.0, 0.0], [1.0, 1.0]]
+    plot.save_gif([plot.decision_boundary(predict, x, [0, 1])] * 2, tmp_path / "a.gif")
+    with Image.open(tmp_path / "a.gif") as image:
+        found = np.asarray(image.convert("RGB")).reshape(-1, 3).astype(int)
+    for color in [(0, 0x72, 0xB2), (0xD5, 0x5E, 0), (255, 255, 255)]:
+        assert np.abs(found - color).max(axis=1).min() < 12
 
 
 @pytest.mark.parametrize(("figures", "name", "options", "message"), [

@@ -61,7 +61,7 @@ def _pixels(figure: Figure) -> np.ndarray:
 
 
 def _palette(image: Any, frames: Sequence[Any], colors: int) -> Any:
-    """An image whose palette suits frames from the whole animation."""
+    """An image whose palette suits frames from the whole animation.  An octree keeps the colours of small marks."""
     chosen = [frames[i] for i in sorted({round(i) for i in np.linspace(0, len(frames) - 1, _SAMPLES)})]
     sheet = image.fromarray(np.concatenate([np.asarray(frame) for frame in chosen]))
-    return sheet.quantize(colors=colors, method=image.Quantize.MEDIANCUT, dither=image.Dither.NONE)
+    return sheet.quantize(colors=colors, method=image.Quantize.FASTOCTREE, dither=image.Dither.NONE)
