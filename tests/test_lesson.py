@@ -42,8 +42,15 @@ def test_without_matplotlib_it_goes_on_and_says_so(monkeypatch, tmp_path, capsys
 
     found = begin(monkeypatch, tmp_path)
     found.draw("x", draw)
+    found.animate("y", (draw() for _ in range(2)))
     found.finish({})
     assert "no pictures were drawn: drawing needs matplotlib" in capsys.readouterr().out
+
+
+def test_pictures_that_move(monkeypatch, tmp_path):
+    found = begin(monkeypatch, tmp_path)
+    found.animate("a", (plot.lines({"loss": [2, k]}) for k in range(3)), seconds=0.1)
+    assert (tmp_path / "o/a.gif").read_bytes().startswith(b"GIF89a")
 
 
 def test_options_of_its_own(monkeypatch, tmp_path):

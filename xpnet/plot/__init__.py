@@ -5,10 +5,17 @@
 >>> plot.save(figure, "curves.png")                                        # doctest: +SKIP
 """
 
+from .animation import save_gif
+from .boundary import decision_boundary
 from .confusion import confusion
 from .curves import curves
+from .descent import descent
+from .lines import lines, panels
 from .lr_range import lr_range
 from .predictions import predictions
 from .style import save
 
-__all__ = ["confusion", "curves", "lr_range", "predictions", "save"]
+__all__ = [
+    "confusion", "curves", "decision_boundary", "descent", "lines", "lr_range", "panels", "predictions", "save",
+    "save_gif",
+]  # fmt: skip

@@ -1,0 +1,144 @@
+"""The perceptron (Rosenblatt 1958): a line that learns from its mistakes.
+
+A perceptron says +1 where w·x > 0, else −1.  It looks at one flower after the other, and changes only on a mistake:
+
+    w ← w + y x          y is +1 or −1, the right answer
+
+so that y w·x grows by |x|².  If some line parts the classes, it stops after at most (R/γ)² mistakes: R is the length
+of the longest x, γ the widest margin any line can have (Novikoff 1962).  If none does, it never stops.  Both are seen
+here, on two pairs of iris species, each flower given by the length and width of its petals.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.datasets import load_iris  # Fisher's 150 flowers, embedded: no network needed
+
+from xpnet import plot
+from xpnet.lesson import start
+
+lesson = start(__doc__, __file__)
+xp = lesson.backend.xp
+rng = np.random.default_rng(lesson.seed)
+iris = load_iris()
+
+
+def flowers(first, second, parts=slice(2, 4), standardise=False):
+    """Two species by two lengths in cm, with a 1 in front (the bias is its weight), and the answers −1 and +1."""
+    chosen = (iris.target == first) | (iris.target == second)
+    lengths = iris.data[chosen][:, parts]
+    if standardise:
+        lengths = (lengths - lengths.mean(axis=0)) / lengths.std(axis=0)
+    return np.column_stack([np.ones(len(lengths)), lengths]), np.where(iris.target[chosen] == second, 1.0, -1.0)
+
+
+def perceptron(x, y, epochs):
+    """Rosenblatt's rule by hand.  Returns w after each mistake, and the number of mistakes in each pass."""
+    x, y = lesson.backend.asarray(x), lesson.backend.asarray(y)
+    w = xp.zeros(3)
+    history, mistakes = [w], []
+    for _ in range(epochs):
+        before = len(history)
+        for i in rng.permutation(len(y)).tolist():
+            if y[i] * (w @ x[i]) <= 0:  # wrong, or undecided
+                w = w + y[i] * x[i]
+                history.append(w)
+        mistakes.append(len(history) - before)
+        if mistakes[-1] == 0:  # a whole pass without a mistake: it has converged, and would never change again
+            break
+    return np.stack([lesson.backend.to_numpy(w) for w in history]), mistakes
+
+
+def count_mistakes(x, y, orders, passes):
+    """The same rule for many orders of the flowers at once: a row of w each.  Returns the mistakes of each order."""
+    x, y = lesson.backend.asarray(x), lesson.backend.asarray(y)
+    w, mistakes = xp.zeros((len(orders), 3)), xp.zeros(len(orders))
+    for _ in range(passes):
+        before = float(mistakes.sum())
+        for places in lesson.backend.asarray(orders.T):
+            chosen, answer = x[places], y[places]
+            wrong = answer * (w * chosen).sum(axis=1) <= 0
+            w += (wrong * answer)[:, None] * chosen
+            mistakes += wrong
+        if float(mistakes.sum()) == before:
+            return lesson.backend.to_numpy(mistakes)
+    raise RuntimeError(f"not converged after {passes} passes: are the classes separable?")
+
+
+def widest_margin(x, y, steps=20_000):
+    """γ: how far the hull of all y x is from the origin (Mitchell, Demyanov, Malozemov 1974: shift weight α to the
+    flower that is worst off, from the best one that has any).
+    """
+    points = x * y[:, None]
+    alpha = np.full(len(y), 1 / len(y))
+    for _ in range(steps):
+        w = alpha @ points
+        margins = points @ w
+        worst, best = margins.argmin(), np.where(alpha > 0, margins, -np.inf).argmax()
+        step = points[worst] - points[best]
+        share = np.clip(-(w @ step) / max(step @ step, 1e-30), 0, alpha[best])
+        alpha[worst] += share
+        alpha[best] -= share
+    return margins.min() / np.linalg.norm(w)  # a margin that a line does have: the bound is valid in any case
+
+
+def draw(x, y, w, names, heading):
+    """The line where w·x = 0."""
+    return plot.decision_boundary(
+        lambda p: w[0] + p @ w[1:], x[:, 1:], y > 0, level=0.0, names=names, heading=heading, resolution=80,
+        xlabel="petal length (cm)", ylabel="petal width (cm)",
+    )  # fmt: skip
+
+
+# 1. Separable: setosa and versicolor.  It converges.
+x, y = flowers(0, 1)
+history, mistakes = perceptron(x, y, epochs=100)
+lesson.say(f"setosa and versicolor: {sum(mistakes)} mistakes, then a pass of {len(y)} flowers without one")
+
+# No order of the flowers can give more mistakes than the bound allows: checked for many orders, and on other inputs.
+# What is far from the origin has a large R and a small γ, so it pays to standardise; a narrow gap costs most of all.
+found = {}
+lesson.say(f"\n{'':24}{'R':>6}{'margin γ':>10}{'(R/γ)²':>9}   mistakes: fewest, mean, most")
+for name, (inputs, answers) in {
+    "petals in cm": (x, y),
+    "petals, standardised": flowers(0, 1, standardise=True),
+    "sepals, standardised": flowers(0, 1, slice(0, 2), standardise=True),
+    "sepals in cm": flowers(0, 1, slice(0, 2)),
+}.items():
+    R, gamma = np.linalg.norm(inputs, axis=1).max(), widest_margin(inputs, answers)
+    orders = np.stack([rng.permutation(len(answers)) for _ in range(20 if lesson.quick else 1000)])
+    counts = count_mistakes(inputs, answers, orders, passes=2000)
+    lesson.say(f"{name:24}{R:6.2f}{gamma:10.3f}{(R / gamma) ** 2:9.1f}   "
+               f"{counts.min():.0f}, {counts.mean():.1f}, {counts.max():.0f} in {len(orders)} orders")  # fmt: skip
+    assert counts.max() <= (R / gamma) ** 2, "the theorem does not hold?"
+    found[name] = {"radius": R, "margin": gamma, "bound": (R / gamma) ** 2, "most": counts.max(), "mean": counts.mean()}
+
+# 2. Not separable: versicolor and virginica overlap, and w never comes to rest.  In each, one flower has petals of
+# 4.8 by 1.8 cm exactly, and no line parts those two.
+x2, y2 = flowers(1, 2)
+history2, mistakes2 = perceptron(x2, y2, epochs=30 if lesson.quick else 300)
+errors = ((history2[1:] @ x2.T) * y2 <= 0).sum(axis=1)  # flowers on the wrong side, after each change
+lesson.say(f"\nversicolor and virginica: still {mistakes2[-1]} mistakes in pass {len(mistakes2)}; it will never stop")
+
+# So which w to keep?  Not the last one: the best seen so far, in a pocket (Gallant 1990).
+pocket = errors.argmin()
+lesson.say(f"on the wrong side, of {len(y2)}: {errors[-1]} with the last w, {errors[pocket]} with the best, "
+           f"{errors[-50:].min()} to {errors[-50:].max()} with the last 50")  # fmt: skip
+
+# 3. Pictures.
+names, names2 = iris.target_names[:2], iris.target_names[1:]
+lesson.draw("separable", lambda: draw(x, y, history[-1], names, f"Converged after {sum(mistakes)} mistakes"))
+lesson.draw("overlapping", lambda: draw(x2, y2, history2[1 + pocket], names2, f"The pocket: {errors[pocket]} wrong"))
+lesson.draw("errors", lambda: plot.lines(
+    {"w as it changes": errors, "the pocket": np.minimum.accumulate(errors)},
+    xlabel="mistakes so far", ylabel=f"flowers on the wrong side, of {len(y2)}", heading="Classes that overlap",
+))  # fmt: skip
+pairs = {"Separable": (x, y, history, names), "Overlapping": (x2, y2, history2, names2)}
+for kind, (inputs, answers, path, label) in pairs.items():
+    shown = np.unique(np.linspace(1, len(path) - 1, 4 if lesson.quick else 30).astype(int))
+    frames = (draw(inputs, answers, path[k], label, f"{kind}: after mistake {k}") for k in shown)
+    lesson.animate(kind.lower(), frames, seconds=0.3)
+lesson.finish({
+    "mistakes": sum(mistakes), "passes": len(mistakes), "bounds": found,
+    "overlapping": {"passes": len(mistakes2), "wrong_last": errors[-1], "wrong_pocket": errors[pocket]},
+})  # fmt: skip

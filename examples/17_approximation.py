@@ -1,0 +1,223 @@
+"""How much a network can express, and how deep it can be before its signals fade.
+
+Universal approximation: with enough hidden units one layer comes as close to any continuous function as you like
+(Cybenko 1989; Hornik 1991).  For ReLU in one dimension it can be written down: a network of one unit for each of n
+knots draws straight lines between them, which is off by at most h²/8 · max|f″|, h being the distance of knots.  That
+such weights exist does not mean that training finds them: both are shown.
+
+Depth against width: a tent, folded k times, has 2ᵏ straight pieces.  Folded by k layers it takes 2k units, in one layer
+2ᵏ (Telgarsky 2015, arXiv:1509.08101): each layer doubles what the layers before have made.
+
+But depth has to be passed through.  Each layer multiplies the variance of its signal by a number; thirty layers do it
+thirty times.  Xavier (Glorot & Bengio 2010) makes it 1 for tanh near 0, He et al. (2015) for ReLU, which drops half.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+import xpnet
+from xpnet import data, nn, optim, plot
+from xpnet.lesson import start
+from xpnet.nn import functional as F
+from xpnet.optim import lr_scheduler
+
+lesson = start(__doc__, __file__)
+backend = lesson.backend
+rng = np.random.default_rng(lesson.seed)
+
+
+def f(t):
+    """What is to be approximated on -1..1, with max|f″| = 36 + 8."""
+    return np.sin(6 * t) + 0.5 * np.cos(4 * t)
+
+
+line = np.linspace(-1, 1, 401)
+column = backend.asarray(line[:, None].astype(np.float32))  # (401, 1)
+
+
+def fits(model):
+    """What the model gives on the line, on the host."""
+    with xpnet.no_grad():
+        return model(column).numpy()[:, 0]
+
+
+def one_layer(units):
+    return nn.Sequential(nn.Linear(1, units), nn.ReLU(), nn.Linear(units, 1))
+
+
+def constructed(units):
+    """1 - units - 1 without training: each unit begins at a knot, and turns the line by the change of slope there."""
+    knots = np.linspace(-1, 1, units + 1)
+    slopes = np.diff(f(knots)) / np.diff(knots)
+    model = one_layer(units)
+    model.load_state_dict({name: np.asarray(value, dtype=np.float32) for name, value in {
+        "0.weight": np.ones((units, 1)), "0.bias": -knots[:-1],
+        "2.weight": np.diff(slopes, prepend=0)[None], "2.bias": [f(knots[0])],
+    }.items()})  # fmt: skip
+    return model
+
+
+def train(model, inputs, targets, steps, lr=0.01):
+    """Adam with a rate that falls to 0."""
+    optimizer = optim.Adam(model.parameters(), lr=lr)
+    schedule = lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    for _ in range(steps):
+        loss = F.mse_loss(model(inputs), targets)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    return model
+
+
+# 1. Universal approximation: the error against the number of hidden units.
+steps = 300 if lesson.quick else 2500
+widths = (4, 16, 64) if lesson.quick else (4, 8, 16, 32, 64, 128)
+target = backend.asarray(f(line)[:, None].astype(np.float32))
+errors, trained = {"constructed": [], "its bound": [], "trained": []}, {}
+lesson.say(
+    "one hidden layer of ReLU: largest error on -1..1\n   units  constructed  its bound   trained (the best of three)"
+)
+for units in widths:
+    tries = [train(one_layer(units), column, target, steps) for _ in range(1 if lesson.quick else 3)]
+    trained[units] = min(tries, key=lambda model: abs(fits(model) - f(line)).max())
+    row = (
+        abs(fits(constructed(units)) - f(line)).max(),
+        (2 / units) ** 2 / 8 * 44,
+        abs(fits(trained[units]) - f(line)).max(),
+    )
+    for name, error in zip(errors, row, strict=True):
+        errors[name].append(float(error))
+    lesson.say(f"{units:8}{row[0]:13.4f}{row[1]:11.4f}{row[2]:10.4f}")
+    assert row[0] <= row[1] + 1e-4
+
+
+# 2. Depth against width.  tent(t) = relu(2t) − relu(4t − 2) on 0..1: up to 1 and down again.
+saw_x = np.linspace(0, 1, 2**8 + 1, dtype=np.float32)[:, None]
+saw_column = backend.asarray(saw_x)
+
+
+def folded(k):
+    """The values of k tents, one after the other, on 0..1: 2k units of ReLU."""
+    first, last = nn.Linear(1, 2), nn.Linear(2, 1)
+    with xpnet.no_grad():
+        for parameter, value in (
+            (first.weight, [[2.0], [4.0]]), (first.bias, [0.0, -2.0]), (last.weight, [[1.0, -1.0]]), (last.bias, [0.0]),
+        ):  # fmt: skip
+            parameter.copy_(xpnet.tensor(value))
+        return nn.Sequential(*[first, nn.ReLU(), last] * k)(saw_column)
+
+
+def count_pieces(values):
+    """Straight pieces of a zigzag: changes of the slope's sign, and one."""
+    return 1 + int((np.diff(np.sign(np.diff(values))) != 0).sum())
+
+
+lesson.say("\nfolded tents: straight pieces, by units: " + ", ".join(
+    f"{count_pieces(folded(k).numpy()[:, 0])} with {2 * k}" for k in (1, 2, 3, 4, 5)
+) + "; one layer needs as many units as pieces")  # fmt: skip
+
+# Does training find it?  Networks with about as many weights, wide or deep, on the 8 pieces of three folds.
+NETS = {"1 layer of 160": [160], "2 layers of 21": [21, 21], "4 layers of 12": [12] * 4}
+saw, saw_errors = folded(3), {}
+starts, rates = (1, (0.01,)) if lesson.quick else (3, (0.003, 0.01))
+for name, sizes in NETS.items():
+    results = []
+    for k in range(starts):
+        for lr in rates:
+            xpnet.manual_seed(lesson.seed + k)
+            layers = []
+            for before, after in zip([1, *sizes], sizes, strict=False):
+                layers += [nn.Linear(before, after), nn.ReLU()]
+            model = train(nn.Sequential(*layers, nn.Linear(sizes[-1], 1)), saw_column, saw.data, steps, lr)
+            results.append(F.mse_loss(model(saw_column), saw).item())
+    weights = sum(p.size for p in model.parameters())
+    saw_errors[name] = {"weights": weights, "best": min(results), "median": float(np.median(results))}
+    lesson.say(f"  trained on 8 pieces, {name} ({weights} weights): mean squared error "
+               f"{np.median(results):.4f} (median), {min(results):.6f} (best of {len(results)})")  # fmt: skip
+lesson.say(f"  a constant would have {float(saw.numpy().var()):.4f}: what can be expressed need not be found")
+
+# 3. Thirty layers of 128 units on digits: what is left of the signal on its way up, of the gradient on its way down.
+digits, _ = data.load_digits()
+pixels = data.to_float(digits.inputs).reshape(-1, 64)[:512]
+x = backend.asarray((pixels - pixels.mean()) / pixels.std())
+labels = backend.asarray(digits.targets[:512])
+DEPTH, WIDTH = 30, 128
+STARTS = {
+    "too small: N(0, 0.05²)": lambda w: nn.init.normal_(w, std=0.05),
+    "Xavier": nn.init.xavier_normal_,
+    "He": lambda w: nn.init.kaiming_normal_(w, nonlinearity="relu"),
+    "too large: N(0, 0.2²)": lambda w: nn.init.normal_(w, std=0.2),
+}
+
+
+def spread_by_depth(activation, fill):
+    """Variance of what each layer gives before the activation, and of the gradient that comes back to there."""
+    layers = [nn.Linear(64 if i == 0 else WIDTH, WIDTH) for i in range(DEPTH)]
+    up, down, h = [], [], x
+    for layer in layers:
+        fill(layer.weight)
+        nn.init.zeros_(layer.bias)
+        layer.register_forward_hook(lambda layer, inputs, z: up.append(z.data))
+        layer.register_full_backward_hook(lambda layer, dx, dz: down.append(dz[0]))
+        h = activation(layer(h))
+    F.cross_entropy(nn.Linear(WIDTH, 10)(h), labels).backward()
+    return variances(up), variances(reversed(down))  # the gradient of the last layer came first
+
+
+def variances(arrays):
+    """In float64: the square of what is left may be too small for float32."""
+    return [float(backend.to_numpy(a).astype(np.float64).var()) for a in arrays]
+
+
+spreads = {}
+for name, activation in {"tanh": F.tanh, "ReLU": F.relu}.items():
+    lesson.say(f"\n{DEPTH} layers with {name}: by how much {DEPTH} layers change the variance")
+    for way, fill in STARTS.items():
+        xpnet.manual_seed(lesson.seed)
+        up, down = spread_by_depth(activation, fill)
+        spreads[name, way] = up, down
+        last, first = up[-1] / up[0], down[0] / down[-1]
+        lesson.say(f"  {way:24} signal, on the way up {last:9.2g}    gradient, on the way back {first:9.2g}")
+
+# 4. Pictures.
+lesson.draw("errors", lambda: plot.lines(
+    errors, x=widths, xscale="log", yscale="log", xlabel="hidden units", ylabel="largest error",
+    heading="One hidden layer comes as close as you like",
+))  # fmt: skip
+
+
+def draw_fits():
+    figure, axes = plot.panels([f"{units} units" for units in (4, 16, 64)], width=3.2, height=2.6)
+    for one, units in zip(axes, (4, 16, 64), strict=True):
+        plot.lines({"f": f(line), "knots": fits(constructed(units)), "trained": fits(trained[units])}, x=line, axes=one)
+    return figure
+
+
+def draw_spreads():
+    figure, axes = plot.panels(["tanh: signal", "tanh: gradient", "ReLU: signal", "ReLU: gradient"], 5, 3, 2)
+    for i, name in enumerate(("tanh", "ReLU")):
+        for j in range(2):
+            curves = {way.partition(":")[0]: spreads[name, way][j] for way in STARTS}
+            plot.lines(curves, yscale="log", xlabel="layer", ylabel="variance", axes=axes[2 * i + j])
+    return figure
+
+
+lesson.draw("fits", draw_fits)
+
+
+def draw_saw():
+    figure, axes = plot.panels([f"{2 * k} units: {2**k} pieces" for k in (1, 3, 5)], width=3.2, height=2.2)
+    for one, k in zip(axes, (1, 3, 5), strict=True):
+        plot.lines({"tents": folded(k).numpy()[:, 0]}, x=saw_x[:, 0], axes=one)
+    return figure
+
+
+lesson.draw("saw", draw_saw)
+lesson.draw("variance", draw_spreads)
+lesson.finish({
+    "widths": widths, "errors": errors, "saw": saw_errors,
+    "variance": {f"{name}, {way}": {"signal": up[-1] / up[0], "gradient": down[0] / down[-1]}
+                 for (name, way), (up, down) in spreads.items()},
+})  # fmt: skip

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from xpnet import plot
+from xpnet.plot.lines import spread
+
+
+def test_every_curve_has_its_name_in_its_colour():
+    (axes,) = plot.lines({"sgd": [3, 2, 1], "adam": [3.0, None, 0.5]}, ylabel="loss", yscale="log").axes
+    assert [text.get_text() for text in axes.texts] == ["adam", "sgd"]
+    colors = {line.get_color() for line in axes.lines}
+    assert {text.get_color() for text in axes.texts} == colors
+    assert axes.get_yscale() == "log"
+    assert axes.lines[0].get_xdata().tolist() == [1, 2, 3]
+    assert np.isnan(axes.lines[1].get_ydata()[1])
+
+
+def test_an_x_of_its_own():
+    (axes,) = plot.lines({"a": ([0, 10], [1, 2]), "b": [5, 6, 7]}, x=[1, 2, 3]).axes
+    assert axes.lines[0].get_xdata().tolist() == [0, 10]
+    assert axes.lines[1].get_xdata().tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize(("values", "x", "message"), [
+    ({}, None, "no curve"), ({"a": [1, 2]}, [1, 2, 3], "'a' has 2 values at 3 places"), ({"a": [np.nan]}, None, "no finite"),
+])  # fmt: skip
+def test_what_cannot_be_drawn(values, x, message):
+    with pytest.raises(ValueError, match=message):
+        plot.lines(values, x)
+
+
+@pytest.mark.parametrize("heights", [[0.5] * 4, [0.0, 0.0, 1.0, 1.0], [0.1, 0.5, 0.55, 0.6, 0.95]])
+def test_spread_keeps_the_order_the_gap_and_the_frame(heights):
+    found = spread(heights, 0.1)
+    assert (np.diff(found) >= 0.1 - 1e-9).all()
+    assert found[0] >= -1e-9
+    assert found[-1] <= 1 + 1e-9
+
+
+def test_panels():
+    figure, axes = plot.panels(["a", "b", "c", "d", "e"], columns=3)
+    assert [one.get_title(loc="left") for one in axes] == ["a", "b", "c", "d", "e"]
+    assert len(figure.axes) == 6
+    assert not figure.axes[5].axison
+    with pytest.raises(ValueError, match="at least one title"):
+        plot.panels([])
+
+
+def test_descent_draws_each_path_and_the_minimum():
+    paths = {"sgd": [[1, 1], [0, 0.5]], "adam": np.ones((3, 2))}
+    (axes,) = plot.descent(lambda x, y: x**2 + y**2, paths, (-2, 2), (-2, 2), minimum=(0, 0), heading="valley").axes
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["sgd", "adam"]
+    assert axes.lines[0].get_ydata().tolist() == [1, 0.5]
+    assert axes.lines[-1].get_marker() == "*"
+    with pytest.raises(ValueError, match=r"path 'a' must be \(T, 2\), got \(3,\)"):
+        plot.descent(lambda x, y: x, {"a": [1, 2, 3]}, (0, 1), (0, 1))

@@ -1,0 +1,95 @@
+"""What a classifier says everywhere in the plane."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .lines import COLORS
+from .style import GREY, INK, Axes, Figure, clean, new_figure, title, to_host
+
+_MARKERS = "os^Dv*PX"
+
+
+def decision_boundary(
+    predict: Callable[[np.ndarray], Any],
+    x: Any,
+    y: Any,
+    *,
+    names: Sequence[str] | None = None,
+    level: float = 0.5,
+    heading: str = "",
+    xlabel: str = "",
+    ylabel: str = "",
+    resolution: int = 200,
+    margin: float = 0.12,
+    axes: Axes | None = None,
+) -> Figure:
+    """The samples over the regions where ``predict`` gives each class; samples on the wrong side are ringed.
+
+    predict : host points (M, 2) in x's dtype -> class numbers (M,); or a score (M,), floating, of class 1 against
+    class 0, which part at ``level``; or scores (M, C), of which the largest wins.  Arrays of any backend, or tensors.
+    x (N, 2), y (N,) whole numbers 0..C-1.  names : of the classes.  margin : room around the samples, a
+    share of their extent.  axes : drawn into, if given; else a new figure.
+
+    Raises: ``ValueError`` for other shapes or classes; ``MissingExtraError``.
+    """
+    points, labels = to_host(x), to_host(y).astype(np.int64)
+    if points.ndim != 2 or points.shape[1] != 2 or labels.shape != points.shape[:1] or not len(points):
+        raise ValueError(f"decision_boundary: expected x (N, 2) and y (N,), got {points.shape} and {labels.shape}")
+    if labels.min() < 0 or labels.max() >= len(COLORS):
+        raise ValueError(f"decision_boundary: classes must be 0..{len(COLORS) - 1}, got {labels.min()}..{labels.max()}")
+    classes = int(labels.max()) + 1 if names is None else len(names)
+    if labels.max() >= classes:
+        raise ValueError(f"decision_boundary: class {labels.max()} has no name among {list(names or ())}")
+    if axes is None:
+        (axes,) = new_figure(5.0, 4.4, "drawing a decision boundary").subplots(1, 1, squeeze=False)[0]
+    span = np.maximum(np.ptp(points, axis=0), 1e-6)
+    (left, low), (right, high) = points.min(axis=0) - margin * span, points.max(axis=0) + margin * span
+    columns, rows = np.meshgrid(np.linspace(left, right, resolution), np.linspace(low, high, resolution))
+    grid = np.stack([columns.ravel(), rows.ravel()], axis=1).astype(points.dtype if points.dtype.kind == "f" else float)
+    leads = _leads(predict(grid), len(grid), level)  # (C, M): by how much each class leads
+    for color, lead in zip(COLORS, leads.reshape(-1, *columns.shape), strict=False):
+        if lead.max() > 0:
+            axes.contourf(columns, rows, lead, levels=[0, np.inf], colors=[color + "38"])
+            if lead.min() < 0:
+                axes.contour(columns, rows, lead, levels=[0], colors=INK, linewidths=1.0)
+    wrong = _leads(predict(points), len(points), level).argmax(axis=0) != labels
+    axes.scatter(*points[wrong].T, s=90, facecolors="none", edgecolors=INK, linewidths=1.3, zorder=4)
+    for k in range(classes):
+        name = {} if names is None else {"label": names[k]}
+        axes.scatter(*points[labels == k].T, s=24, color=COLORS[k], marker=_MARKERS[k], edgecolors="white",
+                     linewidths=0.6, zorder=3, **name)  # fmt: skip
+    clean(axes, grid=False)
+    axes.set(xlim=(left, right), ylim=(low, high))
+    axes.set_xlabel(xlabel, color=GREY)
+    axes.set_ylabel(ylabel, color=GREY)
+    if heading:
+        title(axes, heading)
+    if names is not None:
+        place = _emptiest((points - [left, low]) / [right - left, high - low])
+        axes.legend(frameon=True, framealpha=0.85, edgecolor="none", fontsize=8.5, loc=place)
+    return axes.figure
+
+
+def _emptiest(places: np.ndarray) -> str:
+    """The corner with the fewest samples; places (N, 2) in 0..1."""
+    corners = {"upper right": (1, 1), "upper left": (0, 1), "lower right": (1, 0), "lower left": (0, 0)}
+    near = {name: int((np.abs(places - at) < (0.45, 0.25)).all(axis=1).sum()) for name, at in corners.items()}
+    return min(near, key=near.__getitem__)
+
+
+def _leads(answer: Any, count: int, level: float) -> np.ndarray:
+    """By how much each class leads the next best at each point, from what ``predict`` gave: (C, M)."""
+    values = to_host(answer.data if hasattr(answer, "requires_grad") else answer)
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    if values.shape[:1] != (count,) or values.ndim > 2:
+        raise ValueError(f"decision_boundary: predict gave {values.shape} for ({count}, 2): ({count},) or ({count}, C)")
+    if values.ndim == 1 and values.dtype.kind == "f":
+        return np.stack([level - values, values - level])
+    if values.ndim == 1:
+        return np.where(values.astype(np.int64) == np.arange(len(COLORS))[:, None], 1.0, -1.0)
+    return np.stack([values[:, k] - np.delete(values, k, axis=1).max(axis=1) for k in range(values.shape[1])])

@@ -1,0 +1,53 @@
+"""Ways down a surface over the plane."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from .lines import COLORS
+from .style import GREY, INK, Axes, Figure, clean, new_figure, title, to_host
+
+
+def descent(
+    function: Callable[[np.ndarray, np.ndarray], Any],
+    paths: Mapping[str, Any],
+    xlim: tuple[float, float],
+    ylim: tuple[float, float],
+    *,
+    minimum: tuple[float, float] | None = None,
+    heading: str = "",
+    axes: Axes | None = None,
+) -> Figure:
+    """Contours of ``function``, and named paths (T, 2) over them; a dot for each step, a star at the minimum.
+
+    function : host arrays (H, W) of x and y -> heights (H, W).  axes : drawn into, if given; else a new figure.
+
+    Raises: ``ValueError`` for a path of another shape; ``MissingExtraError``.
+    """
+    tracks = {name: to_host(path).astype(np.float64) for name, path in paths.items()}
+    for name, track in tracks.items():
+        if track.ndim != 2 or track.shape[1] != 2 or not len(track):
+            raise ValueError(f"descent: path {name!r} must be (T, 2), got {track.shape}")
+    if axes is None:
+        (axes,) = new_figure(6.4, 4.2, "drawing paths of descent").subplots(1, 1, squeeze=False)[0]
+    columns, rows = np.meshgrid(np.linspace(*xlim, 160), np.linspace(*ylim, 160))
+    heights = to_host(function(columns, rows))
+    floor = float(heights.min())
+    levels = floor + (heights.max() - floor) * np.linspace(0.02, 1, 14) ** 2  # closer together near the bottom
+    axes.contour(columns, rows, heights, levels=levels, colors=GREY, linewidths=0.6, alpha=0.55)
+    for color, (name, track) in zip(COLORS * len(tracks), tracks.items(), strict=False):
+        axes.plot(*track.T, "-o", color=color, linewidth=1.4, markersize=2.5, label=name, zorder=3)
+    if tracks:
+        axes.plot(*next(iter(tracks.values()))[0], "o", color=INK, markersize=6, zorder=4)
+        if len(tracks) > 1:
+            axes.legend(frameon=True, framealpha=0.85, edgecolor="none", fontsize=8.5)
+    if minimum is not None:
+        axes.plot(*minimum, "*", color=INK, markersize=13, zorder=4)
+    clean(axes, grid=False)
+    axes.set(xlim=xlim, ylim=ylim)
+    if heading:
+        title(axes, heading)
+    return axes.figure
