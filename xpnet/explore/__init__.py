@@ -1,5 +1,9 @@
 """Looking inside: why a network does what it does."""
 
+from .pages import page, simulator_page
+from .simulate import Edit, finite_differences, flow, narrate
 from .trace import Step, Trace, Value, trace
 
-__all__ = ["Step", "Trace", "Value", "trace"]
+__all__ = [
+    "Edit", "Step", "Trace", "Value", "finite_differences", "flow", "narrate", "page", "simulator_page", "trace",
+]  # fmt: skip

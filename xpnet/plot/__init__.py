@@ -7,8 +7,9 @@
 
 from .confusion import confusion
 from .curves import curves
+from .gradient_flow import gradient_flow
 from .lr_range import lr_range
 from .predictions import predictions
 from .style import save
 
-__all__ = ["confusion", "curves", "lr_range", "predictions", "save"]
+__all__ = ["confusion", "curves", "gradient_flow", "lr_range", "predictions", "save"]
