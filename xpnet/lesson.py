@@ -7,7 +7,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -48,6 +48,13 @@ class Lesson:
         """Write ``make()``, a figure, as ``NAME.png``.  Without matplotlib: say so at the end, and go on."""
         try:
             plot.save(make(), self.out / f"{name}.png")
+        except MissingExtraError as error:
+            self._undrawn = str(error)
+
+    def animate(self, name: str, figures: Iterable[Any], **options: Any) -> None:
+        """Write figures as ``NAME.gif`` (see ``plot.save_gif``).  Without matplotlib or Pillow: as ``draw``."""
+        try:
+            plot.save_gif(figures, self.out / f"{name}.gif", **options)
         except MissingExtraError as error:
             self._undrawn = str(error)
 

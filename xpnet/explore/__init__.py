@@ -2,8 +2,9 @@
 
 from .pages import page, simulator_page
 from .simulate import Edit, finite_differences, flow, narrate
+from .snapshots import Snapshot, Snapshots
 from .trace import Step, Trace, Value, trace
 
 __all__ = [
-    "Edit", "Step", "Trace", "Value", "finite_differences", "flow", "narrate", "page", "simulator_page", "trace",
+    "Edit", "Snapshot", "Snapshots", "Step", "Trace", "Value", "finite_differences", "flow", "narrate", "page", "simulator_page", "trace",
 ]  # fmt: skip

@@ -5,11 +5,16 @@
 >>> plot.save(figure, "curves.png")                                        # doctest: +SKIP
 """
 
+from .animation import save_gif
 from .confusion import confusion
 from .curves import curves
 from .gradient_flow import gradient_flow
+from .histograms import histograms
 from .lr_range import lr_range
+from .network import network
 from .predictions import predictions
 from .style import save
 
-__all__ = ["confusion", "curves", "gradient_flow", "lr_range", "predictions", "save"]
+__all__ = [
+    "confusion", "curves", "gradient_flow", "histograms", "lr_range", "network", "predictions", "save", "save_gif",
+]  # fmt: skip

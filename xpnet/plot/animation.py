@@ -1,0 +1,67 @@
+"""Pictures that move."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xpnet._extras import require
+from xpnet._files import write_atomically
+
+from .style import Figure
+
+_SAMPLES = 8  # frames that the common palette is chosen from
+
+
+def save_gif(
+    figures: Iterable[Figure],
+    path: str | os.PathLike[str],
+    *,
+    seconds: float = 0.2,
+    hold: float = 1.5,
+    colors: int = 48,
+) -> None:
+    """Write figures as the frames of a GIF that repeats, whole or not at all; the same figures give the same bytes.
+
+    seconds : that a frame is shown; the last one ``hold`` seconds.  colors : of the palette that all frames share: few
+    colours and no dithering keep the file small, for then a frame holds only what changed.
+    Figures may come from a generator: one is in memory at a time.
+
+    Raises: ``ValueError`` for no figures, figures of different sizes, or a name that does not end in .gif;
+    ``MissingExtraError``.
+    """
+    if Path(path).suffix.lower() != ".gif":
+        raise ValueError(f"animations are saved as GIF: {os.fspath(path)!r} must end in .gif")
+    if not (2 <= colors <= 256 and seconds > 0 and hold > 0):
+        raise ValueError(f"save_gif: colors in 2..256 and positive times, got {colors=}, {seconds=}, {hold=}")
+    image = require("PIL.Image", extra="plot", purpose="saving an animation")
+    frames = [image.fromarray(_pixels(figure)) for figure in figures]
+    sizes = sorted({frame.size for frame in frames})
+    if len(sizes) != 1:
+        raise ValueError(f"save_gif: all figures must have one size, got {sizes}" if sizes else "save_gif: no figures")
+    palette = _palette(image, frames, colors)
+    reduced = [frame.quantize(palette=palette, dither=image.Dither.NONE) for frame in frames]
+    shown = [round(1000 * seconds)] * (len(frames) - 1) + [round(1000 * hold)]
+    content = io.BytesIO()
+    reduced[0].save(
+        content, format="GIF", save_all=True, append_images=reduced[1:], duration=shown, loop=0, optimize=False
+    )
+    write_atomically(path, content.getvalue())
+
+
+def _pixels(figure: Figure) -> np.ndarray:
+    """(H, W, 3) uint8."""
+    figure.canvas.draw()
+    return np.array(figure.canvas.buffer_rgba())[..., :3]
+
+
+def _palette(image: Any, frames: Sequence[Any], colors: int) -> Any:
+    """An image whose palette suits frames from the whole animation."""
+    chosen = [frames[i] for i in sorted({round(i) for i in np.linspace(0, len(frames) - 1, _SAMPLES)})]
+    sheet = image.fromarray(np.concatenate([np.asarray(frame) for frame in chosen]))
+    return sheet.quantize(colors=colors, method=image.Quantize.MEDIANCUT, dither=image.Dither.NONE)
