@@ -93,9 +93,8 @@ for epoch in range(epochs + 1):
     optimizer.zero_grad()
 
 first, last = snapshots.shots[0], snapshots.shots[-1]
-lesson.say(
-    f"{'-'.join(map(str, sizes))}, {lesson.options.activation}, {len(train)} flowers to learn from, {len(test)} held out"
-)
+network = f"{'-'.join(map(str, sizes))}, {lesson.options.activation}"
+lesson.say(f"{network}: {len(train)} flowers to learn from, {len(test)} held out")
 for shot in (first, last):
     lesson.say(f"epoch {shot.moment:4}: training loss {shot.figures['training loss']:.4f}, "
                f"test accuracy {shot.figures['test accuracy']:.4f}")  # fmt: skip
@@ -120,9 +119,8 @@ def frame(shot):
     of_weights, of_values = snapshots.histograms(shot)
     panels = [(f"weights, {n}", *h) for n, h in zip(snapshots.names, of_weights, strict=True)]
     panels += [(f"values, {n}", *h) for n, h in zip(snapshots.names, of_values[1:], strict=True)]
-    heading = (
-        f"epoch {shot.moment}: loss {shot.figures['training loss']:.3f}, accuracy {shot.figures['test accuracy']:.0%}"
-    )
+    loss, accuracy = shot.figures["training loss"], shot.figures["test accuracy"]
+    heading = f"epoch {shot.moment}: loss {loss:.3f}, accuracy {accuracy:.0%}"
     return plot.network(shot.weights, [a[one] for a in shot.activations], inputs=measures, outputs=names,
                         heading=heading, scale=top, histograms=panels[:6])  # fmt: skip
 
@@ -134,7 +132,7 @@ lesson.draw("histograms", lambda: plot.histograms(
     {f"weights, {name}": [s.weights[i] for s in shots] for i, name in enumerate(snapshots.names)}
     | {f"values, {name}": [s.activations[i + 1] for s in shots] for i, name in enumerate(snapshots.names)},
     [s.moment for s in shots]))  # fmt: skip
-about = f"{'-'.join(map(str, sizes))}, {lesson.options.activation}, Iris, seed {lesson.seed}. Keys: ← → Home End; space plays."
+about = f"{network}, Iris, seed {lesson.seed}. Keys: ← → Home End; space plays."
 page = lesson.write("visualiser.html", snapshots.to_page(about=about, inputs=measures, outputs=names, samples=flowers))
 lesson.say(f"watch it in a browser: {page}")
 lesson.finish({"training_loss": last.figures["training loss"], "test_accuracy": last.figures["test accuracy"],

@@ -6,5 +6,6 @@ from .snapshots import Snapshot, Snapshots
 from .trace import Step, Trace, Value, trace
 
 __all__ = [
-    "Edit", "Snapshot", "Snapshots", "Step", "Trace", "Value", "finite_differences", "flow", "narrate", "page", "simulator_page", "trace",
+    "Edit", "Snapshot", "Snapshots", "Step", "Trace", "Value", "finite_differences", "flow", "narrate", "page",
+    "simulator_page", "trace",
 ]  # fmt: skip

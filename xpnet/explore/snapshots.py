@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -58,7 +59,7 @@ class Snapshots:
         if not self._layers:
             raise ValueError("Snapshots: the model has no Linear layers")
         shapes = [m.weight.shape for _, m in self._layers]
-        if any(a[0] != b[1] for a, b in zip(shapes, shapes[1:], strict=False)):
+        if any(a[0] != b[1] for a, b in pairwise(shapes)):
             raise ValueError(f"Snapshots: the Linear layers are not in a row: weights of shapes {shapes}")
         self.names = [name for name, _ in self._layers]
         self.shots: list[Snapshot] = []
@@ -97,7 +98,7 @@ class Snapshots:
         return weights, values
 
     def histograms(self, shot: Snapshot, bins: int = _BINS) -> tuple[list[Any], list[Any]]:
-        """``(counts, edges)`` of the weights of each layer and the values of each column, on scales that never change."""
+        """``(counts, edges)`` of the weights of each layer and the values of each column, on lasting scales."""
         weights, values = self.limits()
         return (
             [np.histogram(w, bins, limits) for w, limits in zip(shot.weights, weights, strict=True)],
@@ -127,7 +128,7 @@ class Snapshots:
         units = [np.unique(np.linspace(0, n - 1, min(n, _MOST)).round().astype(int)) for n in widths]
         weights, values = self.limits()
         histograms = [self.histograms(shot) for shot in self.shots]
-        rows = list(chosen.values())
+        rows = np.array(list(chosen.values()))
         data = {
             "title": title, "about": about, "layers": self.names, "widths": widths,
             "units": [u.tolist() for u in units], "inputs": list(inputs), "outputs": list(outputs),

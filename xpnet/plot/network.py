@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -40,9 +41,8 @@ def network(
     widths = [matrices[0].shape[1], *(len(w) for w in matrices)]
     drawn = [np.unique(np.linspace(0, n - 1, min(n, _MOST)).round().astype(int)) for n in widths]
     figure = new_figure(6.4 if histograms else 5.2, 3.9, "drawing a network")
-    grid = figure.add_gridspec(
-        max(len(histograms), 1), 2 if histograms else 1, width_ratios=[2.6, 1][: 1 + bool(histograms)]
-    )
+    ratios = [2.6, 1] if histograms else [1]
+    grid = figure.add_gridspec(max(len(histograms), 1), len(ratios), width_ratios=ratios)
     axes = figure.add_subplot(grid[:, 0])
     top = scale or max(float(np.abs(w).max(initial=0)) for w in matrices) or 1.0
     for column, w in enumerate(matrices):
@@ -67,7 +67,7 @@ def _check(
     shapes = [w.shape for w in matrices]
     if not matrices or any(len(s) != 2 or 0 in s for s in shapes):
         raise ValueError(f"network: expected weights (O, I), one for each layer, got shapes {shapes}")
-    if any(before[0] != after[1] for before, after in zip(shapes, shapes[1:], strict=False)):
+    if any(before[0] != after[1] for before, after in pairwise(shapes)):
         raise ValueError(f"network: the outputs of a layer must be the inputs of the next, got shapes {shapes}")
     widths = [shapes[0][1], *(s[0] for s in shapes)]
     values = None if activations is None else [to_host(a) for a in activations]
