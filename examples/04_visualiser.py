@@ -43,7 +43,7 @@ try:
     from sklearn.datasets import load_iris
 except ModuleNotFoundError:
     lesson.refuse('the Iris flowers come with scikit-learn, which is not installed: pip install "xpnet[sklearn]"')
-epochs, frames = (20, 4) if lesson.quick else (lesson.options.epochs, lesson.options.frames)
+epochs, frames = (20, 3) if lesson.quick else (lesson.options.epochs, lesson.options.frames)
 if min(lesson.options.hidden) < 1 or epochs < 1 or frames < 2:
     lesson.refuse("--hidden and --epochs must be at least 1, --frames at least 2")
 
@@ -69,25 +69,26 @@ for depth, (before, after) in enumerate(pairwise(sizes), start=1):
         layers[f"{lesson.options.activation}{depth}"] = ACTIVATIONS[lesson.options.activation]()
 model = nn.Sequential(layers)
 optimizer = optim.Adam(model.named_parameters(), lr=0.01)
-inputs, labels = (lesson.backend.asarray(a) for a in (x, iris.target))
-x_train, y_train = tensor(inputs[train]), labels[train]
+x_train, x_test = tensor(lesson.backend.asarray(x[train])), tensor(lesson.backend.asarray(x[test]))
+y_train, y_test = lesson.backend.asarray(iris.target[train]), lesson.backend.asarray(iris.target[test])
 
 
-def measure(rows):
-    """Loss and accuracy on some of the flowers."""
+def measure():
+    """Loss on the training flowers, accuracy on those held out."""
     with no_grad():
-        output = model(tensor(inputs[rows]))
-        right = (output.argmax(axis=1).numpy() == iris.target[rows]).mean()
-        return F.cross_entropy(output, labels[rows]).item(), float(right)
+        right = model(x_test).argmax(axis=1) == y_test
+        return {
+            "training loss": F.cross_entropy(model(x_train), y_train).item(),
+            "test accuracy": float(right.numpy().mean()),
+        }
 
 
 # Early epochs change most: moments stand closer together there.  The test flowers are what the units are watched on.
 moments = {0, *np.unique(np.geomspace(1, epochs, frames - 1).round().astype(int)).tolist()}
-snapshots = explore.Snapshots(model, inputs[test])
+snapshots = explore.Snapshots(model, x_test)
 for epoch in range(epochs + 1):
     if epoch in moments:
-        loss, accuracy = measure(train)
-        snapshots.take(epoch, **{"training loss": loss, "test accuracy": measure(test)[1]})
+        snapshots.take(epoch, **measure())
     F.cross_entropy(model(x_train), y_train).backward()  # 102 flowers: one batch is an epoch
     optimizer.step()
     optimizer.zero_grad()
