@@ -51,7 +51,11 @@ class Recording:
 
     def layer_of(self, node: Node) -> str:
         """The path of the innermost layer that recorded an op; "" outside all of them."""
-        around = [(end - start, path) for start, end, path in self._intervals if start < node.time < end]
+        return self.layer_at(node.time)
+
+    def layer_at(self, time: int) -> str:
+        """The path of the innermost layer at work at a moment of the tape's clock; "" outside all of them."""
+        around = [(end - start, path) for start, end, path in self._intervals if start < time < end]
         return min(around)[1] if around else ""
 
 

@@ -11,7 +11,7 @@ from .special import erf
 
 
 def relu(xp: Namespace, x: Array) -> Result:
-    """``y = max(x, 0)``, with slope 0 at the kink x = 0."""
+    """``y = max(x, 0)``;  ``dy/dx = 1`` where x > 0, else 0, also at the kink."""
     y = xp.maximum(x, 0)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
@@ -21,7 +21,7 @@ def relu(xp: Namespace, x: Array) -> Result:
 
 
 def leaky_relu(xp: Namespace, x: Array, *, negative_slope: float = 0.01) -> Result:
-    """``y = x`` where x > 0, else ``a x`` (Maas, Hannun, Ng 2013)."""
+    """``y = x`` where x > 0, else ``a x``;  ``dy/dx = 1`` or a (Maas, Hannun, Ng 2013)."""
     positive = x > 0
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
@@ -31,7 +31,10 @@ def leaky_relu(xp: Namespace, x: Array, *, negative_slope: float = 0.01) -> Resu
 
 
 def elu(xp: Namespace, x: Array, *, alpha: float = 1.0) -> Result:
-    """``y = x`` where x > 0, else ``α (eˣ − 1)``, slope ``α eˣ`` there (Clevert et al. 2015, arXiv:1511.07289)."""
+    """``y = x`` where x > 0, else ``α (eˣ − 1)``;  ``dy/dx = 1``, ``α eˣ`` there.
+
+    Clevert et al. 2015, arXiv:1511.07289.
+    """
     positive = x > 0
     below = xp.minimum(x, 0)  # exp cannot overflow: below <= 0
 

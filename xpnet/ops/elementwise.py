@@ -14,7 +14,7 @@ from ._shared import Result, shape_of, unbroadcast
 
 
 def add(xp: Namespace, a: Any, b: Any) -> Result:
-    """``y = a + b``."""
+    """``y = a + b``;  ``da = dy``, ``db = dy``."""
     a_shape, b_shape = shape_of(a), shape_of(b)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True, True)) -> tuple[Array | None, ...]:
@@ -26,7 +26,7 @@ def add(xp: Namespace, a: Any, b: Any) -> Result:
 
 
 def subtract(xp: Namespace, a: Any, b: Any) -> Result:
-    """``y = a − b``."""
+    """``y = a − b``;  ``da = dy``, ``db = −dy``."""
     a_shape, b_shape = shape_of(a), shape_of(b)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True, True)) -> tuple[Array | None, ...]:
@@ -38,7 +38,7 @@ def subtract(xp: Namespace, a: Any, b: Any) -> Result:
 
 
 def multiply(xp: Namespace, a: Any, b: Any) -> Result:
-    """``y = a b``, element by element."""
+    """``y = a b``, element by element;  ``da = dy b``, ``db = dy a``."""
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True, True)) -> tuple[Array | None, ...]:
         da = unbroadcast(dy * b, shape_of(a)) if needs[0] else None
@@ -86,7 +86,7 @@ def _log_of_base(xp: Namespace, a: Any) -> Any:
 
 
 def negative(xp: Namespace, x: Array) -> Result:
-    """``y = −x``."""
+    """``y = −x``;  ``dx = −dy``."""
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
         return (-dy,)

@@ -10,7 +10,7 @@ from ._shared import Result, unbroadcast
 
 
 def reshape(xp: Namespace, x: Array, *, shape: tuple[int, ...]) -> Result:
-    """The same elements in another shape; one length may be -1."""
+    """The same elements in another shape; one length may be -1.  ``dx = dy`` in the old shape."""
     x_shape = x.shape
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
@@ -20,7 +20,7 @@ def reshape(xp: Namespace, x: Array, *, shape: tuple[int, ...]) -> Result:
 
 
 def transpose(xp: Namespace, x: Array, *, axes: tuple[int, ...]) -> Result:
-    """Axes in another order: axis ``i`` of y is axis ``axes[i]`` of x."""
+    """Axes in another order: axis ``i`` of y is axis ``axes[i]`` of x.  ``dx = dy`` with the axes put back."""
     back = tuple(sorted(range(len(axes)), key=lambda i: axes[i] % len(axes)))  # the inverse permutation
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
@@ -30,7 +30,7 @@ def transpose(xp: Namespace, x: Array, *, axes: tuple[int, ...]) -> Result:
 
 
 def broadcast_to(xp: Namespace, x: Array, *, shape: tuple[int, ...]) -> Result:
-    """Repeat x along new axes and along axes of length 1."""
+    """Repeat x along new axes and along axes of length 1.  ``dx = Σ dy`` over the copies."""
     x_shape = x.shape
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:

@@ -10,12 +10,15 @@ from .boundary import decision_boundary
 from .confusion import confusion
 from .curves import curves
 from .descent import descent
+from .gradient_flow import gradient_flow
+from .histograms import histograms
 from .lines import lines, panels
 from .lr_range import lr_range
+from .network import network
 from .predictions import predictions
 from .style import save
 
 __all__ = [
-    "confusion", "curves", "decision_boundary", "descent", "lines", "lr_range", "panels", "predictions", "save",
-    "save_gif",
+    "confusion", "curves", "decision_boundary", "descent", "gradient_flow", "histograms", "lines", "lr_range",
+    "network", "panels", "predictions", "save", "save_gif",
 ]  # fmt: skip
