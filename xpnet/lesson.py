@@ -9,13 +9,16 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import xpnet
 from xpnet import plot
 from xpnet._extras import MissingExtraError
 from xpnet._files import write_atomically
+from xpnet.data import DataError, DataUnavailableError
 from xpnet_backends import Backend, BackendError, get_backend
+
+_T = TypeVar("_T")
 
 
 class Lesson:
@@ -43,6 +46,22 @@ class Lesson:
     def say(self, text: str = "") -> None:
         """A line for the reader."""
         print(text, flush=True)
+
+    def load(self, read: Callable[[], _T], otherwise: Callable[[], _T], note: str = "") -> _T:
+        """Data as ``read()`` gives them; where they are nowhere, ``note`` is said, and ``otherwise()`` has to do.
+
+        Damaged data, and data that were asked for by ``--data-dir`` and are not there, end the program with one line.
+        """
+        asked = getattr(self.options, "data_dir", None) is not None
+        try:
+            return read()
+        except DataUnavailableError as error:
+            if asked:
+                sys.exit(f"{self.name}: error: {error}")
+        except (DataError, OSError) as error:
+            sys.exit(f"{self.name}: error: {error}")
+        self.say(note)
+        return otherwise()
 
     def draw(self, name: str, make: Callable[[], Any]) -> None:
         """Write ``make()``, a figure, as ``NAME.png``.  Without matplotlib: say so at the end, and go on."""
