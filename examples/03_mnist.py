@@ -89,9 +89,9 @@ def rows(X, Y):
 
 
 # Is it right?  The tape differentiates the same formula op by op, and must find the same.
-X, Y = x_train[:batch], data.one_hot(t_train[:batch], 10)
+X, Y = x_train[:50], data.one_hot(t_train[:50], 10)
 tape = [xpnet.Tensor(p, requires_grad=True) for p in (W1.copy(), b1.copy(), W2.copy(), b2.copy())]
-F.cross_entropy((xpnet.Tensor(X) @ tape[0] + tape[1]).relu() @ tape[2] + tape[3], t_train[:batch]).backward()
+F.cross_entropy((xpnet.Tensor(X) @ tape[0] + tape[1]).relu() @ tape[2] + tape[3], t_train[:50]).backward()
 difference = max(float(xp.abs(t.grad - g).max()) for t, g in zip(tape, rows(X, Y)[1], strict=True))
 lesson.say(f"\n1. By hand, {pixels}-128-10. The tape's gradients differ from ours by at most {difference:.1e}.")
 

@@ -9,9 +9,10 @@ from .confusion import confusion
 from .curves import curves
 from .feature_maps import feature_maps
 from .filters import filters
+from .gaps import gaps
 from .heatmap import heatmap_overlay
 from .lr_range import lr_range
 from .predictions import predictions
 from .style import save
 
-__all__ = ["confusion", "curves", "feature_maps", "filters", "heatmap_overlay", "lr_range", "predictions", "save"]
+__all__ = ["confusion", "curves", "feature_maps", "filters", "gaps", "heatmap_overlay", "lr_range", "predictions", "save"]
