@@ -16,7 +16,7 @@ import numpy as np
 
 import xpnet
 from xpnet import data, metrics, nn, ops, optim, plot
-from xpnet.lesson import start
+from xpnet.lesson import positive, start
 from xpnet.nn import functional as F
 from xpnet.train import Trainer
 
@@ -25,7 +25,7 @@ def add_options(parser):
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--data-dir", metavar="DIR", help="folder with MNIST's four files")
     source.add_argument("--csv", metavar="FILE", help="digits as a table; a fifth is kept for the test")
-    parser.add_argument("--epochs", type=int, metavar="N", help="default: 10; 30 for few images")
+    parser.add_argument("--epochs", type=positive, metavar="N", help="default: 10; 30 for few images")
 
 
 lesson = start(__doc__, __file__, add_options)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from xpnet import data, explore, metrics, nn, ops, optim, plot
-from xpnet.lesson import start
+from xpnet.lesson import positive, start
 from xpnet.models import LeNet5
 from xpnet.train import Trainer
 
@@ -24,7 +24,7 @@ READ = {"mnist": data.load_mnist, "fashion": data.load_fashion_mnist}
 def add_options(parser):
     parser.add_argument("--dataset", choices=sorted(READ), default="mnist")
     parser.add_argument("--data-dir", metavar="DIR", help="folder with the four files")
-    parser.add_argument("--epochs", type=int, metavar="N", help="default: 5; 20 for few images")
+    parser.add_argument("--epochs", type=positive, metavar="N", help="default: 5; 20 for few images")
 
 
 lesson = start(__doc__, __file__, add_options)
@@ -45,7 +45,7 @@ def enlarged_digits():
 train, test = lesson.load(
     lambda: READ[options.dataset](options.data_dir, download=False),
     enlarged_digits,
-    f"The files of {options.dataset} are not here (--data-dir, XPNET_DATA): scikit-learn's digits, enlarged, have to do.",
+    f"{options.dataset} is not here (--data-dir, XPNET_DATA): scikit-learn's 8x8 digits, enlarged, have to do.",
 )
 if lesson.quick:
     train, test = train.subset(slice(600)), test.subset(slice(200))
@@ -98,9 +98,8 @@ surest = wrong[np.argsort(-p[wrong].max(axis=1))][:3]
 shown = np.concatenate([right[:6], np.repeat(surest, 2)])
 asked = np.concatenate([predicted[right[:6]], np.stack([predicted[surest], test.targets[surest]], axis=1).ravel()])
 heat = explore.gradcam(model, "relu2", x_test[lesson.backend.asarray(shown)], target=asked)
-titles = [
-    f"{test.classes[a]}?  {p[i, a]:.0%}" + ("" if a == test.targets[i] else " ✗") for i, a in zip(shown, asked, strict=True)
-]
+marks = ["" if c == test.targets[i] else " ✗" for i, c in zip(shown, asked, strict=True)]
+titles = [f"{test.classes[c]}?  {p[i, c]:.0%}{mark}" for i, c, mark in zip(shown, asked, marks, strict=True)]
 lesson.draw("gradcam", lambda: plot.heatmap_overlay(test.inputs[shown], heat, titles))
 
 # -- Is that where it looks? ------------------------------------------------------------------------------------------

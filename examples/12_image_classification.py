@@ -19,7 +19,7 @@ import numpy as np
 
 from xpnet import data, explore, metrics, nn, ops, optim, plot
 from xpnet.data.augment import Compose, RandomCrop, RandomHorizontalFlip
-from xpnet.lesson import start
+from xpnet.lesson import positive, start
 from xpnet.models import resnet20
 from xpnet.models.resnet import BasicBlock, ResNet
 from xpnet.train import Trainer
@@ -27,8 +27,8 @@ from xpnet.train import Trainer
 
 def add_options(parser):
     parser.add_argument("--data-dir", metavar="DIR", help="folder with data_batch_*.bin (or train*.bin) and test*.bin")
-    parser.add_argument("--full", action="store_true", help="ResNet-20 and the whole recipe of the paper: hours on a CPU")
-    parser.add_argument("--epochs", type=int, metavar="N", help="default: 20; with --full 64,000 iterations' worth")
+    parser.add_argument("--full", action="store_true", help="the whole recipe of the paper: hours on a CPU")
+    parser.add_argument("--epochs", type=positive, metavar="N", help="default: 20; --full: 64,000 iterations")
 
 
 lesson = start(__doc__, __file__, add_options)
@@ -124,10 +124,13 @@ lesson.draw("predictions", lambda: plot.predictions(*shown, classes=test.classes
 kernels = model.conv1.weight.data
 lesson.draw("filters", lambda: plot.filters(kernels, name="the first kernels"))
 heat = explore.gradcam(model, "layer3", x_test[:6])
-titles = [f"{test.classes[c]} {p[i, c]:.0%}" + ("" if c == test.targets[i] else " ✗") for i, c in enumerate(predicted[:6])]
+titles = [
+    f"{test.classes[c]} {p[i, c]:.0%}" + ("" if c == test.targets[i] else " ✗") for i, c in enumerate(predicted[:6])
+]
 lesson.draw("gradcam", lambda: plot.heatmap_overlay(test.inputs[:6], heat, titles))
 pairs = np.asarray(lesson.backend.to_numpy(matrix)) * (1 - np.eye(classes, dtype=int))
 true, taken = np.unravel_index(pairs.argmax(), pairs.shape)
 lesson.say(f"the most frequent mistake: {pairs.max()} of {test.classes[true]} are taken for {test.classes[taken]}")
 lesson.finish({"data": train.name, "train_images": len(train), "test_images": len(test), "epochs": epochs,
-    "parameters": parameters, "nearest_mean": nearest_mean, "linear_softmax": softmax, "test_accuracy": accuracy})  # fmt: skip
+    "parameters": parameters, "nearest_mean": nearest_mean, "linear_softmax": softmax,
+    "test_accuracy": accuracy})  # fmt: skip

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import xpnet
 from xpnet import plot
@@ -57,9 +57,9 @@ class Lesson:
             return read()
         except DataUnavailableError as error:
             if asked:
-                sys.exit(f"{self.name}: error: {error}")
+                self.refuse(error)
         except (DataError, OSError) as error:
-            sys.exit(f"{self.name}: error: {error}")
+            self.refuse(error)
         self.say(note)
         return otherwise()
 
@@ -74,6 +74,11 @@ class Lesson:
         """Write a file into the folder, whole or not at all."""
         write_atomically(self.out / name, content)
         return self.out / name
+
+    def refuse(self, error: object) -> NoReturn:
+        """End the program with status 2 and one line: what was asked for cannot be done."""
+        sys.stderr.write(f"{self.name}.py: error: {error}\n")
+        sys.exit(2)
 
     def finish(self, metrics: Mapping[str, Any]) -> None:
         """Write ``metrics.json``, and say where everything is."""
@@ -113,6 +118,14 @@ def start(
         parser.exit(2, f"{parser.prog}: error: {error}\n")
     except OSError as error:
         sys.exit(f"{parser.prog}: error: cannot write to {options.out}: {error.strerror}")
+
+
+def positive(text: str) -> int:
+    """The type of an option that counts something: ``add_argument("--epochs", type=positive)``."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 on, got {text}")
+    return value
 
 
 def _seed(text: str) -> int:

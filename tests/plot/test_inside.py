@@ -76,3 +76,18 @@ def test_wrong_use():
         plot.heatmap_overlay(np.zeros((2, 4, 4)), np.zeros((2, 4, 4)), ["a"])
     with pytest.raises(ValueError, match=r"expected 1 to 100 images, got 101"):
         plot.heatmap_overlay(np.zeros((101, 4, 4)), np.zeros((101, 4, 4)))
+
+
+def test_gaps_share_a_scale_and_name_the_gap():
+    history = {"epoch": [1, 2, 3], "train_loss": [2.0, 0.5, 0.1], "val_loss": [2.1, 0.9, 0.85]}
+    axes = plot.gaps({"nothing": history, "early stopping": {k: v[:2] for k, v in history.items()}}, columns=3).axes
+    assert [a.get_title(loc="left") for a in axes] == ["nothing", "early stopping"]
+    assert [a.texts[0].get_text() for a in axes] == ["gap 0.75", "gap 0.40"]
+    assert axes[0].get_ylim() == axes[1].get_ylim()
+    assert len(plot.gaps(dict.fromkeys("abcde", history), columns=3).axes) == 6
+    with pytest.raises(ValueError, match="there is no history"):
+        plot.gaps({})
+    with pytest.raises(ValueError, match="the history 'a' has no column 'val_loss'"):
+        plot.gaps({"a": {"epoch": [1], "train_loss": [1]}})
+    with pytest.raises(ValueError, match="the columns of 'a' have 1, 1 and 2 values"):
+        plot.gaps({"a": {"epoch": [1], "train_loss": [1], "val_loss": [1, 2]}})

@@ -15,4 +15,14 @@ from .lr_range import lr_range
 from .predictions import predictions
 from .style import save
 
-__all__ = ["confusion", "curves", "feature_maps", "filters", "gaps", "heatmap_overlay", "lr_range", "predictions", "save"]
+__all__ = [
+    "confusion",
+    "curves",
+    "feature_maps",
+    "filters",
+    "gaps",
+    "heatmap_overlay",
+    "lr_range",
+    "predictions",
+    "save",
+]
