@@ -156,7 +156,7 @@ for _ in range(epochs):
         for name in ("W1", "b1", "W2", "b2"):
             found[name] -= 0.1 * found[f"d{name}"]
 in_columns = accuracy((W2 @ xp.maximum(W1 @ x_test.T + b1, 0) + b2).T, t_test)
-lesson.say(f"   test accuracy {in_columns:.4f}: ten hidden units are few")
+lesson.say(f"   test accuracy {in_columns:.4f} with ten hidden units")
 
 # -- 3. With layers: wider, dropout, Adam, a falling learning rate ----------------------------------------------------
 

@@ -123,12 +123,12 @@ shown = test.inputs[:24], test.targets[:24], predicted[:24], p[:24]
 lesson.draw("predictions", lambda: plot.predictions(*shown, classes=test.classes))
 kernels = model.conv1.weight.data
 lesson.draw("filters", lambda: plot.filters(kernels, name="the first kernels"))
-heat = explore.gradcam(model, "layer3", x_test[:6])
+heat = explore.gradcam(model, "layer3" if photographs else "layer2", x_test[:6])
 titles = [
     f"{test.classes[c]} {p[i, c]:.0%}" + ("" if c == test.targets[i] else " ✗") for i, c in enumerate(predicted[:6])
 ]
 lesson.draw("gradcam", lambda: plot.heatmap_overlay(test.inputs[:6], heat, titles))
-pairs = np.asarray(lesson.backend.to_numpy(matrix)) * (1 - np.eye(classes, dtype=int))
+pairs = matrix * (1 - np.eye(classes, dtype=int))
 true, taken = np.unravel_index(pairs.argmax(), pairs.shape)
 lesson.say(f"the most frequent mistake: {pairs.max()} of {test.classes[true]} are taken for {test.classes[taken]}")
 lesson.finish({"data": train.name, "train_images": len(train), "test_images": len(test), "epochs": epochs,
