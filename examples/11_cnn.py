@@ -2,9 +2,9 @@
 
 What is learned: what the kernels of a trained network look for, how an image becomes maps and the maps a decision, and
 by Grad-CAM (Selvaraju et al. 2016, arXiv:1610.02391) which part of the image decided.  Such a map looks convincing
-whether it is right or not, so it is tested: a fifth of the ink is covered where the map is hottest, where it is coldest,
-and where the map of another image is hottest.  If only the first and the second differ, it shows where strokes matter
-in digits, and little about this one.
+whether it is right or not, so it is tested: a fifth of the ink is covered where the map is hottest, where it is
+coldest, and where the map of another image is hottest.  If the last hurts as much as the first, the map shows where
+strokes matter in digits, and little about this one.
 
 python examples/11_cnn.py --data-dir FOLDER                     MNIST's four IDX files (also found in XPNET_DATA)
 python examples/11_cnn.py --dataset fashion --data-dir FOLDER   Fashion-MNIST's, of the same names and format
