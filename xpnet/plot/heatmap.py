@@ -32,7 +32,8 @@ def heatmap_overlay(
         raise ValueError(f"heatmap_overlay: expected 1 to {_MOST} images, got {len(pixels)}: give a part, images[:6]")
     columns = min(columns, len(pixels))
     rows = -(-len(pixels) // columns)
-    figure = new_figure(max(1.25 * columns, 2.4), 2.75 * rows + 0.1, "drawing heat maps")
+    figure = new_figure(max(1.25 * columns, 2.4), 2.5 * rows + 0.1, "drawing heat maps")
+    figure.get_layout_engine().set(h_pad=0.03, hspace=0.0)  # image and map belong together
     grid = figure.subplots(2 * rows, columns, squeeze=False)
     for axes in grid.ravel():
         axes.set_axis_off()
