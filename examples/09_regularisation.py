@@ -6,7 +6,8 @@ side by side, each with the same data, the same network, the same number of step
 
 How it is measured: training and validation loss and accuracy are both taken in evaluation mode (dropout off, batch
 statistics frozen); measured while dropout is on, the training part looks worse than it is, and the gap too small.
-The strengths below were chosen on the validation part of other seeds; the test part is for the table only.
+The strengths of dropout, L1 and L2 were chosen on the validation part of other seeds (a few values each), the others
+by guess; the test part is for the table only.
 
 python examples/09_regularisation.py                        scikit-learn's 1,797 digits of 8x8 pixels
 python examples/09_regularisation.py --data-dir FOLDER      MNIST's four IDX files
