@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-SMALL = {"train_mnist.py": ["--backend", "numpy", "--epochs", "1", "--dataset", "digits"]}
+PLAIN = ["--backend", "numpy", "--epochs", "1", "--dataset", "digits"]
+SMALL = {"train_mnist.py": PLAIN, "train_cnn.py": PLAIN}
 
 
 def main() -> int:

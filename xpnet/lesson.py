@@ -9,13 +9,16 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import xpnet
 from xpnet import plot
 from xpnet._extras import MissingExtraError
 from xpnet._files import write_atomically
+from xpnet.data import DataError, DataUnavailableError
 from xpnet_backends import Backend, BackendError, get_backend
+
+_T = TypeVar("_T")
 
 
 class Lesson:
@@ -43,6 +46,22 @@ class Lesson:
     def say(self, text: str = "") -> None:
         """A line for the reader."""
         print(text, flush=True)
+
+    def load(self, read: Callable[[], _T], otherwise: Callable[[], _T], note: str = "") -> _T:
+        """Data as ``read()`` gives them; where they are nowhere, ``note`` is said, and ``otherwise()`` has to do.
+
+        Damaged data, and data that were asked for by ``--data-dir`` and are not there, end the program with one line.
+        """
+        asked = getattr(self.options, "data_dir", None) is not None
+        try:
+            return read()
+        except DataUnavailableError as error:
+            if asked:
+                self.refuse(error)
+        except (DataError, OSError) as error:
+            self.refuse(error)
+        self.say(note)
+        return otherwise()
 
     def draw(self, name: str, make: Callable[[], Any]) -> None:
         """Write ``make()``, a figure, as ``NAME.png``.  Without matplotlib: say so at the end, and go on."""
@@ -106,6 +125,14 @@ def start(
         parser.exit(2, f"{parser.prog}: error: {error}\n")
     except OSError as error:
         sys.exit(f"{parser.prog}: error: cannot write to {options.out}: {error.strerror}")
+
+
+def positive(text: str) -> int:
+    """The type of an option that counts something: ``add_argument("--epochs", type=positive)``."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 on, got {text}")
+    return value
 
 
 def _seed(text: str) -> int:

@@ -10,7 +10,11 @@ from .boundary import decision_boundary
 from .confusion import confusion
 from .curves import curves
 from .descent import descent
+from .feature_maps import feature_maps
+from .filters import filters
+from .gaps import gaps
 from .gradient_flow import gradient_flow
+from .heatmap import heatmap_overlay
 from .histograms import histograms
 from .lines import lines, panels
 from .lr_range import lr_range

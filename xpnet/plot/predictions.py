@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .pixels import as_pixels
 from .style import GREY, INK, LIGHT, WRONG, Axes, Figure, new_figure, to_host
 
 _MOST = 400  # images in one picture
@@ -29,7 +30,11 @@ def predictions(
 
     Raises: ``ValueError`` for other shapes, lengths that differ, or too many images; ``MissingExtraError``.
     """
-    pixels, truth, guess = _pixels(to_host(images)), to_host(labels).tolist(), to_host(predicted).tolist()
+    pixels, truth, guess = (
+        as_pixels(to_host(images), "predictions"),
+        to_host(labels).tolist(),
+        to_host(predicted).tolist(),
+    )
     if not len(pixels) == len(truth) == len(guess):
         raise ValueError(f"predictions: {len(pixels)} images, {len(truth)} labels, {len(guess)} predicted classes")
     if not 1 <= len(pixels) <= _MOST:
@@ -48,21 +53,6 @@ def predictions(
     for axes in grid[len(pixels) :]:
         axes.set_axis_off()
     return figure
-
-
-def _pixels(images: np.ndarray) -> np.ndarray:
-    """Images of any layout as (N, H, W) or (N, H, W, 3) in 0..1."""
-    if images.ndim == 4 and images.shape[-1] not in (1, 3) and images.shape[1] in (1, 3):
-        images = np.moveaxis(images, 1, -1)
-    if images.ndim == 4 and images.shape[-1] == 1:
-        images = images[..., 0]
-    if images.ndim != 3 and not (images.ndim == 4 and images.shape[-1] == 3):
-        raise ValueError(f"predictions: expected images (N, H, W), (N, H, W, 3) or (N, 3, H, W), got {images.shape}")
-    if images.dtype == np.uint8:
-        return images / 255.0
-    values = np.nan_to_num(images.astype(np.float64), posinf=0.0, neginf=0.0)
-    low, high = values.min(initial=math.inf), values.max(initial=-math.inf)
-    return (values - low) / max(high - low, 1e-12) if values.size else values
 
 
 def _certainty(probabilities: Any, count: int) -> list[float | None]:

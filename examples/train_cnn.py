@@ -1,0 +1,76 @@
+"""Train a convolutional network: the whole loop on one page, without the Trainer.
+
+python examples/train_cnn.py --backend numpy --dataset digits
+python examples/train_cnn.py --backend cupy --dataset cifar10 --data-dir FOLDER
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import xpnet
+from xpnet import data, nn, optim
+from xpnet.data.augment import RandomCrop
+from xpnet.nn import functional as F
+
+READ = {"mnist": data.load_mnist, "cifar10": data.load_cifar10, "digits": lambda folder: data.load_digits()}
+
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("--backend", default="auto", help="numpy, cupy or auto")
+parser.add_argument("--dataset", default="mnist", choices=sorted(READ))
+parser.add_argument("--data-dir", help="folder with the dataset's files (default: XPNET_DATA; MNIST: cache, download)")
+parser.add_argument("--epochs", type=int, default=3)
+parser.add_argument("--batch-size", type=int, default=64)
+parser.add_argument("--lr", type=float, default=2e-3)
+parser.add_argument("--seed", type=int, default=0)
+arguments = parser.parse_args()
+
+xpnet.use(backend=arguments.backend)
+xpnet.manual_seed(arguments.seed)
+backend = xpnet.get_backend()
+
+try:
+    train, test = READ[arguments.dataset](arguments.data_dir)
+except data.DataError as error:
+    raise SystemExit(f"train_cnn.py: error: {error}") from None
+
+
+def images(part):  # (N, C, H, W) in 0..1
+    x = data.to_float(part.inputs)
+    return x if x.ndim == 4 else x[:, None]
+
+
+normalise = data.Normalize.fit(images(train), axis=(0, 2, 3))  # each channel, of the training images only
+x_train, x_test = normalise(images(train)), backend.asarray(normalise(images(test)))
+shift = RandomCrop(padding=x_train.shape[-1] // 8, padding_mode="edge")  # on the backend, other numbers each epoch
+loader = data.DataLoader(data.ArrayDataset(x_train, train.targets), arguments.batch_size, shuffle=True, transform=shift)
+
+channels, classes = x_train.shape[1], len(train.classes)
+model = nn.Sequential(
+    nn.Conv2d(channels, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2),
+    nn.Conv2d(16, 32, 3, padding=1, bias=False), nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(2),
+    nn.Conv2d(32, 64, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, classes),
+)  # fmt: skip
+optimizer = optim.Adam(model.named_parameters(), lr=arguments.lr)
+print(model.summary((arguments.batch_size, *x_train.shape[1:])), f"\non {backend.name}")
+
+
+def predict(x, batch_size=500):  # in parts: the maps of all test images at once would fill the memory
+    model.eval()  # batch normalisation uses what it has learned, not the batch
+    with xpnet.no_grad():
+        found = [model(x[i : i + batch_size]).argmax(axis=1).data for i in range(0, len(x), batch_size)]
+    model.train()
+    return backend.to_numpy(backend.xp.concatenate(found))
+
+
+for epoch in range(1, arguments.epochs + 1):
+    started = time.perf_counter()
+    for x, labels in loader:
+        loss = F.cross_entropy(model(x), labels)  # forward: the tape records every op
+        optimizer.zero_grad()
+        loss.backward()  # backward: the tape is walked from the loss to the kernels
+        optimizer.step()
+    seconds = time.perf_counter() - started
+    accuracy = (predict(x_test) == test.targets).mean()
+    print(f"epoch {epoch}: last batch's loss {loss.item():.4f}, test accuracy {accuracy:.4f}, {seconds:.1f} s")

@@ -1,0 +1,65 @@
+"""What each layer of a network made of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from xpnet.nn import Module
+from xpnet.tensor import Tensor, TensorLike, as_tensor, no_grad
+from xpnet_backends import Array
+
+
+def find_layer(model: Module, path: str) -> Module:
+    """The layer at a path such as "conv1" or "layer3.0.conv2".
+
+    Raises: ``ValueError`` with the paths that there are.
+    """
+    layers = {name: module for name, module in model.named_modules() if name}
+    if path not in layers:
+        known = ", ".join(list(layers)[:20]) + (", ..." if len(layers) > 20 else "")
+        raise ValueError(f"{type(model).__name__} has no layer {path!r}; its layers are {known}")
+    return layers[path]
+
+
+def activations(model: Module, x: TensorLike, layers: Sequence[str] | None = None) -> dict[str, Array]:
+    """The outputs of ``layers`` (by default all without layers of their own) for a batch, in evaluation mode.
+
+    Raises: ``ValueError`` for a layer that is not there or was not used.
+    """
+    paths = layers if layers is not None else [n for n, m in model.named_modules() if n and not list(m.children())]
+    found: dict[str, Array] = {}
+
+    def note(path: str) -> Any:
+        def hook(module: Module, inputs: Any, output: Any) -> None:
+            if isinstance(output, Tensor):
+                found[path] = output.data
+
+        return hook
+
+    undo = [find_layer(model, path).register_forward_hook(note(path)) for path in paths]
+    try:
+        with evaluating(model), no_grad():
+            model(as_tensor(x))
+    finally:
+        for remove in undo:
+            remove()
+    for path in layers or ():
+        if path not in found:
+            raise ValueError(f"the layer {path!r} was not used, or its output is no tensor")
+    return {path: found[path] for path in paths if path in found}
+
+
+class evaluating:  # noqa: N801  used as a statement
+    """While it is open, a model and all below are in evaluation mode; then each is again as it was."""
+
+    def __init__(self, model: Module) -> None:
+        self._model = model
+
+    def __enter__(self) -> None:
+        self._before = [(module, module.training) for module in self._model.modules()]
+        self._model.eval()
+
+    def __exit__(self, *about: Any) -> None:
+        for module, training in self._before:
+            module.training = training

@@ -1,0 +1,52 @@
+"""What became of an image on its way through a network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from .pixels import as_pixels, mosaic
+from .style import GREY, Figure, new_figure, title, to_host
+
+_MOST = 64  # maps of one layer
+
+
+def feature_maps(layers: Mapping[str, Any], image: Any = None, columns: int = 8) -> Figure:
+    """A row of maps for each layer, dark 0 and bright the layer's largest value; the image itself on the left.
+
+    layers: maps (C, H, W) of one image by name, in the order of the network; only the first 64 channels are drawn.
+    image (H, W), (C, H, W) or (H, W, 3).
+
+    Raises: ``ValueError`` for other shapes or no layers; ``MissingExtraError``.
+    """
+    maps = {name: to_host(values).astype(np.float64) for name, values in layers.items()}
+    if not maps:
+        raise ValueError("feature_maps: there are no layers to draw")
+    for name, values in maps.items():
+        if values.ndim != 3 or 0 in values.shape:
+            raise ValueError(f"feature_maps: expected maps (C, H, W) of one image, {name!r} has shape {values.shape}")
+    sheets = [_sheet(values[:_MOST], columns) for values in maps.values()]
+    heights = [max(5.6 * sheet.shape[0] / sheet.shape[1], 0.35) for sheet in sheets]  # inches, 5.6 wide
+    figure = new_figure(5.9 + (1.9 if image is not None else 0.0), sum(heights) + 0.42 * len(sheets), "drawing maps")
+    left, right = (None, figure) if image is None else figure.subfigures(1, 2, width_ratios=(1.9, 5.9))
+    if left is not None:
+        axes = left.subplots()
+        axes.imshow(as_pixels(to_host(image)[None], "feature_maps")[0], cmap="gray", interpolation="nearest")
+        axes.set_axis_off()
+        title(axes, "image")
+    rows = right.subplots(len(sheets), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for axes, sheet, (name, values) in zip(rows, sheets, maps.items(), strict=True):
+        axes.imshow(sheet, cmap="magma", vmin=0.0, vmax=max(float(values.max()), 1e-12), interpolation="nearest")
+        axes.set_axis_off()
+        c, h, w = values.shape
+        more = f" (the first {_MOST})" if c > _MOST else ""
+        axes.set_title(f"{name}: {c} of {h}x{w}{more}", loc="left", fontsize=9.5, color=GREY, pad=3)
+    return figure
+
+
+def _sheet(maps: np.ndarray, columns: int) -> np.ndarray:
+    """Maps of one pixel as one row; others in rows of ``columns``."""
+    single = maps.shape[1:] == (1, 1)
+    return mosaic(maps, len(maps) if single else columns, gap=0 if single else max(1, round(maps.shape[2] / 16)))

@@ -1,0 +1,54 @@
+"""What a convolution looks for: its kernels as small pictures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .pixels import mosaic
+from .style import GREY, Figure, new_figure, title, to_host
+
+_MOST = 64  # input channels, or output channels, in one picture
+
+
+def filters(weight: Any, columns: int = 8, name: str = "filters") -> Figure:
+    """Kernels (O, C, K, L) as pictures: blue is negative, white 0, red positive, on one scale for all.
+
+    One input channel: a grid of the O kernels, in rows of ``columns``.  Three: in colour, each from its least value
+    to its largest.  Otherwise a row for each output channel and a column for each input channel.
+
+    Raises: ``ValueError`` for other shapes; ``MissingExtraError``.
+    """
+    kernels = to_host(weight).astype(np.float64)
+    if kernels.ndim != 4 or 0 in kernels.shape:
+        raise ValueError(f"filters: expected kernels (O, C, K, L), got shape {kernels.shape}")
+    if columns < 1:
+        raise ValueError(f"filters: columns must be at least 1, got {columns}")
+    o, c = kernels.shape[:2]
+    if c not in (1, 3) and max(o, c) > _MOST:
+        raise ValueError(f"filters: at most {_MOST} channels each way fit one picture, got {o} x {c}: give a part")
+    colour = c == 3
+    tiles = _coloured(kernels) if colour else kernels.reshape(o * c, *kernels.shape[2:])
+    columns = columns if c in (1, 3) else c
+    sheet = mosaic(tiles, columns)
+    per_inch = max(sheet.shape[1] / 6.0, kernels.shape[3] / 0.9)  # at most 6 inches wide, 0.9 a kernel
+    figure = new_figure(max(sheet.shape[1] / per_inch + 0.9, 3.2), sheet.shape[0] / per_inch + 0.6, "drawing filters")
+    axes = figure.subplots()
+    axes.set_axis_off()
+    title(axes, f"{name}: {o} of {kernels.shape[2]}x{kernels.shape[3]}" + (f" on {c} channels" if c > 1 else ""))
+    if colour:
+        axes.imshow(np.nan_to_num(sheet, nan=1.0), interpolation="nearest")
+        return figure
+    limit = float(np.abs(kernels).max()) or 1.0
+    shown = axes.imshow(sheet, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
+    bar = figure.colorbar(shown, ax=axes, shrink=0.9, aspect=14, pad=0.03)
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(labelsize=8, colors=GREY)
+    return figure
+
+
+def _coloured(kernels: np.ndarray) -> np.ndarray:
+    """(O, 3, K, L) -> (O, K, L, 3), each kernel from 0 to 1."""
+    low, high = (limit(axis=(1, 2, 3), keepdims=True) for limit in (kernels.min, kernels.max))
+    return np.moveaxis((kernels - low) / np.maximum(high - low, 1e-12), 1, -1)

@@ -1,0 +1,48 @@
+"""Where a network looked: a map laid over its image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .pixels import as_pixels
+from .style import INK, Figure, new_figure, to_host
+
+_MOST = 100
+
+
+def heatmap_overlay(
+    images: Any, heat: Any, titles: Sequence[str] = (), columns: int = 6, opacity: float = 0.75
+) -> Figure:
+    """Each image in grey, and under it the same image with its map in colour: dark where low, yellow where high.
+
+    images as in ``predictions``; heat (N, H, W) from 0 on, as ``explore.gradcam`` gives, of the images' size.
+    One title for each image, or none.
+
+    Raises: ``ValueError`` for other shapes, or lengths that differ; ``MissingExtraError``.
+    """
+    pixels, maps = as_pixels(to_host(images), "heatmap_overlay"), to_host(heat).astype(np.float64)
+    if maps.shape != pixels.shape[:3]:
+        raise ValueError(f"heatmap_overlay: images {pixels.shape[:3]} need maps of that shape, got {maps.shape}")
+    if titles and len(titles) != len(pixels):
+        raise ValueError(f"heatmap_overlay: {len(pixels)} images, {len(titles)} titles")
+    if not 1 <= len(pixels) <= _MOST:
+        raise ValueError(f"heatmap_overlay: expected 1 to {_MOST} images, got {len(pixels)}: give a part, images[:6]")
+    columns = min(columns, len(pixels))
+    rows = -(-len(pixels) // columns)
+    figure = new_figure(max(1.25 * columns, 2.4), 2.5 * rows + 0.1, "drawing heat maps")
+    figure.get_layout_engine().set(h_pad=0.03, hspace=0.0)  # image and map belong together
+    grid = figure.subplots(2 * rows, columns, squeeze=False)
+    for axes in grid.ravel():
+        axes.set_axis_off()
+    for i, (image, values) in enumerate(zip(pixels, maps, strict=True)):
+        above, below = grid[2 * (i // columns), i % columns], grid[2 * (i // columns) + 1, i % columns]
+        grey = image if image.ndim == 2 else image.mean(axis=-1)
+        above.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        below.imshow(grey, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        below.imshow(values, cmap="inferno", alpha=opacity, vmin=0, vmax=max(float(values.max()), 1e-12))
+        if titles:
+            above.set_title(titles[i], fontsize=9, pad=3, color=INK)
+    return figure
