@@ -9,7 +9,7 @@ seen, so this page takes them in four ways, all on real digits (scikit-learn's, 
 4. A deep plain network against the same one with residual connections (Li et al. 2018, arXiv:1712.09913).
 
     python examples/06_loss_landscape.py
-    python examples/06_loss_landscape.py --blocks 16
+    python examples/06_loss_landscape.py --blocks 12
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def blocks(text: str) -> int:
 
 
 lesson = start(
-    __doc__, __file__, lambda p: p.add_argument("--blocks", type=blocks, default=10, help="of the deep networks")
+    __doc__, __file__, lambda p: p.add_argument("--blocks", type=blocks, default=8, help="of the deep networks")
 )
 say, quick = lesson.say, lesson.quick
 metrics: dict[str, object] = {}
@@ -95,7 +95,7 @@ lesson.draw("1_surface", lambda: plot.loss_surface(surface, heading="The same as
 
 # -- 2. Between two solutions.  The second one starts from other weights: units that do the same have other places, and
 # -- the mean of the two networks is none.  The third starts like the first but sees the digits in another order.
-other = fit(small_other := small(), sgd, 2 if quick else 20)[-1]
+other = fit(small(), sgd, 2 if quick else 20)[-1]
 model.load_state_dict(first_solution)
 steps = np.linspace(-0.25, 1.25, 13 if quick else 61)
 walls = {}
@@ -134,15 +134,16 @@ grid = [np.linspace(a - margin, b + margin, 9 if quick else 41) for a, b in zip(
 bowl = landscape.across(model, F.cross_entropy, batches, plane.first, plane.second, *grid, origin=plane.origin)
 say(f"3. The plane of the paths holds {sum(plane.explained):.1%} of their variance ({plane.explained[0]:.1%} and")
 say(f"   {plane.explained[1]:.1%}); a long random walk would have 76%, so that alone shows little.")
+say("   What lies beside the plane is not in the picture, so the ends look worse than they are:")
 for name, (where, away) in projected.items():
     at = landscape.across(
         model, F.cross_entropy, batches, plane.first, plane.second, where[-1:, 0], where[-1:, 1], origin=plane.origin
     )
     moved = np.sqrt(sum(((paths[name][-1][n] - paths[name][0][n]) ** 2).sum() for n in mean))
     say(
-        f"   {name:9} ends at a loss of {ends[name]:.4f}, {moved:.1f} from the start and {away[-1]:.1f} beside the plane,"
+        f"   {name:9} ends at a loss of {ends[name]:.4f}, {moved:.1f} from the start and {away[-1]:.1f} beside the plane;"
     )
-    say(f"             which below it shows {at.losses[0, 0]:.4f}: the picture is a section, not the valley itself.")
+    say(f"             at the point below it in the plane the loss is {at.losses[0, 0]:.4f}.")
     metrics[f"path {name}"] = {"loss": ends[name], "in_the_plane": at.losses[0, 0], "beside": away[-1], "moved": moved}
 metrics["explained_variance"] = plane.explained
 names = tuple(f"principal component {i} ({part:.0%} of the variance)" for i, part in enumerate(plane.explained, 1))
@@ -151,7 +152,8 @@ tracks = {name: where for name, (where, _) in projected.items()}
 lesson.draw("3_paths", lambda: plot.loss_contours(bowl, tracks, heading=heading, labels=names))
 
 
-# -- 4. Deep networks.  With batch norm in both and the same layers, only ``x +`` differs.
+# -- 4. Deep networks.  With batch norm in both and the same layers, only ``x +`` differs.  The scale of these pictures
+# -- is not logarithmic: that would make the deeper valley look like the sharper one.
 class Block(nn.Module):
     """Two layers; a residual one learns what to add to its input."""
 
@@ -184,10 +186,8 @@ for name, residual in {"plain": False, "with residual connections": True}.items(
     lines = [landscape.along(model, F.cross_entropy, batches, d, [-0.25, 0.0, 0.25]).losses for d in directions]
     rises = [(left + right_side) / 2 - here for left, here, right_side in lines]
     metrics[name] = {"loss": lines[0][1], "test_accuracy": right, "rise": np.mean(rises), "rises": rises}
-    say(f"4. {2 * len(stack) + 2} layers, {name}: loss {lines[0][1]:.4f}, {right:.1%} of the test digits right; a step")
-    say(
-        f"   of 0.25 in a random direction adds {np.mean(rises):.3f} to the loss ({min(rises):.3f} to {max(rises):.3f})."
-    )
-lesson.draw("4_contours", lambda: plot.loss_contours(deep))
-lesson.draw("4_surface", lambda: plot.loss_surface(deep))
+    say(f"4. {2 * len(stack) + 2} layers, {name}: loss {lines[0][1]:.4f}, {right:.1%} of the test digits right;")
+    say(f"   a random step of 0.25 adds {np.mean(rises):.3f} to the loss ({min(rises):.3f} to {max(rises):.3f}).")
+lesson.draw("4_contours", lambda: plot.loss_contours(deep, log=False, top=4))
+lesson.draw("4_surface", lambda: plot.loss_surface(deep, log=False, top=4))
 lesson.finish(metrics)

@@ -69,9 +69,13 @@ def loss_contours(
     *,
     heading: str = "The loss in a plane",
     labels: tuple[str, str] = _PLAIN,
+    log: bool = True,
+    top: float | None = None,
 ) -> Figure:
-    """Lines of equal loss, logarithmic; several surfaces side by side, by name, with one scale of colours.
+    """Lines of equal loss; several surfaces side by side, by name, with one scale of colours.
 
+    log : logarithmic levels show the bottom of a valley; plain ones let valleys of different depth be compared.
+    top : larger losses are drawn like this one.
     paths : by name, the places (K, 2) of the weights in the plane, in the order of training: each is drawn with a dot
     where it starts and a sign of its own where it ends.
 
@@ -79,9 +83,9 @@ def loss_contours(
     """
     panels = _panels("loss_contours", surfaces, heading)
     figure = new_figure(0.9 + 4.7 * len(panels), 4.6, "drawing a loss landscape")
-    levels = _levels(panels)
+    levels, ticks = _levels(panels, log, top)
     for axes, (name, surface) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
-        drawn = _contours(axes, surface, levels)
+        drawn = _contours(axes, surface, levels, ticks, log)
         for i, (run, path) in enumerate((paths or {}).items()):
             _path(axes, run, to_host(path), _PATHS[i % len(_PATHS)], _SHAPES[i % len(_SHAPES)])
         if paths:
@@ -90,31 +94,38 @@ def loss_contours(
         axes.set_ylabel(labels[1], color=GREY)
         axes.tick_params(colors=GREY, labelsize=9)
         title(axes, name)
-    bar = figure.colorbar(drawn, ax=figure.axes, label="loss", pad=0.02, ticks=levels[::4])
+    bar = figure.colorbar(drawn, ax=figure.axes, label="loss", pad=0.02, ticks=ticks)
     bar.ax.yaxis.set_major_formatter(_short)
     bar.ax.minorticks_off()
     return figure
 
 
-def loss_surface(surfaces: Surface | Mapping[str, Surface], *, heading: str = "The loss over a plane") -> Figure:
-    """The loss as a surface in three dimensions, logarithmic in height; several side by side with one scale.
+def loss_surface(
+    surfaces: Surface | Mapping[str, Surface],
+    *,
+    heading: str = "The loss over a plane",
+    log: bool = True,
+    top: float | None = None,
+) -> Figure:
+    """The loss as a surface in three dimensions; several side by side with one scale.  ``log`` and ``top`` as above.
 
     Raises: ``ValueError`` where there is nothing to draw; ``MissingExtraError``.
     """
     panels = _panels("loss_surface", surfaces, heading)
     figure = new_figure(0.6 + 4.7 * len(panels), 4.4, "drawing a loss landscape")
-    levels = _levels(panels)
-    low, high = np.log10(levels[0]), np.log10(levels[-1])
+    levels, ticks = _levels(panels, log, top)
+    scale = np.log10 if log else np.asarray  # matplotlib's own logarithmic axes do not work in three dimensions
+    low, high = scale(levels[0]), scale(levels[-1])
     for i, (name, surface) in enumerate(panels.items()):
         axes = figure.add_subplot(1, len(panels), i + 1, projection="3d")
         x, y = np.meshgrid(surface.xs, surface.ys)
-        height = np.log10(_clipped(surface, levels))
+        height = scale(_clipped(surface, levels))
         axes.plot_surface(
-            x, y, height, cmap=_COLORS, vmin=low, vmax=high, linewidth=0.2, edgecolor=(1, 1, 1, 0.35), rcount=80, ccount=80
+            x, y, height, cmap=_COLORS, vmin=low, vmax=high, linewidth=0.2, edgecolor=(1, 1, 1, 0.35),
+            rcount=80, ccount=80,
         )  # fmt: skip
         axes.set_zlim(low, high)
-        axes.zaxis.set_major_locator(require("matplotlib.ticker", extra="plot", purpose="drawing").MaxNLocator(5))
-        axes.zaxis.set_major_formatter(lambda value, _: _short(10.0**value))
+        axes.set_zticks(scale(ticks), [_short(tick) for tick in ticks])
         axes.set_zlabel("loss", color=GREY)
         axes.tick_params(colors=GREY, labelsize=8, pad=0)
         axes.view_init(elev=32, azim=-55)
@@ -144,12 +155,34 @@ def _finite(values: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(values), values, np.nan)
 
 
-def _levels(panels: Mapping[str, Surface]) -> np.ndarray:
-    """Levels in equal ratios from the least loss to the largest, of at most a millionth of it."""
+def _levels(panels: Mapping[str, Surface], log: bool, top: float | None) -> tuple[np.ndarray, np.ndarray]:
+    """Levels from the least loss to the largest, in equal steps or ratios, and the round numbers between them.
+
+    On a logarithmic scale not below a millionth of the largest loss.
+    """
     losses = np.concatenate([s.losses[np.isfinite(s.losses)] for s in panels.values()])
-    high = max(float(losses.max()), 1e-300)
-    low = max(float(losses.min()), 1e-6 * high)
-    return np.geomspace(low, max(high, 1.001 * low), 25)
+    low, high = float(losses.min()), float(losses.max())
+    high = high if top is None else min(high, max(top, low))
+    if not log:
+        high = max(high, low + 1e-9 * max(1.0, abs(low)))
+        return np.linspace(low, high, 25), _within(_round_numbers(high - low) * np.arange(-50, 51), low, high)
+    if high <= 0:
+        raise ValueError(f"a logarithmic scale needs losses above 0, the largest is {high:g}: draw with log=False")
+    low = min(max(low, 1e-6 * high), high / 1.001)
+    decades = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
+    return np.geomspace(low, high, 25), _within(np.outer(decades, [1, 2, 5] if high < 1000 * low else [1]), low, high)
+
+
+def _round_numbers(span: float) -> float:
+    """1, 2 or 5 times a power of ten, about a sixth of the span."""
+    power = 10.0 ** np.floor(np.log10(span / 6))
+    return float(power * [1, 2, 5, 10][int(np.searchsorted([1, 2, 5], span / 6 / power))])
+
+
+def _within(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Those in the range, or its ends where there are hardly any."""
+    inside = np.unique(values[(values >= low) & (values <= high)])
+    return inside if len(inside) > 1 else np.array([low, high])
 
 
 def _clipped(surface: Surface, levels: np.ndarray) -> np.ndarray:
@@ -159,12 +192,16 @@ def _clipped(surface: Surface, levels: np.ndarray) -> np.ndarray:
     return clipped
 
 
-def _contours(axes: Axes, surface: Surface, levels: np.ndarray) -> Any:
-    norm = require("matplotlib.colors", extra="plot", purpose="drawing").LogNorm(levels[0], levels[-1])
+def _contours(axes: Axes, surface: Surface, levels: np.ndarray, ticks: np.ndarray, log: bool) -> Any:
+    colors = require("matplotlib.colors", extra="plot", purpose="drawing a loss landscape")
+    norm = (colors.LogNorm if log else colors.Normalize)(levels[0], levels[-1])
     losses = _clipped(surface, levels)
     drawn = axes.contourf(surface.xs, surface.ys, losses, levels, norm=norm, cmap=_COLORS)
-    lines = axes.contour(surface.xs, surface.ys, losses, levels[::2], colors="white", linewidths=0.5, alpha=0.6)
-    axes.clabel(lines, lines.levels[1:-1:2], fmt=_short, fontsize=7)
+    axes.contour(surface.xs, surface.ys, losses, levels[1:-1], colors="white", linewidths=0.4, alpha=0.35)
+    between = ticks[(ticks > losses.min()) & (ticks < losses.max())]
+    if len(between):
+        lines = axes.contour(surface.xs, surface.ys, losses, between, colors="white", linewidths=0.9, alpha=0.85)
+        axes.clabel(lines, fmt=_short, fontsize=7.5)
     return drawn
 
 
