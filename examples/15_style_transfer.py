@@ -6,7 +6,7 @@ x that is changed until, seen through the network,
     content   its features in a deep layer are those of the content: what is where          ½ Σ (F − P)²
     style     the Gram matrices of several layers are those of the style: which features    Σ (G − A)², G = F Fᵀ/(CHW)
               occur together, wherever that is
-    total variation   neighbouring pixels hardly differ: no noise                           Σ |x − its neighbours|
+    smooth    neighbouring pixels hardly differ: the total variation is small         Σ |x − its neighbours|
 
 by L-BFGS on the pixels themselves (arXiv:1508.06576; total variation is a later addition of others).  By default the
 pictures are scikit-learn's two photographs, and the network has *random weights*: their statistics catch colours and
@@ -54,11 +54,15 @@ def squeezenet(path):
     return network
 
 
-def count(text):
-    """A whole number above 0."""
-    if not text.isdigit() or not int(text):
-        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text}")
-    return int(text)
+def count(least):
+    """A whole number of at least so much."""
+
+    def read(text):
+        if not text.isdigit() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"expected a whole number of at least {least}, got {text}")
+        return int(text)
+
+    return read
 
 
 def weight(text):
@@ -75,20 +79,18 @@ def add_options(parser):
     add("--content", type=picture, metavar="FILE", help="what to show (default: scikit-learn's photograph of a temple)")
     add("--style", type=picture, metavar="FILE", help="how to show it (default: scikit-learn's photograph of a flower)")
     add("--onnx", type=squeezenet, metavar="FILE", help="SqueezeNet 1.0 (default: a network with random weights)")
-    add("--size", type=count, help="pixels of the longer side (default: 256)")
-    add("--iterations", type=count, help="default: 150")
+    add("--size", type=count(32), help="pixels of the longer side (default: 256)")
+    add("--iterations", type=count(2), help="default: 100")
     add("--optimizer", choices=["lbfgs", "adam"], default="lbfgs")
-    add("--style-weight", type=weight, default=30.0, help="against 1 for the content (default: 30)")
-    add("--tv-weight", type=weight, default=0.3, help="of the total variation (default: 0.3)")
+    add("--style-weight", type=weight, default=10.0, help="against 1 for the content (default: 10)")
+    add("--tv-weight", type=weight, default=1.0, help="of the total variation (default: 1)")
     add("--noise", action="store_true", help="start from noise, as in the paper, rather than from the content")
 
 
 lesson = start(__doc__, __file__, add_options)
 options, backend, say = lesson.options, lesson.backend, lesson.say
 size = options.size or (64 if lesson.quick else 256)
-iterations = options.iterations or (12 if lesson.quick else 150)
-if size < 32:
-    lesson.fail("--size: a network that halves its input several times needs at least 32 pixels")
+iterations = options.iterations or (12 if lesson.quick else 100)
 
 
 def prepared(pixels):
@@ -115,7 +117,12 @@ class RandomNetwork(nn.Module):
         super().__init__()
         self.stages = nn.ModuleList()
         for channels, width in zip((3, *widths), widths, strict=False):
-            layers = nn.Conv2d(channels, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, width, 3, padding=1), nn.ReLU()
+            layers = (
+                nn.Conv2d(channels, width, 3, padding=1),
+                nn.ReLU(),
+                nn.Conv2d(width, width, 3, padding=1),
+                nn.ReLU(),
+            )
             self.stages.append(nn.Sequential(*layers))
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
@@ -167,40 +174,43 @@ def losses(x):
     return relative(content_features, goal_content), sum(of_style) / len(of_style), F.total_variation(x) / x.size
 
 
-weights = 1.0, options.style_weight, options.tv_weight
-begin = content.numpy()
+# -- The image.  Its pixels are σ(z): whatever z becomes, they stay within 0..1, which is what a file can hold.
+weights = {"content": 1.0, "style": options.style_weight, "total variation": options.tv_weight}
+begin = content.numpy().clip(0.02, 0.98)
 if options.noise:
     begin = np.random.default_rng(lesson.seed).uniform(0.3, 0.7, begin.shape).astype("float32")
-image = nn.Parameter(backend.asarray(begin.copy()))
-history = {"content": [], "style": [], "total_variation": []}
+z = nn.Parameter(backend.asarray(np.log(begin / (1.0 - begin))))
+history = {name: [] for name in weights}
 
 
 def closure():
-    """One evaluation: the loss, its parts on record, and its gradient with respect to the pixels."""
-    parts = losses(image)
+    """One evaluation: the loss, its parts on record, and its gradient with respect to z."""
+    parts = losses(z.sigmoid())
     for record, part in zip(history.values(), parts, strict=True):
         record.append(part.item())
-    loss = sum(w * part for w, part in zip(weights, parts, strict=True))
-    image.grad = None
+    loss = sum(w * part for w, part in zip(weights.values(), parts, strict=True))
+    z.grad = None
     loss.backward()
     return loss
 
 
 if options.optimizer == "lbfgs":
-    optimizer = optim.LBFGS([image], max_iter=iterations, max_eval=iterations, history_size=20, line_search_fn="strong_wolfe")
-    optimizer.step(closure)
+    optimizer = optim.LBFGS(
+        [z], max_iter=iterations, max_eval=iterations, line_search_fn="strong_wolfe", history_size=20
+    )
+    optimizer.step(closure)  # several evaluations where the line search needs them
 else:
-    optimizer = optim.Adam([image], lr=0.02)
+    optimizer = optim.Adam([z], lr=0.05)
     for _ in range(iterations):
         closure()
         optimizer.step()
 
 with xpnet.no_grad():
-    result = xpnet.tensor(image.data.clip(0.0, 1.0))  # what a file can hold
-    final = dict(zip(history, (part.item() for part in losses(result)), strict=True))
+    result = z.sigmoid()
+    final = {name: part.item() for name, part in zip(weights, losses(result), strict=True)}
 say(f"{len(history['content'])} evaluations by {options.optimizer}, {content.shape[3]}x{content.shape[2]} pixels:")
-for name, w in zip(history, weights, strict=True):
-    say(f"{name.replace('_', ' '):16} weight {w:5g}: {history[name][0]:.4f} at the start, {final[name]:.4f} in the result")
+for name, w in weights.items():
+    say(f"  {name:15} (weight {w:g}): {history[name][0]:.4f} at the start, {final[name]:.4f} in the result")
 
 
 def pixels(x):
@@ -209,10 +219,14 @@ def pixels(x):
 
 
 shown = {"content": pixels(content), "style": pixels(style), "result": pixels(result)}
-np.save(lesson.out / "x.npy", shown["result"])
+lesson.draw("pictures", lambda: plot.pictures(shown))
+try:
+    data.write_image(lesson.out / "result.png", shown["result"])
+except ImportError as error:  # no Pillow
+    say(str(error))
 curves = {
-    f"{w:g} x {name.replace('_', ' ')}": Curve(np.arange(len(history[name])), w * np.array(history[name]))
-    for name, w in zip(history, weights, strict=True)
+    f"{name}, times {w:g}": Curve(np.arange(len(history[name])), w * np.array(history[name]))
+    for name, w in weights.items()
 }
 lesson.draw("losses", lambda: plot.loss_curves(curves, heading="The terms of the loss", x_label="evaluation", log=True))
 lesson.finish({"network": "random" if options.onnx is None else "onnx", "final": final, "history": history})

@@ -9,7 +9,10 @@ from .confusion import confusion
 from .curves import curves
 from .landscape import loss_contours, loss_curves, loss_surface
 from .lr_range import lr_range
+from .pictures import pictures
 from .predictions import predictions
 from .style import save
 
-__all__ = ["confusion", "curves", "loss_contours", "loss_curves", "loss_surface", "lr_range", "predictions", "save"]
+__all__ = [
+    "confusion", "curves", "loss_contours", "loss_curves", "loss_surface", "lr_range", "pictures", "predictions", "save",
+]  # fmt: skip
