@@ -141,9 +141,9 @@ for name, (where, away) in projected.items():
     )
     moved = np.sqrt(sum(((paths[name][-1][n] - paths[name][0][n]) ** 2).sum() for n in mean))
     say(
-        f"   {name:9} ends at a loss of {ends[name]:.4f}, {moved:.1f} from the start and {away[-1]:.1f} beside the plane;"
+        f"   {name:8} ends at a loss of {ends[name]:.4f}, {moved:.1f} from its start and {away[-1]:.1f} beside the plane,"
     )
-    say(f"             at the point below it in the plane the loss is {at.losses[0, 0]:.4f}.")
+    say(f"            which has a loss of {at.losses[0, 0]:.4f} at the point nearest to that end.")
     metrics[f"path {name}"] = {"loss": ends[name], "in_the_plane": at.losses[0, 0], "beside": away[-1], "moved": moved}
 metrics["explained_variance"] = plane.explained
 names = tuple(f"principal component {i} ({part:.0%} of the variance)" for i, part in enumerate(plane.explained, 1))

@@ -80,9 +80,9 @@ def add_options(parser):
     add("--style", type=picture, metavar="FILE", help="how to show it (default: scikit-learn's photograph of a flower)")
     add("--onnx", type=squeezenet, metavar="FILE", help="SqueezeNet 1.0 (default: a network with random weights)")
     add("--size", type=count(32), help="pixels of the longer side (default: 256)")
-    add("--iterations", type=count(2), help="default: 100")
+    add("--iterations", type=count(2), help="default: 80")
     add("--optimizer", choices=["lbfgs", "adam"], default="lbfgs")
-    add("--style-weight", type=weight, default=10.0, help="against 1 for the content (default: 10)")
+    add("--style-weight", type=weight, help="against 1 for the content (default: 10 for SqueezeNet, 1 for random)")
     add("--tv-weight", type=weight, default=1.0, help="of the total variation (default: 1)")
     add("--noise", action="store_true", help="start from noise, as in the paper, rather than from the content")
 
@@ -90,7 +90,7 @@ def add_options(parser):
 lesson = start(__doc__, __file__, add_options)
 options, backend, say = lesson.options, lesson.backend, lesson.say
 size = options.size or (64 if lesson.quick else 256)
-iterations = options.iterations or (12 if lesson.quick else 100)
+iterations = options.iterations or (12 if lesson.quick else 80)
 
 
 def prepared(pixels):
@@ -175,7 +175,8 @@ def losses(x):
 
 
 # -- The image.  Its pixels are σ(z): whatever z becomes, they stay within 0..1, which is what a file can hold.
-weights = {"content": 1.0, "style": options.style_weight, "total variation": options.tv_weight}
+style_weight = options.style_weight if options.style_weight is not None else 1.0 if options.onnx is None else 10.0
+weights = {"content": 1.0, "style": style_weight, "total variation": options.tv_weight}
 begin = content.numpy().clip(0.02, 0.98)
 if options.noise:
     begin = np.random.default_rng(lesson.seed).uniform(0.3, 0.7, begin.shape).astype("float32")

@@ -14,5 +14,6 @@ from .predictions import predictions
 from .style import save
 
 __all__ = [
-    "confusion", "curves", "loss_contours", "loss_curves", "loss_surface", "lr_range", "pictures", "predictions", "save",
+    "confusion", "curves", "loss_contours", "loss_curves", "loss_surface", "lr_range", "pictures", "predictions",
+    "save",
 ]  # fmt: skip
