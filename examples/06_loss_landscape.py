@@ -140,11 +140,10 @@ for name, (where, away) in projected.items():
         model, F.cross_entropy, batches, plane.first, plane.second, where[-1:, 0], where[-1:, 1], origin=plane.origin
     )
     moved = np.sqrt(sum(((paths[name][-1][n] - paths[name][0][n]) ** 2).sum() for n in mean))
-    say(
-        f"   {name:8} ends at a loss of {ends[name]:.4f}, {moved:.1f} from its start and {away[-1]:.1f} beside the plane,"
-    )
-    say(f"            which has a loss of {at.losses[0, 0]:.4f} at the point nearest to that end.")
-    metrics[f"path {name}"] = {"loss": ends[name], "in_the_plane": at.losses[0, 0], "beside": away[-1], "moved": moved}
+    end = ends[name]
+    say(f"   {name:8} ends at a loss of {end:.4f}, {moved:.1f} from its start and {away[-1]:.1f} beside the plane;")
+    say(f"            the point of the plane nearest to that end has a loss of {at.losses[0, 0]:.4f}.")
+    metrics[f"path {name}"] = {"loss": end, "in_the_plane": at.losses[0, 0], "beside": away[-1], "moved": moved}
 metrics["explained_variance"] = plane.explained
 names = tuple(f"principal component {i} ({part:.0%} of the variance)" for i, part in enumerate(plane.explained, 1))
 heading = "Paths of four optimizers from one start"

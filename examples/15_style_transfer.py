@@ -82,8 +82,8 @@ def add_options(parser):
     add("--size", type=count(32), help="pixels of the longer side (default: 256)")
     add("--iterations", type=count(2), help="default: 80")
     add("--optimizer", choices=["lbfgs", "adam"], default="lbfgs")
-    add("--style-weight", type=weight, help="against 1 for the content (default: 10 for SqueezeNet, 1 for random)")
-    add("--tv-weight", type=weight, default=1.0, help="of the total variation (default: 1)")
+    add("--style-weight", type=weight, help="against 1 for the content (default: 10 for SqueezeNet, 3 for random)")
+    add("--tv-weight", type=weight, default=0.5, help="of the total variation (default: 0.5)")
     add("--noise", action="store_true", help="start from noise, as in the paper, rather than from the content")
 
 
@@ -113,7 +113,7 @@ style = prepared(flower if options.style is None else options.style)
 class RandomNetwork(nn.Module):
     """VGG's pattern, 3x3 convolutions and pools, with random weights; mean pools, as the paper prefers."""
 
-    def __init__(self, widths=(32, 64, 128, 128)):
+    def __init__(self, widths=(24, 48, 96, 128)):
         super().__init__()
         self.stages = nn.ModuleList()
         for channels, width in zip((3, *widths), widths, strict=False):
@@ -134,7 +134,7 @@ class RandomNetwork(nn.Module):
         for i, stage in enumerate(self.stages):
             x = stage(F.avg_pool2d(x, 2) if i else x)
             found.append(x)
-        return found, found[-2]
+        return found, found[1]
 
 
 if options.onnx is None:
@@ -175,7 +175,7 @@ def losses(x):
 
 
 # -- The image.  Its pixels are σ(z): whatever z becomes, they stay within 0..1, which is what a file can hold.
-style_weight = options.style_weight if options.style_weight is not None else 1.0 if options.onnx is None else 10.0
+style_weight = options.style_weight if options.style_weight is not None else 3.0 if options.onnx is None else 10.0
 weights = {"content": 1.0, "style": style_weight, "total variation": options.tv_weight}
 begin = content.numpy().clip(0.02, 0.98)
 if options.noise:

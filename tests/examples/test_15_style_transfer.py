@@ -34,7 +34,7 @@ def test_the_style_comes_nearer(tmp_path, optimizer):
     history = found["history"]
     assert {*history} == {"content", "style", "total variation"}
     assert len({len(record) for record in history.values()}) == 1
-    assert found["final"]["style"] < 0.5 * history["style"][0]
+    assert found["final"]["style"] < 0.8 * history["style"][0]
     assert found["network"] == "random"
     assert "random weights" in done.stdout
     assert read_image(tmp_path / "out/result.png").shape == (32, 40, 3)
