@@ -102,9 +102,12 @@ def prepared(pixels):
 
 
 if options.content is None or options.style is None:
-    from sklearn.datasets import load_sample_images
+    try:
+        from sklearn.datasets import load_sample_images
 
-    temple, flower = load_sample_images().images
+        temple, flower = load_sample_images().images
+    except ImportError as error:
+        raise SystemExit(f"{error}: pip install scikit-learn pillow, or give --content and --style") from None
 content = prepared(temple if options.content is None else options.content)
 style = prepared(flower if options.style is None else options.style)
 
@@ -144,8 +147,8 @@ if options.onnx is None:
 else:
     network = options.onnx.to(backend=backend)
     # SqueezeNet wants blue, green, red in 0..255, minus the mean colour of ImageNet: a 1x1 convolution does it.
-    swap = xpnet.tensor(255.0 * np.eye(3, dtype="float32")[::-1].copy()[:, :, None, None])
-    shift = xpnet.tensor([-103.94, -116.78, -123.68])
+    swap = backend.asarray(255.0 * np.eye(3)[::-1, :, None, None], "float32")
+    shift = backend.asarray([-103.94, -116.78, -123.68], "float32")
 
     def look(x):
         """The features of the layers above."""

@@ -41,6 +41,14 @@ def test_the_style_comes_nearer(tmp_path, optimizer):
     assert (tmp_path / "out/losses.png").exists()
 
 
+def test_features_of_squeezenet(tmp_path, data_dir):
+    done = run(tmp_path, "--onnx", str(data_dir / "pretrained/squeezenet_fp16.onnx"), "--noise")
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "out/metrics.json").read_text())
+    assert found["network"] == "onnx"
+    assert found["final"]["style"] < found["history"]["style"][0]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
