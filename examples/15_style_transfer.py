@@ -3,10 +3,10 @@
 Nothing is trained here but an image.  A fixed network looks at three pictures: the content, the style, and the image
 x that is changed until, seen through the network,
 
-    content   its features in a deep layer are those of the content: what is where          ½ Σ (F − P)²
-    style     the Gram matrices of several layers are those of the style: which features    Σ (G − A)², G = F Fᵀ/(CHW)
-              occur together, wherever that is
-    smooth    neighbouring pixels hardly differ: the total variation is small         Σ |x − its neighbours|
+    content            its features in one layer are those of the content: what is where; Σ (F − P)²
+    style              the Gram matrices of several layers are those of the style: which features occur together,
+                       wherever that is; Σ (G − A)² with G = F Fᵀ / (C H W)
+    total variation    neighbouring pixels hardly differ; Σ |x − its neighbours|
 
 by L-BFGS on the pixels themselves (arXiv:1508.06576; total variation is a later addition of others).  By default the
 pictures are scikit-learn's two photographs, and the network has *random weights*: their statistics catch colours and
@@ -119,14 +119,9 @@ class RandomNetwork(nn.Module):
     def __init__(self, widths=(24, 48, 96, 128)):
         super().__init__()
         self.stages = nn.ModuleList()
-        for channels, width in zip((3, *widths), widths, strict=False):
-            layers = (
-                nn.Conv2d(channels, width, 3, padding=1),
-                nn.ReLU(),
-                nn.Conv2d(width, width, 3, padding=1),
-                nn.ReLU(),
-            )
-            self.stages.append(nn.Sequential(*layers))
+        for i, width in enumerate(widths):
+            first = nn.Conv2d(widths[i - 1] if i else 3, width, 3, padding=1)
+            self.stages.append(nn.Sequential(first, nn.ReLU(), nn.Conv2d(width, width, 3, padding=1), nn.ReLU()))
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
