@@ -93,8 +93,23 @@ metrics["around"] = {"loss": middle, "loss_at_the_edge": np.median(edge), "test_
 lesson.draw("1_contours", lambda: plot.loss_contours(surface, heading="Around a solution, in two random directions"))
 lesson.draw("1_surface", lambda: plot.loss_surface(surface, heading="The same as a surface"))
 
+# -- Why filter-normalised?  A ReLU network computes the same with its first layer times 5 and the next one times 1/5.
+# -- Plain directions find one of the twins much sharper than the other, though they are the same function.
+twin = small()
+scales = {"0.weight": 5.0, "0.bias": 5.0, "2.weight": 0.2, "2.bias": 1.0}
+twin.load_state_dict({name: scales[name] * weights for name, weights in first_solution.items()})
+for kind in ("plain", "filter-normalised"):
+    rise, twins = (
+        landscape.along(network, F.cross_entropy, batches, direction, [-0.3, 0.3]).losses.mean() - middle
+        for network in (model, twin)
+        for direction in [landscape.random_direction(network, normalize=kind != "plain")]
+    )
+    say(f"   A step of 0.3 in a {kind} direction adds {rise:.3f} to the loss; in a rescaled twin of it {twins:.3f}.")
+    metrics[f"step of 0.3, {kind}"] = {"network": rise, "rescaled_twin": twins}
+
 # -- 2. Between two solutions.  The second one starts from other weights: units that do the same have other places, and
-# -- the mean of the two networks is none.  The third starts like the first but sees the digits in another order.
+# -- the mean of the two networks is none.  The other line
+# -- leads to where the first network itself gets when it is trained further.
 other = fit(small(), sgd, 2 if quick else 20)[-1]
 model.load_state_dict(first_solution)
 steps = np.linspace(-0.25, 1.25, 13 if quick else 61)
@@ -169,7 +184,7 @@ class Block(nn.Module):
         return F.relu(x + y if self.residual else y)
 
 
-deep, sharpness = {}, {}
+deep = {}
 xs = np.linspace(-0.6, 0.6, 7 if quick else 25)
 for name, residual in {"plain": False, "with residual connections": True}.items():
     xpnet.manual_seed(lesson.seed)

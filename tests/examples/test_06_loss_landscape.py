@@ -21,6 +21,9 @@ def test_its_figures(tmp_path):
     found = json.loads((tmp_path / "metrics.json").read_text())
     assert found["around"]["loss"] < 0.5 * found["around"]["loss_at_the_edge"]
     assert found["wall to a solution from another start"] > found["wall to itself, trained further"]
+    plain, normalised = found["step of 0.3, plain"], found["step of 0.3, filter-normalised"]
+    assert normalised["network"] == pytest.approx(normalised["rescaled_twin"], rel=0.01)
+    assert plain["rescaled_twin"] > 2 * plain["network"]
     assert 0.5 < sum(found["explained_variance"]) < 1
     assert {path.stem for path in tmp_path.glob("*.png")} == {
         "1_contours", "1_surface", "2_line", "3_paths", "4_contours", "4_surface",
