@@ -7,7 +7,7 @@ from .digit_csv import read_digit_csv, write_submission
 from .digits import load_digits
 from .errors import DataError, DataUnavailableError
 from .idx import read_idx, write_idx
-from .images import read_image, show_digit, to_digit
+from .images import read_image, show_digit, to_digit, write_image
 from .loader import DataLoader
 from .mnist import load_fashion_mnist, load_mnist
 from .scalers import MinMaxScaler, StandardScaler
@@ -35,6 +35,6 @@ __all__ = [
     "load_fashion_mnist", "load_mnist", "naive", "one_hot", "pad_sequences", "read_cifar_archive",
     "read_cifar_batch", "read_cifar_records", "read_digit_csv",
     "read_idx", "read_image", "read_table", "seasonal_means", "seasonal_naive", "show_digit", "sliding_windows",
-    "split_rows", "to_digit", "to_float", "train_val_split", "undifference", "walk_forward", "write_idx",
+    "split_rows", "to_digit", "to_float", "train_val_split", "undifference", "walk_forward", "write_idx", "write_image",
     "write_submission",
 ]  # fmt: skip

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from xpnet._extras import require
+from xpnet._files import write_atomically
 from xpnet.data.errors import DataError
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # none that starts another program, as EPS does
@@ -56,6 +57,21 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
             ) from None
         except _DAMAGED as error:
             raise DataError(f"{name} is truncated or damaged ({error}): save or copy it again") from error
+
+
+def write_image(path: str | os.PathLike[str], pixels: np.ndarray) -> None:
+    """Write pixels, uint8 (H, W) or (H, W, 3), as a PNG, whole or not at all.
+
+    Raises: ``ValueError`` for a name that does not end in .png or other pixels, ``OSError``, ``MissingExtraError``.
+    """
+    pixels = np.ascontiguousarray(pixels)
+    if pixels.dtype != np.uint8 or not pixels.size or pixels.shape[2:] not in ((), (3,)) or pixels.ndim < 2:
+        raise ValueError(f"write_image: expected uint8 (H, W) or (H, W, 3), got {pixels.dtype} {pixels.shape}")
+    if Path(path).suffix.lower() != ".png":
+        raise ValueError(f"images are written as PNG: {os.fspath(path)!r} must end in .png")
+    content = io.BytesIO()
+    _pillow("writing images").fromarray(pixels).save(content, format="PNG")
+    write_atomically(path, content.getvalue())
 
 
 def _pillow(purpose: str) -> Any:

@@ -1,6 +1,6 @@
 """Looking inside: why a network does what it does."""
 
-from . import doctor
+from . import doctor, landscape
 from .activations import activations
 from .doctor import Finding, Report, examine
 from .gradcam import gradcam
@@ -11,5 +11,6 @@ from .trace import Step, Trace, Value, trace
 
 __all__ = [
     "Edit", "Finding", "Report", "Snapshot", "Snapshots", "Step", "Trace", "Value", "activations", "doctor",
-    "examine", "finite_differences", "flow", "gradcam", "narrate", "page", "simulator_page", "trace",
+    "examine", "finite_differences", "flow", "gradcam", "landscape", "narrate", "page", "simulator_page",
+    "trace",
 ]  # fmt: skip

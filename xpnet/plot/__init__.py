@@ -16,13 +16,16 @@ from .gaps import gaps
 from .gradient_flow import gradient_flow
 from .heatmap import heatmap_overlay
 from .histograms import histograms
+from .landscape import loss_contours, loss_curves, loss_surface
 from .lines import lines, panels
 from .lr_range import lr_range
 from .network import network
+from .pictures import pictures
 from .predictions import predictions
 from .style import save
 
 __all__ = [
-    "confusion", "curves", "decision_boundary", "descent", "gradient_flow", "histograms", "lines", "lr_range",
-    "network", "panels", "predictions", "save", "save_gif",
+    "confusion", "curves", "decision_boundary", "descent", "feature_maps", "filters", "gaps", "gradient_flow",
+    "heatmap_overlay", "histograms", "lines", "loss_contours", "loss_curves", "loss_surface", "lr_range",
+    "network", "panels", "pictures", "predictions", "save", "save_gif",
 ]  # fmt: skip
