@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import xpnet
 from xpnet import plot
@@ -55,6 +55,11 @@ class Lesson:
         """Write a file into the folder, whole or not at all."""
         write_atomically(self.out / name, content)
         return self.out / name
+
+    def refuse(self, error: object) -> NoReturn:
+        """End the program with status 2 and one line: what was asked for cannot be done."""
+        sys.stderr.write(f"{self.name}.py: error: {error}\n")
+        sys.exit(2)
 
     def finish(self, metrics: Mapping[str, Any]) -> None:
         """Write ``metrics.json``, and say where everything is."""

@@ -7,8 +7,12 @@
 
 from .confusion import confusion
 from .curves import curves
+from .forecast import errors_by_step, forecast
 from .lr_range import lr_range
 from .predictions import predictions
+from .ranking import precision_recall, roc
 from .style import save
 
-__all__ = ["confusion", "curves", "lr_range", "predictions", "save"]
+__all__ = [
+    "confusion", "curves", "errors_by_step", "forecast", "lr_range", "precision_recall", "predictions", "roc", "save",
+]  # fmt: skip
