@@ -128,7 +128,7 @@ lesson.draw("forecasts", lambda: plot.forecast(
     values, origins[apart], {name: runs[name][0].predicted[apart] for name in ("seasonal naive", "RNN", "LSTM", "GRU")},
     show=len(values) - int(origins[apart[0]]) + HORIZON, heading="Forecasts, made at the dashed lines",
     **calendar))  # fmt: skip
-shown = [name for name in runs if name not in ("naive",)]
+shown = [name for name in runs if name not in ("naive", "drift")]
 lesson.draw("errors", lambda: plot.errors_by_step(
     {name: np.mean([run.mae_by_step for run in runs[name]], axis=0) for name in shown}))  # fmt: skip
 lesson.finish({

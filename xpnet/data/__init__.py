@@ -26,16 +26,16 @@ from .series import (
     undifference,
     walk_forward,
 )
-from .tables import Table, TablePreprocessor, class_weights, read_table, split_rows
+from .tables import Table, TablePreprocessor, class_weights, embedded_table, read_table, split_rows
 from .text import Tokenizer, Vocabulary, pad_sequences
 from .transforms import Normalize, one_hot, to_float
 
 __all__ = [
     "ArrayDataset", "DataError", "DataLoader", "DataUnavailableError", "MinMaxScaler", "Normalize", "SequenceLoader",
     "StandardScaler", "Table", "TablePreprocessor", "Tokenizer", "Vocabulary", "WalkForward", "augment",
-    "chronological_split", "class_weights", "difference", "drift", "interval_widths", "load_airline_passengers",
-    "load_cifar10", "load_digits", "load_fashion_mnist", "load_mnist", "naive", "one_hot", "pad_sequences",
-    "read_cifar_records", "read_digit_csv", "read_idx", "read_image", "read_series", "read_table", "seasonal_means",
-    "seasonal_naive", "show_digit", "sliding_windows", "split_rows", "to_digit", "to_float", "train_val_split",
-    "undifference", "walk_forward", "write_idx", "write_submission",
+    "chronological_split", "class_weights", "difference", "drift", "embedded_table", "interval_widths",
+    "load_airline_passengers", "load_cifar10", "load_digits", "load_fashion_mnist", "load_mnist", "naive", "one_hot",
+    "pad_sequences", "read_cifar_records", "read_digit_csv", "read_idx", "read_image", "read_series", "read_table",
+    "seasonal_means", "seasonal_naive", "show_digit", "sliding_windows", "split_rows", "to_digit", "to_float",
+    "train_val_split", "undifference", "walk_forward", "write_idx", "write_submission",
 ]  # fmt: skip
