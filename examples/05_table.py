@@ -76,7 +76,7 @@ def train(model: nn.Module, loss: nn.Module, x: np.ndarray, labels: np.ndarray, 
         with xpnet.no_grad():
             value = loss(model(x_val), labels_val).item()
         if stopping.update(value, epoch):
-            best = {name: weights.copy() for name, weights in model.state_dict().items()}
+            best = model.state_dict()
         if stopping.should_stop:
             break
     model.load_state_dict(best)

@@ -12,6 +12,7 @@ from .images import read_image, show_digit, to_digit
 from .intervals import interval_widths
 from .loader import DataLoader
 from .mnist import load_fashion_mnist, load_mnist
+from .opinions import read_sentence_polarity, write_opinions
 from .scalers import MinMaxScaler, StandardScaler
 from .sequence_loader import SequenceLoader
 from .series import (
@@ -35,7 +36,8 @@ __all__ = [
     "StandardScaler", "Table", "TablePreprocessor", "Tokenizer", "Vocabulary", "WalkForward", "augment",
     "chronological_split", "class_weights", "difference", "drift", "embedded_table", "interval_widths",
     "load_airline_passengers", "load_cifar10", "load_digits", "load_fashion_mnist", "load_mnist", "naive", "one_hot",
-    "pad_sequences", "read_cifar_records", "read_digit_csv", "read_idx", "read_image", "read_series", "read_table",
-    "seasonal_means", "seasonal_naive", "show_digit", "sliding_windows", "split_rows", "to_digit", "to_float",
-    "train_val_split", "undifference", "walk_forward", "write_idx", "write_submission",
+    "pad_sequences", "read_cifar_records", "read_digit_csv", "read_idx", "read_image", "read_sentence_polarity",
+    "read_series", "read_table", "seasonal_means", "seasonal_naive", "show_digit", "sliding_windows", "split_rows",
+    "to_digit", "to_float", "train_val_split", "undifference", "walk_forward", "write_idx", "write_opinions",
+    "write_submission",
 ]  # fmt: skip

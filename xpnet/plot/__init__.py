@@ -12,7 +12,9 @@ from .lr_range import lr_range
 from .predictions import predictions
 from .ranking import precision_recall, roc
 from .style import save
+from .words import words
 
 __all__ = [
     "confusion", "curves", "errors_by_step", "forecast", "lr_range", "precision_recall", "predictions", "roc", "save",
+    "words",
 ]  # fmt: skip
