@@ -4,7 +4,7 @@
 - A GRU and an LSTM read the words of a sentence one after another, as vectors that are learned. Sentences differ in
   length: the padding is never read, for the layers are told the lengths.
 - Vocabulary and networks see the training sentences only; a tenth of the sentences is put aside and used once.
-- A word matters as much as the score changes when it is left out.
+- A word matters as much as the score changes when it is hidden.
 
 By default the sentences are made by a grammar of this project, not by people, so that it works without any data: they
 show what order is good for ("not clumsy", "dull but moving"), not how hard real language is. For that take the 10,662
@@ -46,7 +46,7 @@ train_rows, test_rows = data.split_rows(len(labels), 0.1, labels=labels, seed=le
 vocabulary = data.Vocabulary.build([sentences[i] for i in train_rows])
 numbers = [vocabulary.encode(sentence) for sentence in sentences]
 UNKNOWN = 1
-DROPOUT, HIDDEN = (0.5, 0.3) if real else (0.1, 0.0)  # real language has thousands of rare words to learn by heart
+DROPOUT, HIDDEN = (0.5, 0.3) if real else (0.1, 0.1)  # real language has thousands of rare words to learn by heart
 
 
 class Bag(nn.Module):
@@ -138,17 +138,18 @@ for name, z in found.items():
     lesson.say(f"  {name:14} {right:.3f} ({low:.3f} to {high:.3f})  {each}")
     result[name] = {"accuracy": right, "low": low, "high": high, "each": accuracy.get(name, [])}
 
-# Which words mattered: leave out one after another, and see how the score of the whole sentence changes.
+# Which words mattered: hide one after another, as in training, and see how the score of the whole sentence changes.
 model = trained["GRU"]
 lengths = np.array([len(sentence) for sentence in test])
 readable = np.flatnonzero((lengths >= 6) & (lengths <= 24))
 sure = readable[np.argsort(-np.abs(found["GRU"][readable]))]
 right = (found["GRU"] > 0) == (truth == 1)
-examples = [*sure[right[sure]][:60:12], *sure[~right[sure]][:2]]  # five that are right, and the two surest mistakes
+turned = np.array([bool({"not", "never", "but"} & set(sentences[test_rows[i]])) for i in sure])
+examples = [*sure[right[sure] & turned][:4], *sure[right[sure] & ~turned][:2], *sure[~right[sure]][:2]]
 shown, weights, captions = [], [], []
 for i in examples:
     tokens = test[i]
-    without = [np.delete(tokens, place) for place in range(len(tokens))]
+    without = [np.where(np.arange(len(tokens)) == place, UNKNOWN, tokens) for place in range(len(tokens))]
     all_scores = scores(model, [tokens, *without])
     weights.append(all_scores[0] - all_scores[1:])  # what the word added to the score
     shown.append(sentences[test_rows[i]])

@@ -31,9 +31,8 @@ def words(
     rows = [to_host(w).astype(float) for w in weights]
     titles = [""] * len(texts) if captions is None else [str(c) for c in captions]
     if not len(texts) == len(rows) == len(titles) or not 1 <= len(texts) <= _MOST:
-        raise ValueError(
-            f"words: {len(texts)} texts, {len(rows)} rows of weights, {len(titles)} captions (1 to {_MOST})"
-        )
+        counts = f"{len(texts)} texts, {len(rows)} rows of weights, {len(titles)} captions"
+        raise ValueError(f"words: expected equally many, 1 to {_MOST}, got {counts}")
     for text, row in zip(texts, rows, strict=True):
         if row.shape != (len(text),) or not len(text) or not np.isfinite(row).all():
             raise ValueError(f"words: {len(text)} words need as many finite weights, got shape {row.shape}")
