@@ -53,6 +53,13 @@ def test_pictures_that_move(monkeypatch, tmp_path):
     assert (tmp_path / "o/a.gif").read_bytes().startswith(b"GIF89a")
 
 
+def test_what_cannot_be_done_is_one_line_and_status_2(monkeypatch, tmp_path, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        begin(monkeypatch, tmp_path).refuse(ValueError("no such column"))
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err == "01_x.py: error: no such column\n"
+
+
 def test_options_of_its_own(monkeypatch, tmp_path):
     found = begin(monkeypatch, tmp_path, "--data", "d", add_options=lambda p: p.add_argument("--data"))
     assert found.options.data == "d"

@@ -1,6 +1,7 @@
 """Datasets, batches, and what is done to them."""
 
 from . import augment
+from .airline import load_airline_passengers, read_series
 from .cifar import load_cifar10, read_cifar_archive, read_cifar_batch, read_cifar_records
 from .dataset import ArrayDataset, train_val_split
 from .digit_csv import read_digit_csv, write_submission
@@ -8,8 +9,10 @@ from .digits import load_digits
 from .errors import DataError, DataUnavailableError
 from .idx import read_idx, write_idx
 from .images import read_image, show_digit, to_digit, write_image
+from .intervals import interval_widths
 from .loader import DataLoader
 from .mnist import load_fashion_mnist, load_mnist
+from .opinions import read_sentence_polarity, write_opinions
 from .scalers import MinMaxScaler, StandardScaler
 from .sequence_loader import SequenceLoader
 from .series import (
@@ -24,17 +27,18 @@ from .series import (
     undifference,
     walk_forward,
 )
-from .tables import Table, TablePreprocessor, class_weights, read_table, split_rows
+from .tables import Table, TablePreprocessor, class_weights, embedded_table, read_table, split_rows
 from .text import Tokenizer, Vocabulary, pad_sequences
 from .transforms import Normalize, one_hot, to_float
 
 __all__ = [
     "ArrayDataset", "DataError", "DataLoader", "DataUnavailableError", "MinMaxScaler", "Normalize",
     "SequenceLoader", "StandardScaler", "Table", "TablePreprocessor", "Tokenizer", "Vocabulary", "WalkForward",
-    "augment", "chronological_split", "class_weights", "difference", "drift", "load_cifar10", "load_digits",
-    "load_fashion_mnist", "load_mnist", "naive", "one_hot", "pad_sequences", "read_cifar_archive",
-    "read_cifar_batch", "read_cifar_records", "read_digit_csv",
-    "read_idx", "read_image", "read_table", "seasonal_means", "seasonal_naive", "show_digit", "sliding_windows",
-    "split_rows", "to_digit", "to_float", "train_val_split", "undifference", "walk_forward", "write_idx", "write_image",
+    "augment", "chronological_split", "class_weights", "difference", "drift", "embedded_table",
+    "interval_widths", "load_airline_passengers", "load_cifar10", "load_digits", "load_fashion_mnist",
+    "load_mnist", "naive", "one_hot", "pad_sequences", "read_cifar_archive", "read_cifar_batch",
+    "read_cifar_records", "read_digit_csv", "read_idx", "read_image", "read_sentence_polarity", "read_series",
+    "read_table", "seasonal_means", "seasonal_naive", "show_digit", "sliding_windows", "split_rows", "to_digit",
+    "to_float", "train_val_split", "undifference", "walk_forward", "write_idx", "write_image", "write_opinions",
     "write_submission",
 ]  # fmt: skip

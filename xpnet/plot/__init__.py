@@ -12,6 +12,7 @@ from .curves import curves
 from .descent import descent
 from .feature_maps import feature_maps
 from .filters import filters
+from .forecast import errors_by_step, forecast
 from .gaps import gaps
 from .gradient_flow import gradient_flow
 from .heatmap import heatmap_overlay
@@ -22,10 +23,13 @@ from .lr_range import lr_range
 from .network import network
 from .pictures import pictures
 from .predictions import predictions
+from .ranking import precision_recall, roc
 from .style import save
+from .words import words
 
 __all__ = [
-    "confusion", "curves", "decision_boundary", "descent", "feature_maps", "filters", "gaps", "gradient_flow",
-    "heatmap_overlay", "histograms", "lines", "loss_contours", "loss_curves", "loss_surface", "lr_range",
-    "network", "panels", "pictures", "predictions", "save", "save_gif",
+    "confusion", "curves", "decision_boundary", "descent", "errors_by_step", "feature_maps", "filters",
+    "forecast", "gaps", "gradient_flow", "heatmap_overlay", "histograms", "lines", "loss_contours",
+    "loss_curves", "loss_surface", "lr_range", "network", "panels", "pictures", "precision_recall",
+    "predictions", "roc", "save", "save_gif", "words",
 ]  # fmt: skip

@@ -1,12 +1,13 @@
 """Tables: a CSV file read strictly, its columns guessed, and turned into numbers."""
 
 from .columns import Column
+from .embedded import EMBEDDED, embedded_table
 from .kinds import KINDS, Guess, guess_column, guess_task
 from .preprocess import TablePreprocessor
 from .reader import MISSING, Table, read_table
 from .rows import class_weights, split_rows
 
 __all__ = [
-    "KINDS", "MISSING", "Column", "Guess", "Table", "TablePreprocessor", "class_weights", "guess_column", "guess_task",
-    "read_table", "split_rows",
+    "EMBEDDED", "KINDS", "MISSING", "Column", "Guess", "Table", "TablePreprocessor", "class_weights", "embedded_table",
+    "guess_column", "guess_task", "read_table", "split_rows",
 ]  # fmt: skip

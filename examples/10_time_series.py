@@ -1,0 +1,137 @@
+"""Forecast a series with sliding windows, and say how far off the forecast may be.
+
+A window of the last 24 months goes into a small MLP, the next 12 come out. What makes such an example right:
+
+- It never looks ahead. The data are split in time; scaler and network are fitted anew at every origin, on what was
+  known then (walk-forward evaluation).
+- It is held against forecasts that need no network: the last value, the value a year before, a straight line.
+- It says how sure it is: intervals made of the errors of earlier forecasts, and how often they then held the truth.
+
+    python examples/10_time_series.py
+    python examples/10_time_series.py --data monthly-sunspots.csv --season 132
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+
+import xpnet
+from xpnet import data, nn, optim, plot
+from xpnet.lesson import start
+from xpnet.nn import functional as F
+
+HORIZON, LEVEL = 12, 0.8
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", metavar="FILE", help="CSV with a header, oldest first (default: airline passengers)")
+    parser.add_argument("--column", help="the column of the values (default: the last)")
+    parser.add_argument("--season", type=int, default=12, metavar="N", help="values in a season (default: 12)")
+
+
+lesson = start(__doc__, __file__, add_options)
+season, window = lesson.options.season, 24
+try:
+    series = data.read_series(lesson.options.data, lesson.options.column) if lesson.options.data else None
+    values = data.load_airline_passengers() if series is None else series
+    test_start = len(values) * 2 // 3  # the last third is looked at only to judge
+    first = max(len(values) * 5 // 12, window + 2 * HORIZON, season)  # the errors from here on make the intervals
+    if season < 1 or first + 2 * HORIZON > test_start:
+        raise ValueError(f"--season {season} and windows of {window} need a longer series than {len(values)} values")
+except (ValueError, OSError) as error:
+    lesson.refuse(error)
+
+# A network sees growth best as growth: of a series above zero it gets the changes of the logarithm.
+positive = bool((values > 0).all())
+there, back = (np.log, np.exp) if positive else (np.array, np.array)
+
+
+def fit(history: np.ndarray, seed: int) -> tuple[nn.Module, data.StandardScaler]:
+    """Learn from the windows of a history, and nothing after it."""
+    xpnet.manual_seed(seed)
+    changes = data.difference(there(history))
+    scaler = data.StandardScaler().fit(changes)
+    x, y = data.sliding_windows(scaler.transform(changes).astype("float32"), window, HORIZON)
+    x, y = lesson.backend.asarray(x), lesson.backend.asarray(y)
+    model = nn.Sequential(nn.Linear(window, 16), nn.Tanh(), nn.Linear(16, HORIZON))
+    optimizer = optim.AdamW(model.named_parameters(), lr=0.01, weight_decay=0.1)
+    for _ in range(20 if lesson.quick else 150):  # as many as were best on the first two thirds
+        loss = F.mse_loss(model(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return model, scaler
+
+
+def mlp(seed: int):
+    """A forecast for ``walk_forward``: fitted at every origin on the history that is known there."""
+
+    def forecast(history: np.ndarray, horizon: int) -> np.ndarray:
+        model, scaler = fit(history, seed)
+        known = there(history)
+        last = scaler.transform(data.difference(known)[-window:]).astype("float32")
+        with xpnet.no_grad():
+            made = model(lesson.backend.asarray(last[None])).numpy()[0]
+        return back(data.undifference(scaler.inverse_transform(made.astype(float)), known[-1:]))
+
+    return forecast
+
+
+# 1. Walk forward through the series: at each origin forecast the next 12 values, as it would have been done then.
+step = max(1, (len(values) - first) // (24 if lesson.quick else 80))
+seeds = [lesson.seed + i for i in range(1 if lesson.quick else 3)]
+methods = {"naive": data.naive, "drift": data.drift, f"seasonal naive ({season})": data.seasonal_naive(season)}
+runs = {
+    name: data.walk_forward(values, method, start=first, horizon=HORIZON, step=step)
+    for name, method in (methods | {f"MLP, seed {seed}": mlp(seed) for seed in seeds}).items()
+}
+origins = runs["naive"].origins
+judged = origins >= test_start
+
+
+def tested(run: data.WalkForward) -> data.WalkForward:
+    """The forecasts of the last third, which nothing was chosen by."""
+    return data.WalkForward(run.origins[judged], run.predicted[judged], run.actual[judged])
+
+
+lesson.say(f"{len(values)} values; {judged.sum()} forecasts of {HORIZON} steps from value {test_start} on")
+for name, run in runs.items():
+    lesson.say(f"  {name:22} mean absolute error {tested(run).mae:7.2f}, root mean square {tested(run).rmse:7.2f}")
+
+# 2. Intervals. At each origin only those errors count that were known there, so that the intervals are honest too. The
+#    errors of a growing series grow with it: they are taken of the logarithm.
+run = runs[f"MLP, seed {seeds[0]}"]
+errors = data.WalkForward(run.origins, there(run.predicted), there(run.actual))
+widths = np.array([data.interval_widths(errors, LEVEL, origin) for origin in origins[judged]])
+low, high = back(errors.predicted[judged] - widths), back(errors.predicted[judged] + widths)
+known = np.isfinite(widths)  # not where too few errors were known yet
+inside = (low <= run.actual[judged]) & (run.actual[judged] <= high)
+coverage = inside[known].mean()
+lesson.say(f"{LEVEL:.0%} intervals made of earlier errors held {coverage:.1%} of the {known.sum()} values judged")
+
+# 3. The forecast of what nobody knows yet: fitted on everything, with the errors of all of the walk.
+future = mlp(seeds[0])(values, HORIZON)
+width = data.interval_widths(errors, LEVEL)
+future_low, future_high = back(there(future) - width), back(there(future) + width)
+lesson.say(f"next: {future[0]:.4g} ({future_low[0]:.4g} to {future_high[0]:.4g}), in {HORIZON} steps {future[-1]:.4g} "
+           f"({future_low[-1]:.4g} to {future_high[-1]:.4g})")  # fmt: skip
+
+calendar = {"begin": 1949.0, "every": 1 / 12, "unit": "thousand passengers", "time": "year"} if series is None else {}
+apart = np.flatnonzero(judged)[:: max(1, HORIZON // step)] - np.flatnonzero(judged)[0]  # forecasts that do not overlap
+apart = apart[-6:]
+band = f"{LEVEL:.0%} interval"
+lesson.draw("walk_forward", lambda: plot.forecast(
+    values, origins[judged][apart], run.predicted[judged][apart], low=low[apart], high=high[apart], band=band,
+    show=len(values) - int(origins[judged][apart][0]) + 2 * HORIZON, **calendar))  # fmt: skip
+lesson.draw("future", lambda: plot.forecast(
+    values, [len(values)], future[None], low=future_low[None], high=future_high[None], band=band, show=5 * HORIZON,
+    heading="The next 12 values", **calendar))  # fmt: skip
+chosen = {name: found for name, found in runs.items() if not name.startswith("MLP") or found is run}
+lesson.draw("errors", lambda: plot.errors_by_step({name: tested(found).mae_by_step for name, found in chosen.items()}))
+lesson.finish({
+    "mae": {name: tested(found).mae for name, found in runs.items()},
+    "rmse": {name: tested(found).rmse for name, found in runs.items()},
+    "level": LEVEL, "coverage": coverage, "forecast": future.tolist(),
+})  # fmt: skip

@@ -1,0 +1,29 @@
+"""The tables that come with scikit-learn, as they would be read from a file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from xpnet._extras import require
+from xpnet.data.suggest import did_you_mean
+from xpnet.data.tables.reader import Table
+
+EMBEDDED = {"breast-cancer": "diagnosis", "iris": "species", "wine": "cultivar"}
+"""Their names, and what the column of classes is called."""
+
+
+def embedded_table(name: str) -> Table:
+    """One of ``EMBEDDED``: numbers as text, and in the last column the class.
+
+    Sources: Wolberg, Street & Mangasarian 1993 (breast cancer), Fisher 1936 (iris), Aeberhard & Forina 1991 (wine);
+    UCI machine learning repository, CC BY 4.0.
+
+    Raises: ``ValueError`` for another name; ``MissingExtraError`` without scikit-learn.
+    """
+    if name not in EMBEDDED:
+        raise ValueError(f"name must be one of {', '.join(EMBEDDED)}, got {name!r}{did_you_mean(name, EMBEDDED)}")
+    loaders: Any = require("sklearn.datasets", extra="sklearn", purpose=f"loading the embedded {name} table")
+    found = getattr(loaders, f"load_{name.replace('-', '_')}")()
+    columns = {str(column): [repr(float(v)) for v in found.data[:, i]] for i, column in enumerate(found.feature_names)}
+    columns[EMBEDDED[name]] = [str(found.target_names[label]) for label in found.target]
+    return Table(name, columns, list(range(2, 2 + len(found.target))))

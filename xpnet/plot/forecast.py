@@ -1,0 +1,138 @@
+"""Forecasts beside what came, and how their errors grow with the steps ahead."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from .style import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    LIGHT,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILLION,
+    Axes,
+    Figure,
+    clean,
+    new_figure,
+    title,
+    to_host,
+)
+
+_COLORS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY)
+_DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (2, 1.2)), (0, (6, 2, 1.5, 2)), (0, (1, 1)), (0, (8, 3)))
+
+
+def forecast(
+    values: Any,
+    origins: Any,
+    predicted: Any,
+    *,
+    low: Any = None,
+    high: Any = None,
+    band: str = "interval",
+    begin: float = 0.0,
+    every: float = 1.0,
+    show: int | None = None,
+    heading: str = "Forecasts as they were made at the time",
+    unit: str = "",
+    time: str = "time",
+) -> Figure:
+    """Values of a series, and the forecasts made at each origin, drawn over what came (or beyond the end).
+
+    values (T,); origins (K,): the place of the first value that each forecast is of; predicted (K, horizon), or several
+    by name; low and high (K, horizon), the ends of a ``band`` around the forecasts.  The i-th value is drawn at
+    ``begin + i * every``, of which only the last ``show`` values are seen.
+
+    Raises: ``ValueError`` for shapes that do not belong together, origins outside the series, or more than six names;
+    ``MissingExtraError``.
+    """
+    series, starts = to_host(values).astype(float), to_host(origins)
+    lines = {str(name): to_host(p) for name, p in _named(predicted).items()}
+    ends = {"low": low, "high": high}
+    bands = {name: to_host(array) for name, array in ends.items() if array is not None}
+    _check(series, starts, lines, bands)
+    figure = new_figure(8.4, 3.9, "drawing a forecast")
+    axes = figure.subplots()
+    first = 0 if show is None else max(0, len(series) - show)
+    x = begin + every * np.arange(first, len(series))
+    axes.plot(x, series[first:], color=INK, linewidth=1.4, label="what came", zorder=3)
+    for i, (name, made) in enumerate(lines.items()):
+        for k, (start, row) in enumerate(zip(starts.tolist(), made, strict=True)):
+            at = begin + every * (start + np.arange(len(row)))
+            axes.plot(at, row, color=_COLORS[i], linestyle=_DASHES[i], linewidth=2, label=None if k else name, zorder=4)
+    for k, start in enumerate(starts.tolist() if len(bands) == 2 else []):
+        at = begin + every * (start + np.arange(len(bands["low"][k])))
+        axes.fill_between(
+            at, bands["low"][k], bands["high"][k], color=SKY, alpha=0.35, linewidth=0, label=None if k else band
+        )
+    for start in starts.tolist():
+        axes.axvline(begin + every * (start - 0.5), color=GREY, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
+    _finish(axes, heading, time, unit)
+    axes.legend(frameon=False, loc="upper left", fontsize=9)
+    return figure
+
+
+def errors_by_step(errors: Mapping[str, Any], *, heading: str = "Mean absolute error by steps ahead") -> Figure:
+    """One line for each method, named at its end: its error one step ahead, two, ...  Each (horizon,).
+
+    Raises: ``ValueError`` for none, more than six, or lengths that differ; ``MissingExtraError``.
+    """
+    lines = {str(name): to_host(e).astype(float) for name, e in errors.items()}
+    lengths = {name: e.shape for name, e in lines.items()}
+    if not 1 <= len(lines) <= len(_COLORS) or len(set(lengths.values())) != 1 or len(next(iter(lengths.values()))) != 1:
+        raise ValueError(f"errors_by_step: expected 1 to {len(_COLORS)} rows of one length, got {lengths}")
+    figure = new_figure(7.6, 3.9, "drawing errors by step")
+    axes = figure.subplots()
+    for i, (name, e) in enumerate(lines.items()):
+        label = f"{name} {np.mean(e):#.3g}".rstrip(".")
+        steps = np.arange(1, 1 + len(e))
+        axes.plot(
+            steps, e, color=_COLORS[i], linestyle=_DASHES[i], linewidth=2, marker="o", markersize=3.5, label=label
+        )
+    axes.set_ylim(0, None)
+    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+    _finish(axes, heading, "steps ahead", "")
+    handles, labels = axes.get_legend_handles_labels()
+    order = np.argsort([-np.mean(e) for e in lines.values()], kind="stable")
+    axes.legend(
+        [handles[i] for i in order], [labels[i] for i in order], title="mean over the steps", title_fontsize=9,
+        frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=9.5, labelcolor="linecolor",
+    )  # fmt: skip
+    return figure
+
+
+def _finish(axes: Axes, heading: str, time: str, unit: str) -> None:
+    clean(axes)
+    title(axes, heading)
+    axes.set_xlabel(time, color=GREY)
+    axes.set_ylabel(unit, color=GREY)
+    axes.spines["left"].set_color(LIGHT)
+
+
+def _named(predicted: Any) -> Mapping[str, Any]:
+    return predicted if isinstance(predicted, Mapping) else {"forecast": predicted}
+
+
+def _check(
+    series: np.ndarray, starts: np.ndarray, lines: Mapping[str, np.ndarray], bands: Mapping[str, np.ndarray]
+) -> None:
+    if series.ndim != 1 or not len(series):
+        raise ValueError(f"forecast: expected a series (T,), got shape {series.shape}")
+    if not 1 <= len(lines) <= len(_COLORS):
+        raise ValueError(f"forecast: expected 1 to {len(_COLORS)} forecasts, got {len(lines)}")
+    if starts.ndim != 1 or starts.dtype.kind not in "iu" or not all(0 <= s <= len(series) for s in starts.tolist()):
+        raise ValueError(f"forecast: origins must be places in 0..{len(series)}, (K,), got {starts.tolist()}")
+    shapes = {name: array.shape for name, array in {**lines, **bands}.items()}
+    if len(set(shapes.values())) != 1 or next(iter(lines.values())).ndim != 2:
+        raise ValueError(f"forecast: expected (K, horizon) for each, got {shapes}")
+    if len(next(iter(lines.values()))) != len(starts):
+        raise ValueError(f"forecast: {len(starts)} origins and forecasts of shape {next(iter(shapes.values()))}")
+    if len(bands) == 1:
+        raise ValueError("forecast: a band needs both low and high")

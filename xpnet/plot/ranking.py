@@ -1,0 +1,80 @@
+"""How well scores rank: what is gained and what is lost at every threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from .style import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION, Axes, Figure, clean, new_figure, title, to_host
+
+_COLORS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY)
+_DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (2, 1.2)), (0, (6, 2, 1.5, 2)), (0, (1, 1)), (0, (8, 3)))
+
+
+def roc(curves: Mapping[str, Any]) -> Figure:
+    """True positive rate against false positive rate, with the area under each curve.
+
+    curves: by name ``(false positive rate, true positive rate)``, as ``metrics.roc_curve`` begins.
+
+    Raises: ``ValueError`` for none, more than six, or values that are no rates; ``MissingExtraError``.
+    """
+    points = _check("roc", curves)
+    figure = new_figure(4.9, 4.6, "drawing ROC curves")
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=(0, (1, 2)), label="guessing 0.500")
+    for i, (name, (x, y)) in enumerate(points.items()):
+        area = float(np.sum(np.diff(x) * (y[1:] + y[:-1]) / 2))
+        axes.plot(x, y, color=_COLORS[i], linestyle=_DASHES[i], linewidth=2, label=f"{name} {area:.3f}", zorder=3)
+    _finish(axes, "ROC, with the area under it", "false positive rate", "true positive rate")
+    axes.legend(frameon=False, loc="lower right", fontsize=9.5)
+    return figure
+
+
+def precision_recall(curves: Mapping[str, Any], share: float | None = None) -> Figure:
+    """Precision against recall, with the average precision of each curve.
+
+    curves: by name ``(precision, recall)``, as ``metrics.precision_recall_curve`` begins; ``share`` is that of the
+    positive samples, the precision of guessing.
+
+    Raises: ``ValueError`` for none, more than six, or values that are no rates; ``MissingExtraError``.
+    """
+    points = _check("precision_recall", curves)
+    figure = new_figure(4.9, 4.6, "drawing precision-recall curves")
+    axes = figure.subplots()
+    if share is not None:
+        axes.axhline(share, color=GREY, linewidth=1, linestyle=(0, (1, 2)), label=f"guessing {share:.3f}")
+    for i, (name, (precision, recall)) in enumerate(points.items()):
+        average = float(np.sum(-np.diff(recall) * precision[:-1]))
+        axes.plot(
+            recall, precision, color=_COLORS[i], linestyle=_DASHES[i], linewidth=2, label=f"{name} {average:.3f}",
+            drawstyle="steps-post", zorder=3,
+        )  # fmt: skip
+    _finish(axes, "Precision and recall, with the average precision", "recall", "precision")
+    axes.legend(frameon=False, loc="lower left", fontsize=9.5)
+    return figure
+
+
+def _check(name: str, curves: Mapping[str, Any]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    if not 1 <= len(curves) <= len(_COLORS):
+        raise ValueError(f"{name}: expected 1 to {len(_COLORS)} curves, got {len(curves)}")
+    points = {}
+    for label, (first, second) in curves.items():
+        x, y = to_host(first).astype(float), to_host(second).astype(float)
+        if x.ndim != 1 or x.shape != y.shape or len(x) < 2:
+            raise ValueError(f"{name}: {label!r} needs two rows of equal length, got {x.shape} and {y.shape}")
+        if not all(((v >= 0) & (v <= 1)).all() for v in (x, y)):
+            raise ValueError(f"{name}: the rates of {label!r} must lie in 0..1 (NaN: a class does not occur)")
+        points[str(label)] = (x, y)
+    return points
+
+
+def _finish(axes: Axes, heading: str, x: str, y: str) -> None:
+    clean(axes)
+    title(axes, heading)
+    axes.set_xlabel(x, color=GREY)
+    axes.set_ylabel(y, color=GREY)
+    axes.set_xlim(-0.02, 1.02)
+    axes.set_ylim(-0.02, 1.02)
+    axes.set_aspect("equal")

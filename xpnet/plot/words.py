@@ -1,0 +1,86 @@
+"""Which words spoke for a class, and which against it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .style import BLUE, GREY, INK, VERMILLION, Figure, new_figure, to_host
+
+_WIDTH, _LINE, _GAP, _MARGIN = 8.4, 0.27, 0.2, 0.2  # inches: of the figure, of a line, between texts, around
+_MOST = 40  # texts
+
+
+def words(
+    texts: Sequence[Sequence[str]],
+    weights: Sequence[Any],
+    captions: Sequence[str] | None = None,
+    *,
+    heading: str = "blue words speak for it, orange ones against",
+) -> Figure:
+    """Texts with their words shaded by what each contributed: blue where positive, orange where negative.
+
+    texts: up to 40 lists of words; weights: for each text as many numbers, of which each text's largest is shaded
+    fully; captions: a line above each text.
+
+    Raises: ``ValueError`` for numbers of texts, words or weights that differ or are not finite; ``MissingExtraError``.
+    """
+    rows = [to_host(w).astype(float) for w in weights]
+    titles = [""] * len(texts) if captions is None else [str(c) for c in captions]
+    if not len(texts) == len(rows) == len(titles) or not 1 <= len(texts) <= _MOST:
+        counts = f"{len(texts)} texts, {len(rows)} rows of weights, {len(titles)} captions"
+        raise ValueError(f"words: expected equally many, 1 to {_MOST}, got {counts}")
+    for text, row in zip(texts, rows, strict=True):
+        if row.shape != (len(text),) or not len(text) or not np.isfinite(row).all():
+            raise ValueError(f"words: {len(text)} words need as many finite weights, got shape {row.shape}")
+    ruler = new_figure(_WIDTH, 1.0, "drawing words")
+    placed = [_lay_out(ruler, text) for text in texts]
+    lines = sum(1 + line[-1][1] + (caption != "") for line, caption in zip(placed, titles, strict=True))
+    height = 2 * _MARGIN + _LINE * (lines + 1.3) + _GAP * len(texts)
+    figure = new_figure(_WIDTH, height, "drawing words")
+    figure.text(_MARGIN / _WIDTH, 1 - _MARGIN / height, heading, va="top", fontsize=11, color=INK, fontweight="bold")
+    y = height - _MARGIN - 1.3 * _LINE
+    for text, row, places, caption in zip(texts, rows, placed, titles, strict=True):
+        y -= _GAP
+        if caption:
+            figure.text(_MARGIN / _WIDTH, y / height, caption, va="top", fontsize=9, color=GREY)
+            y -= _LINE
+        shares = row / max(float(np.abs(row).max()), 1e-12)
+        for word, share, (x, line) in zip(text, shares.tolist(), places, strict=True):
+            figure.text(
+                x / _WIDTH, (y - line * _LINE) / height, _plain(word), va="top", fontsize=10, color=INK,
+                bbox={"facecolor": _shade(share), "edgecolor": "none", "pad": 1.5},
+            )  # fmt: skip
+        y -= (1 + places[-1][1]) * _LINE
+    return figure
+
+
+def _lay_out(ruler: Figure, text: Sequence[str]) -> list[tuple[float, int]]:
+    """Where each word begins, in inches, and on which line."""
+    places, x, line = [], _MARGIN, 0
+    renderer = ruler.canvas.get_renderer()
+    for word in text:
+        shown = ruler.text(0, 0, _plain(word), fontsize=10)
+        width = shown.get_window_extent(renderer).width / ruler.dpi
+        shown.remove()
+        if x > _MARGIN and x + width > _WIDTH - _MARGIN:
+            x, line = _MARGIN, line + 1
+        places.append((x, line))
+        x += width + 0.08
+    return places
+
+
+def _plain(word: str) -> str:
+    """No mathematics, whatever signs a word holds."""
+    return word.replace("$", r"\$")
+
+
+def _shade(share: float) -> tuple[float, float, float]:
+    """White for 0, up to a light blue for 1 and a light orange for −1: black letters stay readable."""
+    full = BLUE if share > 0 else VERMILLION
+    strength = 0.6 * math.sqrt(abs(share)) if abs(share) > 0.05 else 0.0
+    red, green, blue = (1 - strength * (1 - int(full[i : i + 2], 16) / 255) for i in (1, 3, 5))
+    return red, green, blue
