@@ -22,6 +22,7 @@ _EXAMPLES = """examples:
   xpnet export runs/mnist-1 --onnx m.onnx  the trained network for other programs
   xpnet backends                         what can compute here
   xpnet models                           the networks that --model knows
+  xpnet example list                     the numbered examples; xpnet example 01 runs one
 """
 
 _TRAIN_EXAMPLES = """examples:
@@ -128,7 +129,19 @@ def build_parser() -> argparse.ArgumentParser:
     models.add_argument("--json", action="store_true", help="print JSON")
     backends = commands.add_parser("backends", help="what can compute here, and why not", allow_abbrev=False)
     backends.add_argument("--json", action="store_true", help="print JSON")
+    _add_example(commands)
     return parser
+
+
+def _add_example(commands: argparse._SubParsersAction[_Parser]) -> None:
+    example = commands.add_parser(
+        "example",
+        help="run a numbered example, or list them",
+        description="The examples explain themselves as they run; pictures and metrics.json go to out/NAME.",
+        allow_abbrev=False,
+    )
+    example.add_argument("name", metavar="NAME", help="list, or an example: 01, perceptron or 01_perceptron")
+    example.add_argument("options", nargs=argparse.REMAINDER, metavar="...", help="its options: --quick, ...")
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
@@ -212,6 +225,10 @@ def _run(arguments: argparse.Namespace) -> None:
         from xpnet.cli.export import export
 
         export(arguments)
+    elif arguments.command == "example":
+        from xpnet.cli.example import example
+
+        example(arguments)
     elif arguments.command == "models":
         from xpnet.cli.models import models
 
@@ -236,6 +253,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         _run(arguments)
     except UsageError as error:
         return _report(error, 2)
+    except SystemExit as end:  # an example that ends by itself
+        return _status(end.code)
     except KeyboardInterrupt as stop:
         print(f"\nxpnet: stopped{': ' + str(stop) if str(stop) else ''}", file=sys.stderr)
         return 130
@@ -245,6 +264,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, OSError, BackendError, ImportError, RuntimeError, MemoryError) as error:
         return _report(error, 1)
     return 0
+
+
+def _status(code: str | int | None) -> int:
+    """What a process would end with; a text is printed, as Python does."""
+    if isinstance(code, str):
+        print(code, file=sys.stderr)
+        return 1
+    return code or 0
 
 
 def _report(error: BaseException, status: int) -> int:

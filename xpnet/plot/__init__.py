@@ -10,5 +10,6 @@ from .curves import curves
 from .lr_range import lr_range
 from .predictions import predictions
 from .style import save
+from .tuning import tuning, tuning_table
 
-__all__ = ["confusion", "curves", "lr_range", "predictions", "save"]
+__all__ = ["confusion", "curves", "lr_range", "predictions", "save", "tuning", "tuning_table"]
