@@ -62,8 +62,7 @@ def _panel(axes: Axes, results: Results, name: str, best: Trial) -> None:
     bad = _places(dimension, name, results.failed)
     edge = low if results.maximize else high
     axes.scatter(bad, [edge] * len(bad), marker="x", s=28, color=GREY, linewidths=1.2, zorder=3)
-    pad = 0.08 * (high - low)
-    axes.set_ylim(low - pad, high + pad)
+    _set_y(axes, low, high)
     clean(axes)
     title(axes, name)
     _set_x(axes, dimension)
@@ -72,6 +71,8 @@ def _panel(axes: Axes, results: Results, name: str, best: Trial) -> None:
 def _limits(scores: np.ndarray, maximize: bool) -> tuple[float, float]:
     """From the best score to the worst, or as far as the better half of the trials reaches six times over."""
     low, high = float(scores.min()), float(scores.max())
+    if low > 0 and not maximize:  # a logarithmic axis has room for all
+        return (low, high) if high > low else (low * 0.9, low * 1.1)
     middle = float(np.median(scores))
     if maximize:
         low = max(low, high - 6 * (high - middle)) if high > middle else low
@@ -80,14 +81,36 @@ def _limits(scores: np.ndarray, maximize: bool) -> tuple[float, float]:
     return (low, high) if high > low else (low - 0.5, high + 0.5)
 
 
+def _set_y(axes: Axes, low: float, high: float) -> None:
+    """Logarithmic where the scores differ by factors: small differences among the good ones are what matters."""
+    if low > 0 and high > 8 * low:
+        room = (high / low) ** 0.08
+        axes.set_yscale("log")
+        axes.set_ylim(low / room, high * room)
+        decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+        steps = [m * 10.0**k for k in decades for m in (1, 2, 5)]
+        ticks = [tick for tick in steps if low / room <= tick <= high * room]
+        axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.yaxis.set_tick_params(which="minor", left=False)
+    else:
+        pad = 0.08 * (high - low)
+        axes.set_ylim(low - pad, high + pad)
+
+
 def _places(dimension: Any, name: str, trials: list[Trial]) -> list[float]:
-    """Where a setting lies on the axis; options side by side, and their trials a little apart."""
+    """Where a setting lies on the axis; options side by side, their trials a little apart."""
     values = [t.settings[name] for t in trials]
-    if dimension.scale != "choice":
-        return [float(v) for v in values]
-    return [
-        dimension.options.index(v) + 0.32 * ((0.618 * t.number) % 1 - 0.5) for v, t in zip(values, trials, strict=True)
-    ]
+    aside = [0.32 * ((0.618 * t.number) % 1 - 0.5) for t in trials]
+    if dimension.scale == "choice":
+        return [dimension.options.index(v) + a for v, a in zip(values, aside, strict=True)]
+    if _few_integers(dimension):
+        return [v + a for v, a in zip(values, aside, strict=True)]
+    return [float(v) for v in values]
+
+
+def _few_integers(dimension: Any) -> bool:
+    whole = hasattr(dimension, "log") and dimension.scale == "linear"
+    return whole and bool(dimension.high - dimension.low < 8)
 
 
 def _colors(trials: list[Trial]) -> list[Any]:
@@ -109,9 +132,9 @@ def _set_x(axes: Axes, dimension: Any) -> None:
         axes.set_xlim(dimension.low / room, dimension.high * room)
         _few_ticks(axes, dimension)
     else:
-        room = 0.05 * (dimension.high - dimension.low)
+        room = 0.3 if _few_integers(dimension) else 0.05 * (dimension.high - dimension.low)
         axes.set_xlim(dimension.low - room, dimension.high + room)
-        if isinstance(dimension.low, int):
+        if hasattr(dimension, "log"):  # whole numbers
             axes.xaxis.get_major_locator().set_params(integer=True)
 
 
