@@ -9,7 +9,8 @@ from .confusion import confusion
 from .curves import curves
 from .lr_range import lr_range
 from .predictions import predictions
+from .profile import profile
 from .style import save
 from .tuning import tuning, tuning_table
 
-__all__ = ["confusion", "curves", "lr_range", "predictions", "save", "tuning", "tuning_table"]
+__all__ = ["confusion", "curves", "lr_range", "predictions", "profile", "save", "tuning", "tuning_table"]
