@@ -42,6 +42,10 @@ class Settings:
     schedule: str = "cosine"
     dropout: float = 0.0
     weight_decay: float = 0.0
+    l1: float = 0.0
+    clip_norm: float | None = None
+    accumulate: int = 1
+    ema: float | None = None
     augment: str = "none"
     seed: int = 0
     val_split: float = 0.1
@@ -107,9 +111,15 @@ def _check(settings: Settings) -> None:
         if getattr(settings, name) not in allowed:
             raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {getattr(settings, name)!r}")
     metrics.named(settings.metric)  # says so where a name is unknown
-    numbers = [*settings.hidden, *settings.input_shape, settings.epochs, settings.batch_size]
+    numbers = [*settings.hidden, *settings.input_shape, settings.epochs, settings.batch_size, settings.accumulate]
     if not all(isinstance(n, int) and n > 0 for n in numbers):
-        raise ValueError("widths, shape, epochs and batch_size must be positive whole numbers")
+        raise ValueError("widths, shape, epochs, batch_size and accumulate must be positive whole numbers")
+    if not 0.0 <= settings.l1 < math.inf:
+        raise ValueError(f"l1 must be a number >= 0, got {settings.l1!r}")
+    if settings.clip_norm is not None and not 0.0 < settings.clip_norm < math.inf:
+        raise ValueError(f"clip_norm must be a positive number, got {settings.clip_norm!r}")
+    if settings.ema is not None and not 0.0 <= settings.ema < 1.0:
+        raise ValueError(f"ema must be at least 0 and below 1, got {settings.ema!r}")
 
 
 def build_model(settings: Settings) -> nn.Module:
