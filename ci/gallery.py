@@ -66,9 +66,8 @@ def _wrong_pictures(page: Path) -> list[str]:
         if not picture.is_file():
             found.append(f"docs/gallery/{page.name}: the picture {name} does not exist")
         elif picture.stat().st_size >= LARGEST:
-            found.append(
-                f"docs/gallery/{page.name}: {name} has {picture.stat().st_size:,} bytes, fewer than {LARGEST:,} are wanted"
-            )
+            size = f"{picture.stat().st_size:,} bytes, fewer than {LARGEST:,} are wanted"
+            found.append(f"docs/gallery/{page.name}: {name} has {size}")
     return found
 
 
