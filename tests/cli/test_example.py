@@ -88,5 +88,6 @@ def test_where_there_are_none(tmp_path, monkeypatch, capsys):
 
 
 def test_the_wheel_takes_them_along():
-    build = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
-    assert build["targets"]["wheel"]["force-include"] == {"examples": "xpnet/_examples"}
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert "examples" in wheel["only-include"]
+    assert wheel["sources"]["examples"] == "xpnet/_examples"
