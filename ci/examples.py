@@ -19,7 +19,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples"
 HERE = [str(ROOT), str(ROOT / "backends")]  # this checkout, installed or not
-SMALL = {"train_mnist.py": ["--backend", "numpy", "--epochs", "1", "--dataset", "digits"]}
+PLAIN = ["--backend", "numpy", "--epochs", "1", "--dataset", "digits"]
+SMALL = {"train_mnist.py": PLAIN, "train_cnn.py": PLAIN}
 SLOW, TOO_LONG = 10.0, 60.0  # seconds
 
 

@@ -106,7 +106,7 @@ def test_none_goes_with_resume(capsys):
 
 
 @pytest.mark.parametrize(("change", "message"), [
-    ({"ema": 1.5}, "ema must be at least 0 and below 1, got 1.5"), ({"accumulate": 0}, "accumulate must be positive"),
+    ({"ema": 1.5}, "ema must be at least 0 and below 1, got 1.5"), ({"accumulate": 0}, "accumulate must be a positive whole number, got 0"),
     ({"l1": -1}, "l1 must be a number >= 0, got -1"), ({"clip_norm": 0}, "clip_norm must be a positive number, got 0"),
     ({"ema": "x"}, "damaged or edited"), ({"l1": None}, "damaged or edited"),
 ])  # fmt: skip

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.support.standin import counters
 from xpnet import nn, plot
 from xpnet.explore import Cost, Profile, profile
 from xpnet.nn import functional as F
@@ -26,6 +27,8 @@ def test_every_op_with_its_layer(backend):
     ]  # fmt: skip
     assert all(c.calls == 1 and c.forward > 0 and c.backward > 0 for c in found.costs)
     assert found.backend == backend.name
+    if backend.name == "standin":
+        assert counters.syncs >= 3 * (6 + 6), "the device is waited for after every op"
     total = found.total
     assert total.seconds == pytest.approx(sum(c.seconds for c in found.costs))
     assert [c.layer for c in found.layers()] == ["0", "1", "2", "3", "4", "(loss)"]

@@ -101,6 +101,18 @@ def read_settings(run: Path) -> Settings:
     return settings
 
 
+def _check_steps(settings: Settings) -> None:
+    """What a step does besides its optimizer."""
+    if not isinstance(settings.accumulate, int) or settings.accumulate < 1:
+        raise ValueError(f"accumulate must be a positive whole number, got {settings.accumulate!r}")
+    if not 0.0 <= settings.l1 < math.inf:
+        raise ValueError(f"l1 must be a number >= 0, got {settings.l1!r}")
+    if settings.clip_norm is not None and not 0.0 < settings.clip_norm < math.inf:
+        raise ValueError(f"clip_norm must be a positive number, got {settings.clip_norm!r}")
+    if settings.ema is not None and not 0.0 <= settings.ema < 1.0:
+        raise ValueError(f"ema must be at least 0 and below 1, got {settings.ema!r}")
+
+
 def _check(settings: Settings) -> None:
     choices = {"model": MODELS, "optimizer": OPTIMIZERS, "schedule": SCHEDULES, "augment": AUGMENTS}
     choices |= {"class_weight": CLASS_WEIGHTS}
@@ -110,16 +122,11 @@ def _check(settings: Settings) -> None:
     for name, allowed in choices.items():
         if getattr(settings, name) not in allowed:
             raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {getattr(settings, name)!r}")
+    _check_steps(settings)
     metrics.named(settings.metric)  # says so where a name is unknown
-    numbers = [*settings.hidden, *settings.input_shape, settings.epochs, settings.batch_size, settings.accumulate]
+    numbers = [*settings.hidden, *settings.input_shape, settings.epochs, settings.batch_size]
     if not all(isinstance(n, int) and n > 0 for n in numbers):
-        raise ValueError("widths, shape, epochs, batch_size and accumulate must be positive whole numbers")
-    if not 0.0 <= settings.l1 < math.inf:
-        raise ValueError(f"l1 must be a number >= 0, got {settings.l1!r}")
-    if settings.clip_norm is not None and not 0.0 < settings.clip_norm < math.inf:
-        raise ValueError(f"clip_norm must be a positive number, got {settings.clip_norm!r}")
-    if settings.ema is not None and not 0.0 <= settings.ema < 1.0:
-        raise ValueError(f"ema must be at least 0 and below 1, got {settings.ema!r}")
+        raise ValueError("widths, shape, epochs and batch_size must be positive whole numbers")
 
 
 def build_model(settings: Settings) -> nn.Module:
