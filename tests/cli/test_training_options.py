@@ -105,17 +105,18 @@ def test_none_goes_with_resume(capsys):
     assert "leave out --l1, --ema" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    ({"ema": 1.5}, "ema must be at least 0 and below 1, got 1.5"), ({"accumulate": 0}, "accumulate must be a positive whole number, got 0"),
-    ({"l1": -1}, "l1 must be a number >= 0, got -1"), ({"clip_norm": 0}, "clip_norm must be a positive number, got 0"),
-    ({"ema": "x"}, "damaged or edited"), ({"l1": None}, "damaged or edited"),
+@pytest.mark.parametrize("change", [
+    {"ema": 1.5}, {"ema": "x"}, {"accumulate": 0}, {"accumulate": 1.5}, {"l1": -1}, {"l1": None}, {"clip_norm": -0.5},
 ])  # fmt: skip
-def test_an_edited_config(change, message, tmp_path, capsys):
+def test_an_edited_config(change, tmp_path, capsys):
     assert main([*QUICK, "--epochs", "1", "--out", "a"]) == 0
     config = tmp_path / "a/config.json"
     config.write_text(json.dumps({**json.loads(config.read_text()), **change}))
     assert main(["evaluate", "a"]) == 1
-    assert message in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "config.json was damaged or edited" in err
+    if None not in change.values():
+        assert next(iter(change)) in err
 
 
 def test_a_run_from_before_there_were_such_options(tmp_path):

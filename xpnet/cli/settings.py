@@ -43,9 +43,9 @@ class Settings:
     dropout: float = 0.0
     weight_decay: float = 0.0
     l1: float = 0.0
-    clip_norm: float | None = None
+    clip_norm: float = 0.0  # 0 for no clipping
     accumulate: int = 1
-    ema: float | None = None
+    ema: float = 0.0  # 0 for no averaging
     augment: str = "none"
     seed: int = 0
     val_split: float = 0.1
@@ -84,6 +84,16 @@ def choose_backend(name: str | None) -> Backend:
     return get_backend(name)
 
 
+def _check_steps(settings: Settings) -> None:
+    """What a step does besides its optimizer."""
+    if not isinstance(settings.accumulate, int) or settings.accumulate < 1:
+        raise ValueError(f"accumulate must be a positive whole number, got {settings.accumulate!r}")
+    if not 0.0 <= settings.l1 < math.inf or not 0.0 <= settings.clip_norm < math.inf:
+        raise ValueError(f"l1 and clip_norm must be numbers >= 0, got {settings.l1!r} and {settings.clip_norm!r}")
+    if not 0.0 <= settings.ema < 1.0:
+        raise ValueError(f"ema must be at least 0 and below 1, got {settings.ema!r}")
+
+
 def read_settings(run: Path) -> Settings:
     """The settings of a run's folder.  Raises: ``UsageError`` where there is no run, ``ValueError`` where damaged."""
     path = run / "config.json"
@@ -99,18 +109,6 @@ def read_settings(run: Path) -> Settings:
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(f"{path} was damaged or edited: {error}") from error
     return settings
-
-
-def _check_steps(settings: Settings) -> None:
-    """What a step does besides its optimizer."""
-    if not isinstance(settings.accumulate, int) or settings.accumulate < 1:
-        raise ValueError(f"accumulate must be a positive whole number, got {settings.accumulate!r}")
-    if not 0.0 <= settings.l1 < math.inf:
-        raise ValueError(f"l1 must be a number >= 0, got {settings.l1!r}")
-    if settings.clip_norm is not None and not 0.0 < settings.clip_norm < math.inf:
-        raise ValueError(f"clip_norm must be a positive number, got {settings.clip_norm!r}")
-    if settings.ema is not None and not 0.0 <= settings.ema < 1.0:
-        raise ValueError(f"ema must be at least 0 and below 1, got {settings.ema!r}")
 
 
 def _check(settings: Settings) -> None:

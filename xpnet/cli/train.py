@@ -180,10 +180,10 @@ def _trainer(settings: Settings, folder: Path, progress: Progress | None) -> Tra
         optimizer,
         scheduler=build_schedule(settings, optimizer),
         metrics=_metrics(settings),
-        max_grad_norm=settings.clip_norm,
+        max_grad_norm=settings.clip_norm or None,
         accumulate=settings.accumulate,
         penalty=Penalty(l1=settings.l1) if settings.l1 else None,
-        ema=None if settings.ema is None else EMA(model.named_parameters(), settings.ema),
+        ema=EMA(model.named_parameters(), settings.ema) if settings.ema else None,
         folder=folder,
         callbacks=[] if progress is None else [progress],
     )
