@@ -211,7 +211,7 @@ def _describe(settings: Settings, splits: Splits, folder: Path) -> str:
     net = f"mlp {net}" if settings.model == "mlp" else settings.model
     net += f", augment {settings.augment}" if settings.augment != "none" else ""
     extras = {"l1": settings.l1, "clip norm": settings.clip_norm, "ema": settings.ema}
-    extras |= {"accumulate": settings.accumulate if settings.accumulate > 1 else None}
+    extras |= {"accumulate": settings.accumulate if settings.accumulate > 1 else 0}
     more = "".join(f", {name} {value:g}" for name, value in extras.items() if value)
     device = get_backend(settings.backend).describe()
     return (
