@@ -24,6 +24,9 @@ _EXAMPLES = """examples:
   xpnet backends                         what can compute here
   xpnet models                           the networks that --model knows
   xpnet datasets                         the data that it can train on
+  xpnet lr-range mnist --out lr.png      which learning rate to begin with
+  xpnet profile runs/mnist-1             where the time goes, layer by layer
+  xpnet example list                     the numbered examples; xpnet example 01 runs one
 """
 
 _TRAIN_EXAMPLES = """examples:
@@ -66,6 +69,13 @@ def _rate(text: str) -> float:
     value = float(text)
     if not 0.0 <= value < float("inf"):
         raise argparse.ArgumentTypeError(f"must be a number >= 0, got {text}")
+    return value
+
+
+def _positive_number(text: str) -> float:
+    value = float(text)
+    if not 0.0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a positive number, got {text}")
     return value
 
 
@@ -141,7 +151,53 @@ def build_parser() -> argparse.ArgumentParser:
     datasets.add_argument("--json", action="store_true", help="print JSON")
     backends = commands.add_parser("backends", help="what can compute here, and why not", allow_abbrev=False)
     backends.add_argument("--json", action="store_true", help="print JSON")
+    _add_lr_range(commands)
+    _add_profile(commands)
+    _add_example(commands)
     return parser
+
+
+def _add_lr_range(commands: argparse._SubParsersAction[_Parser]) -> None:
+    lr_range = commands.add_parser(
+        "lr-range",
+        help="which learning rate to begin with",
+        description="Train for a few steps while the learning rate grows, and watch the loss. The options are those of "
+        "xpnet train.",
+        allow_abbrev=False,
+    )
+    add = lr_range.add_argument
+    add("--out", metavar="FILE.png", help="draw the loss against the rate")
+    add("--low", type=_positive_number, default=1e-7, metavar="X", help="the first rate (default: 1e-7)")
+    add("--high", type=_positive_number, default=10.0, metavar="X", help="the last rate (default: 10)")
+    add("--steps", type=_positive, default=100, metavar="N", help="(default: 100)")
+    add("--json", action="store_true", help="print one JSON object and nothing else")
+    _add_data_and_network(lr_range)
+    _add_table(lr_range)
+
+
+def _add_profile(commands: argparse._SubParsersAction[_Parser]) -> None:
+    profile = commands.add_parser(
+        "profile",
+        help="where the time and memory of a run's steps go",
+        description="Time a training step of a run by layer and op, forward and backward; memory kept in between.",
+        allow_abbrev=False,
+    )
+    profile.add_argument("run", metavar="RUN", help="the run's folder, e.g. runs/mnist-1")
+    profile.add_argument("--by", choices=("layer", "op", "both"), default="layer", help="(default: layer)")
+    profile.add_argument("--repeats", type=_positive, default=5, metavar="N", help="steps to time (default: 5)")
+    profile.add_argument("--out", metavar="FILE.png", help="draw it")
+    _add_common(profile)
+
+
+def _add_example(commands: argparse._SubParsersAction[_Parser]) -> None:
+    example = commands.add_parser(
+        "example",
+        help="run a numbered example, or list them",
+        description="The examples explain themselves as they run; pictures and metrics.json go to out/NAME.",
+        allow_abbrev=False,
+    )
+    example.add_argument("name", metavar="NAME", help="list, or an example: 01, perceptron or 01_perceptron")
+    example.add_argument("options", nargs=argparse.REMAINDER, metavar="...", help="its options: --quick, ...")
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
@@ -166,37 +222,46 @@ def _add_train(commands: argparse._SubParsersAction[_Parser], formatter: type[ar
         allow_abbrev=False,
     )
     add = train.add_argument
+    _add_data_and_network(train)
+    add("--epochs", type=_positive, metavar="N", help="passes over the data (default: 15; digits 50; tables 20..200)")
+    add("--schedule", choices=SCHEDULES, help="how the learning rate changes over the epochs (default: cosine)")
+    add("--l1", type=_rate, metavar="X", help="penalty on the sum of all weights' sizes (default: 0)")
+    add("--clip-norm", type=_positive_number, metavar="X", help="clip the norm of the gradients (default: not)")
+    add("--accumulate", type=_positive, metavar="N", help="batches averaged before each update (default: 1)")
+    add("--ema", type=_share, metavar="DECAY", help="validate and keep an average of the weights, e.g. 0.999")
+    _add_metric(train)
+    _add_table(train)
+    add("--out", metavar="DIR", help="folder of the run (default: runs/DATASET-1, -2, ...)")
+    add("--resume", metavar="DIR", help="go on with a run that was stopped; only --epochs may be given with it")
+    add("--quiet", action="store_true", help="print only the result")
+    add("--json", action="store_true", help="print one JSON object and nothing else")
+
+
+def _add_data_and_network(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
     add("dataset", nargs="?", metavar="DATASET", help="mnist, fashion-mnist, cifar10, digits, or a CSV file")
     add("--model", choices=MODELS, help="the kind of network (default: mlp)")
     add("--hidden", type=_positive, nargs="+", metavar="N", help="widths of the hidden layers (default: 128)")
-    add(
-        "--epochs",
-        type=_positive,
-        metavar="N",
-        help="passes over the data (default: 15; digits 50; tables 20..200)",
-    )
     add("--batch-size", type=_positive, metavar="N", help="samples a step (default: 64; tables 32)")
     add("--optimizer", choices=OPTIMIZERS, help="(default: adam)")
     add("--lr", type=_rate, metavar="X", help="learning rate (default: 0.001; sgd 0.1)")
-    add("--schedule", choices=SCHEDULES, help="how the learning rate changes over the epochs (default: cosine)")
     add("--dropout", type=_share, metavar="P", help="share of hidden units dropped in training (default: 0)")
     add("--weight-decay", type=_rate, metavar="X", help="(default: 0)")
     add("--augment", choices=AUGMENTS, help="images shifted at random, or shifted and mirrored (default: none)")
     add("--seed", type=_seed, metavar="N", help="the same seed gives the same run (default: 0)")
     add("--val-split", type=_share, metavar="P", help="share of the training data kept for validation (default: 0.1)")
-    _add_metric(train)
+    add("--data-dir", metavar="DIR", help="folder with the dataset, or its parent; for cifar10 also its archive")
+    add("--backend", help="numpy, cupy or auto (default: auto)")
+
+
+def _add_table(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
     add("--target", metavar="COLUMN", help="the column of a CSV to learn; what the others hold is guessed and said")
     add("--task", choices=TASKS, help="what the target is (default: guessed from it)")
     add("--class-weight", choices=CLASS_WEIGHTS, help="balanced: rare classes count more (default: none)")
     add("--ignore", nargs="+", metavar="COLUMN", help="columns of a CSV to leave out")
     add("--categorical", nargs="+", metavar="COLUMN", help="columns whose numbers are names of categories")
     add("--no-header", action="store_const", const=True, help="the first row of the CSV is data")
-    add("--data-dir", metavar="DIR", help="folder with the dataset, or its parent; for cifar10 also its archive")
-    add("--backend", help="numpy, cupy or auto (default: auto)")
-    add("--out", metavar="DIR", help="folder of the run (default: runs/DATASET-1, -2, ...)")
-    add("--resume", metavar="DIR", help="go on with a run that was stopped; only --epochs may be given with it")
-    add("--quiet", action="store_true", help="print only the result")
-    add("--json", action="store_true", help="print one JSON object and nothing else")
 
 
 def _check_resume(arguments: argparse.Namespace) -> None:
@@ -230,6 +295,18 @@ def _run(arguments: argparse.Namespace) -> int:
         from xpnet.cli.export import export
 
         export(arguments)
+    elif arguments.command == "lr-range":
+        from xpnet.cli.lr_range import lr_range
+
+        lr_range(arguments)
+    elif arguments.command == "profile":
+        from xpnet.cli.profile import profile
+
+        profile(arguments)
+    elif arguments.command == "example":
+        from xpnet.cli.example import example
+
+        example(arguments)
     elif arguments.command == "models":
         from xpnet.cli.models import models
 
@@ -259,6 +336,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _run(arguments)
     except UsageError as error:
         return _report(error, 2)
+    except SystemExit as end:  # an example that ends by itself
+        return _status(end.code)
     except KeyboardInterrupt as stop:
         print(f"\nxpnet: stopped{': ' + str(stop) if str(stop) else ''}", file=sys.stderr)
         return 130
@@ -267,6 +346,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except (ValueError, OSError, BackendError, ImportError, RuntimeError, MemoryError) as error:
         return _report(error, 1)
+
+
+def _status(code: str | int | None) -> int:
+    """What a process would end with; a text is printed, as Python does."""
+    if isinstance(code, str):
+        print(code, file=sys.stderr)
+        return 1
+    return code or 0
 
 
 def _report(error: BaseException, status: int) -> int:

@@ -44,6 +44,10 @@ class Settings:
     schedule: str = "cosine"
     dropout: float = 0.0
     weight_decay: float = 0.0
+    l1: float = 0.0
+    clip_norm: float = 0.0  # 0 for no clipping
+    accumulate: int = 1
+    ema: float = 0.0  # 0 for no averaging
     augment: str = "none"
     seed: int = 0
     val_split: float = 0.1
@@ -80,6 +84,16 @@ def choose_backend(name: str | None) -> Backend:
     if name not in (*backend_names(), "auto"):
         raise UsageError(f"unknown backend {name!r}: choose one of {', '.join(backend_names())}, auto")
     return get_backend(name)
+
+
+def _check_steps(settings: Settings) -> None:
+    """What a step does besides its optimizer."""
+    if not isinstance(settings.accumulate, int) or settings.accumulate < 1:
+        raise ValueError(f"accumulate must be a positive whole number, got {settings.accumulate!r}")
+    if not 0.0 <= settings.l1 < math.inf or not 0.0 <= settings.clip_norm < math.inf:
+        raise ValueError(f"l1 and clip_norm must be numbers >= 0, got {settings.l1!r} and {settings.clip_norm!r}")
+    if not 0.0 <= settings.ema < 1.0:
+        raise ValueError(f"ema must be at least 0 and below 1, got {settings.ema!r}")
 
 
 def read_settings(run: Path) -> Settings:
@@ -138,6 +152,7 @@ def _check(settings: Settings) -> None:
     for name, allowed in choices.items():
         if getattr(settings, name) not in allowed:
             raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {getattr(settings, name)!r}")
+    _check_steps(settings)
     metrics.named(settings.metric)  # says so where a name is unknown
     numbers = [*settings.hidden, *settings.input_shape, settings.epochs, settings.batch_size]
     if not all(isinstance(n, int) and n > 0 for n in numbers):

@@ -42,7 +42,9 @@ from xpnet.cli.show import Progress
 from xpnet.cli.tables import table_settings
 from xpnet.data import DataLoader
 from xpnet.metrics import accuracy, confusion_matrix
+from xpnet.nn import Penalty
 from xpnet.nn import functional as F
+from xpnet.optim import EMA
 from xpnet.tensor import Tensor
 from xpnet.train import Trainer
 from xpnet_backends import get_backend, to_numpy
@@ -91,19 +93,21 @@ def train(arguments: argparse.Namespace) -> None:
 
 
 def _fresh(arguments: argparse.Namespace, say: Say) -> tuple[Settings, Path, bool]:
+    settings = fresh_settings(arguments, say)
+    name = run_name(settings.dataset) if settings.target is None else tables.run_name(settings.dataset)
+    return settings, _new_folder(arguments.out, name), False
+
+
+def fresh_settings(arguments: argparse.Namespace, say: Say) -> Settings:
+    """What the command line says about a new run."""
     of_table = table_settings(arguments, NAMES)
     dataset, asked_for = (
         (arguments.dataset, None) if of_table else choose_dataset(arguments.dataset, arguments.data_dir, say)
     )
     names = {f.name for f in fields(Settings)} - {"dataset", "backend"}
     given = {name: value for name, value in vars(arguments).items() if name in names and value is not None}
-    given |= of_table
     backend = choose_backend(arguments.backend).name
-    settings = Settings(
-        dataset, backend=backend, asked_for=asked_for, version=xpnet.__version__, **{**given, **of_table}
-    )
-    name = tables.run_name(dataset) if of_table else run_name(dataset)
-    return settings, _new_folder(arguments.out, name), False
+    return Settings(dataset, backend=backend, asked_for=asked_for, version=xpnet.__version__, **{**given, **of_table})
 
 
 def _resumed(arguments: argparse.Namespace) -> tuple[Settings, Path, bool]:
@@ -144,8 +148,14 @@ def _fallback(settings: Settings) -> str:
 
 def _start(settings: Settings, splits: Splits, folder: Path) -> None:
     """Complete the settings by what the data say, and write them down."""
-    train = splits.train
     check_metrics(settings, settings.metric)
+    complete(settings, splits)
+    write_atomically(folder / "config.json", settings.to_json())
+
+
+def complete(settings: Settings, splits: Splits) -> None:
+    """Add what the data say to the settings: shape, classes, scale.  Raises: ``UsageError`` where they do not fit."""
+    train = splits.train
     settings.input_shape = list(train.inputs.shape[1:])
     if settings.target is None:  # a table's classes and scales are known from its preprocessing
         settings.classes = list(train.classes or [str(c) for c in np.unique(to_numpy(train.targets))])
@@ -153,7 +163,6 @@ def _start(settings: Settings, splits: Splits, folder: Path) -> None:
     if settings.batch_size > len(train):
         raise UsageError(f"--batch-size {settings.batch_size} is larger than the training data ({len(train)} samples)")
     build_model(settings)  # says so where the model does not take these images
-    write_atomically(folder / "config.json", settings.to_json())
 
 
 def _progress(settings: Settings, splits: Splits) -> Progress:
@@ -171,6 +180,10 @@ def _trainer(settings: Settings, folder: Path, progress: Progress | None) -> Tra
         optimizer,
         scheduler=build_schedule(settings, optimizer),
         metrics=_metrics(settings),
+        max_grad_norm=settings.clip_norm or None,
+        accumulate=settings.accumulate,
+        penalty=Penalty(l1=settings.l1) if settings.l1 else None,
+        ema=EMA(model.named_parameters(), settings.ema) if settings.ema else None,
         folder=folder,
         callbacks=[] if progress is None else [progress],
     )
@@ -197,10 +210,13 @@ def _describe(settings: Settings, splits: Splits, folder: Path) -> str:
     net = "-".join(map(str, [int(np.prod(settings.input_shape)), *settings.hidden, len(settings.classes) or 1]))
     net = f"mlp {net}" if settings.model == "mlp" else settings.model
     net += f", augment {settings.augment}" if settings.augment != "none" else ""
+    extras = {"l1": settings.l1, "clip norm": settings.clip_norm, "ema": settings.ema}
+    extras |= {"accumulate": settings.accumulate if settings.accumulate > 1 else 0}
+    more = "".join(f", {name} {value:g}" for name, value in extras.items() if value)
     device = get_backend(settings.backend).describe()
     return (
         f"data     {settings.dataset}: {counts}, {len(splits.test):,} test samples\n"
-        f"network  {net}, {settings.optimizer}, lr {settings.lr:g}, seed {settings.seed}\n"
+        f"network  {net}, {settings.optimizer}, lr {settings.lr:g}{more}, seed {settings.seed}\n"
         f"backend  {settings.backend}: {device['version']} on {device['device']}\n"
         f"folder   {folder}"
     )

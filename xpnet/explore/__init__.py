@@ -5,12 +5,16 @@ from .activations import activations
 from .doctor import Finding, Report, examine
 from .gradcam import gradcam
 from .pages import page, simulator_page
+from .profiling import Cost, Profile, profile
 from .simulate import Edit, finite_differences, flow, narrate
 from .snapshots import Snapshot, Snapshots
+from .space import Choice, Integers, LogUniform, Uniform
 from .trace import Step, Trace, Value, trace
+from .tune import Results, Trial, halving_cost, random_search, successive_halving
 
 __all__ = [
-    "Edit", "Finding", "Report", "Snapshot", "Snapshots", "Step", "Trace", "Value", "activations", "doctor",
-    "examine", "finite_differences", "flow", "gradcam", "landscape", "narrate", "page", "simulator_page",
-    "trace",
+    "Choice", "Cost", "Edit", "Finding", "Integers", "LogUniform", "Profile", "Report", "Results", "Snapshot",
+    "Snapshots", "Step", "Trace", "Trial", "Uniform", "Value", "activations", "doctor", "examine",
+    "finite_differences", "flow", "gradcam", "halving_cost", "landscape", "narrate", "page", "profile",
+    "random_search", "simulator_page", "successive_halving", "trace",
 ]  # fmt: skip

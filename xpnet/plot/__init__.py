@@ -23,13 +23,15 @@ from .lr_range import lr_range
 from .network import network
 from .pictures import pictures
 from .predictions import predictions
+from .profile import profile
 from .ranking import precision_recall, roc
 from .style import save
+from .tuning import tuning, tuning_table
 from .words import words
 
 __all__ = [
     "confusion", "curves", "decision_boundary", "descent", "errors_by_step", "feature_maps", "filters",
     "forecast", "gaps", "gradient_flow", "heatmap_overlay", "histograms", "lines", "loss_contours",
     "loss_curves", "loss_surface", "lr_range", "network", "panels", "pictures", "precision_recall",
-    "predictions", "roc", "save", "save_gif", "words",
+    "predictions", "profile", "roc", "save", "save_gif", "tuning", "tuning_table", "words",
 ]  # fmt: skip

@@ -1,0 +1,63 @@
+"""``xpnet lr-range``: which learning rate to begin with."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+
+import xpnet
+from xpnet.cli.datasets import augmented, load_splits
+from xpnet.cli.settings import UsageError, build_model, build_optimizer
+from xpnet.cli.train import complete, fresh_settings, loss_of
+from xpnet.data import DataLoader
+from xpnet.train import lr_range_test
+from xpnet_backends import get_backend
+
+
+def lr_range(arguments: argparse.Namespace) -> None:
+    """Raise the rate step by step on the training data, and say which one to begin with."""
+    say = (lambda text: None) if arguments.json else print
+    out = arguments.out
+    if out is not None and not out.lower().endswith(".png"):
+        raise UsageError(f"--out is the name of a picture, e.g. lr.png; got {out}")
+    if arguments.low >= arguments.high or arguments.steps < 10:
+        raise UsageError(
+            f"needs --low < --high and --steps >= 10, got {arguments.low:g}, {arguments.high:g}, {arguments.steps}"
+        )
+    settings = fresh_settings(arguments, say)
+    splits = load_splits(settings, say)
+    complete(settings, splits)
+    xpnet.manual_seed(settings.seed)
+    with xpnet.use(backend=settings.backend):
+        model = build_model(settings)
+        train, transform = augmented(splits.train, settings)
+        loader = DataLoader(
+            train,
+            settings.batch_size,
+            shuffle=True,
+            seed=settings.seed,
+            backend=get_backend(settings.backend),
+            transform=transform,
+        )
+        found = lr_range_test(
+            model, loss_of(settings), build_optimizer(settings, model), loader,
+            low=arguments.low, high=arguments.high, steps=arguments.steps,
+        )  # fmt: skip
+    result = {"suggestion": found.suggestion, "dataset": settings.dataset, "model": settings.model}
+    result |= {"optimizer": settings.optimizer, "batch_size": settings.batch_size, "picture": out}
+    if out is not None:
+        from xpnet import plot
+
+        plot.save(plot.lr_range(found), out)
+    if arguments.json:
+        smoothed = [value if math.isfinite(value) else None for value in found.smoothed]
+        print(json.dumps({**result, "rates": found.rates, "smoothed": smoothed}))
+        return
+    shown = range(0, len(found.rates), max(len(found.rates) // 12, 1))
+    say(f"{'rate':>10}{'loss':>10}")
+    for i in shown:
+        say(f"{found.rates[i]:>10.2g}{found.smoothed[i]:>10.4f}")
+    if out is not None:
+        say(f"the whole curve is in {out}")
+    print(f"begin with --lr {found.suggestion:.1g} ({settings.optimizer}, batches of {settings.batch_size})")
