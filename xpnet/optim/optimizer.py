@@ -95,17 +95,12 @@ class Optimizer(ABC):
 
     def squared_gradients(self) -> list[Array]:
         """``Σ g²`` over each flat buffer, on its backend: not finite if any gradient is not."""
-        with no_grad():
-            for flats in self._flats:
-                for flat in flats:
-                    flat.adopt()
-                    flat.gather()
         sums = []
-        for flats in self._flats:
-            for flat in flats:
-                present = [g for p, g in zip(flat.parameters, flat.grad_views, strict=True) if p.grad is not None]
-                whole = len(present) == len(flat.parameters)
-                sums += [flat.backend.xp.vdot(g, g) for g in ([flat.grads] if whole else present)]
+        for flat in (flat for flats in self._flats for flat in flats):
+            with_gradient = flat.gather()
+            whole = [flat.grads] if all(with_gradient) else []
+            parts = whole or [g for g, there in zip(flat.grad_views, with_gradient, strict=True) if there]
+            sums += [flat.backend.xp.vdot(g, g) for g in parts]
         return sums
 
     def zero_grad(self) -> None:

@@ -40,10 +40,10 @@ def conv2d(
     dilation: tuple[int, int] = (1, 1),
     groups: int = 1,
 ) -> tuple[Array, Backward] | None:
-    """3x3 in float32, stride 1, at least 32 channels in and out: fewer gain nothing, and are declined."""
+    """3x3 in float32, stride 1, at least 64 channels in and out: fewer gain nothing, and are declined."""
     out, channels, *kernel = weight.shape
     usual = kernel == [3, 3] and stride == dilation == (1, 1) and groups == 1 and max(map(max, padding)) <= 2
-    if not usual or x.dtype != np.float32 or min(out, channels) < 32 or x.size == 0:
+    if not usual or x.dtype != np.float32 or min(out, channels) < 64 or x.size == 0:
         return None
     size = tuple(x.shape[i + 2] + sum(padding[i]) - 2 for i in (0, 1))
     y = correlate(x, _transformed(weight), padding, size)
