@@ -1,11 +1,13 @@
 """The record of a pass."""
 
 import json
+import re
 
 import numpy as np
 import pytest
 
 import xpnet
+from tests.ops import attention, table, table_losses
 from xpnet import nn, ops
 from xpnet.explore import trace
 from xpnet.explore.trace import describe
@@ -131,14 +133,65 @@ def test_a_loss_that_is_none(loss, message, backend):
         trace(small(backend), backend.asarray(X), loss=loss)
 
 
-def test_every_op_says_what_it_does():
-    for name in ops.__all__:
-        formula, _ = describe(getattr(ops, name))
-        assert formula, name
-        assert "``" not in formula, name
-    assert describe(ops.cross_entropy) == (
-        "L = −Σ_c w_c q_c ln p_c, p = softmax(logits)",
-        "dlogits = (p Σ_c w_c q_c − w q) dL",
-    )
+LEFT_SIDE = re.compile(r"(?<![^\W\d_])(?:d[^\s,;:=]+|∂[^\s,;:=]+) \+?=")
+
+
+@pytest.mark.parametrize("name", ops.__all__)
+def test_every_op_says_what_it_does_and_what_its_derivatives_are(name):
+    formula, derivative = describe(getattr(ops, name))
+    assert " = " in formula or " += " in formula, f"{name}: no formula in {formula!r}"
+    assert LEFT_SIDE.search(derivative), f"{name}: no derivative in {derivative!r}"
+    assert not LEFT_SIDE.search(formula), f"{name}: a derivative in the formula {formula!r}"
+    assert "``" not in formula + derivative, name
+
+
+ROWS = [*table.ROWS, *table_losses.ROWS, *attention.ROWS]
+OF_ANY_NUMBER = {"concatenate", "stack"}  # one formula stands for all arguments
+
+
+@pytest.mark.parametrize("name", sorted({row.op.__name__ for row in ROWS} - OF_ANY_NUMBER))
+def test_no_derivative_is_left_out(name):
+    """As many are named as the op has arguments with a gradient."""
+
+    def count(row):
+        return sum(getattr(a, "dtype", None) == "float64" and i not in row.constant for i, a in enumerate(row.make()))
+
+    found = max((row for row in ROWS if row.op.__name__ == name), key=count)
+    named = set(LEFT_SIDE.findall(describe(found.op)[1]))
+    assert len(named) >= count(found) > 0, f"{name}: {count(found)} arguments, but derivatives {named}"
+
+
+@pytest.mark.parametrize(("layer", "shape", "op", "formula", "derivative"), [
+    (nn.GELU, (2, 3), "gelu", "y = x Φ(x)", "dy/dx = Φ + x Φ'"),
+    (lambda: nn.LSTM(3, 2), (2, 4, 3), "lstm", "c = f c' + i g, h = o tanh c", "dz_i = dc g (i − i²)"),
+    (lambda: nn.GRU(3, 2), (2, 4, 3), "gru", "h = (1 − z) n + z h'", "dq = da_n r"),
+    (lambda: nn.Conv2d(3, 2, 2), (1, 3, 4, 4), "conv2d", "y[n,o,p,q] = b[o] + Σ_ckl W", "dW = Σ_n dy · columnsᵀ"),
+    (lambda: nn.LayerNorm(3), (2, 3), "layer_norm", "y = w x̂ + b", "dx = (dx̂ − mean(dx̂) − x̂ mean(dx̂ x̂)) / σ"),
+])  # fmt: skip
+def test_formula_and_derivative_of_a_layer(layer, shape, op, formula, derivative):
+    x = np.random.default_rng(0).standard_normal(shape).astype("float32")
+    step = next(s for s in trace(layer(), x).steps if s.op == op)
+    assert step.formula.startswith(formula)
+    assert derivative in step.derivative
+
+
+def test_formula_and_derivative_of_where():
+    class Positive(nn.Module):
+        def forward(self, x):
+            return xpnet.where(x > 0, x, -x)
+
+    step = next(s for s in trace(Positive(), X).steps if s.op == "where")
+    assert step.formula == "y = a where the condition holds, else b"
+    assert step.derivative == "da = dy where it holds, db = dy where not, 0 elsewhere"
+
+
+def test_what_describe_takes_for_a_derivative():
+    def op(xp, x):
+        """``y = 2 d``, d = x (Somebody et al. 2001): a slope that has no gradient.  ``dx += 2 dy``; ``∂y/∂x = 2``.
+
+        With ``d = x`` the gradient is known.
+        """
+
+    assert describe(op) == ("y = 2 d, d = x: a slope that has no gradient", "dx += 2 dy; ∂y/∂x = 2")
     assert describe(ops.mish)[1] == "dy/dx = t + x (1 − t²) σ(x)"
     assert describe(lambda xp, x: None) == ("<lambda>", "")

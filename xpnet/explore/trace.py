@@ -234,6 +234,9 @@ def _with_gradient(value: Value, gradients: tuple[Any, ...], place: int) -> Valu
 def describe(op: Op) -> tuple[str, str]:
     """Formula and derivative of an op, as its docstring states them; "" where it does not.
 
+    A derivative is what begins with ```` ``dx = ````, ```` ``dy/dx = ```` or ```` ``∂ ````; the formula is the first
+    clause that is none.  A clause ends at the end of a line, or before two spaces, after ";" or ".".
+
     >>> from xpnet import ops
     >>> describe(ops.linear)
     ('y = x Wᵀ + b', 'dx = dy W, dW = dyᵀ x, db = Σ dy, the sums over all leading axes')
@@ -245,7 +248,7 @@ def describe(op: Op) -> tuple[str, str]:
     return _without_ticks(formula), "; ".join(_without_ticks(c) for c in slopes)
 
 
-_SLOPE = re.compile(r"``(?:d\w+(?:/d\w+)? =|∂)|\bslope|\bgradient", re.IGNORECASE)
+_SLOPE = re.compile(r"``(?:d\S+ \+?=|∂)")
 
 
 def _without_ticks(text: str) -> str:

@@ -1,4 +1,7 @@
-"""Activation functions: what makes a network more than one linear map."""
+"""Activation functions: what makes a network more than one linear map.
+
+Element by element, so y has the shape of x, but for the softmax, which keeps it too, and ``glu``.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ def relu(xp: Namespace, x: Array) -> Result:
 
 
 def leaky_relu(xp: Namespace, x: Array, *, negative_slope: float = 0.01) -> Result:
-    """``y = x`` where x > 0, else ``a x``;  ``dy/dx = 1`` or a (Maas, Hannun, Ng 2013)."""
+    """``y = x`` where x > 0, else ``a x``;  ``dy/dx = 1`` where x > 0, else a (Maas, Hannun, Ng 2013)."""
     positive = x > 0
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
@@ -31,7 +34,7 @@ def leaky_relu(xp: Namespace, x: Array, *, negative_slope: float = 0.01) -> Resu
 
 
 def elu(xp: Namespace, x: Array, *, alpha: float = 1.0) -> Result:
-    """``y = x`` where x > 0, else ``α (eˣ − 1)``;  ``dy/dx = 1``, ``α eˣ`` there.
+    """``y = x`` where x > 0, else ``α (eˣ − 1)``;  ``dy/dx = 1`` where x > 0, else ``α eˣ``.
 
     Clevert et al. 2015, arXiv:1511.07289.
     """
@@ -45,9 +48,11 @@ def elu(xp: Namespace, x: Array, *, alpha: float = 1.0) -> Result:
 
 
 def gelu(xp: Namespace, x: Array, *, approximate: str = "none") -> Result:
-    """``y = x Φ(x)``, Φ the normal distribution function (Hendrycks & Gimpel 2016, arXiv:1606.08415).
+    """``y = x Φ(x)``, ``Φ = ½ (1 + erf(x/√2))``;  ``dy/dx = Φ + x Φ'``, ``Φ' = e^(−x²/2) / √(2π)``.
 
-    ``approximate="none"``: ``Φ = ½ (1 + erf(x/√2))``;  "tanh": ``Φ ≈ ½ (1 + tanh u)``, ``u = √(2/π)(x + 0.044715 x³)``.
+    Φ is the normal distribution function.  ``approximate="tanh"`` takes ``Φ ≈ ½ (1 + t)``, ``t = tanh u``,
+    ``u = √(2/π) (x + 0.044715 x³)``;  ``dy/dx = ½ (1 + t) + ½ x (1 − t²) du/dx`` for "tanh" (Hendrycks & Gimpel 2016,
+    arXiv:1606.08415).
     """
     if approximate == "tanh":
         return _gelu_tanh(xp, x)
@@ -95,7 +100,10 @@ def tanh(xp: Namespace, x: Array) -> Result:
 
 
 def softmax(xp: Namespace, x: Array, *, axis: int = -1) -> Result:
-    """``yᵢ = eˣⁱ / Σⱼ eˣʲ``;  ``dx = y (dy − Σ dy y)``.  Shifted by the largest x, so that nothing overflows."""
+    """``yᵢ = eˣⁱ / Σⱼ eˣʲ``;  ``dx = y (dy − Σ dy y)``, the sums along ``axis``.
+
+    Shifted by the largest x, so that nothing overflows.
+    """
     y = xp.exp(x - x.max(axis=axis, keepdims=True))
     y /= y.sum(axis=axis, keepdims=True)
 
@@ -106,7 +114,7 @@ def softmax(xp: Namespace, x: Array, *, axis: int = -1) -> Result:
 
 
 def log_softmax(xp: Namespace, x: Array, *, axis: int = -1) -> Result:
-    """``yᵢ = xᵢ − ln Σⱼ eˣʲ``;  ``dx = dy − eʸ Σ dy``."""
+    """``yᵢ = xᵢ − ln Σⱼ eˣʲ``;  ``dx = dy − eʸ Σ dy``, the sums along ``axis``."""
     shifted = x - x.max(axis=axis, keepdims=True)
     y = shifted - xp.log(xp.exp(shifted).sum(axis=axis, keepdims=True))
 
@@ -127,7 +135,7 @@ def logsigmoid(xp: Namespace, x: Array) -> Result:
 
 
 def softplus(xp: Namespace, x: Array, *, beta: float = 1.0, threshold: float = 20.0) -> Result:
-    """``y = ln(1 + e^βx) / β``, and x itself where ``βx > threshold``;  ``dy/dx = σ(βx)``, 1 there."""
+    """``y = ln(1 + e^βx) / β``, and x itself where ``βx > threshold``;  ``dy/dx = σ(βx)``, and 1 there."""
     u = beta * x
     z = xp.exp(-xp.abs(u))  # cannot overflow: -|u| <= 0
     linear = u > threshold
@@ -185,7 +193,10 @@ def mish(xp: Namespace, x: Array) -> Result:
 
 
 def celu(xp: Namespace, x: Array, *, alpha: float = 1.0) -> Result:
-    """``y = x`` where x > 0, else ``α (e^(x/α) − 1)``, slope ``e^(x/α)`` there (Barron 2017, arXiv:1704.07483)."""
+    """``y = x`` where x > 0, else ``α (e^(x/α) − 1)``;  ``dy/dx = 1`` where x > 0, else ``e^(x/α)``.
+
+    Barron 2017, arXiv:1704.07483.
+    """
     positive = x > 0
     below = xp.minimum(x, 0) / alpha
 
@@ -199,7 +210,10 @@ _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804
 
 
 def selu(xp: Namespace, x: Array) -> Result:
-    """``y = λ elu(x)``, with the α and λ that keep mean 0 and variance 1 (Klambauer et al. 2017, arXiv:1706.02515)."""
+    """``y = λ x`` where x > 0, else ``λ α (eˣ − 1)``;  ``dy/dx = λ`` where x > 0, else ``λ α eˣ``.
+
+    λ and α keep mean 0 and variance 1 (Klambauer et al. 2017, arXiv:1706.02515).
+    """
     y, elu_backward = elu(xp, x, alpha=_SELU_ALPHA)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
@@ -211,7 +225,7 @@ def selu(xp: Namespace, x: Array) -> Result:
 def glu(xp: Namespace, x: Array, *, axis: int = -1) -> Result:
     """``y = a σ(b)``, a and b the halves of x along ``axis``;  ``da = dy σ``, ``db = dy a σ (1 − σ)``.
 
-    The gated linear unit (Dauphin et al. 2016, arXiv:1612.08083).
+    x (..., 2D, ...) -> y (..., D, ...).  The gated linear unit (Dauphin et al. 2016, arXiv:1612.08083).
     """
     a, b = xp.split(x, 2, axis=axis)
     s, _ = sigmoid(xp, b)

@@ -25,15 +25,15 @@ def scaled_dot_product_attention(
     scale: float | None = None,
     p: float = 0.0,
 ) -> Result:
-    """``y = A V``, ``A = softmax(s Q Kᵀ + mask)``;  outputs y and A.
+    """``y = D V``, ``D = A · keep / (1 − p)``, ``A = softmax(s Q Kᵀ + mask)``;  outputs y and D.
 
-    query (..., L, E), key (..., S, E), value (..., S, V) -> y (..., L, V), A (..., L, S); leading axes broadcast, also
+    query (..., L, E), key (..., S, E), value (..., S, V) -> y (..., L, V), D (..., L, S); leading axes broadcast, also
     those of the mask (..., L, S).  A boolean mask is True where a query may look, any other is added; ``causal`` hides
     key j from query i < j.  A query that may look nowhere gets zeros.  ``s`` is 1/√E unless given.  ``keep`` is
-    dropout's mask (..., L, S): ``A · keep / (1 − p)`` then takes A's place.
+    dropout's mask (..., L, S); without it ``D = A``.
 
-    ``dV = Aᵀ dy``, ``dA = dy Vᵀ``, ``dS = A (dA − Σ dA A)``, ``dQ = s dS K``, ``dK = s dSᵀ Q``, ``dmask = dS``.
-    Source: Vaswani et al. 2017, arXiv:1706.03762, eq. 1.
+    ``dV = Dᵀ dy``, ``dA = (dy Vᵀ + dD) · keep / (1 − p)``, ``dS = A (dA − Σ dA A)``, ``dQ = s dS K``, ``dK = s dSᵀ Q``,
+    ``dmask = dS``; dD is what comes in for the second output.  Source: Vaswani et al. 2017, arXiv:1706.03762, eq. 1.
     """
     scale = 1.0 / math.sqrt(max(query.shape[-1], 1)) if scale is None else scale
     scaled = query * scale
@@ -81,10 +81,11 @@ def _softmax_of_visible(xp: Namespace, scores: Array, mask: Array | None, causal
 
 
 def rotary(xp: Namespace, x: Array, cos: Array, sin: Array, *, interleaved: bool = True) -> Result:
-    """Turn each pair of features by an angle:  ``(u, v) -> (u cos − v sin, u sin + v cos)``.
+    """``y = (u cos − v sin, u sin + v cos)`` for each pair (u, v) of features, turned by an angle.
 
     x (..., T, E), cos, sin (..., T, E/2) -> y (..., T, E).  Pairs are neighbours (2i, 2i+1), or (i, i + E/2) where not
-    ``interleaved``.  ``dx`` is dy turned back.  Source: Su et al. 2021, arXiv:2104.09864, eq. 34.
+    ``interleaved``.  ``dx = (du cos + dv sin, dv cos − du sin)``: dy = (du, dv) turned back.
+    Source: Su et al. 2021, arXiv:2104.09864, eq. 34.
     """
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True, False, False)) -> tuple[Array | None, ...]:

@@ -70,10 +70,11 @@ def conv2d(
     dilation: Pair = (1, 1),
     groups: int = 1,
 ) -> Result:
-    """``y[n,o,p,q] = b[o] + Σ_ckl W[o,c,k,l] x[n, c, p·s + k·d, q·s + l·d]``, zeros beyond the border.
+    """``y[n,o,p,q] = b[o] + Σ_ckl W[o,c,k,l] x̄[n, c, p·s + k·d, q·s + l·d]``, x̄ being x in a border of zeros.
 
     As a matrix product: the windows of an image are the columns of a matrix (C·K·L, P·Q), and ``y = W · columns``.
-    ``dW = Σ_n dy · columnsᵀ``,  ``dcolumns = Wᵀ dy`` added up over overlapping windows,  ``db = Σ_npq dy``.
+    ``dW = Σ_n dy · columnsᵀ``,  ``dcolumns = Wᵀ · dy``,  ``dx = Σ dcolumns`` over the windows that see the element,
+    ``db = Σ_npq dy``.
     """
     n, out, kernel = x.shape[0], weight.shape[0], weight.shape[2:]
     padded = pad2d(xp, x, padding)
@@ -117,10 +118,11 @@ def conv_transpose2d(
     dilation: Pair = (1, 1),
     groups: int = 1,
 ) -> Result:
-    """The transpose of ``conv2d`` in x: every input element spreads the kernel over the output, and overlaps add.
+    """``y[n,o,p,q] = b[o] + Σ W[c,o,k,l] x[n,c,h,w]`` for ``h·s + k·d = p``, ``w·s + l·d = q``, a border cut off.
 
     x (N, C, H, W), weight (C, O/groups, K, L) -> y (N, O, P, Q), ``P = (H − 1)s − 2·padding + d (K − 1) +
-    output_padding + 1``.  So its forward is the input gradient of ``conv2d``, and its input gradient the forward.
+    output_padding + 1``: the transpose of ``conv2d`` in x.  With the windows of dy as columns, as there,
+    ``dx = W · columns``,  ``dW = Σ_n x · columnsᵀ``,  ``db = Σ_npq dy``.
     """
     n, channels, height, width = x.shape
     per_group, kernel = weight.shape[1], weight.shape[2:]

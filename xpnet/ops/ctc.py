@@ -26,8 +26,8 @@ def ctc_loss(
 ) -> Result:
     """``L = −ln Σ_π Π_t p_t(π_t)`` over all paths π that become the target once repeats, then blanks, are dropped.
 
-    log_p (T, N, C) log-probabilities, targets (N, S) of class numbers, both lengths (N,).  With ``α_t(l)`` the
-    log-probability of all beginnings that end in state l at time t, and ``β_t(l)`` that of all ways on from there,
+    log_p (T, N, C) log-probabilities, targets (N, S) of class numbers, both lengths (N,).  α_t(l) is the
+    log-probability of all beginnings that end in state l at time t, and β_t(l) that of all ways on from there;
     ``dlog_p_t(c) = −dL Σ_{l: label c} exp(α_t(l) + β_t(l) + L)`` (Graves et al. 2006, doi:10.1145/1143844.1143891).
     "mean" divides each loss by its target's length first.  A target that does not fit into its input costs infinity and
     has a gradient of NaN; ``zero_infinity`` makes both 0.

@@ -1,5 +1,6 @@
 """Arithmetic with broadcasting, and the elementary functions.
 
+The derivatives are those of one element: where an argument was broadcast, its gradient is the sum over the copies.
 Python numbers are welcome as arguments of the two-sided ops: they never change an array's dtype.
 """
 
@@ -95,7 +96,7 @@ def negative(xp: Namespace, x: Array) -> Result:
 
 
 def absolute(xp: Namespace, x: Array) -> Result:
-    """``y = |x|``, with slope 0 at the kink x = 0."""
+    """``y = |x|``;  ``dy/dx = sign x``, 0 at the kink x = 0."""
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
         return (dy * xp.sign(x),)
@@ -151,12 +152,12 @@ def cos(xp: Namespace, x: Array) -> Result:
 
 
 def maximum(xp: Namespace, a: Any, b: Any) -> Result:
-    """``y = max(a, b)``; where both are equal, each takes half of the gradient, as in PyTorch."""
+    """``y = max(a, b)``;  ``da = dy`` where a > b, ``dy / 2`` where both are equal, else 0;  ``db = dy − da``."""
     return xp.maximum(a, b), _share_backward(xp, a, b, a_wins=a > b)
 
 
 def minimum(xp: Namespace, a: Any, b: Any) -> Result:
-    """``y = min(a, b)``; where both are equal, each takes half of the gradient, as in PyTorch."""
+    """``y = min(a, b)``;  ``da = dy`` where a < b, ``dy / 2`` where both are equal, else 0;  ``db = dy − da``."""
     return xp.minimum(a, b), _share_backward(xp, a, b, a_wins=a < b)
 
 
@@ -173,7 +174,7 @@ def _share_backward(xp: Namespace, a: Any, b: Any, *, a_wins: Array) -> Any:
 
 
 def clip(xp: Namespace, x: Array, *, low: float | None = None, high: float | None = None) -> Result:
-    """``y = min(max(x, low), high)``; the gradient passes where ``low <= x <= high``."""
+    """``y = min(max(x, low), high)``;  ``dy/dx = 1`` where ``low <= x <= high``, else 0."""
     inside = (x >= (-math.inf if low is None else low)) & (x <= (math.inf if high is None else high))
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
@@ -183,7 +184,7 @@ def clip(xp: Namespace, x: Array, *, low: float | None = None, high: float | Non
 
 
 def where(xp: Namespace, condition: Array, a: Any, b: Any) -> Result:
-    """``y = a`` where the condition holds, else ``b``."""
+    """``y = a`` where the condition holds, else b;  ``da = dy`` where it holds, ``db = dy`` where not, 0 elsewhere."""
     a_shape, b_shape = shape_of(a), shape_of(b)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (False, True, True)) -> tuple[Array | None, ...]:
@@ -195,7 +196,7 @@ def where(xp: Namespace, condition: Array, a: Any, b: Any) -> Result:
 
 
 def cast(xp: Namespace, x: Array, *, dtype: Any) -> Result:
-    """``y = x`` in another floating dtype; the gradient comes back in the dtype of x."""
+    """``y = x`` in another floating dtype;  ``dx = dy`` in the dtype of x."""
     x_dtype = x.dtype
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:

@@ -11,9 +11,9 @@ from ._shared import Result
 
 
 def embedding(xp: Namespace, indices: Array, weight: Array, *, padding_idx: int | None = None) -> Result:
-    """``y = W[indices]``.  indices (...,), weight (V, D) -> y (..., D);  ``dW[v] = Σ dy`` over places that picked v.
+    """``y = W[indices]``;  ``dW[v] = Σ dy`` over the places that picked v.
 
-    The row ``padding_idx`` is picked as any other, and gets no gradient.
+    indices (...,), weight (V, D) -> y (..., D).  The row ``padding_idx`` is picked as any other; its gradient is 0.
     """
     shape = weight.shape
 
@@ -38,10 +38,13 @@ def embedding_bag(
     mode: str = "mean",
     padding_idx: int | None = None,
 ) -> Result:
-    """``y[b]`` = sum, mean or maximum of ``W[i]`` over all i in bag b; zero for an empty bag.
+    """``y[b] = Σ s_m W[i_m]`` over the m in bag b, or the largest ``W[i_m]``; zero for an empty bag.
 
-    indices (M,), their bags (M,) of 0..count−1, weight (V, D) -> y (count, D).  ``padding_idx`` counts as not there.
-    ``per_sample_weights`` (M,) multiply the rows of a sum.
+    indices i (M,), their bags (M,) of 0..count−1, weight W (V, D) -> y (count, D).  For the sum s is 1, or
+    ``per_sample_weights`` (M,); for the mean 1/n of a bag of n.  ``padding_idx`` counts as not there.
+
+    ``dW[v] = Σ s_m dy[b_m]`` over the m with i_m = v, ``ds_m = W[i_m] · dy[b_m]``.
+    Of a maximum the first row that has it takes all of dy.
     """
     counts = xp.ones(indices.shape, dtype=bool) if padding_idx is None else indices != padding_idx
     if mode == "max":

@@ -16,8 +16,8 @@ def binary_cross_entropy(
 ) -> Result:
     """``L = −w [t ln p + (1 − t) ln(1 − p)]``, with logarithms no smaller than −100, so that L stays finite.
 
-    ``dp = w (p − t) / (p (1 − p)) dL``, the product no smaller than 10⁻¹²;  ``dt = w [ln(1 − p) − ln p] dL``.  The
-    weight is a constant.
+    ``dp = w (p − t) / (p (1 − p)) dL``, the product no smaller than 10⁻¹²;  ``dt = w [ln(1 − p) − ln p] dL``.
+    p and target of one shape, to which the weight broadcasts; it is a constant.
     """
     log_p, log_q = _log_from(xp, p), _log_from(xp, 1.0 - p)
     w = 1.0 if weight is None else weight
@@ -39,7 +39,7 @@ def _log_from(xp: Namespace, p: Array) -> Array:
 def kl_div(
     xp: Namespace, log_p: Array, target: Array, *, reduction: Reduction = "mean", log_target: bool = False
 ) -> Result:
-    """``L = t (ln t − log_p)``, 0 for t = 0; the target is t, or ``ln t`` if ``log_target``.
+    """``L = t (ln t − log_p)``, 0 for t = 0; the target is t, or ``ln t`` if ``log_target``.  Both of one shape.
 
     ``dlog_p = −t dL``;  ``dt = (ln t + 1 − log_p) dL``, times t for a target of ``ln t``.
     """
@@ -100,10 +100,10 @@ def poisson_nll_loss(
     eps: float = 1e-8,
     reduction: Reduction = "mean",
 ) -> Result:
-    """``L = λ − t ln λ``; x is ``ln λ``, or λ itself unless ``log_input`` (then ``ln(λ + ε)``).
+    """``L = λ − t ln λ``; x is ``ln λ``, or λ itself unless ``log_input`` (then ``ln(λ + ε)``).  x and t of one shape.
 
     ``full`` adds ``ln t!`` by Stirling's formula, ``t ln t − t + ½ ln 2πt``, where t > 1.
-    ``dx = (λ − t) dL``, or ``(1 − t / (λ + ε)) dL``.
+    ``dx = (λ − t) dL``, or ``(1 − t / (λ + ε)) dL``;  ``dt = −ln λ dL``, and ``+ (ln t + 1/2t) dL`` where Stirling is.
     """
     rate = xp.exp(x) if log_input else x
     log_rate = x if log_input else xp.log(x + eps)
@@ -135,10 +135,11 @@ def sigmoid_focal_loss(
     gamma: float = 2.0,
     reduction: Reduction = "none",
 ) -> Result:
-    """``L = a mᵞ C``: the cross-entropy C of σ(x) against t, small where the miss ``m = p (1 − t) + (1 − p) t`` is.
+    """``L = a mᵞ C``: the cross-entropy C of p = σ(x) against t, small where the miss m is (Lin et al. 2017, eq. 5).
 
-    ``a = α t + (1 − α)(1 − t)``, 1 for a negative α;  ``dm/dx = (1 − 2t) p (1 − p)``, ``dC/dx = p − t``,
-    ``dm/dt = 1 − 2p``, ``dC/dt = −x`` (Lin et al. 2017, arXiv:1708.02002, eq. 5).
+    ``m = p (1 − t) + (1 − p) t``;  ``a = α t + (1 − α)(1 − t)``, 1 for a negative α; all of one shape.
+    ``dx = a [mᵞ (p − t) + γ mᵞ⁻¹ C (1 − 2t) p (1 − p)] dL``;
+    ``dt = [(2α − 1) mᵞ C + a (γ mᵞ⁻¹ C (1 − 2p) − mᵞ x)] dL``.  Source: arXiv:1708.02002.
     """
     z = xp.exp(-xp.abs(x))
     p, q = (xp.where(x >= 0, one, other) / (1.0 + z) for one, other in ((1.0, z), (z, 1.0)))
@@ -170,9 +171,9 @@ def focal_loss(
     ignore_index: int = -100,
     reduction: Reduction = "mean",
 ) -> Result:
-    """``L = −w_t (1 − p_t)ᵞ ln p_t``,  ``p = softmax(logits)``: cross-entropy for γ = 0, and averaged as that is.
+    """``L = −w_t mᵞ ln p_t``, ``m = 1 − p_t``,  ``p = softmax(logits)``: cross-entropy for γ = 0, averaged as that is.
 
-    logits (N, C, ...), target (N, ...) of class numbers.  ``∂L/∂ln p_t = −w_t [mᵞ − γ mᵞ⁻¹ p_t ln p_t]``, m = 1 − p_t;
+    logits (N, C, ...), target (N, ...) of class numbers.  ``∂L/∂ln p_t = −w_t [mᵞ − γ mᵞ⁻¹ p_t ln p_t]``;
     ``dlogits_c = (δ_ct − p_c) ∂L/∂ln p_t dL`` (Lin et al. 2017, arXiv:1708.02002, eq. 4).  The weights are constants.
     """
     axis = min(logits.ndim - 1, 1)

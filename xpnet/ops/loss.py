@@ -1,4 +1,8 @@
-"""Losses: one number for how wrong a prediction is.  ``reduction`` is "mean", "sum" or "none"."""
+"""Losses: one number for how wrong a prediction is.  ``reduction`` is "mean", "sum" or "none".
+
+The formulas are those of one element, p the prediction and t the target; dL is the gradient that reaches it through
+the reduction: ``dy`` for "sum" and "none", ``dy / n`` for "mean".
+"""
 
 from __future__ import annotations
 
@@ -40,7 +44,7 @@ def huber_loss(
 ) -> Result:
     """``L = ½ d²`` where |d| <= δ, else ``δ (|d| − ½ δ)``, d = p − t: ``c (d − ½ c)``, c being d limited to ±δ.
 
-    ``dp = c dL``, ``dt = −dp`` (Huber 1964, doi:10.1214/aoms/1177703732).
+    ``dp = c dL``, ``dt = −dp``.  Both of one shape (Huber 1964, doi:10.1214/aoms/1177703732).
     """
     difference = prediction - target
     limited = xp.clip(difference, -delta, delta)
@@ -56,7 +60,10 @@ def huber_loss(
 def smooth_l1_loss(
     xp: Namespace, prediction: Array, target: Array, *, beta: float = 1.0, reduction: Reduction = "mean"
 ) -> Result:
-    """``L = ½ d² / β`` where |d| < β, else ``|d| − ½ β``: Huber's loss by β, and ``|d|`` for β = 0."""
+    """``L = ½ d² / β`` where |d| < β, else ``|d| − ½ β``, d = p − t: ``c (d − ½ β c)``, c being d/β limited to ±1.
+
+    ``dp = c dL``, ``dt = −dp``.  Huber's loss divided by β; ``l1_loss`` for β = 0.  Both of one shape.
+    """
     if beta == 0:
         return l1_loss(xp, prediction, target, reduction=reduction)
     difference = prediction - target
@@ -82,7 +89,8 @@ def binary_cross_entropy_with_logits(
     """``L = −w [q t ln σ(x) + (1 − t) ln(1 − σ(x))]``, t in [0, 1], q the weight of positives.
 
     Written as ``(1 − t) x + k ln(1 + e⁻ˣ)`` with ``k = 1 + (q − 1) t``, so that nothing overflows.
-    ``dx = w [(1 − t) − k (1 − σ(x))] dL``,  ``dt = w [(q − 1) ln(1 + e⁻ˣ) − x] dL``.  The weights are constants.
+    ``dx = w [(1 − t) − k (1 − σ(x))] dL``,  ``dt = w [(q − 1) ln(1 + e⁻ˣ) − x] dL``.
+    x and target of one shape, to which the weights broadcast; they are constants.
     """
     z = xp.exp(-xp.abs(x))
     softplus = xp.log1p(z) + xp.maximum(-x, 0)  # ln(1 + e⁻ˣ)
@@ -109,9 +117,10 @@ def nll_loss(
     ignore_index: int = -100,
     reduction: Reduction = "mean",
 ) -> Result:
-    """``L = −w_t ln p_t``, from log-probabilities.  log_p (N, C, ...), target (N, ...) of class numbers.
+    """``L = −w_t log_p_t``, t the target's class;  ``dlog_p_t = −w_t dL``, 0 for the other classes.
 
-    "mean" divides by the sum of the targets' weights.  A target that is no class and not ``ignore_index`` gives NaN.
+    log_p (N, C, ...) log-probabilities, target (N, ...) of class numbers.  "mean" divides by the sum of the targets'
+    weights.  A target that is no class and not ``ignore_index`` gives NaN.
     """
     axis = min(log_p.ndim - 1, 1)
     q, norm = index_targets(xp, log_p, target, weight, ignore_index, axis)
@@ -135,10 +144,10 @@ def cross_entropy(
 ) -> Result:
     """``L = −Σ_c w_c q_c ln p_c``,  ``p = softmax(logits)``;  ``dlogits = (p Σ_c w_c q_c − w q) dL``.
 
-    logits (N, C, ...); target (N, ...) of class numbers, or of the logits' shape with the probabilities q.
-    Smoothing mixes q with the uniform distribution: ``q ← (1 − ε) q + ε/C`` (Szegedy et al. 2016, arXiv:1512.00567).
-    "mean" divides by the sum of the targets' weights, by N for probabilities.  A target that is no class and not
-    ``ignore_index`` gives NaN.  The weights are constants.
+    logits (N, C, ...); target (N, ...) of class numbers, or of the logits' shape with the probabilities q;
+    ``dtarget = −(1 − ε) w ln p dL`` for probabilities.  Smoothing mixes q with the uniform distribution:
+    ``q ← (1 − ε) q + ε/C`` (Szegedy et al. 2016, arXiv:1512.00567).  "mean" divides by the sum of the targets' weights,
+    by N for probabilities.  A target that is no class and not ``ignore_index`` gives NaN.  The weights are constants.
     """
     axis = min(logits.ndim - 1, 1)
     log_p, _ = log_softmax(xp, logits, axis=axis)

@@ -16,7 +16,10 @@ from ._shared import Reduction, Result, reduce_loss
 def hinge_embedding_loss(
     xp: Namespace, x: Array, target: Array, *, margin: float = 1.0, reduction: Reduction = "mean"
 ) -> Result:
-    """``L = x`` for target 1, ``max(0, margin − x)`` for −1; x is a distance."""
+    """``L = x`` for target 1, ``max(0, margin − x)`` for −1; x is a distance.  Both of one shape.
+
+    ``dx = dL`` for 1;  for −1 ``dx = −dL`` where ``x <= margin``, else 0.
+    """
     gap = margin - x
     like, unlike = target != -1, (target != 1) & (gap >= 0)
     loss, spread = reduce_loss(xp, xp.where(like, x, 0.0) + xp.where(unlike, gap, 0.0), reduction)
@@ -31,7 +34,10 @@ def hinge_embedding_loss(
 def margin_ranking_loss(
     xp: Namespace, x1: Array, x2: Array, target: Array, *, margin: float = 0.0, reduction: Reduction = "mean"
 ) -> Result:
-    """``L = max(0, margin − t (x₁ − x₂))``: target 1 wants x₁ above x₂, −1 below.  All of one shape."""
+    """``L = max(0, margin − t (x₁ − x₂))``: target 1 wants x₁ above x₂, −1 below.  All of one shape.
+
+    ``dx₁ = −t dL`` where ``t (x₁ − x₂) <= margin``, else 0;  ``dx₂ = −dx₁``.
+    """
     gap = margin - target * (x1 - x2)
     loss, spread = reduce_loss(xp, xp.maximum(gap, 0), reduction)
 
@@ -83,7 +89,8 @@ def cosine_embedding_loss(
 ) -> Result:
     """``L = 1 − cos(x₁, x₂)`` for target 1, ``max(0, cos − margin)`` for −1.  x (N, D) or (D,), target (N,) or ().
 
-    ``cos = x₁·x₂ / √(s₁ s₂)``, ``s = x·x + 10⁻¹²``;  ``∂cos/∂x₁ = x₂ / √(s₁ s₂) − cos x₁ / s₁``.
+    ``cos = x₁·x₂ / √(s₁ s₂)``, ``s = x·x + 10⁻¹²``;  ``dcos = −dL`` for 1, dL for −1 where ``cos >= margin``, else 0;
+    ``dx₁ = (x₂ / √(s₁ s₂) − cos x₁ / s₁) dcos``, ``dx₂ = (x₁ / √(s₁ s₂) − cos x₂ / s₂) dcos``.
     """
     s1, s2 = (x1 * x1).sum(axis=-1) + 1e-12, (x2 * x2).sum(axis=-1) + 1e-12
     norm = xp.sqrt(s1 * s2)
@@ -118,8 +125,10 @@ def triplet_margin_loss(
 ) -> Result:
     """``L = max(0, margin + d(a, p) − d(a, n))``, ``d(x, z) = ‖x − z + ε‖ₚ`` over the last axis.
 
-    ``swap`` takes ``min(d(a, n), d(p, n))`` for the second distance; equal ones share the gradient (Balntas et al.
-    2016, doi:10.5244/C.30.119).
+    anchor, positive, negative (..., D) -> (...,).  ``da = toward − away``, ``dp = −toward``, ``dn = away``: dL times
+    the slopes ``∂‖v‖ₚ/∂v = sign(v) (|v| / ‖v‖ₚ)ᵖ⁻¹`` of the two distances, 0 where the margin is kept.
+    ``swap`` takes ``min(d(a, n), d(p, n))`` for the second distance; equal ones share the gradient.
+    Source: Balntas et al. 2016, doi:10.5244/C.30.119.
     """
     near, near_slope = _distance(xp, anchor - positive + eps, p)
     far, far_slope = _distance(xp, anchor - negative + eps, p)

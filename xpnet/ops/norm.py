@@ -1,7 +1,8 @@
 """Normalisation: zero mean and unit variance over some axes, then a learned scale and shift.
 
-All share one derivative.  With ``x̂ = (x − μ) / σ`` over m elements, ``dx = (dx̂ − mean(dx̂) − x̂ mean(dx̂ x̂)) / σ``:
-the two means are what μ and σ themselves depend on.  It is worked out in ``docs/normalisation.md``.
+All share one derivative.  With ``x̂ = (x − μ) / σ``, ``σ = √(v + ε)``, μ and v the mean and variance of m elements,
+``dx = (dx̂ − mean(dx̂) − x̂ mean(dx̂ x̂)) / σ``: the two means are what x does through μ and σ.  In the code 1/σ is
+``scale``.  It is worked out in ``docs/normalisation.md``.
 """
 
 from __future__ import annotations
@@ -58,9 +59,10 @@ def _flat(gradient: Array | None) -> Array | None:
 
 
 def batch_norm(xp: Namespace, x: Array, weight: Array | None, bias: Array | None, *, eps: float = 1e-5) -> Result:
-    """Training: each channel by the mean and variance of the batch.  x (N, C, ...), weight, bias (C,).
+    """``y = w x̂ + b``, ``x̂ = (x − μ) / σ``: in training, each channel by the mean and variance of the batch.
 
-    Outputs y, and the batch's mean and biased variance (C,) for the running statistics; those have no gradient.
+    x (N, C, ...), weight, bias (C,) -> y, and the batch's mean and biased variance (C,) for the running statistics.
+    ``dx = (dx̂ − mean(dx̂) − x̂ mean(dx̂ x̂)) / σ``, ``dx̂ = w dy``, ``dw = Σ dy x̂``, ``db = Σ dy``.
     Source: Ioffe & Szegedy 2015, arXiv:1502.03167.
     """
     axes = (0, *range(2, x.ndim))
@@ -86,7 +88,10 @@ def batch_norm_inference(
     *,
     eps: float = 1e-5,
 ) -> Result:
-    """Evaluation: ``y = w (x − μ) / √(v + ε) + b`` with fixed statistics (C,), so ``dx = w dy / √(v + ε)``."""
+    """``y = w x̂ + b``, ``x̂ = (x − μ) / √(v + ε)``, with fixed statistics: evaluation.
+
+    x (N, C, ...), all others (C,).  ``dx = w dy / √(v + ε)``, ``dw = Σ dy x̂``, ``db = Σ dy``.
+    """
     w, b = _per_channel(weight, x.ndim), _per_channel(bias, x.ndim)
     scale = 1.0 / xp.sqrt(_per_channel(variance, x.ndim) + eps)
     x_hat = (x - _per_channel(mean, x.ndim)) * scale
@@ -101,9 +106,10 @@ def batch_norm_inference(
 def layer_norm(
     xp: Namespace, x: Array, weight: Array | None, bias: Array | None, *, dims: int = 1, eps: float = 1e-5
 ) -> Result:
-    """Each sample by the mean and variance of its last ``dims`` axes; weight and bias of those axes' shape.
+    """``y = w x̂ + b``, ``x̂ = (x − μ) / σ``: each sample by the mean and variance of its last ``dims`` axes.
 
-    Source: Ba, Kiros, Hinton 2016, arXiv:1607.06450.
+    Weight and bias have those axes' shape.  ``dx = (dx̂ − mean(dx̂) − x̂ mean(dx̂ x̂)) / σ``, ``dx̂ = w dy``,
+    ``dw = Σ dy x̂``, ``db = Σ dy``.  Source: Ba, Kiros, Hinton 2016, arXiv:1607.06450.
     """
     axes = tuple(range(x.ndim - dims, x.ndim))
     x_hat, _, _, standardise_backward = _standardise(xp, x, axes, eps)
@@ -118,9 +124,11 @@ def layer_norm(
 def group_norm(
     xp: Namespace, x: Array, weight: Array | None, bias: Array | None, *, groups: int, eps: float = 1e-5
 ) -> Result:
-    """Each sample by the mean and variance of each of ``groups`` groups of channels.  x (N, C, ...), weight, bias (C,).
+    """``y = w x̂ + b``, ``x̂ = (x − μ) / σ``: each sample by the mean and variance of every group of channels.
 
-    With one channel a group it is instance normalisation.  Source: Wu & He 2018, arXiv:1803.08494.
+    x (N, C, ...), weight, bias (C,).  ``dx = (dx̂ − mean(dx̂) − x̂ mean(dx̂ x̂)) / σ``, ``dx̂ = w dy``,
+    ``dw = Σ dy x̂``, ``db = Σ dy``.  With one channel a group it is instance normalisation.
+    Source: Wu & He 2018, arXiv:1803.08494.
     """
     shape = x.shape
     w, b = _per_channel(weight, x.ndim), _per_channel(bias, x.ndim)
@@ -137,8 +145,9 @@ def group_norm(
 
 
 def rms_norm(xp: Namespace, x: Array, weight: Array | None, *, dims: int = 1, eps: float = 1e-6) -> Result:
-    """``y = w x / r``,  ``r = √(mean(x²) + ε)`` over the last ``dims`` axes;  ``dx = (dx̂ − x̂ mean(dx̂ x̂)) / r``.
+    """``y = w x̂``, ``x̂ = x / r``,  ``r = √(mean(x²) + ε)`` over the last ``dims`` axes, whose shape the weight has.
 
+    ``dx = (dx̂ − x̂ mean(dx̂ x̂)) / r``, ``dx̂ = w dy``, ``dw = Σ dy x̂``.
     Source: Zhang & Sennrich 2019, arXiv:1910.07467, eq. 4.
     """
     axes = tuple(range(x.ndim - dims, x.ndim))

@@ -1,4 +1,4 @@
-"""Activation functions made of straight pieces.  At a kink the slope is PyTorch's."""
+"""Activation functions made of straight pieces.  At a kink the slope is PyTorch's; y has the shape of x."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ._shared import Result
 
 
 def hardtanh(xp: Namespace, x: Array, *, low: float = -1.0, high: float = 1.0) -> Result:
-    """``y = min(max(x, low), high)``;  slope 1 between the limits, 0 on and beyond them (``clip`` has 1 on them)."""
+    """``y = min(max(x, low), high)``;  ``dy/dx = 1`` where low < x < high, else 0 (``clip`` has 1 at the limits)."""
     inside = (x > low) & (x < high)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
@@ -18,7 +18,7 @@ def hardtanh(xp: Namespace, x: Array, *, low: float = -1.0, high: float = 1.0) -
 
 
 def hardsigmoid(xp: Namespace, x: Array) -> Result:
-    """``y = min(max(x + 3, 0), 6) / 6``;  slope 1/6 where |x| < 3."""
+    """``y = min(max(x + 3, 0), 6) / 6``;  ``dy/dx = 1/6`` where |x| < 3, else 0."""
     inside = (x > -3) & (x < 3)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
@@ -28,9 +28,9 @@ def hardsigmoid(xp: Namespace, x: Array) -> Result:
 
 
 def hardswish(xp: Namespace, x: Array) -> Result:
-    """``y = x hardsigmoid(x)``;  slope ``x/3 + ½`` where |x| < 3, 0 below, 1 above.
+    """``y = x hardsigmoid(x)``;  ``dy/dx = x/3 + ½`` where |x| < 3, 0 below, 1 above.
 
-    (Howard et al. 2019, arXiv:1905.02244.)
+    Howard et al. 2019, arXiv:1905.02244.
     """
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
@@ -41,7 +41,7 @@ def hardswish(xp: Namespace, x: Array) -> Result:
 
 
 def hardshrink(xp: Namespace, x: Array, *, lambd: float = 0.5) -> Result:
-    """``y = x`` where |x| > λ, else 0."""
+    """``y = x`` where |x| > λ, else 0;  ``dy/dx = 1`` where |x| > λ, else 0."""
     inside = (x >= -lambd) & (x <= lambd)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
@@ -51,7 +51,7 @@ def hardshrink(xp: Namespace, x: Array, *, lambd: float = 0.5) -> Result:
 
 
 def softshrink(xp: Namespace, x: Array, *, lambd: float = 0.5) -> Result:
-    """``y = x − λ`` where x > λ, ``x + λ`` where x < −λ, else 0: what ``clip`` to ±λ leaves over."""
+    """``y = x − λ`` where x > λ, ``x + λ`` where x < −λ, else 0;  ``dy/dx = 1`` where |x| > λ, else 0."""
     inside = (x >= -lambd) & (x <= lambd)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
@@ -61,7 +61,7 @@ def softshrink(xp: Namespace, x: Array, *, lambd: float = 0.5) -> Result:
 
 
 def threshold(xp: Namespace, x: Array, *, threshold: float, value: float) -> Result:
-    """``y = x`` where x > threshold, else ``value``."""
+    """``y = x`` where x > threshold, else ``value``;  ``dy/dx = 1`` where x > threshold, else 0."""
     below = x <= threshold
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
@@ -73,7 +73,8 @@ def threshold(xp: Namespace, x: Array, *, threshold: float, value: float) -> Res
 def prelu(xp: Namespace, x: Array, weight: Array) -> Result:
     """``y = x`` where x > 0, else ``w x``, w learned (He et al. 2015, arXiv:1502.01852).
 
-    x (N, C, ...), weight (C,), or (1,) for all channels.  ``dw = Σ dy x`` over the elements of a channel below 0.
+    x (N, C, ...), weight (C,), or (1,) for all channels.  ``dx = dy`` where x > 0, else ``w dy``;  ``dw = Σ dy x`` over
+    the elements of the channel that are not.
     """
     positive = x > 0
     channels = weight.shape[0]

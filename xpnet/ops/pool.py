@@ -31,10 +31,10 @@ def max_pool2d(
     padding: Padding = ((0, 0), (0, 0)),
     dilation: Pair = (1, 1),
 ) -> Result:
-    """``y = max`` over each window (−∞ beyond the border); the first of equal largest values takes the gradient.
+    """``y = max x̄`` over each window, x̄ being x in a border of −∞.
 
-    The second output is the place of the largest value in its channel, ``h·W + w``, as PyTorch counts it; it has no
-    gradient.
+    ``dx = Σ dy`` over the windows that the element wins; the first of equal ones does.  The second output is the place
+    of the largest value in its channel, ``h·W + w``, as PyTorch counts it.
     """
     padded = pad2d(xp, x, padding, -math.inf)
     shape, width = padded.shape, x.shape[3]
@@ -71,10 +71,10 @@ def avg_pool2d(
     counted: Padding | None = None,
     divisor: int | None = None,
 ) -> Result:
-    """``y = Σ / count`` over each window; every element of the window gets ``dy / count``.
+    """``y = Σ x̄ / count`` over each window, x̄ being x in a border of zeros.
 
-    ``counted`` is the part of the border that counts as elements (zeros); the rest of the window only fills up.
-    ``divisor`` replaces the count.
+    ``dx = Σ dy / count`` over the windows that see the element.  ``counted`` is the part of the border that counts as
+    elements; the rest of the window only fills up.  ``divisor`` replaces the count.
     """
     counted = ((0, 0), (0, 0)) if counted is None else counted
     padded = pad2d(xp, x, padding)
@@ -103,9 +103,9 @@ def _between(xp: Namespace, x: Array, counted: Padding, padding: Padding) -> Arr
 
 
 def adaptive_avg_pool2d(xp: Namespace, x: Array, *, size: Pair) -> Result:
-    """The mean over P x Q windows that cover the image: window p reaches from ``⌊pH/P⌋`` to ``⌈(p+1)H/P⌉``.
+    """``y = A x Bᵀ``: the mean over P x Q windows, of which window p reaches from ``⌊pH/P⌋`` to ``⌈(p+1)H/P⌉``.
 
-    A product with matrices of shares: row p of the first holds 1/n at the n rows of window p.
+    Row p of A (P, H) holds 1/n at the n rows of window p, B (Q, W) likewise;  ``dx = Aᵀ dy B``.
     """
     return separable2d(
         xp, x, rows=_shares(xp, x.shape[2], size[0], x.dtype), columns=_shares(xp, x.shape[3], size[1], x.dtype)
@@ -126,9 +126,10 @@ def _shares(xp: Namespace, length: int, count: int, dtype: Any) -> Array:
 
 
 def adaptive_max_pool2d(xp: Namespace, x: Array, *, size: Pair) -> Result:
-    """The maximum over P x Q windows that cover the image; the first of equal ones takes the gradient.
+    """``y = max x`` over P x Q windows that cover the image, as in ``adaptive_avg_pool2d``.
 
-    The second output is the place of the maximum, ``h·W + w``.
+    ``dx = Σ dy`` over the windows that the element wins; the first of equal ones does.  The second output is its place,
+    ``h·W + w``.
     """
     n, c, height, width = x.shape
     rows, columns = bounds(height, size[0]), bounds(width, size[1])

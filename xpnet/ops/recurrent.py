@@ -3,6 +3,9 @@
 Shapes: x (T, N, I), h0 and c0 (N, H) -> y (T, N, H) and the last state (N, H).  With G gates the weights are those of
 PyTorch: weight_ih (G·H, I), weight_hh (G·H, H), biases (G·H,).  The derivations stand in ``docs/recurrent.md``.
 
+In the formulas W, b are weight_ih, bias_ih, and U, b' weight_hh, bias_hh; h', c' are the states before a step, and
+``dh`` is the step's dy with what the step after it hands back as its dh'.  Σ is over steps and batch.
+
 ``lengths`` (N,) says how many steps of each sequence count: beyond its end the state stands still and y is zero.
 ``reverse`` starts at the last step; a shorter sequence stands still until its own end comes by.
 
@@ -34,7 +37,11 @@ def rnn(
     nonlinearity: str = "tanh",
     reverse: bool = False,
 ) -> Result:
-    """``h = φ(W x + b + U h' + b')``, h' the state before, φ "tanh" or "relu" (Elman 1990, Cognitive Science 14)."""
+    """``h = φ(z)``, ``z = W x + b + U h' + b'``, h' the state before, φ "tanh" or "relu".
+
+    ``dz = dh φ'(z)``, φ' = 1 − h², or 1 where h > 0;  ``dh' = Uᵀ dz``, ``dx = Wᵀ dz``;
+    ``dW = Σ dz xᵀ``, ``dU = Σ dz h'ᵀ``, ``db = Σ dz``, ``db' = db``.  Source: Elman 1990, Cognitive Science 14.
+    """
     shape = steps, n, features = x.shape
     mask = _steps_that_count(xp, steps, lengths)
     rows, weight = _with_bias(xp, x, mask, weight_ih, _sum_of(bias_ih, bias_hh))
@@ -86,10 +93,15 @@ def lstm(
     *,
     reverse: bool = False,
 ) -> Result:
-    """``c = f c' + i g``,  ``h = o tanh c``; gates ``(i, f, g, o) = (σ, σ, tanh, σ)(W x + b + U h' + b')``.
+    """``c = f c' + i g``,  ``h = o tanh c``, gates ``(i, f, g, o) = (σ, σ, tanh, σ)(z)``, ``z = W x + b + U h' + b'``.
 
     c' and h' are those of the step before (Hochreiter & Schmidhuber 1997, doi:10.1162/neco.1997.9.8.1735, with the
     forget gate f of Gers et al. 2000).  As ``σ(z) = ½ + ½ tanh(z/2)``, all gates are one tanh, and none overflows.
+
+    ``dc += dh o (1 − tanh² c)``;
+    ``dz_i = dc g (i − i²)``, ``dz_f = dc c' (f − f²)``, ``dz_g = dc i (1 − g²)``, ``dz_o = dh tanh c (o − o²)``;
+    ``dc' = dc f``, ``dh' = Uᵀ dz``, ``dx = Wᵀ dz``;
+    ``dW = Σ dz xᵀ``, ``dU = Σ dz h'ᵀ``, ``db = Σ dz``, ``db' = db``.
     """
     shape, hidden = x.shape, h0.shape[1]
     steps, n, features = shape
@@ -172,9 +184,13 @@ def gru(
     *,
     reverse: bool = False,
 ) -> Result:
-    """``h = (1 − z) n + z h'``,  ``(r, z) = σ(W x + b + U h' + b')``,  ``n = tanh(W_n x + b_n + r (U_n h' + b'_n))``.
+    """``h = (1 − z) n + z h'``,  ``(r, z) = σ(W x + b + U h' + b')``,  ``n = tanh(W_n x + b_n + r q)``,
+    ``q = U_n h' + b'_n``;  h' is the state before (Cho et al. 2014, arXiv:1406.1078; as in PyTorch r stands outside of
+    the product).
 
-    h' is the state before (Cho et al. 2014, arXiv:1406.1078; as in PyTorch r stands outside of the product).
+    With a_r, a_z, a_n for what stands inside of σ, σ, tanh, and a = (a_r, a_z, a_n), u = (a_r, a_z, q):
+    ``da_n = dh (1 − z)(1 − n²)``, ``dq = da_n r``, ``da_r = dq q (1 − r)``, ``da_z = dh (h' − n)(z − z²)``;
+    ``dh' = dh z + Uᵀ du``, ``dx = Wᵀ da``;  ``dW = Σ da xᵀ``, ``dU = Σ du h'ᵀ``, ``db = Σ da``, ``db' = Σ du``.
     """
     shape, hidden = x.shape, h0.shape[1]
     steps, batch, features = shape
@@ -188,18 +204,18 @@ def gru(
     half = scale[:2]
     gates = product(rows, _by_gate(weight, factor)).reshape(3, steps, batch, hidden)  # what x gives, then the gates
     recurrent = _by_gate(weight_hh, factor)
-    inner = xp.empty((steps, batch, hidden), dtype=x.dtype)  # U_n h' + b'_n
+    q = xp.empty((steps, batch, hidden), dtype=x.dtype)  # U_n h' + b'_n
     order, before, after = _states(xp, h0, steps, reverse)
     for t in order:
-        z = product(before[t], recurrent)  # (3, N, H)
-        rz, n, h = z[:2], gates[2, t], after[t]
+        from_state = product(before[t], recurrent)  # (3, N, H)
+        rz, n, h = from_state[:2], gates[2, t], after[t]
         rz += gates[:2, t]
         xp.tanh(rz, out=rz)
         rz *= half
         rz += half
         gates[:2, t] = rz
-        xp.add(z[2], 0.0 if inner_bias is None else inner_bias, out=inner[t])
-        n += rz[0] * inner[t]
+        xp.add(from_state[2], 0.0 if inner_bias is None else inner_bias, out=q[t])
+        n += rz[0] * q[t]
         xp.tanh(n, out=n)
         xp.subtract(before[t], n, out=h)
         h *= rz[1]
@@ -209,7 +225,7 @@ def gru(
 
     def backward(dys: tuple[Array | None, ...], needs: Sequence[bool] = (True,) * 6) -> tuple[Array | None, ...]:
         dy, dh = _outputs_gradient(xp, dys[0], mask), _own(xp, dys[1], before[0])
-        keep, dz = _gru_slopes(xp, gates, inner, before, mask)
+        keep, dz = _gru_slopes(xp, gates, q, before, mask)
         rolled = xp.roll(weight_hh, hidden, axis=0)  # U_n, U_r, U_z, in the order of dz
         for t in reversed(order):
             if dy is not None:
@@ -218,7 +234,7 @@ def gru(
             gradients *= dh[:, None]
             dh *= keep[t]
             dh += product(gradients.reshape(batch, 4 * hidden)[:, : 3 * hidden], rolled)
-        dz = dz.reshape(rows.shape[0], 4 * hidden)  # of U_n h' + b'_n, of r, z, n
+        dz = dz.reshape(rows.shape[0], 4 * hidden)  # of q, a_r, a_z, a_n
         of_state, of_input = dz[:, : 3 * hidden], dz[:, hidden:]
         dx = product(of_input, weight_ih).reshape(shape) if needs[0] else None
         dw, db = _weight_gradients(rows, of_input, features)
@@ -230,14 +246,14 @@ def gru(
     return (_outputs(xp, after, mask), after[order[-1]].copy()), backward
 
 
-def _gru_slopes(xp: Namespace, gates: Array, inner: Array, before: Array, mask: Array | None) -> tuple[Array, Array]:
-    """What the chain rule multiplies dh with: z (T, N, H), and ∂h/∂ of U_n h' + b'_n, r, z, n (T, N, 4, H)."""
+def _gru_slopes(xp: Namespace, gates: Array, q: Array, before: Array, mask: Array | None) -> tuple[Array, Array]:
+    """What the chain rule multiplies dh with: z (T, N, H), and ∂h/∂ of q, a_r, a_z, a_n (T, N, 4, H)."""
     r, z, n = gates
     slopes = xp.empty((*z.shape[:2], 4, z.shape[2]), dtype=z.dtype)
     to_n = (1.0 - z) * (1.0 - n * n)
-    to_inner = to_n * r
-    slopes[:, :, 0] = to_inner
-    slopes[:, :, 1] = (1.0 - r) * inner * to_inner
+    to_q = to_n * r
+    slopes[:, :, 0] = to_q
+    slopes[:, :, 1] = (1.0 - r) * q * to_q
     slopes[:, :, 2] = (z - z * z) * (before - n)
     slopes[:, :, 3] = to_n
     if mask is None:

@@ -10,7 +10,7 @@ from ._shared import Axis, Result, keep_axes, normal_axes
 
 
 def reduce_sum(xp: Namespace, x: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
-    """``y = Σ x``;  every addend has slope 1."""
+    """``y = Σ x``;  ``dy/dx = 1`` for every addend."""
     shape = x.shape
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
@@ -20,7 +20,7 @@ def reduce_sum(xp: Namespace, x: Array, *, axis: Axis = None, keepdims: bool = F
 
 
 def reduce_mean(xp: Namespace, x: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
-    """``y = Σ x / n``;  every addend has slope 1/n."""
+    """``y = Σ x / n``;  ``dy/dx = 1/n`` for every addend."""
     shape = x.shape
     n = math.prod(shape[i] for i in normal_axes(axis, x.ndim))
 
@@ -31,12 +31,12 @@ def reduce_mean(xp: Namespace, x: Array, *, axis: Axis = None, keepdims: bool = 
 
 
 def reduce_max(xp: Namespace, x: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
-    """``y = max x``; equal maxima share the gradient evenly, as in PyTorch's ``amax``."""
+    """``y = max x``;  ``dy/dx = 1/k`` for each of k equal maxima, else 0, as in PyTorch's ``amax``."""
     return _reduce_extreme(xp, x, x.max(axis=axis, keepdims=keepdims), axis)
 
 
 def reduce_min(xp: Namespace, x: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
-    """``y = min x``; equal minima share the gradient evenly, as in PyTorch's ``amin``."""
+    """``y = min x``;  ``dy/dx = 1/k`` for each of k equal minima, else 0, as in PyTorch's ``amin``."""
     return _reduce_extreme(xp, x, x.min(axis=axis, keepdims=keepdims), axis)
 
 

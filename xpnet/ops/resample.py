@@ -37,10 +37,10 @@ def linear_matrix(xp: Namespace, length: int, size: int, dtype: Any, *, ratio: f
 
 
 def pad(xp: Namespace, x: Array, *, widths: tuple[tuple[int, int], ...], mode: str, value: float = 0.0) -> Result:
-    """A border of ``value`` ("constant"), or of the mirrored, repeated or opposite elements of x.
+    """``y = x`` inside a border of ``value`` ("constant"), or of the mirrored, repeated or opposite elements of x.
 
-    ``widths`` has a pair for each axis; ``mode`` is "constant", "reflect", "replicate" or "circular".  An element that
-    appears several times collects the sum of its gradients.
+    ``widths`` has a pair for each axis; ``mode`` is "constant", "reflect", "replicate" or "circular".
+    ``dx = Σ dy`` over the places where the element appears.
     """
     shape = x.shape
     if mode == "constant":

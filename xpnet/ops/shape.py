@@ -10,7 +10,7 @@ from ._shared import Result, unbroadcast
 
 
 def reshape(xp: Namespace, x: Array, *, shape: tuple[int, ...]) -> Result:
-    """The same elements in another shape; one length may be -1.  ``dx = dy`` in the old shape."""
+    """``y = x`` in another shape; one length may be -1.  ``dx = dy`` in the old shape."""
     x_shape = x.shape
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
@@ -20,7 +20,7 @@ def reshape(xp: Namespace, x: Array, *, shape: tuple[int, ...]) -> Result:
 
 
 def transpose(xp: Namespace, x: Array, *, axes: tuple[int, ...]) -> Result:
-    """Axes in another order: axis ``i`` of y is axis ``axes[i]`` of x.  ``dx = dy`` with the axes put back."""
+    """``y = x`` with axis ``axes[i]`` of x as axis i.  ``dx = dy`` with the axes put back."""
     back = tuple(sorted(range(len(axes)), key=lambda i: axes[i] % len(axes)))  # the inverse permutation
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
@@ -30,7 +30,7 @@ def transpose(xp: Namespace, x: Array, *, axes: tuple[int, ...]) -> Result:
 
 
 def broadcast_to(xp: Namespace, x: Array, *, shape: tuple[int, ...]) -> Result:
-    """Repeat x along new axes and along axes of length 1.  ``dx = Σ dy`` over the copies."""
+    """``y = x``, repeated along new axes and along axes of length 1.  ``dx = Σ dy`` over the copies."""
     x_shape = x.shape
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
@@ -40,7 +40,7 @@ def broadcast_to(xp: Namespace, x: Array, *, shape: tuple[int, ...]) -> Result:
 
 
 def getitem(xp: Namespace, x: Array, *, index: Any) -> Result:
-    """``y = x[index]``.  An element picked several times collects the sum of its gradients."""
+    """``y = x[index]``;  ``dx[index] += dy``: an element picked several times collects the sum."""
     shape, dtype = x.shape, x.dtype
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
@@ -64,7 +64,7 @@ def _picks_once(index: Any) -> bool:
 
 
 def concatenate(xp: Namespace, *arrays: Array, axis: int = 0) -> Result:
-    """Arrays one after the other along an axis that exists."""
+    """``y = [x₁ x₂ …]``, one after the other along an axis that exists;  ``dxᵢ = dy`` at the place of xᵢ."""
     lengths = [a.shape[axis] for a in arrays]
 
     def backward(dy: Array, needs: tuple[bool, ...] | None = None) -> tuple[Array | None, ...]:
@@ -81,7 +81,7 @@ def concatenate(xp: Namespace, *arrays: Array, axis: int = 0) -> Result:
 
 
 def stack(xp: Namespace, *arrays: Array, axis: int = 0) -> Result:
-    """Arrays of one shape side by side along a new axis."""
+    """``y[i] = xᵢ``, arrays of one shape side by side along a new axis;  ``dxᵢ = dy[i]``."""
 
     def backward(dy: Array, needs: tuple[bool, ...] | None = None) -> tuple[Array | None, ...]:
         front = xp.moveaxis(dy, axis, 0)
@@ -91,7 +91,10 @@ def stack(xp: Namespace, *arrays: Array, axis: int = 0) -> Result:
 
 
 def split(xp: Namespace, x: Array, *, sizes: tuple[int, ...], axis: int = -1) -> Result:
-    """Two or more pieces of these sizes, one after the other along an axis, without a copy; ``concatenate`` undone."""
+    """``[y₁ y₂ …] = x``: two or more pieces of these sizes, one after the other along an axis, without a copy.
+
+    ``dx = [dy₁ dy₂ …]``, zeros for a piece that nothing was made of: ``concatenate`` undone.
+    """
     ends = [sum(sizes[: i + 1]) for i in range(len(sizes) - 1)]
     pieces = tuple(xp.split(x, ends, axis=axis))
     shapes, dtype = [piece.shape for piece in pieces], x.dtype

@@ -26,8 +26,9 @@ def gram_matrix(xp: Namespace, x: Array) -> Result:
 def total_variation(xp: Namespace, x: Array, *, p: int = 1, reduction: Reduction = "mean") -> Result:
     """``L = Σ |x_{i+1,j} − x_{i,j}|ᵖ + Σ |x_{i,j+1} − x_{i,j}|ᵖ`` of each image, p = 1 or 2.
 
-    x (N, C, H, W) -> (N,) before the reduction.  Each difference d gives ``sign d``, or 2d, to the one neighbour and
-    takes it from the other (Rudin, Osher, Fatemi 1992, doi:10.1016/0167-2789(92)90242-F).
+    x (N, C, H, W) -> (N,) before the reduction.  ``dx_{i,j} = [s(x_{i,j} − x_{i−1,j}) − s(x_{i+1,j} − x_{i,j})] dL``,
+    and the same along j, ``s(d) = sign d`` for p = 1, 2d for 2.
+    Source: Rudin, Osher, Fatemi 1992, doi:10.1016/0167-2789(92)90242-F.
     """
     down, right = x[:, :, 1:] - x[:, :, :-1], x[:, :, :, 1:] - x[:, :, :, :-1]
     loss, spread = reduce_loss(xp, sum(xp.abs(d**p).sum(axis=(1, 2, 3)) for d in (down, right)), reduction)
