@@ -306,6 +306,7 @@ def matthews_corrcoef(
 ) -> Array:
     """The correlation of predicted and true classes, in -1..1; 0 where one of them never changes.
 
+    ``(N Σ hits_c − Σ p_c t_c) / √((N² − Σ p_c²)(N² − Σ t_c²))``, of class c: p predicted, t true, hits both.
     Source: Gorodkin 2004, "Comparing two K-category assignments by a K-category correlation coefficient".
     """
     return matthews_value(class_counts(output, target, sample_weight, num_classes=num_classes, logits=logits))

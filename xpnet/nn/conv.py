@@ -62,9 +62,11 @@ class _Conv(Module):
 
 
 class Conv2d(_Conv):
-    """Convolution of images.  x (N, C, H, W) -> y (N, O, P, Q), weight (O, C/groups, K, L), bias (O,).
+    """Convolution of images: ``y[n,o,p,q] = b[o] + Σ_ckl W[o,c,k,l] x[n, c, p·s + k·d, q·s + l·d]``.
 
-    ``padding`` may be "same" or "valid"; ``padding_mode`` says what the border is made of.
+    x (N, C, H, W) -> y (N, O, P, Q), weight (O, C/groups, K, L), bias (O,);
+    ``P = ⌊(H + 2·padding − dilation (K − 1) − 1) / stride⌋ + 1``.  ``padding`` may be "same" or "valid";
+    ``padding_mode`` says what the border is made of.
     """
 
     def __init__(
@@ -141,7 +143,10 @@ class Conv1d(_Conv):
 
 
 class ConvTranspose2d(_Conv):
-    """The transpose of a convolution: enlarges.  x (N, C, H, W) -> y (N, O, P, Q), weight (C, O/groups, K, L)."""
+    """The transpose of a convolution: enlarges.  x (N, C, H, W) -> y (N, O, P, Q), weight (C, O/groups, K, L).
+
+    ``P = (H − 1) stride − 2·padding + dilation (K − 1) + output_padding + 1``.
+    """
 
     def __init__(
         self,

@@ -43,7 +43,7 @@ class L1Loss(_Loss):
 
 
 class BCEWithLogitsLoss(_Loss):
-    """Binary cross-entropy from logits.  See ``functional.binary_cross_entropy_with_logits``."""
+    """``−w [q t ln σ(x) + (1 − t) ln(1 − σ(x))]``, q the ``pos_weight``.  x and t of one shape, t in 0..1."""
 
     def __init__(self, weight: Any = None, reduction: str = "mean", pos_weight: Any = None) -> None:
         super().__init__(reduction)
@@ -55,7 +55,7 @@ class BCEWithLogitsLoss(_Loss):
 
 
 class NLLLoss(_Loss):
-    """Negative log-likelihood of class numbers, from log-probabilities."""
+    """``−w_t log_p_t`` of class numbers t, from log-probabilities.  log_p (N, C, ...), target (N, ...)."""
 
     def __init__(self, weight: Any = None, ignore_index: int = -100, reduction: str = "mean") -> None:
         super().__init__(reduction)
@@ -67,7 +67,10 @@ class NLLLoss(_Loss):
 
 
 class CrossEntropyLoss(_Loss):
-    """Cross-entropy of softmax(logits) against class numbers or probabilities.  See ``functional.cross_entropy``."""
+    """``−Σ_c w_c q_c ln softmax(logits)_c`` of class numbers or probabilities q.  See ``functional.cross_entropy``.
+
+    logits (N, C, ...), target (N, ...) of class numbers, or of the logits' shape.
+    """
 
     def __init__(
         self, weight: Any = None, ignore_index: int = -100, reduction: str = "mean", label_smoothing: float = 0.0
@@ -110,7 +113,7 @@ class SmoothL1Loss(_Loss):
 
 
 class BCELoss(_Loss):
-    """Binary cross-entropy from probabilities; ``BCEWithLogitsLoss`` is the safer one."""
+    """``−w [t ln x + (1 − t) ln(1 − x)]`` from probabilities x; ``BCEWithLogitsLoss`` is the safer one."""
 
     def __init__(self, weight: Any = None, reduction: str = "mean") -> None:
         super().__init__(reduction)
@@ -187,7 +190,7 @@ class MarginRankingLoss(_Loss):
 
 
 class MultiMarginLoss(_Loss):
-    """The hinge of several classes, ``w_t Σ_{c ≠ t} max(0, margin − x_t + x_c)ᵖ / C``."""
+    """The hinge of several classes, ``w_t Σ_{c ≠ t} max(0, margin − x_t + x_c)ᵖ / C``.  x (N, C), target (N,)."""
 
     _options = ("p", "margin")
 
@@ -201,7 +204,7 @@ class MultiMarginLoss(_Loss):
 
 
 class CosineEmbeddingLoss(_Loss):
-    """``1 − cos(x₁, x₂)`` for target 1, ``max(0, cos − margin)`` for −1."""
+    """``1 − cos(x₁, x₂)`` for target 1, ``max(0, cos − margin)`` for −1.  Inputs (N, D) or (D,), target (N,) or ()."""
 
     _options = ("margin",)
 
@@ -214,7 +217,7 @@ class CosineEmbeddingLoss(_Loss):
 
 
 class TripletMarginLoss(_Loss):
-    """``max(0, margin + d(a, p) − d(a, n))``.  See ``functional.triplet_margin_loss``."""
+    """``max(0, margin + d(a, p) − d(a, n))``, ``d(x, z) = ‖x − z + ε‖ₚ``.  All (N, D) or (D,)."""
 
     _options = ("margin", "p", "eps", "swap")
 
@@ -231,7 +234,7 @@ class TripletMarginLoss(_Loss):
 
 
 class CTCLoss(_Loss):
-    """Labels without knowing when they occur.  See ``functional.ctc_loss`` and docs/ctc.md."""
+    """``−ln Σ_π Π_t p_t(π_t)``, π all alignments of the labels.  See ``functional.ctc_loss`` and docs/ctc.md."""
 
     _options = ("blank", "zero_infinity")
 

@@ -89,9 +89,10 @@ class _BatchNorm(_Affine):
 
 
 class BatchNorm2d(_BatchNorm):
-    """Each channel of images by the statistics of the batch, in evaluation by running ones.  x (N, C, H, W).
+    """``y = w (x − μ) / √(v + ε) + b``, each channel by the batch's mean and variance, in evaluation by running ones.
 
-    ``running ← (1 − momentum) running + momentum · batch``; ``momentum=None`` averages over all batches instead.
+    x (N, C, H, W), weight, bias (C,).  ``running ← (1 − momentum) running + momentum · batch``; ``momentum=None``
+    averages over all batches instead.
     """
 
     _ndims = (4,)
@@ -99,14 +100,17 @@ class BatchNorm2d(_BatchNorm):
 
 
 class BatchNorm1d(_BatchNorm):
-    """Each feature by the statistics of the batch, in evaluation by running ones.  x (N, C) or (N, C, T)."""
+    """As ``BatchNorm2d``, each feature or channel.  x (N, C) or (N, C, T)."""
 
     _ndims = (2, 3)
     _shape = "(N, {0}) or (N, {0}, T)"
 
 
 class LayerNorm(_Affine):
-    """Each sample by the mean and variance of its last axes, of shape ``normalized_shape``."""
+    """``y = w (x − μ) / √(v + ε) + b``, each sample by mean and variance of its last axes.
+
+    Those axes, and weight and bias, are of shape ``normalized_shape``.
+    """
 
     def __init__(
         self,
@@ -130,7 +134,7 @@ class LayerNorm(_Affine):
 
 
 class RMSNorm(_Affine):
-    """Each sample by the root mean square of its last axes, of shape ``normalized_shape``."""
+    """``y = w x / √(mean(x²) + ε)`` over each sample's last axes, of shape ``normalized_shape``, as the weight."""
 
     def __init__(
         self,
@@ -153,7 +157,10 @@ class RMSNorm(_Affine):
 
 
 class GroupNorm(_Affine):
-    """Each sample by the mean and variance of each of ``num_groups`` groups of its channels.  x (N, C, ...)."""
+    """``y = w (x − μ) / √(v + ε) + b``, each sample by mean and variance of ``num_groups`` groups of its channels.
+
+    x (N, C, ...), weight, bias (C,).
+    """
 
     def __init__(
         self,
@@ -211,14 +218,14 @@ class _InstanceNorm(_Affine):
 
 
 class InstanceNorm2d(_InstanceNorm):
-    """Each channel of each image by its own mean and variance.  x (N, C, H, W)."""
+    """``y = w (x − μ) / √(v + ε) + b``, each channel of each image by its own mean and variance.  x (N, C, H, W)."""
 
     _ndim = 4
     _shape = "(N, {}, H, W)"
 
 
 class InstanceNorm1d(_InstanceNorm):
-    """Each channel of each sequence by its own mean and variance.  x (N, C, T)."""
+    """``y = w (x − μ) / √(v + ε) + b``, each channel of each sequence by its own mean and variance.  x (N, C, T)."""
 
     _ndim = 3
     _shape = "(N, {}, T)"

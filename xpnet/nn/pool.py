@@ -39,7 +39,10 @@ class _MaxPool(_Pool):
 
 
 class MaxPool2d(_MaxPool):
-    """The largest value of each window.  x (N, C, H, W) -> y (N, C, P, Q)."""
+    """The largest value of each window.  x (N, C, H, W) -> y (N, C, P, Q).
+
+    ``P = ⌊(H + 2·padding − dilation (K − 1) − 1) / stride⌋ + 1``; with ``ceil_mode`` rounded up.
+    """
 
     def forward(self, x: TensorLike) -> Any:
         return F.max_pool2d(x, *self._options())
@@ -53,7 +56,10 @@ class MaxPool1d(_MaxPool):
 
 
 class AvgPool2d(_Pool):
-    """The mean of each window.  x (N, C, H, W) -> y (N, C, P, Q)."""
+    """The mean of each window.  x (N, C, H, W) -> y (N, C, P, Q).
+
+    ``P = ⌊(H + 2·padding − K) / stride⌋ + 1``; with ``ceil_mode`` rounded up.
+    """
 
     def __init__(
         self,
@@ -91,7 +97,10 @@ class AvgPool1d(_Pool):
 
 
 class AdaptiveAvgPool2d(Module):
-    """The mean over windows chosen so that the output has ``output_size``; None keeps a length."""
+    """The mean over windows ``⌊pH/P⌋ .. ⌈(p + 1)H/P⌉``.  x (N, C, H, W) -> y (N, C, P, Q).
+
+    (P, Q) is ``output_size``; None keeps a length.
+    """
 
     def __init__(self, output_size: int | Sequence[int | None]) -> None:
         super().__init__()
@@ -105,7 +114,10 @@ class AdaptiveAvgPool2d(Module):
 
 
 class AdaptiveMaxPool2d(Module):
-    """The largest value of windows chosen so that the output has ``output_size``; None keeps a length."""
+    """The largest value of windows ``⌊pH/P⌋ .. ⌈(p + 1)H/P⌉``.  x (N, C, H, W) -> y (N, C, P, Q).
+
+    (P, Q) is ``output_size``; None keeps a length.
+    """
 
     def __init__(self, output_size: int | Sequence[int | None], return_indices: bool = False) -> None:
         super().__init__()

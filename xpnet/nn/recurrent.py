@@ -177,7 +177,11 @@ class RNN(_Layers):
 
 
 class LSTM(_Layers):
-    """Long short-term memory: ``c = f c' + i g``, ``h = o tanh c``, gates i, f, g, o.  States are pairs (h, c)."""
+    """Long short-term memory: ``c = f c' + i g``, ``h = o tanh c``.
+
+    Gates ``(i, f, g, o) = (σ, σ, tanh, σ)(W x + b + U h' + b')``.
+    x (T, N, I) -> y (T, N, D·H), D the number of directions, and the last states, a pair (h, c) of (layers · D, N, H).
+    """
 
     gates = 4
     state_names = ("h0", "c0")
@@ -202,7 +206,11 @@ class LSTM(_Layers):
 
 
 class GRU(_Layers):
-    """Gated recurrent unit: ``h = (1 − z) n + z h'``, gates r, z, n."""
+    """Gated recurrent unit: ``h = (1 − z) n + z h'``, ``(r, z) = σ(W x + b + U h' + b')``.
+
+    ``n = tanh(W_n x + b_n + r (U_n h' + b'_n))``.  x (T, N, I) -> y (T, N, D·H), D the number of directions, and the
+    last state (layers · D, N, H).
+    """
 
     gates = 3
 
@@ -258,7 +266,7 @@ class _Cell(_Weights):
 
 
 class RNNCell(_Cell):
-    """``h = φ(W x + b + U h' + b')``; ``nonlinearity`` φ is "tanh" or "relu"."""
+    """``h = φ(W x + b + U h' + b')``; ``nonlinearity`` φ is "tanh" or "relu".  x (N, I), h' (N, H) -> h (N, H)."""
 
     def __init__(
         self,
@@ -277,7 +285,7 @@ class RNNCell(_Cell):
 
 
 class LSTMCell(_Cell):
-    """One step of ``LSTM``: x, (h, c) -> (h, c)."""
+    """One step of ``LSTM``: x (N, I), (h, c) of (N, H) each -> (h, c)."""
 
     gates = 4
     state_names = ("h0", "c0")
@@ -297,7 +305,7 @@ class LSTMCell(_Cell):
 
 
 class GRUCell(_Cell):
-    """One step of ``GRU``."""
+    """One step of ``GRU``: x (N, I), h (N, H) -> h."""
 
     gates = 3
 

@@ -19,8 +19,10 @@ def conv2d(
     dilation: Size = 1,
     groups: int = 1,
 ) -> Tensor:
-    """Slide O kernels over images.  x (N, C, H, W), weight (O, C/groups, K, L), bias (O,) -> y (N, O, P, Q).
+    """``y[n,o,p,q] = b[o] + Σ_ckl W[o,c,k,l] x[n, c, p·s + k·d, q·s + l·d]``.
 
+    x (N, C, H, W), weight (O, C/groups, K, L), bias (O,) -> y (N, O, P, Q);
+    ``P = ⌊(H + 2·padding − dilation (K − 1) − 1) / stride⌋ + 1``.
     ``padding`` is a border of zeros, or "valid" (none), or "same" (as much as keeps the size; needs stride 1).
     """
     t, alone = images("conv2d", x, weight.shape[1] * groups)

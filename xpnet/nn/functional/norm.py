@@ -22,7 +22,7 @@ def batch_norm(
     momentum: Any = 0.1,
     eps: float = 1e-5,
 ) -> tuple[Tensor, Array | None, Array | None]:
-    """Each channel by the statistics of the batch in training, by the running ones else.  x (N, C, ...).
+    """``w (x − μ) / √(v + ε) + b``, each channel by the batch in training, else by the running ones.  x (N, C, ...).
 
     Unlike PyTorch's it changes nothing in place: it returns y and the new running statistics,
     ``r ← (1 − momentum) r + momentum · batch`` (the variance unbiased), for the caller to keep.
@@ -48,7 +48,7 @@ def batch_norm(
 def instance_norm(
     x: TensorLike, weight: TensorLike | None = None, bias: TensorLike | None = None, eps: float = 1e-5
 ) -> Tensor:
-    """Each channel of each sample by its own mean and variance.  x (N, C, ...)."""
+    """``w (x − μ) / √(v + ε) + b``, each channel of each sample by its own mean and variance.  x (N, C, ...)."""
     t = floating("instance_norm", x)
     if math.prod(t.shape[2:]) < 2:
         raise ValueError(f"instance_norm: needs more than one value a channel, got input of shape {t.shape}")
@@ -62,7 +62,7 @@ def group_norm(
     bias: TensorLike | None = None,
     eps: float = 1e-5,
 ) -> Tensor:
-    """Each sample by the mean and variance of each group of channels.  x (N, C, ...)."""
+    """``w (x − μ) / √(v + ε) + b``, each sample by mean and variance of each group of channels.  x (N, C, ...)."""
     t = floating("group_norm", x)
     if t.ndim < 2 or t.shape[1] % num_groups:
         raise ValueError(f"group_norm: {num_groups} groups must divide the channels of input of shape {t.shape}")
@@ -83,7 +83,7 @@ def layer_norm(
     bias: TensorLike | None = None,
     eps: float = 1e-5,
 ) -> Tensor:
-    """Each sample by the mean and variance of its last axes, of shape ``normalized_shape``."""
+    """``w (x − μ) / √(v + ε) + b`` over the last axes, which are of shape ``normalized_shape``, as weight and bias."""
     t = floating("layer_norm", x)
     return apply(ops.layer_norm, t, weight, bias, dims=_check_tail("layer_norm", t, normalized_shape), eps=eps)
 
@@ -91,7 +91,7 @@ def layer_norm(
 def rms_norm(
     x: TensorLike, normalized_shape: Sequence[int], weight: TensorLike | None = None, eps: float | None = None
 ) -> Tensor:
-    """Each sample by the root mean square of its last axes; ``eps`` is the dtype's own by default, as in PyTorch."""
+    """``w x / √(mean(x²) + ε)`` over the last axes; ``eps`` is the dtype's own by default, as in PyTorch."""
     t = floating("rms_norm", x)
     dims = _check_tail("rms_norm", t, normalized_shape)
     return apply(ops.rms_norm, t, weight, dims=dims, eps=float(t.backend.xp.finfo(t.dtype).eps) if eps is None else eps)

@@ -88,14 +88,14 @@ def _output_size(name: str, t: Tensor, size: int | Sequence[int | None]) -> Pair
 
 
 def adaptive_avg_pool2d(x: TensorLike, output_size: int | Sequence[int | None]) -> Tensor:
-    """The mean over windows chosen so that the output has ``output_size``; None keeps a length."""
+    """The mean over windows ``⌊pH/P⌋ .. ⌈(p + 1)H/P⌉``, (P, Q) being ``output_size``; None keeps a length."""
     t, alone = images("adaptive_avg_pool2d", x)
     y = apply(ops.adaptive_avg_pool2d, t, size=_output_size("adaptive_avg_pool2d", t, output_size))
     return y.squeeze(0) if alone else y
 
 
 def adaptive_max_pool2d(x: TensorLike, output_size: int | Sequence[int | None], return_indices: bool = False) -> Any:
-    """The largest value of windows chosen so that the output has ``output_size``; None keeps a length."""
+    """The largest value of windows ``⌊pH/P⌋ .. ⌈(p + 1)H/P⌉``, (P, Q) being ``output_size``; None keeps a length."""
     t, alone = images("adaptive_max_pool2d", x)
     y, places = apply(ops.adaptive_max_pool2d, t, size=_output_size("adaptive_max_pool2d", t, output_size))
     y, places = (y.squeeze(0), places.squeeze(0)) if alone else (y, places)

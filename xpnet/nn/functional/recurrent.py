@@ -47,7 +47,10 @@ def lstm(
     lengths: Any = None,
     reverse: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Long short-term memory; gates in the order i, f, g, o.  As ``rnn``, with c0 (N, H): y, last h, last c."""
+    """``c = f c' + i g``, ``h = o tanh c``, gates ``(i, f, g, o) = (σ, σ, tanh, σ)(W x + b + U h' + b')``.
+
+    Long short-term memory.  As ``rnn``, with c0 (N, H): y, last h, last c.
+    """
     weights = weight_ih, weight_hh, bias_ih, bias_hh
     t, states, ends = _checked("lstm", x, (h0, c0), weights, 4, lengths)
     return apply(ops.lstm, t, *states, *weights, ends, reverse=reverse)  # type: ignore[return-value]
@@ -64,7 +67,10 @@ def gru(
     lengths: Any = None,
     reverse: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """Gated recurrent unit; gates in the order r, z, n.  As ``rnn``: y, last state."""
+    """``h = (1 − z) n + z h'``, ``(r, z) = σ(W x + b + U h' + b')``, ``n = tanh(W_n x + b_n + r (U_n h' + b'_n))``.
+
+    The gated recurrent unit; gates in the order r, z, n.  As ``rnn``: y, last state.
+    """
     weights = weight_ih, weight_hh, bias_ih, bias_hh
     t, states, ends = _checked("gru", x, (h0,), weights, 3, lengths)
     return apply(ops.gru, t, *states, *weights, ends, reverse=reverse)  # type: ignore[return-value]

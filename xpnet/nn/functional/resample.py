@@ -38,7 +38,11 @@ def interpolate(
     mode: str = "nearest",
     align_corners: bool = False,
 ) -> Tensor:
-    """Images at another size.  x (N, C, H, W) -> y (N, C, P, Q); ``mode`` is "nearest" or "bilinear"."""
+    """Images at another size.  x (N, C, H, W) -> y (N, C, P, Q); ``mode`` is "nearest" or "bilinear".
+
+    "nearest" picks row ``⌊p H/P⌋``; "bilinear" weights the two rows around ``(p + ½) H/P − ½``, or, with
+    ``align_corners``, around ``p (H − 1)/(P − 1)``; of columns likewise.  With ``scale_factor`` H/P is one over it.
+    """
     t, alone = images("interpolate", x)
     if (size is None) == (scale_factor is None):
         raise ValueError("interpolate: give either size or scale_factor")

@@ -10,8 +10,9 @@ from xpnet.optim.optimizer import Optimizer
 
 
 class CosineAnnealingWarmRestarts(LRScheduler):
-    """A cosine from η₀ to ``eta_min`` over ``T_0`` epochs, begun again and again, each ``T_mult`` times as long.
+    """``η = η_min + (η₀ − η_min)(1 + cos(π t / T)) / 2``, t epochs after the last restart.
 
+    It restarts every T epochs; T is first ``T_0`` and ``T_mult`` times as long after each restart.
     Source: Loshchilov & Hutter 2016, arXiv:1608.03983, eq. 5.
     """
 
@@ -108,9 +109,10 @@ class OneCycleLR(LRScheduler):
 
 
 class CyclicLR(LRScheduler):
-    """Triangles between ``base_lr`` and ``max_lr``; momentum the other way.  Step it every batch.
+    """``η = base_lr + (max_lr − base_lr) · rise · size``: triangles; momentum the other way.  Step it every batch.
 
-    ``mode``: "triangular", "triangular2" (halved every cycle), "exp_range" (shrunk by ``gamma`` every step).
+    The rise goes from 0 to 1 in ``step_size_up`` steps, and back in ``step_size_down``.  The size by ``mode``: 1
+    ("triangular"), ``2^−cycle`` ("triangular2"), ``gamma^step`` ("exp_range").
     Source: Smith 2015, arXiv:1506.01186.
     """
 
