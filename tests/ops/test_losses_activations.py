@@ -113,3 +113,39 @@ def test_the_mean_of_no_samples_is_nan():
     loss, backward = ops.multi_margin_loss(np, x, np.zeros(0, int), reduction="sum")
     assert loss == 0
     assert backward(np.float64(1))[0].shape == (0, 2)
+
+
+def test_selu_keeps_mean_zero_and_variance_one():
+    """The closed form in docs/losses-and-activations.md."""
+
+    def below(x):
+        return 0.5 * math.erfc(-x / math.sqrt(2.0))
+
+    once, twice = math.sqrt(math.e) * below(-1.0), math.e**2 * below(-2.0)  # E[eˣ] and E[e²ˣ] over x < 0
+    alpha = 1.0 / math.sqrt(2.0 * math.pi) / (0.5 - once)
+    scale = 1.0 / math.sqrt(0.5 + alpha**2 * (twice - 2.0 * once + 0.5))
+    y, _ = ops.selu(np, np.array([1.0, -1e3]))
+    np.testing.assert_allclose(y, [scale, -scale * alpha], rtol=1e-12)
+
+
+def test_the_two_gelus_are_close():
+    x = np.linspace(-8.0, 8.0, 16001)
+    gap = np.abs(ops.gelu(np, x)[0] - ops.gelu(np, x, approximate="tanh")[0]).max()
+    assert 0.0004 < gap < 0.0005
+
+
+def test_the_gradient_is_what_is_expected_less_what_was_observed():
+    rng = np.random.default_rng(0)
+    x, t = rng.standard_normal((3, 4)), rng.dirichlet(np.ones(4), 3)
+    one = np.ones(())
+    softmax, sigmoid = ops.softmax(np, x)[0], ops.sigmoid(np, x)[0]
+    log_p, through = ops.log_softmax(np, x)
+    found = {
+        "classes": (ops.cross_entropy(np, x, t, reduction="sum")[1](one, (True, False))[0], softmax - t),
+        "divergence": (through(ops.kl_div(np, log_p, t, reduction="sum")[1](one)[0])[0], softmax - t),
+        "binary": (ops.binary_cross_entropy_with_logits(np, x, t, reduction="sum")[1](one)[0], sigmoid - t),
+        "counts": (ops.poisson_nll_loss(np, x, t, reduction="sum")[1](one)[0], np.exp(x) - t),
+        "numbers": (0.5 * ops.mse_loss(np, x, t, reduction="sum")[1](one)[0], x - t),
+    }
+    for name, (gradient, expected) in found.items():
+        np.testing.assert_allclose(gradient, expected, rtol=1e-12, atol=1e-15, err_msg=name)

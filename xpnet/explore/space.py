@@ -41,6 +41,7 @@ class Choice:
         return "choice"
 
     def at(self, u: float) -> Any:
+        """The setting at ``u`` of the way, 0 <= u < 1."""
         return self.options[int(u * len(self.options))]
 
 
@@ -59,6 +60,7 @@ class Uniform:
         return "linear"
 
     def at(self, u: float) -> float:
+        """The setting at ``u`` of the way, 0 <= u < 1."""
         return self.low + u * (self.high - self.low)
 
 
@@ -81,6 +83,7 @@ class LogUniform:
         return "log"
 
     def at(self, u: float) -> float:
+        """The setting at ``u`` of the way, 0 <= u < 1."""
         return float(self.low * (self.high / self.low) ** u)
 
 
@@ -106,6 +109,7 @@ class Integers:
         return "log" if self.log else "linear"
 
     def at(self, u: float) -> int:
+        """The setting at ``u`` of the way, 0 <= u < 1."""
         if not self.log:
             return self.low + int(u * (self.high - self.low + 1))
         low, high = self.low - 0.5, self.high + 0.5  # each number has the half around it

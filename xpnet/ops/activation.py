@@ -1,6 +1,7 @@
 """Activation functions: what makes a network more than one linear map.
 
 Element by element, so y has the shape of x, but for the softmax, which keeps it too, and ``glu``.
+The derivations stand in ``docs/losses-and-activations.md``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Losses: one number for how wrong a prediction is.  ``reduction`` is "mean", "sum" or "none".
 
 The formulas are those of one element, p the prediction and t the target; dL is the gradient that reaches it through
-the reduction: ``dy`` for "sum" and "none", ``dy / n`` for "mean".
+the reduction: ``dy`` for "sum" and "none", ``dy / n`` for "mean".  The derivations stand in
+``docs/losses-and-activations.md``.
 """
 
 from __future__ import annotations
