@@ -41,7 +41,7 @@ def kl_div(
 ) -> Result:
     """``L = t (ln t − log_p)``, 0 for t = 0; the target is t, or ``ln t`` if ``log_target``.  Both of one shape.
 
-    ``dlog_p = −t dL``;  ``dt = (ln t + 1 − log_p) dL``, times t for a target of ``ln t``.
+    ``dlog_p = −t dL``;  ``dt = (ln t + 1 − log_p) dL`` (−∞ at t = 0), times t for a target of ``ln t``.
     """
     t = xp.exp(target) if log_target else target
     log_t = target if log_target else xp.log(xp.where(target == 0, 1.0, target))
