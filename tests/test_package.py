@@ -63,11 +63,14 @@ def test_nothing_imports_pickle():
 
 def test_public_names_are_documented():
     import xpnet
-    from xpnet import data, metrics, models, nn, ops, optim, plot, train
+    from xpnet import data, explore, interchange, metrics, models, nn, ops, optim, plot, train
 
     for module in (
         xpnet,
         data,
+        data.augment,
+        explore,
+        interchange,
         metrics,
         models,
         nn,
@@ -83,3 +86,16 @@ def test_public_names_are_documented():
             value = getattr(module, name)
             if callable(value) and getattr(value, "__module__", "").startswith("xpnet"):
                 assert value.__doc__, f"{module.__name__}.{name} has no docstring"
+
+
+def test_losses_optimizers_and_schedules_state_their_formula():
+    from xpnet import nn, optim
+
+    def lacking(module, base, sign):
+        found = [c for c in vars(module).values() if isinstance(c, type) and issubclass(c, base) and c is not base]
+        assert found
+        return [c.__name__ for c in found if not re.search(rf"``[^`]*{sign}[^`]*``", c.__doc__ or "")]
+
+    assert lacking(nn, nn.MSELoss.__base__, "[−²½Σ]|max") == []
+    assert lacking(optim, optim.Optimizer, "θ ←") == []
+    assert lacking(optim.lr_scheduler, optim.lr_scheduler.LRScheduler, "η") == ["SequentialLR"]  # it has others do it

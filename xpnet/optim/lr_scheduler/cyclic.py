@@ -45,6 +45,7 @@ def _check_momentum(name: str, optimizer: Optimizer) -> None:
 class OneCycleLR(LRScheduler):
     """Up to ``max_lr`` in the first ``pct_start`` of ``total_steps``, then down to far below the start.
 
+    From a to b: ``η = b + (a − b)(1 + cos π s) / 2``, s the share of the way; or "linear", ``η = a + (b − a) s``.
     Step it every batch.  It starts at ``max_lr / div_factor`` and ends at ``max_lr / div_factor / final_div_factor``;
     ``three_phase`` goes back to the start first.  Momentum goes from ``max_momentum`` to ``base_momentum`` and back.
     Source: Smith & Topin 2017, arXiv:1708.07120.
