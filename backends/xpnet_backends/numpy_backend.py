@@ -10,6 +10,7 @@ import numpy as np
 
 from .base import Array, Backend
 from .kernels import numpy_kernels, numpy_philox
+from .kernels.workers import SmallProducts
 from .memory import keep_freed_memory
 
 LONG_ROW = 64  # words: from here on, setting NumPy's generator to a row costs less than array operations do
@@ -26,6 +27,7 @@ class NumpyBackend(Backend):
 
     def __init__(self) -> None:
         self._thread = threading.local()
+        self._product = SmallProducts()
         keep_freed_memory()
 
     def asarray(self, values: Any, dtype: Any = None) -> Array:
@@ -35,9 +37,8 @@ class NumpyBackend(Backend):
         return np.asarray(array)
 
     def matmul(self, a: Array, b: Array) -> Array:
-        if a.ndim == 2 and b.ndim == 2:
-            return np.dot(a, b)  # dot hands any transposed view to BLAS, and copies what BLAS cannot read
-        return np.matmul(a, b)
+        # dot hands any transposed view to BLAS, and copies what BLAS cannot read
+        return self._product(np.dot if a.ndim == b.ndim == 2 else np.matmul, a, b)
 
     def philox(self, count: int, key: tuple[int, int], counter: tuple[int, int, int, int]) -> Array:
         bits = self._bit_generator()

@@ -254,6 +254,7 @@ ROWS: list[Row] = [
     row("conv_transpose2d", ops.conv_transpose2d, normal(2, 2, 3, 2), normal(2, 3, 2, 2), normal(3), torch="T.conv_transpose2d(a, b, c)"),
     row("conv_transpose2d options", ops.conv_transpose2d, normal(2, 4, 3, 2), normal(4, 1, 3, 2), None, torch="T.conv_transpose2d(a, b, None, (2, 3), (1, 0), (1, 2), 2, (2, 1))", stride=(2, 3), padding=(1, 0), output_padding=(1, 2), groups=2, dilation=(2, 1)),
     row("max_pool2d", ops.max_pool2d, distinct(2, 2, 4, 5), torch="T.max_pool2d(a, (3, 2), (1, 2), (1, 0), (1, 2))", kernel=(3, 2), stride=(1, 2), padding=((1, 1), (0, 0)), dilation=(1, 2)),
+    row("max_pool2d_with_indices", ops.max_pool2d_with_indices, distinct(2, 2, 4, 5), torch="T.max_pool2d(a, (3, 2), (1, 2), (1, 0), (1, 2))", kernel=(3, 2), stride=(1, 2), padding=((1, 1), (0, 0)), dilation=(1, 2)),
     row("avg_pool2d", ops.avg_pool2d, normal(2, 2, 4, 5), torch="T.avg_pool2d(a, (3, 2), (1, 2), (1, 0), count_include_pad=False)", kernel=(3, 2), stride=(1, 2), padding=((1, 1), (0, 0))),
     row("avg_pool2d counted", ops.avg_pool2d, normal(2, 2, 4, 5), torch="T.avg_pool2d(a, 2, 2, 1)", kernel=(2, 2), stride=(2, 2), padding=((1, 1), (1, 1)), counted=((1, 1), (1, 1))),
     row("avg_pool2d divisor", ops.avg_pool2d, normal(2, 2, 4, 5), torch="T.avg_pool2d(a, 2, 1, divisor_override=3)", kernel=(2, 2), stride=(1, 1), divisor=3),

@@ -74,7 +74,7 @@ from .margin import (
 )
 from .norm import batch_norm, batch_norm_inference, group_norm, layer_norm, rms_norm
 from .piecewise import hardshrink, hardsigmoid, hardswish, hardtanh, prelu, softshrink, threshold
-from .pool import adaptive_avg_pool2d, adaptive_max_pool2d, avg_pool2d, max_pool2d
+from .pool import adaptive_avg_pool2d, adaptive_max_pool2d, avg_pool2d, max_pool2d, max_pool2d_with_indices
 from .recurrent import gru, lstm, rnn
 from .reduce import logsumexp, reduce_max, reduce_mean, reduce_min, reduce_sum
 from .resample import pad, separable2d
@@ -89,8 +89,8 @@ __all__ = [
     "gaussian_nll_loss", "gelu", "getitem", "glu", "gram_matrix", "group_norm", "gru", "hardshrink",
     "hardsigmoid", "hardswish", "hardtanh", "hinge_embedding_loss", "huber_loss", "kl_div", "l1_loss",
     "layer_norm", "leaky_relu", "linear", "log", "log_softmax", "logsigmoid", "logsumexp", "lstm",
-    "margin_ranking_loss", "matmul", "max_pool2d", "maximum", "minimum", "mish", "mse_loss",
-    "multi_margin_loss", "multiply", "negative", "nll_loss", "pad", "poisson_nll_loss", "power", "prelu",
+    "margin_ranking_loss", "matmul", "max_pool2d", "max_pool2d_with_indices", "maximum", "minimum", "mish",
+    "mse_loss", "multi_margin_loss", "multiply", "negative", "nll_loss", "pad", "poisson_nll_loss", "power", "prelu",
     "reduce_max", "reduce_mean", "reduce_min", "reduce_sum", "relu", "reshape", "rms_norm", "rnn", "rotary",
     "scaled_dot_product_attention", "selu", "separable2d", "sigmoid", "sigmoid_focal_loss", "silu", "sin",
     "smooth_l1_loss", "softmax", "softplus", "softshrink", "softsign", "split", "sqrt", "stack", "subtract",

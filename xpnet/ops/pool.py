@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from xpnet_backends import Array, Namespace
+from xpnet_backends import Array, Backward, Namespace
 
 from ._shared import Result
 from .conv import Padding, Pair, crop2d, output_length, pad2d
@@ -33,32 +33,56 @@ def max_pool2d(
 ) -> Result:
     """``y = max x̄`` over each window, x̄ being x in a border of −∞.
 
-    ``dx = Σ dy`` over the windows that the element wins; the first of equal ones does.  The second output is the place
-    of the largest value in its channel, ``h·W + w``, as PyTorch counts it.
+    ``dx = Σ dy`` over the windows that the element wins; the first of equal ones does.
     """
-    padded = pad2d(xp, x, padding, -math.inf)
-    shape, width = padded.shape, x.shape[3]
-    taps = _taps(shape, kernel, stride, dilation)
-    y = padded[taps[0]]
+    y, _, backward = _max_pool2d(xp, x, kernel, stride, padding, dilation)
+    return y, backward
+
+
+def max_pool2d_with_indices(
+    xp: Namespace,
+    x: Array,
+    *,
+    kernel: Pair,
+    stride: Pair,
+    padding: Padding = ((0, 0), (0, 0)),
+    dilation: Pair = (1, 1),
+) -> Result:
+    """``y = max x̄`` over each window, and the place of it in its channel, ``h·W + w``, as PyTorch counts it.
+
+    ``dx = Σ dy`` over the windows that the element wins; the places have no gradient.
+    """
+    y, best, values_backward = _max_pool2d(xp, x, kernel, stride, padding, dilation)
     p, q = y.shape[2:]
-    best = xp.zeros(y.shape, dtype="int32")  # the place within the window
+    rows = xp.arange(p).reshape(p, 1) * stride[0] - padding[0][0] + best // kernel[1] * dilation[0]
+    columns = xp.arange(q) * stride[1] - padding[1][0] + best % kernel[1] * dilation[1]
+
+    def backward(dys: tuple[Array | None, ...], needs: tuple[bool, ...] = (True,)) -> tuple[Array | None]:
+        return (None,) if dys[0] is None else values_backward(dys[0])
+
+    return (y, rows * x.shape[3] + columns), backward
+
+
+def _max_pool2d(
+    xp: Namespace, x: Array, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair
+) -> tuple[Array, Array, Backward]:
+    """The values, the number of the tap within its window that each comes from, and the backward."""
+    padded = pad2d(xp, x, padding, -math.inf)
+    shape, taps = padded.shape, _taps(padded.shape, kernel, stride, dilation)
+    y = padded[taps[0]]
+    best = xp.zeros(y.shape, dtype="int32")
     for i, tap in enumerate(taps[1:], start=1):
         other = padded[tap]
         best = xp.where((other > y) | (other != other), i, best)
         y = xp.maximum(y, other)
 
-    def backward(dys: tuple[Array | None, ...], needs: tuple[bool, ...] = (True,)) -> tuple[Array | None]:
-        dy = dys[0]
-        if dy is None:
-            return (None,)
+    def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
         dx = xp.zeros(shape, dtype=dy.dtype)
         for i, tap in enumerate(taps):
             dx[tap] += dy * (best == i)  # windows may overlap
         return (crop2d(dx, padding),)
 
-    rows = xp.arange(p).reshape(p, 1) * stride[0] - padding[0][0] + best // kernel[1] * dilation[0]
-    columns = xp.arange(q) * stride[1] - padding[1][0] + best % kernel[1] * dilation[1]
-    return (y if len(taps) > 1 else y.copy(), rows * width + columns), backward
+    return y if len(taps) > 1 else y.copy(), best, backward
 
 
 def avg_pool2d(

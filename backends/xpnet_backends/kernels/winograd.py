@@ -2,124 +2,219 @@
 
 Cook's and Toom's method: the product of two polynomials is known from its values at enough points.  Four outputs of a
 kernel of three taps need six points (0, 1, −1, 2, −2, ∞) and so six multiplications instead of twelve; in two
-dimensions 36 instead of 144.  With the matrices below, for a tile d (6, 6), a kernel g (3, 3), an output Y (4, 4)::
+dimensions 36 instead of 144.  For a tile d (6, 6), a kernel g (3, 3), an output Y (4, 4)::
 
     Y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A
 
-Summed over channels, the ⊙ becomes 36 matrix products.  Every transform is linear, so that its derivative is its
-transpose.  In float32 the result differs from the direct sum by some 1e-6 of its size.  Source: Lavin and Gray 2015,
-arXiv:1509.09308.
+Summed over channels, the ⊙ becomes 36 matrix products of the tiles (T, C) with the kernels (C, O).  Every transform is
+linear, so that its derivative is its transpose.  In float32 the result differs from the direct sum by some 1e-6 of
+its size.  Source: Lavin and Gray 2015, arXiv:1509.09308, section 4.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import functools
 
 import numpy as np
 
-from ..base import Array, Backward, Namespace
-from .workers import over_parts
+from ..base import Array
+from .compiled import compiled
+from .tile import LANES, ROWS, combination, tile
+from .workers import in_threads
 
+Pair = tuple[int, int]
 G = [[1 / 4, 0, 0], [-1 / 6, -1 / 6, -1 / 6], [-1 / 6, 1 / 6, -1 / 6], [1 / 24, 1 / 12, 1 / 6], [1 / 24, -1 / 12, 1 / 6], [0, 0, 1]]  # fmt: skip  # noqa: E501
 BT = [[4, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0], [0, -2, -1, 2, 1, 0], [0, 2, -1, -2, 1, 0], [0, 4, 0, -5, 0, 1]]  # fmt: skip  # noqa: E501
 AT = [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]]
-
-# the two-dimensional transforms as single matrices: vec(B^T d B) = (B^T x B^T) vec(d); (36, 9), (36, 36), (16, 36)
-KERNEL, TILE, OUTPUT = (np.kron(m, m).astype(np.float32) for m in map(np.array, (G, BT, AT)))
-CACHE = 1 << 20  # bytes of transformed tiles that a piece may hold
-
-
-def conv2d(
-    xp: Namespace,
-    x: Array,
-    weight: Array,
-    bias: Array | None = None,
-    *,
-    stride: tuple[int, int] = (1, 1),
-    padding: Any = ((0, 0), (0, 0)),
-    dilation: tuple[int, int] = (1, 1),
-    groups: int = 1,
-) -> tuple[Array, Backward] | None:
-    """3x3 in float32, stride 1, at least 64 channels in and out: fewer gain nothing, and are declined."""
-    out, channels, *kernel = weight.shape
-    usual = kernel == [3, 3] and stride == dilation == (1, 1) and groups == 1 and max(map(max, padding)) <= 2
-    if not usual or x.dtype != np.float32 or min(out, channels) < 64 or x.size == 0:
-        return None
-    size = tuple(x.shape[i + 2] + sum(padding[i]) - 2 for i in (0, 1))
-    y = correlate(x, _transformed(weight), padding, size)
-    if bias is not None:
-        y += bias.reshape(1, out, 1, 1)
-
-    def backward(dy: Array, needs: tuple[bool, ...] = (True, True, True)) -> tuple[Array | None, ...]:
-        dx = dw = None
-        if needs[0]:  # each input element meets the kernel turned by half a turn
-            turned = weight[:, :, ::-1, ::-1].transpose(1, 0, 2, 3)
-            rest: Any = tuple((2 - low, 2 - high) for low, high in padding)
-            dx = correlate(dy, _transformed(turned), rest, x.shape[2:])
-        if needs[1]:
-            dw = _weight_gradient(x, dy, padding)
-        db = dy.sum(axis=(0, 2, 3)) if bias is not None and needs[2] else None
-        return dx, dw, db
-
-    return y, backward
+values, outputs, slopes = combination(BT), combination(AT), combination([*zip(*AT, strict=True)])
+KERNEL = np.kron(np.array(G), np.array(G)).astype(np.float32)  # vec(G g Gᵀ) = (G ⊗ G) vec(g); (36, 9)
+POINTS = 36
+PIECE = 1 << 16  # numbers of the transformed tiles: 256 kB, a part of a core's second cache
+ONE = 7  # the points (1, 1): Aᵀ takes their value to all 16 outputs, and so the bias too
 
 
-def correlate(x: Array, u: Array, padding: Any, size: Any) -> Array:
-    """Tiles, 36 products, outputs.  x (N, C, H, W), transformed kernels (36, O, C) -> (N, O, P, Q)."""
-    out = u.shape[1]
-    padded, rows, columns = _padded(x, padding, size)
-    y = np.empty((len(x), out, 4 * rows, 4 * columns), x.dtype)
-
-    def piece(start: int, stop: int) -> None:
-        products = np.matmul(u, _tiles(padded[start:stop], rows, columns))  # (36, O, tiles)
-        outputs = np.dot(OUTPUT, products.reshape(36, -1)).reshape(4, 4, out, stop - start, rows, columns)
-        target = y[start:stop].reshape(stop - start, out, rows, 4, columns, 4)
-        target[...] = outputs.transpose(3, 2, 4, 0, 5, 1)
-
-    over_parts(piece, len(x), _images(max(x.shape[1], out), rows * columns))
-    return y if y.shape[2:] == tuple(size) else np.ascontiguousarray(y[:, :, : size[0], : size[1]])
-
-
-def _weight_gradient(x: Array, dy: Array, padding: Any) -> Array:
-    """``dU = (A dY Aᵀ) Vᵀ``, summed over all tiles, then ``dg = Gᵀ dU G``."""
-    channels, out = x.shape[1], dy.shape[1]
-    padded, rows, columns = _padded(x, padding, dy.shape[2:])
-    full = np.zeros((len(x), out, 4 * rows, 4 * columns), x.dtype)
-    full[:, :, : dy.shape[2], : dy.shape[3]] = dy
-
-    def piece(start: int, stop: int) -> Array:
-        tiled = full[start:stop].reshape(stop - start, out, rows, 4, columns, 4).transpose(3, 5, 1, 0, 2, 4)
-        spread = np.dot(OUTPUT.T, tiled.reshape(16, -1)).reshape(36, out, -1)
-        return np.matmul(spread, _tiles(padded[start:stop], rows, columns).transpose(0, 2, 1))  # (36, O, C)
-
-    du = sum(over_parts(piece, len(x), _images(max(channels, out), rows * columns)))
-    dg = np.dot(KERNEL.T, du.reshape(36, -1)).reshape(3, 3, out, channels)
-    return np.ascontiguousarray(dg.transpose(2, 3, 0, 1))
-
-
-def _transformed(weight: Array) -> Array:
-    """``G g Gᵀ`` of every kernel.  (O, C, 3, 3) -> (36, O, C)."""
+def correlate(x: Array, weight: Array, bias: Array | None, y: Array, start: Pair) -> None:
+    """What ``conv.correlate`` does, for 3x3 and stride 1.  x (N, H, W, C), weight (O, C, 3, 3), y (N, P, Q, O)."""
     out, channels = weight.shape[:2]
-    return np.dot(KERNEL, weight.transpose(2, 3, 0, 1).reshape(9, -1)).reshape(36, out, channels)
+    panel = LANES if out <= LANES else 2 * LANES
+    u = np.empty((POINTS, -(-out // panel), channels, panel), np.float32)
+    _kernels(weight, KERNEL, u)
+    tiles, block = _blocks(y.shape, channels, out)
+    b = np.zeros(out, np.float32) if bias is None else bias
+
+    def part(first: int, last: int) -> None:
+        _correlate(x, u, b, y, start, block, first, last)
+
+    in_threads(part, -(-tiles // block), y.size * channels * 2)
 
 
-def _tiles(padded: Array, rows: int, columns: int) -> Array:
-    """``Bᵀ d B`` of every tile; neighbours overlap by two.  (N, C, 4R + 2, 4S + 2) -> (36, C, N·R·S)."""
-    n, c, _, _ = padded.shape
-    sn, sc, sh, sw = padded.strides
-    seen = np.lib.stride_tricks.as_strided(padded, (6, 6, c, n, rows, columns), (sh, sw, sc, sn, 4 * sh, 4 * sw))
-    return np.dot(TILE, seen.reshape(36, -1)).reshape(36, c, n * rows * columns)
+def weight_gradient(x: Array, dy: Array, start: Pair) -> Array:
+    """``dU = Vᵀ (A dY Aᵀ)``, summed over all tiles, then ``dg = Gᵀ dU G``."""
+    channels, out = x.shape[3], dy.shape[3]
+    tiles, block = _blocks(dy.shape, channels, out)
+
+    def part(first: int, last: int) -> Array:
+        du = np.zeros((POINTS, channels, out), np.float32)
+        _weight_gradient(x, dy, du, start, block, first, last)
+        return du
+
+    du = functools.reduce(np.add, in_threads(part, -(-tiles // block), dy.size * channels * 2))
+    dg = np.dot(KERNEL.T, du.reshape(POINTS, -1)).reshape(3, 3, channels, out)
+    return np.ascontiguousarray(dg.transpose(3, 2, 0, 1))
 
 
-def _padded(x: Array, padding: Any, size: Any) -> tuple[Array, int, int]:
-    """The border, and zeros up to whole tiles.  Also the rows and columns of tiles."""
-    n, c, height, width = x.shape
-    rows, columns = -(-size[0] // 4), -(-size[1] // 4)
-    padded = np.zeros((n, c, 4 * rows + 2, 4 * columns + 2), x.dtype)
-    top, left = padding[0][0], padding[1][0]
-    padded[:, :, top : top + height, left : left + width] = x
-    return padded, rows, columns
+def _blocks(shape: tuple[int, ...], channels: int, out: int) -> Pair:
+    """The number of tiles, and how many are worked on together: as many numbers as the kernels have, or 256 kB."""
+    tiles = shape[0] * -(-shape[1] // 4) * -(-shape[2] // 4)
+    block = max(PIECE, POINTS * channels * out) // (POINTS * (channels + out))
+    return tiles, min(-(-tiles // ROWS), max(1, block // ROWS)) * ROWS
 
 
-def _images(channels: int, tiles: int) -> int:
-    return max(1, CACHE // (4 * 36 * channels * tiles))
+@compiled("void(f4[:,:,:,:], f4[:,::1], f4[:,:,:,::1])")
+def _kernels(weight: Array, transform: Array, u: Array) -> None:
+    """``G g Gᵀ`` of every kernel, in panels of outputs.  (O, C, 3, 3) -> (36, O / panel, C, panel)."""
+    out, channels = weight.shape[:2]
+    _, blocks, _, panel = u.shape
+    g = np.zeros((9, panel), np.float32)
+    for block in range(blocks):
+        for c in range(channels):
+            for lane in range(panel):
+                o = block * panel + lane
+                for i in range(9):
+                    g[i, lane] = weight[o, c, i // 3, i % 3] if o < out else np.float32(0.0)
+            for e in range(POINTS):
+                for lane in range(panel):
+                    value = np.float32(0.0)
+                    for i in range(9):
+                        value += transform[e, i] * g[i, lane]
+                    u[e, block, c, lane] = value
+
+
+@compiled("void(f4[:,:,:,:], i8, i8, i8, f4[:,:,::1])")
+def _window(x: Array, n: int, top: int, left: int, window: Array) -> None:
+    """A part of an image, with zeros beyond the border."""
+    for i in range(window.shape[0]):
+        for j in range(window.shape[1]):
+            if 0 <= top + i < x.shape[1] and 0 <= left + j < x.shape[2]:
+                for c in range(window.shape[2]):
+                    window[i, j, c] = x[n, top + i, left + j, c]
+            else:
+                window[i, j] = 0.0
+
+
+@compiled("void(f4[:,:,:,:], UniTuple(i8,2), UniTuple(i8,2), i8, i8, f4[:,:,::1])")
+def _to_values(x: Array, start: Pair, grid: Pair, first: int, last: int, v: Array) -> None:
+    """``Bᵀ d B`` of tiles ``first`` to ``last``; neighbours overlap by two.  v (36, T, C)."""
+    _, height, width, channels = x.shape
+    window, half = np.empty((6, 6, channels), np.float32), np.empty((6, 6, LANES), np.float32)
+    for number in range(first, last):
+        t, n, place = number - first, number // (grid[0] * grid[1]), number % (grid[0] * grid[1])
+        top, left = place // grid[1] * 4 - start[0], place % grid[1] * 4 - start[1]
+        a = x.ctypes.data + n * x.strides[0] + top * x.strides[1] + left * x.strides[2]
+        row, column = x.strides[1], x.strides[2]
+        if top < 0 or left < 0 or top + 6 > height or left + 6 > width or x.strides[3] != 4:
+            _window(x, n, top, left, window)
+            a, row, column = window.ctypes.data, window.strides[0], window.strides[1]
+        for c in range(0, channels, LANES):
+            for j in range(6):
+                values(a + 4 * c + j * column, row // 4, half[:, j].ctypes.data, 6 * LANES, channels - c)
+            for i in range(6):
+                values(half[i].ctypes.data, LANES, v[6 * i, t, c:].ctypes.data, v.strides[0] // 4, channels - c)
+
+
+@compiled("void(f4[:,:,:,:], UniTuple(i8,2), i8, i8, f4[:,:,::1])")
+def _to_slopes(dy: Array, grid: Pair, first: int, last: int, w: Array) -> None:
+    """``A dY Aᵀ`` of tiles ``first`` to ``last``.  w (36, T, O)."""
+    _, height, width, out = dy.shape
+    window, half = np.empty((4, 4, out), np.float32), np.empty((6, 4, LANES), np.float32)
+    for number in range(first, last):
+        t, n, place = number - first, number // (grid[0] * grid[1]), number % (grid[0] * grid[1])
+        top, left = place // grid[1] * 4, place % grid[1] * 4
+        a = dy.ctypes.data + n * dy.strides[0] + top * dy.strides[1] + left * dy.strides[2]
+        row, column = dy.strides[1], dy.strides[2]
+        if top + 4 > height or left + 4 > width or dy.strides[3] != 4:
+            _window(dy, n, top, left, window)
+            a, row, column = window.ctypes.data, window.strides[0], window.strides[1]
+        for c in range(0, out, LANES):
+            for j in range(4):
+                slopes(a + 4 * c + j * column, row // 4, half[:, j].ctypes.data, 4 * LANES, out - c)
+            for i in range(6):
+                slopes(half[i].ctypes.data, LANES, w[6 * i, t, c:].ctypes.data, w.strides[0] // 4, out - c)
+
+
+@compiled("void(f4[:,:,::1], UniTuple(i8,2), i8, i8, f4[:,:,:,:])")
+def _to_images(m: Array, grid: Pair, first: int, last: int, y: Array) -> None:
+    """``Aᵀ m A`` of tiles ``first`` to ``last``, as far as they lie in the image.  m (36, T, O)."""
+    _, height, width, out = y.shape
+    half, whole = np.empty((4, 6, LANES), np.float32), np.empty((4, 4, LANES), np.float32)
+    for number in range(first, last):
+        t, n, place = number - first, number // (grid[0] * grid[1]), number % (grid[0] * grid[1])
+        top, left = place // grid[1] * 4, place % grid[1] * 4
+        inside = top + 4 <= height and left + 4 <= width
+        for o in range(0, out, LANES):
+            for j in range(6):
+                outputs(
+                    m[j, t, o:].ctypes.data,
+                    6 * m.strides[0] // 4,
+                    half[:, j].ctypes.data,
+                    6 * LANES,
+                    out - o,
+                )
+            for i in range(4):
+                if inside:
+                    outputs(half[i].ctypes.data, LANES, y[n, top + i, left, o:].ctypes.data, y.strides[2] // 4, out - o)
+                else:
+                    outputs(half[i].ctypes.data, LANES, whole[i].ctypes.data, LANES, out - o)
+            if not inside:
+                for i in range(min(4, height - top)):
+                    for j in range(min(4, width - left)):
+                        for c in range(min(LANES, out - o)):
+                            y[n, top + i, left + j, o + c] = whole[i, j, c]
+
+
+@compiled("void(f4[:,:,:,:], f4[:,:,:,::1], f4[:], f4[:,:,:,:], UniTuple(i8,2), i8, i8, i8)")
+def _correlate(x: Array, u: Array, bias: Array, y: Array, start: Pair, block: int, first: int, last: int) -> None:
+    """Blocks ``first`` to ``last`` of so many tiles."""
+    channels, (count, height, width, out) = x.shape[3], y.shape
+    grid = ((height + 3) // 4, (width + 3) // 4)
+    _, panels, _, panel = u.shape
+    line = block + 1  # a stride that is no power of two: else all 36 numbers fall into the same lines of the cache
+    v = np.zeros((POINTS, line, channels), np.float32)
+    m = np.empty((POINTS, line, out), np.float32)
+    for unit in range(first, last):
+        begin, end = unit * block, min((unit + 1) * block, count * grid[0] * grid[1])
+        _to_values(x, start, grid, begin, end, v)
+        for t in range(end - begin):
+            for o in range(out):
+                m[ONE, t, o] = bias[o]
+        for e in range(POINTS):
+            for p in range(panels):
+                b, columns = u.ctypes.data + 4 * (e * panels + p) * channels * panel, min(panel, out - p * panel)
+                for t in range(0, end - begin, ROWS):
+                    a = v.ctypes.data + 4 * (e * line + t) * channels
+                    c = m.ctypes.data + 4 * ((e * line + t) * out + p * panel)
+                    tile(panel, a, channels, 1, 0, b, panel, 0, 1, channels, c, out, ROWS, columns, e == ONE)
+        _to_images(m, grid, begin, end, y)
+
+
+@compiled("void(f4[:,:,:,:], f4[:,:,:,:], f4[:,:,::1], UniTuple(i8,2), i8, i8, i8)")
+def _weight_gradient(x: Array, dy: Array, du: Array, start: Pair, block: int, first: int, last: int) -> None:
+    """Adds to dU (36, C, O) what blocks ``first`` to ``last`` give."""
+    channels, (count, height, width, out) = x.shape[3], dy.shape
+    grid = ((height + 3) // 4, (width + 3) // 4)
+    panel = LANES if out <= LANES else 2 * LANES
+    line = block + 1
+    v = np.zeros((POINTS, line, channels), np.float32)
+    w = np.zeros(POINTS * line * out + panel, np.float32)  # the last row is read beyond its end
+    s = w[: POINTS * line * out].reshape(POINTS, line, out)
+    for unit in range(first, last):
+        begin, end = unit * block, min((unit + 1) * block, count * grid[0] * grid[1])
+        _to_values(x, start, grid, begin, end, v)
+        _to_slopes(dy, grid, begin, end, s)
+        for e in range(POINTS):
+            for m in range(0, channels, ROWS):
+                a, rows = v.ctypes.data + 4 * (e * line * channels + m), min(ROWS, channels - m)
+                for o in range(0, out, panel):
+                    b, columns = w.ctypes.data + 4 * (e * line * out + o), min(panel, out - o)
+                    c = du.ctypes.data + 4 * ((e * channels + m) * out + o)
+                    tile(panel, a, 1, channels, 0, b, out, 0, 1, end - begin, c, out, rows, columns, 1)

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
+import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
-from functools import partial
 from typing import Any
+
+from ..base import Array
+
+WORTH = 5_000_000  # multiplications that take about as long as handing them to another thread
+TINY_PRODUCT = 250_000  # multiplications of a matrix product that a BLAS does on one thread anyway
+SMALL_PRODUCT = 4_000_000  # and that it should do on one thread
 
 
 def cores() -> int:
-    """The processors that this process may use."""
+    """The processors that this process may use, or ``XPNET_THREADS``."""
+    if threads := os.environ.get("XPNET_THREADS"):
+        return int(threads)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@functools.cache
-def _blas() -> Any:
-    """What sets the number of BLAS threads, or None: the package threadpoolctl is optional."""
-    try:
-        from threadpoolctl import ThreadpoolController
-    except ImportError:
-        return None
-    found = ThreadpoolController().select(user_api="blas")
-    return found if found.lib_controllers else None
 
 
 @functools.cache
@@ -37,20 +32,47 @@ if hasattr(os, "register_at_fork"):  # threads do not live on in a forked proces
     os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
-def over_parts(work: Callable[[int, int], Any], count: int, size: int) -> list[Any]:
-    """``work(start, stop)`` for pieces of ``range(count)`` of at most ``size``; the results in order.
+def in_threads(work: Callable[[int, int], Any], count: int, cost: int) -> list[Any]:
+    """``work(start, stop)`` for stretches of ``range(count)``, one a thread, as many as ``cost`` is worth.
 
-    The pieces go to as many threads as there are processors, each with a BLAS of one thread, which is faster than one
-    piece after the other with a BLAS of many: what lies between the products runs in parallel too.
+    The results come in order.  ``cost`` is in multiplications; ``work`` should be compiled code, which runs without
+    Python's lock.
     """
-    pieces = [(start, min(start + size, count)) for start in range(0, count, size)]
-    if len(pieces) < 2 or cores() < 2 or _blas() is None:
-        return [work(*piece) for piece in pieces]
-    limit = _blas().limit(limits=1) if _threads_of_blas() > 1 else contextlib.nullcontext()
-    with limit:
-        waiting = [_pool().submit(partial(copy_context().run, work, *piece)) for piece in pieces]
-        return [each.result() for each in waiting]
+    threads = min(cores(), count, 1 + cost // WORTH)
+    if threads < 2:
+        return [work(0, count)]
+    ends = [count * i // threads for i in range(threads + 1)]
+    waiting = [_pool().submit(work, start, stop) for start, stop in itertools.pairwise(ends[1:])]
+    mine = work(0, ends[1])
+    return [mine, *(each.result() for each in waiting)]
 
 
-def _threads_of_blas() -> int:
-    return max(int(library.num_threads) for library in _blas().lib_controllers)
+class SmallProducts:
+    """Keeps the BLAS to one thread for products that several would take longer for.
+
+    The threads of a BLAS wait for each other by turning in place, which costs more than a small product, and very much
+    more where another program, or our own threads, want the processors too.
+    """
+
+    def __init__(self) -> None:
+        self._libraries: list[Any] = []
+        try:  # optional: it comes with the extra "fast"
+            from threadpoolctl import ThreadpoolController
+        except ImportError:
+            return
+        self._libraries = ThreadpoolController().select(user_api="blas").lib_controllers
+
+    def __call__(self, product: Callable[[Array, Array], Array], a: Array, b: Array) -> Array:
+        """``product(a, b)`` of matrices."""
+        if not TINY_PRODUCT < a.shape[-2] * a.shape[-1] * b.shape[-1] < SMALL_PRODUCT:
+            return product(a, b)
+        before = [each.get_num_threads() for each in self._libraries]
+        self._limit(1 for _ in before)
+        try:
+            return product(a, b)
+        finally:
+            self._limit(before)
+
+    def _limit(self, threads: Iterable[int]) -> None:
+        for library, number in zip(self._libraries, threads, strict=True):
+            library.set_num_threads(number)

@@ -130,7 +130,7 @@ def _kernel(call: Call, x: Tensor) -> list[int]:
 
 def max_pool(call: Call, x: Tensor) -> Tensor:
     image = _as_image(x)
-    y = apply(ops.max_pool2d, image, **_windows(call, x, _kernel(call, x)))[0]
+    y = apply(ops.max_pool2d, image, **_windows(call, x, _kernel(call, x)))
     return y if x.ndim == 4 else y.squeeze(2)
 
 

@@ -305,6 +305,7 @@ WRITERS: dict[str, Callable[[Call], str]] = {
     "log_softmax": _axis("LogSoftmax"),
     "matmul": _same("MatMul"),
     "max_pool2d": max_pool2d,
+    "max_pool2d_with_indices": max_pool2d,
     "maximum": _same("Max"),
     "minimum": _same("Min"),
     "multiply": _same("Mul"),

@@ -52,9 +52,12 @@ def max_pool2d(
     kernel, d = pair("max_pool2d: kernel_size", kernel_size, 1), pair("max_pool2d: dilation", dilation, 1)
     s = kernel if stride is None else pair("max_pool2d: stride", stride, 1)
     border = _pool_border("max_pool2d", t, kernel, s, pair("max_pool2d: padding", padding), d, ceil_mode)
-    y, places = apply(ops.max_pool2d, t, kernel=kernel, stride=s, padding=border, dilation=d)
-    y, places = (y.squeeze(0), places.squeeze(0)) if alone else (y, places)
-    return (y, places) if return_indices else y
+    options: dict[str, Any] = {"kernel": kernel, "stride": s, "padding": border, "dilation": d}
+    if not return_indices:
+        y = apply(ops.max_pool2d, t, **options)
+        return y.squeeze(0) if alone else y
+    y, places = apply(ops.max_pool2d_with_indices, t, **options)
+    return (y.squeeze(0), places.squeeze(0)) if alone else (y, places)
 
 
 def avg_pool2d(

@@ -1,0 +1,304 @@
+"""The compiled kernels against the ops that they stand in for."""
+
+import functools
+import os
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import xpnet
+from tests.support.process import environment, python
+from xpnet import models, ops, optim
+from xpnet.nn import functional as F
+from xpnet_backends import get_backend
+from xpnet_backends.kernels import compiled, numpy_kernels, workers
+
+pytest.importorskip("numba", reason="numba is not installed (the extra 'fast')")
+
+from xpnet_backends.kernels import conv, norm, pool, winograd
+
+KERNELS = numpy_kernels.KERNELS
+few = settings(max_examples=60, deadline=None)
+pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
+sides = st.tuples(st.integers(0, 2), st.integers(0, 2))
+
+
+def normal(*shape, seed=0, last=False):
+    """Numbers of float32; with ``last`` in memory order (N, H, W, C)."""
+    x = np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+    return np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1) if last else x
+
+
+def outcome(function, arrays, options, needs=None):
+    """Output and gradients, with a dy that is the same for all."""
+    y, backward = function(np, *arrays, **options)
+    first = y[0] if isinstance(y, tuple) else y
+    dy = normal(*first.shape, seed=1, last=options.get("stride") == (1, 1) and first.ndim == 4)
+    gradients = backward((dy, None, None) if isinstance(y, tuple) else dy, needs or (True,) * len(arrays))
+    return [*(y if isinstance(y, tuple) else [y]), *gradients]
+
+
+def hold(kernel, op, arrays, options, tolerance=2e-6):
+    expected, found = outcome(op, arrays, options), outcome(kernel, arrays, options)
+    for e, f in zip(expected, found, strict=True):
+        assert (f is None) == (e is None)
+        if e is not None:
+            assert f.shape == e.shape
+            assert f.dtype == np.float32
+            np.testing.assert_allclose(f, e, rtol=0, atol=tolerance * max(1.0, abs(e).max(initial=0)))
+
+
+class TestConvolution:
+    @few
+    @given(
+        st.integers(1, 10), st.integers(1, 19), st.tuples(st.integers(1, 12), st.integers(1, 12)),
+        st.sampled_from([1, 3, 6, 16, 17, 40, 70]), st.tuples(st.integers(1, 5), st.integers(1, 5)), pairs,
+        st.tuples(sides, sides), st.booleans(), st.booleans(),
+    )  # fmt: skip
+    def test_equal_to_the_op(self, n, channels, size, out, kernel, stride, padding, bias, last):
+        size = [max(size[i], kernel[i] - sum(padding[i])) for i in (0, 1)]
+        arrays = [normal(n, channels, *size, last=last), normal(out, channels, *kernel, seed=2)]
+        if bias:
+            arrays.append(normal(out, seed=3))
+        hold(KERNELS["conv2d"], ops.conv2d, arrays, {"stride": stride, "padding": padding}, 1e-5)
+
+    @few
+    @given(
+        st.integers(1, 3), st.integers(16, 35), st.integers(16, 35), st.integers(3, 11), st.integers(3, 11),
+        st.tuples(sides, sides), st.booleans(),
+    )  # fmt: skip
+    def test_winograd_is_equal_to_the_op(self, n, channels, out, height, width, padding, last):
+        arrays = [normal(n, channels, height, width, last=last), normal(out, channels, 3, 3, seed=2), normal(out)]
+        hold(conv.conv2d, ops.conv2d, arrays, {"padding": padding, "stride": (1, 1)}, 2e-5)
+
+    @pytest.mark.parametrize("stride", [(1, 1), (2, 2)])
+    def test_many_pieces_and_threads_give_the_same(self, stride, monkeypatch):
+        arrays = [normal(11, 20, 19, 18), normal(24, 20, 3, 3), normal(24)]
+        options = {"stride": stride, "padding": ((1, 1), (1, 1))}
+        whole = outcome(conv.conv2d, arrays, options)
+        monkeypatch.setattr(workers, "WORTH", 1)
+        monkeypatch.setattr(conv, "PIECE", 1)
+        monkeypatch.setattr(winograd, "PIECE", 1)
+        for threads in ("1", "3"):
+            monkeypatch.setenv("XPNET_THREADS", threads)
+            for one, many in zip(whole, outcome(conv.conv2d, arrays, options), strict=True):
+                np.testing.assert_allclose(many, one, rtol=0, atol=2e-5 * abs(one).max())
+
+    def test_winograd_is_taken_where_it_pays(self, monkeypatch):
+        taken = []
+        monkeypatch.setattr(winograd, "correlate", lambda *arrays: taken.append(arrays))
+        for channels, size, stride in ((16, 8, (1, 1)), (15, 8, (1, 1)), (16, 2, (1, 1)), (16, 8, (2, 1))):
+            weight = normal(16, channels, 3, 3)
+            conv.conv2d(np, normal(1, channels, size, size), weight, stride=stride, padding=((1, 1), (1, 1)))
+        assert len(taken) == 1
+
+    @pytest.mark.parametrize("channels", [5, 20])
+    def test_a_nan_stays_in_its_image(self, channels):
+        """Tiles read beyond rows and images; what they read there must not count."""
+        x = normal(9, channels, 6, 6)
+        x[4] = np.nan
+        options = {"padding": ((1, 1), (1, 1))}
+        y, backward = conv.conv2d(np, x, normal(20, channels, 3, 3), **options)
+        dx = backward(np.where(np.isnan(y), np.nan, y), (True, False, False))[0]
+        for found in (y, dx):
+            assert np.isnan(found[4]).all()
+            assert np.isfinite(np.delete(found, 4, axis=0)).all()
+
+    def test_memory_is_channels_last(self):
+        arrays = [normal(2, 3, 8, 8), normal(16, 3, 3, 3)]
+        y, backward = conv.conv2d(np, *arrays)
+        dx, dw, _ = backward(y)
+        assert y.transpose(0, 2, 3, 1).flags.c_contiguous
+        assert dx.transpose(0, 2, 3, 1).flags.c_contiguous
+        assert dw.flags.c_contiguous  # what parameters get is in the usual order
+
+    def test_only_what_is_needed(self):
+        arrays = [normal(2, 3, 6, 6), normal(4, 3, 3, 3), normal(4)]
+        for i in range(3):
+            needs = tuple(j == i for j in range(3))
+            assert [g is not None for g in outcome(conv.conv2d, arrays, {}, needs)[1:]] == list(needs)
+
+    @pytest.mark.parametrize("change", [{"dilation": (2, 1)}, {"groups": 2}, {"dtype": "float64"}, {"n": 0}], ids=str)
+    def test_declines(self, change):
+        options = {key: value for key, value in change.items() if key in ("dilation", "groups")}
+        dtype = change.get("dtype", "float32")
+        x = np.zeros((change.get("n", 1), 4, 9, 9), dtype)
+        weight = np.zeros((6, 4 // options.get("groups", 1), 3, 3), dtype)
+        assert KERNELS["conv2d"](np, x, weight, None, **options) is None
+
+
+class TestPooling:
+    @few
+    @given(
+        st.integers(1, 4), st.integers(1, 18), st.tuples(st.integers(3, 9), st.integers(3, 9)), pairs, pairs,
+        st.tuples(st.integers(1, 2), st.integers(1, 2)), st.booleans(), st.data(),
+    )  # fmt: skip
+    def test_largest_values(self, n, channels, size, kernel, stride, dilation, last, data):
+        x = normal(n, channels, *size, last=last)
+        if data.draw(st.booleans(), "equal values"):
+            x = np.round(x)
+        border = [(data.draw(st.integers(0, k // 2)), data.draw(st.integers(0, k // 2))) for k in kernel]
+        reach = [dilation[i] * (kernel[i] - 1) + 1 - sum(border[i]) for i in (0, 1)]
+        x = np.pad(x, ((0, 0), (0, 0), *((0, max(0, reach[i] - size[i])) for i in (0, 1))))
+        options = {"kernel": kernel, "stride": stride, "padding": tuple(border), "dilation": dilation}
+        hold(KERNELS["max_pool2d"], ops.max_pool2d, [x], options)
+
+    def test_nan_is_the_largest(self):
+        x = normal(1, 2, 4, 4)
+        x[0, 0, 1, 0] = np.nan
+        options = {"kernel": (2, 2), "stride": (2, 2)}
+        expected, found = ops.max_pool2d(np, x, **options)[0], pool.max_pool2d(np, x, **options)[0]
+        np.testing.assert_array_equal(found, expected)
+        assert np.isnan(found).sum() == 1
+
+    @few
+    @given(
+        st.integers(1, 4), st.integers(1, 18), st.tuples(st.integers(3, 9), st.integers(3, 9)), pairs, pairs,
+        st.sampled_from([None, 3]), st.booleans(),
+    )  # fmt: skip
+    def test_means(self, n, channels, size, kernel, stride, divisor, last):
+        options = {"kernel": kernel, "stride": stride, "divisor": divisor}
+        hold(KERNELS["avg_pool2d"], ops.avg_pool2d, [normal(n, channels, *size, last=last)], options)
+
+    def test_declines(self):
+        window = {"kernel": (2, 2), "stride": (1, 1)}
+        for x in (np.zeros((1, 1, 4, 4)), np.zeros((0, 1, 4, 4), np.float32)):
+            assert KERNELS["max_pool2d"](np, x, **window) is None
+            assert KERNELS["avg_pool2d"](np, x, **window) is None
+        border = {"padding": ((1, 1), (0, 0)), **window}
+        assert KERNELS["avg_pool2d"](np, np.zeros((1, 1, 4, 4), np.float32), **border) is None
+
+
+class TestBatchNorm:
+    @few
+    @given(
+        st.integers(1, 5), st.integers(1, 70), st.lists(st.integers(1, 6), max_size=2), st.booleans(), st.booleans(),
+        st.sampled_from([0.0, 1000.0]),
+    )  # fmt: skip
+    def test_equal_to_the_op(self, n, channels, size, affine, last, mean):
+        x = normal(n + 1, channels, *size, last=last) + np.float32(mean)
+        arrays = [x, normal(channels, seed=2), normal(channels, seed=3)] if affine else [x, None, None]
+        wide = [a if a is None else a.astype(np.float64) for a in arrays]
+        expected = outcome(ops.batch_norm, wide, {})
+        found = outcome(KERNELS["batch_norm"], arrays, {})
+        for e, f in zip(expected, found, strict=True):
+            assert (f is None) == (e is None)
+            if e is not None:
+                assert f.shape == e.shape
+                assert f.dtype == np.float32
+                np.testing.assert_allclose(f, e, rtol=2e-5, atol=2e-5 * max(1.0, abs(e).max()))
+
+    def test_a_large_mean_costs_no_digits(self):
+        x = normal(64, 8, 9, 9) + np.float32(1000)
+        exact = outcome(ops.batch_norm, [x.astype(np.float64), None, None], {})
+        found = outcome(norm.batch_norm, [x, None, None], {})
+        for i in (0, 3):  # y and dx; the op, which rounds the mean, is wrong by 1e-5
+            np.testing.assert_allclose(found[i], exact[i], rtol=0, atol=1e-6)
+
+    def test_threads_give_the_same(self, monkeypatch):
+        arrays = [normal(50, 6, 5, 5), normal(6), normal(6)]
+        one = outcome(norm.batch_norm, arrays, {})
+        monkeypatch.setattr(workers, "WORTH", 1)
+        monkeypatch.setenv("XPNET_THREADS", "3")
+        for a, b in zip(one, outcome(norm.batch_norm, arrays, {}), strict=True):
+            np.testing.assert_allclose(b, a, rtol=0, atol=1e-6 * abs(a).max())
+
+    def test_declines(self):
+        for x in (np.zeros((2, 3)), np.zeros((0, 3), np.float32)):
+            assert KERNELS["batch_norm"](np, x, None, None) is None
+
+
+@pytest.mark.parametrize("name", ["lenet", "resnet20"])
+def test_a_network_learns_the_same_with_and_without(name, monkeypatch):
+    """Losses and parameters after three steps."""
+
+    def train():
+        xpnet.manual_seed(0)
+        shape = (1, 28, 28) if name == "lenet" else (3, 16, 16)
+        model = models.build(name, shape, 10, hidden=[], dropout=0.0)
+        optimizer = optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+        x, labels = normal(8, *shape), np.arange(8)
+        for _ in range(3):
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(x), labels)
+            loss.backward()
+            optimizer.step()
+        return loss.item(), model.state_dict()
+
+    loss, state = train()
+    monkeypatch.setattr(get_backend("numpy"), "kernels", {})
+    expected_loss, expected = train()
+    assert loss == pytest.approx(expected_loss, rel=2e-4)
+    for key, value in expected.items():
+        np.testing.assert_allclose(state[key], value, rtol=0, atol=2e-3 * max(1.0, abs(value).max()), err_msg=key)
+
+
+class TestCompiled:
+    def test_declines_without_numba(self, monkeypatch):
+        monkeypatch.setattr(compiled, "available", lambda: False)
+        assert KERNELS["conv2d"](np, normal(1, 1, 4, 4), normal(1, 1, 3, 3)) is None
+
+    def test_a_folder_that_cannot_be_written_only_costs_time(self, monkeypatch):
+        import numba
+
+        real = numba.njit
+
+        def no_folder(*arguments, cache=False, **options):
+            if cache:
+                raise RuntimeError("cannot cache function: no locator available")
+            return real(*arguments, **options)
+
+        monkeypatch.setattr(numba, "njit", no_folder)
+        assert compiled.compiled("i8(i8)")(lambda n: n + 1)(2) == 3
+
+    def test_nothing_is_compiled_before_it_is_needed(self):
+        code = "import sys, xpnet; xpnet.get_backend('numpy'); sys.exit('numba' in sys.modules)"
+        assert python("-c", code, env=environment()).returncode == 0
+
+
+class TestWorkers:
+    def test_results_come_in_order(self, monkeypatch):
+        monkeypatch.setenv("XPNET_THREADS", "3")
+        both = lambda start, stop: (start, stop)  # noqa: E731
+        assert workers.in_threads(both, 7, 10**9) == [(0, 2), (2, 4), (4, 7)]
+        assert workers.in_threads(both, 2, 10**9) == [(0, 1), (1, 2)]
+        assert workers.in_threads(both, 7, 1) == [(0, 7)]
+        assert workers.in_threads(both, 0, 10**9) == [(0, 0)]
+
+    def test_an_error_is_passed_on(self, monkeypatch):
+        monkeypatch.setenv("XPNET_THREADS", "2")
+        with pytest.raises(ZeroDivisionError):
+            workers.in_threads(lambda start, stop: 1 // (start - 2), 4, 10**9)
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+    def test_a_forked_process_has_threads_of_its_own(self, monkeypatch):
+        monkeypatch.setenv("XPNET_THREADS", "2")
+        start = functools.partial(workers.in_threads, lambda i, j: j, 4, 10**9)
+        start()
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if start() == [2, 4] else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+class TestSmallProducts:
+    def test_the_blas_gets_its_threads_back(self):
+        controller = pytest.importorskip("threadpoolctl", reason="threadpoolctl is not installed").ThreadpoolController
+        count = lambda: [each.num_threads for each in controller().select(user_api="blas").lib_controllers]  # noqa: E731
+        before, within = count(), []
+
+        def product(a, b):
+            within.append(count())
+            return a @ b
+
+        product_of = workers.SmallProducts()
+        small, large = normal(100, 100), normal(200, 200)
+        np.testing.assert_allclose(product_of(product, small, small), small @ small, rtol=0, atol=1e-4)
+        assert within.pop() == [1] * len(before)
+        product_of(product, large, large)
+        assert within.pop() == before
+        with pytest.raises(ZeroDivisionError):
+            product_of(lambda a, b: 1 // 0, small, small)
+        assert count() == before
