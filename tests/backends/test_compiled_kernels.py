@@ -17,7 +17,7 @@ from xpnet_backends.kernels import compiled, numpy_kernels, workers
 
 pytest.importorskip("numba", reason="numba is not installed (the extra 'fast')")
 
-from xpnet_backends.kernels import conv, norm, pool, winograd
+from xpnet_backends.kernels import conv, machine, norm, pool, winograd
 
 KERNELS = numpy_kernels.KERNELS
 few = settings(max_examples=60, deadline=None)
@@ -120,6 +120,14 @@ class TestConvolution:
             needs = tuple(j == i for j in range(3))
             assert [g is not None for g in outcome(conv.conv2d, arrays, {}, needs)[1:]] == list(needs)
 
+    def test_arrays_that_may_not_be_written(self):
+        arrays = [normal(2, 3, 6, 6), normal(4, 3, 3, 3), normal(4)]
+        for array in arrays:
+            array.flags.writeable = False
+        hold(conv.conv2d, ops.conv2d, arrays, {})
+        hold(pool.max_pool2d, ops.max_pool2d, arrays[:1], {"kernel": (2, 2), "stride": (2, 2)})
+        hold(norm.batch_norm, ops.batch_norm, [arrays[0], None, None], {})
+
     @pytest.mark.parametrize("change", [{"dilation": (2, 1)}, {"groups": 2}, {"dtype": "float64"}, {"n": 0}], ids=str)
     def test_declines(self, change):
         options = {key: value for key, value in change.items() if key in ("dilation", "groups")}
@@ -127,6 +135,10 @@ class TestConvolution:
         x = np.zeros((change.get("n", 1), 4, 9, 9), dtype)
         weight = np.zeros((6, 4 // options.get("groups", 1), 3, 3), dtype)
         assert KERNELS["conv2d"](np, x, weight, None, **options) is None
+
+    def test_declines_an_array_at_an_odd_address(self):
+        odd = np.frombuffer(bytearray(4 * 16 + 1), np.float32, 16, 1).reshape(1, 1, 4, 4)
+        assert KERNELS["conv2d"](np, odd, normal(1, 1, 3, 3)) is None
 
 
 class TestPooling:
@@ -251,7 +263,13 @@ class TestCompiled:
             return real(*arguments, **options)
 
         monkeypatch.setattr(numba, "njit", no_folder)
-        assert compiled.compiled("i8(i8)")(lambda n: n + 1)(2) == 3
+        found = np.zeros(3, np.float32)
+
+        def twos(x):
+            x[:] = 2
+
+        machine.compiled(machine.write(1))(twos)(found)
+        assert found.tolist() == [2, 2, 2]
 
     def test_nothing_is_compiled_before_it_is_needed(self):
         code = "import sys, xpnet; xpnet.get_backend('numpy'); sys.exit('numba' in sys.modules)"

@@ -20,12 +20,11 @@ import numpy as np
 
 from ..base import Array, Backward, Namespace
 from . import winograd
-from .compiled import compiled
+from .machine import LONG, PAIR, compiled, read, write
 from .tile import LANES, ROWS, tile
 from .workers import in_threads
 
 Pair = tuple[int, int]
-SIZES = ", ".join(["UniTuple(i8, 2)"] * 4)
 PIECE = 1 << 16  # numbers of a bordered piece: 256 kB, a part of a core's second cache
 
 
@@ -150,7 +149,7 @@ def _rows(y: Array, stride: int, kernel: int, row: int) -> int:
     return int(min(y.shape[1], max(1, (PIECE // row - kernel) // stride + 1)))
 
 
-@compiled("void(f4[:,:,:,:], f4[:,:,:,::1])")
+@compiled(read(4), write(4))
 def pack(weight: Array, packed: Array) -> None:
     """(O, C, K, L) in any memory order -> panels of columns (O / panel, K, L·C, panel), the last filled with zeros."""
     out, channels, height, width = weight.shape
@@ -165,7 +164,7 @@ def pack(weight: Array, packed: Array) -> None:
                     packed[block, k, j * channels + c, columns:] = 0.0
 
 
-@compiled("void(f4[::1], f4[:,:,:], i8, i8, i8, i8)")
+@compiled(write(1), read(3), LONG, LONG, LONG, LONG)
 def _border(piece: Array, image: Array, rows: int, pitch: int, top: int, left: int) -> None:
     """The rows of an image from ``−top`` on, with zeros beyond its border, as (rows, pitch, C)."""
     height, width, channels = image.shape
@@ -182,7 +181,7 @@ def _border(piece: Array, image: Array, rows: int, pitch: int, top: int, left: i
                 piece[line + s * channels + c] = image[h, s - left, c]
 
 
-@compiled(f"void(f4[:,:,:,:], f4[:,:,:,::1], f4[:], f4[:,:,:,:], {SIZES}, i8, i8)")
+@compiled(read(4), read(4, "C"), read(1), write(4, "A"), PAIR, PAIR, PAIR, PAIR, LONG, LONG)
 def _correlate(
     x: Array, packed: Array, bias: Array, y: Array, kernel: Pair, stride: Pair, start: Pair, sizes: Pair,
     first: int, last: int,
@@ -225,7 +224,7 @@ def _correlate(
                     )  # fmt: skip
 
 
-@compiled(f"void(f4[:,:,:,:], f4[:,:,:,:], f4[:,:,::1], {SIZES}, i8, i8)")
+@compiled(read(4), read(4), write(3), PAIR, PAIR, PAIR, PAIR, LONG, LONG)
 def _weight_gradient(
     x: Array, dy: Array, dw: Array, kernel: Pair, stride: Pair, start: Pair, sizes: Pair, first: int, last: int
 ) -> None:

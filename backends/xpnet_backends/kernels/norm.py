@@ -14,7 +14,7 @@ import functools
 import numpy as np
 
 from ..base import Array, Backward, Namespace
-from .compiled import compiled
+from .machine import compiled, read, write
 from .workers import in_threads
 
 BLOCK = 4096  # numbers: 16 kB, a part of a core's first cache
@@ -94,7 +94,7 @@ def _slopes(rows: Array, dy: Array, middle: Array) -> Array:
     return sums
 
 
-@compiled("void(f4[:,::1], f8[::1], f8[::1])")
+@compiled(read(2, "C"), write(1, dtype="float64"), write(1, dtype="float64"))
 def _gather(x: Array, mean: Array, squares: Array) -> None:
     count, channels = x.shape
     step = max(1, BLOCK // channels)
@@ -122,7 +122,7 @@ def _gather(x: Array, mean: Array, squares: Array) -> None:
             squares[c] += square[c] - error * total[c] + apart * apart * start * share
 
 
-@compiled("void(f4[:,::1], f4[:,::1], f4[::1], f8[:,::1])")
+@compiled(read(2, "C"), read(2, "C"), read(1, "C"), write(2, dtype="float64"))
 def _gather_slopes(x: Array, dy: Array, middle: Array, sums: Array) -> None:
     count, channels = x.shape
     step = max(1, BLOCK // channels)
@@ -139,7 +139,7 @@ def _gather_slopes(x: Array, dy: Array, middle: Array, sums: Array) -> None:
             sums[1, c] += along[c]
 
 
-@compiled("void(f4[:,::1], f4[::1], f4[::1], f4[::1], f4[:,::1])")
+@compiled(read(2, "C"), read(1, "C"), read(1, "C"), read(1, "C"), write(2))
 def _line(x: Array, middle: Array, slope: Array, shift: Array, y: Array) -> None:
     """``y = slope (x − middle) + shift``."""
     for i in range(x.shape[0]):
@@ -147,7 +147,7 @@ def _line(x: Array, middle: Array, slope: Array, shift: Array, y: Array) -> None
             y[i, c] = (x[i, c] - middle[c]) * slope[c] + shift[c]
 
 
-@compiled("void(f4[:,::1], f4[:,::1], f4[::1], f4[::1], f4[::1], f4[::1], f4[:,::1])")
+@compiled(read(2, "C"), read(2, "C"), read(1, "C"), read(1, "C"), read(1, "C"), read(1, "C"), write(2))
 def _plane(x: Array, dy: Array, middle: Array, a: Array, b: Array, c: Array, dx: Array) -> None:
     """``dx = a (dy − c − b (x − middle))``."""
     for i in range(x.shape[0]):

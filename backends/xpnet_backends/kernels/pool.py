@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..base import Array, Backward, Namespace
-from .compiled import compiled
+from .machine import DOUBLE, PAIR, compiled, read, write
 from .workers import in_threads
 
 Pair = tuple[int, int]
@@ -70,10 +70,7 @@ def _size(x: Array, kernel: Pair, stride: Pair, padding: Any, dilation: Pair) ->
     return [(x.shape[i + 2] + sum(padding[i]) - reach[i]) // stride[i] + 1 for i in (0, 1)]
 
 
-PLACES = "UniTuple(i8,2), UniTuple(i8,2), UniTuple(i8,2), UniTuple(i8,2)"
-
-
-@compiled(f"void(f4[:,:,:,::1], f4[:,:,:,::1], u1[:,:,:,::1], {PLACES})")
+@compiled(read(4, "C"), write(4), write(4, dtype="uint8"), PAIR, PAIR, PAIR, PAIR)
 def _largest(x: Array, y: Array, best: Array, kernel: Pair, stride: Pair, start: Pair, dilation: Pair) -> None:
     """The first of the largest values; a NaN is larger than any number."""
     count, rows, columns, channels = y.shape
@@ -104,7 +101,7 @@ def _largest(x: Array, y: Array, best: Array, kernel: Pair, stride: Pair, start:
                         best[n, p, q, c] = 255
 
 
-@compiled(f"void(f4[:,:,:,::1], u1[:,:,:,::1], f4[:,:,:,::1], {PLACES})")
+@compiled(read(4, "C"), read(4, "C", "uint8"), write(4), PAIR, PAIR, PAIR, PAIR)
 def _to_largest(dy: Array, best: Array, dx: Array, kernel: Pair, stride: Pair, start: Pair, dilation: Pair) -> None:
     count, rows, columns, channels = dy.shape
     for n in range(count):
@@ -121,7 +118,7 @@ def _to_largest(dy: Array, best: Array, dx: Array, kernel: Pair, stride: Pair, s
                         tap += 1
 
 
-@compiled("void(f4[:,:,:,::1], f4[:,:,:,::1], UniTuple(i8,2), UniTuple(i8,2), f8)")
+@compiled(read(4, "C"), write(4), PAIR, PAIR, DOUBLE)
 def _mean(x: Array, y: Array, kernel: Pair, stride: Pair, share: float) -> None:
     count, rows, columns, channels = y.shape
     for n in range(count):
@@ -137,7 +134,7 @@ def _mean(x: Array, y: Array, kernel: Pair, stride: Pair, share: float) -> None:
                     y[n, p, q, c] *= np.float32(share)
 
 
-@compiled("void(f4[:,:,:,::1], f4[:,:,:,::1], UniTuple(i8,2), UniTuple(i8,2), f8)")
+@compiled(read(4, "C"), write(4), PAIR, PAIR, DOUBLE)
 def _to_all(dy: Array, dx: Array, kernel: Pair, stride: Pair, share: float) -> None:
     count, rows, columns, channels = dy.shape
     for n in range(count):

@@ -22,11 +22,11 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .compiled import compiled
+from .machine import LONG, compiled
 
 ROWS = 8
 LANES = 16 if llvmlite.binding.get_host_cpu_features().get("avx512f") else 8  # numbers in a vector
-LONG, FLOAT, INDEX = ir.IntType(64), ir.FloatType(), ir.IntType(32)
+INTEGER, FLOAT, INDEX = ir.IntType(64), ir.FloatType(), ir.IntType(32)
 VECTOR, MASK = ir.VectorType(FLOAT, LANES), ir.VectorType(ir.IntType(1), LANES)
 NOUGHT, NONE = ir.Constant(VECTOR, [0.0] * LANES), ir.Constant(MASK, [0] * LANES)
 
@@ -58,9 +58,9 @@ def _tile(vectors: int) -> Any:
                     for v in range(vectors):
                         builder.store(builder.call(fma, [number, values[v], builder.load(sums[m][v])]), sums[m][v])
         masks = [_mask(builder, v, columns) for v in range(vectors)]
-        adding = builder.icmp_signed("!=", add, LONG(0))
+        adding = builder.icmp_signed("!=", add, INTEGER(0))
         for m in range(ROWS):
-            with builder.if_then(builder.icmp_signed("<", LONG(m), rows)):
+            with builder.if_then(builder.icmp_signed("<", INTEGER(m), rows)):
                 row = _at(builder, c, c_row, m)
                 for v in range(vectors):
                     before = _load(builder, row, v, builder.select(adding, masks[v], NONE))
@@ -78,12 +78,12 @@ def _function(builder: Any, name: str, result: Any, arguments: Any) -> Any:
 
 def _at(builder: Any, start: Any, index: Any, stride: Any) -> Any:
     """``start + index · stride``."""
-    stride = LONG(stride) if isinstance(stride, int) else stride
+    stride = INTEGER(stride) if isinstance(stride, int) else stride
     return builder.gep(start, [builder.mul(index, stride)])
 
 
 def _place(builder: Any, start: Any, vector: int) -> Any:
-    return builder.bitcast(builder.gep(start, [LONG(vector * LANES)]), VECTOR.as_pointer())
+    return builder.bitcast(builder.gep(start, [INTEGER(vector * LANES)]), VECTOR.as_pointer())
 
 
 def _vector(builder: Any, start: Any, vector: int) -> Any:
@@ -101,7 +101,7 @@ def _repeated(builder: Any, number: Any, kind: Any) -> Any:
 
 def _mask(builder: Any, vector: int, columns: Any) -> Any:
     """True for the lanes of a vector that are columns of the result."""
-    kind = ir.VectorType(LONG, LANES)
+    kind = ir.VectorType(INTEGER, LANES)
     numbers = ir.Constant(kind, list(range(vector * LANES, (vector + 1) * LANES)))
     return builder.icmp_signed("<", numbers, _repeated(builder, columns, kind))
 
@@ -120,7 +120,7 @@ def _store(builder: Any, value: Any, start: Any, vector: int, mask: Any) -> None
 _one_vector, _two_vectors = _tile(1), _tile(2)
 
 
-@compiled(f"void({', '.join(['i8'] * 15)})")
+@compiled(*[LONG] * 15)
 def tile(
     panel: int, a: int, a_row: int, a_step: int, a_segment: int, b: int, b_step: int, b_segment: int,
     segments: int, length: int, c: int, c_row: int, rows: int, columns: int, add: int,

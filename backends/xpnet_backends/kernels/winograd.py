@@ -18,7 +18,7 @@ import functools
 import numpy as np
 
 from ..base import Array
-from .compiled import compiled
+from .machine import LONG, PAIR, compiled, read, write
 from .tile import LANES, ROWS, combination, tile
 from .workers import in_threads
 
@@ -70,7 +70,7 @@ def _blocks(shape: tuple[int, ...], channels: int, out: int) -> Pair:
     return tiles, min(-(-tiles // ROWS), max(1, block // ROWS)) * ROWS
 
 
-@compiled("void(f4[:,:,:,:], f4[:,::1], f4[:,:,:,::1])")
+@compiled(read(4), read(2, "C"), write(4))
 def _kernels(weight: Array, transform: Array, u: Array) -> None:
     """``G g Gᵀ`` of every kernel, in panels of outputs.  (O, C, 3, 3) -> (36, O / panel, C, panel)."""
     out, channels = weight.shape[:2]
@@ -90,7 +90,7 @@ def _kernels(weight: Array, transform: Array, u: Array) -> None:
                     u[e, block, c, lane] = value
 
 
-@compiled("void(f4[:,:,:,:], i8, i8, i8, f4[:,:,::1])")
+@compiled(read(4), LONG, LONG, LONG, write(3))
 def _window(x: Array, n: int, top: int, left: int, window: Array) -> None:
     """A part of an image, with zeros beyond the border."""
     for i in range(window.shape[0]):
@@ -102,7 +102,7 @@ def _window(x: Array, n: int, top: int, left: int, window: Array) -> None:
                 window[i, j] = 0.0
 
 
-@compiled("void(f4[:,:,:,:], UniTuple(i8,2), UniTuple(i8,2), i8, i8, f4[:,:,::1])")
+@compiled(read(4), PAIR, PAIR, LONG, LONG, write(3))
 def _to_values(x: Array, start: Pair, grid: Pair, first: int, last: int, v: Array) -> None:
     """``Bᵀ d B`` of tiles ``first`` to ``last``; neighbours overlap by two.  v (36, T, C)."""
     _, height, width, channels = x.shape
@@ -122,7 +122,7 @@ def _to_values(x: Array, start: Pair, grid: Pair, first: int, last: int, v: Arra
                 values(half[i].ctypes.data, LANES, v[6 * i, t, c:].ctypes.data, v.strides[0] // 4, channels - c)
 
 
-@compiled("void(f4[:,:,:,:], UniTuple(i8,2), i8, i8, f4[:,:,::1])")
+@compiled(read(4), PAIR, LONG, LONG, write(3))
 def _to_slopes(dy: Array, grid: Pair, first: int, last: int, w: Array) -> None:
     """``A dY Aᵀ`` of tiles ``first`` to ``last``.  w (36, T, O)."""
     _, height, width, out = dy.shape
@@ -142,7 +142,7 @@ def _to_slopes(dy: Array, grid: Pair, first: int, last: int, w: Array) -> None:
                 slopes(half[i].ctypes.data, LANES, w[6 * i, t, c:].ctypes.data, w.strides[0] // 4, out - c)
 
 
-@compiled("void(f4[:,:,::1], UniTuple(i8,2), i8, i8, f4[:,:,:,:])")
+@compiled(read(3, "C"), PAIR, LONG, LONG, write(4, "A"))
 def _to_images(m: Array, grid: Pair, first: int, last: int, y: Array) -> None:
     """``Aᵀ m A`` of tiles ``first`` to ``last``, as far as they lie in the image.  m (36, T, O)."""
     _, height, width, out = y.shape
@@ -172,7 +172,7 @@ def _to_images(m: Array, grid: Pair, first: int, last: int, y: Array) -> None:
                             y[n, top + i, left + j, o + c] = whole[i, j, c]
 
 
-@compiled("void(f4[:,:,:,:], f4[:,:,:,::1], f4[:], f4[:,:,:,:], UniTuple(i8,2), i8, i8, i8)")
+@compiled(read(4), read(4, "C"), read(1), write(4, "A"), PAIR, LONG, LONG, LONG)
 def _correlate(x: Array, u: Array, bias: Array, y: Array, start: Pair, block: int, first: int, last: int) -> None:
     """Blocks ``first`` to ``last`` of so many tiles."""
     channels, (count, height, width, out) = x.shape[3], y.shape
@@ -197,7 +197,7 @@ def _correlate(x: Array, u: Array, bias: Array, y: Array, start: Pair, block: in
         _to_images(m, grid, begin, end, y)
 
 
-@compiled("void(f4[:,:,:,:], f4[:,:,:,:], f4[:,:,::1], UniTuple(i8,2), i8, i8, i8)")
+@compiled(read(4), read(4), write(3), PAIR, LONG, LONG, LONG)
 def _weight_gradient(x: Array, dy: Array, du: Array, start: Pair, block: int, first: int, last: int) -> None:
     """Adds to dU (36, C, O) what blocks ``first`` to ``last`` give."""
     channels, (count, height, width, out) = x.shape[3], dy.shape

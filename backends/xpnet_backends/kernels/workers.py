@@ -54,13 +54,13 @@ class SmallProducts:
     more where another program, or our own threads, want the processors too.
     """
 
-    def __init__(self) -> None:
-        self._libraries: list[Any] = []
+    @functools.cached_property
+    def _libraries(self) -> list[Any]:
         try:  # optional: it comes with the extra "fast"
             from threadpoolctl import ThreadpoolController
         except ImportError:
-            return
-        self._libraries = ThreadpoolController().select(user_api="blas").lib_controllers
+            return []
+        return list(ThreadpoolController().select(user_api="blas").lib_controllers)
 
     def __call__(self, product: Callable[[Array, Array], Array], a: Array, b: Array) -> Array:
         """``product(a, b)`` of matrices."""

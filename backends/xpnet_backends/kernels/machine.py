@@ -1,0 +1,48 @@
+"""Functions that numba compiles for this processor; kept on disk where that is possible.
+
+Only modules of compiled kernels import this one, and it numba: that takes a third of a second.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numba
+from numba import types
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+LONG, DOUBLE = types.int64, types.float64
+PAIR = types.UniTuple(types.int64, 2)  # type: ignore[no-untyped-call]
+_array: Any = types.Array
+
+
+def read(dimensions: int, order: str = "A", dtype: str = "float32") -> Any:
+    """The type of an array that is only read; in any memory order, or in C's."""
+    return _array(getattr(types, dtype), dimensions, order, readonly=True)
+
+
+def write(dimensions: int, order: str = "C", dtype: str = "float32") -> Any:
+    """The type of an array that is written."""
+    return _array(getattr(types, dtype), dimensions, order)
+
+
+def compiled(*arguments: Any) -> Callable[[Function], Function]:
+    """Machine code for arguments of these types.  It runs without Python's lock, so that threads run side by side.
+
+    Sums may be reordered and a product joined with a sum, but infinities and NaN stay what they are.
+    """
+    allowed = {"contract", "reassoc", "nsz", "arcp"}
+    jit: Any = functools.partial(numba.njit, types.void(*arguments), nogil=True, error_model="numpy", fastmath=allowed)
+
+    def compile_(function: Function) -> Function:
+        machine_code: Function
+        try:
+            machine_code = jit(cache=True)(function)
+        except RuntimeError:  # no folder that may be written: compiled anew in each process
+            machine_code = jit()(function)
+        return machine_code
+
+    return compile_
