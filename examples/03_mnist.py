@@ -86,9 +86,9 @@ def rows(X, Y):
 
 
 # Is it right?  The tape differentiates the same formula op by op, and must find the same.
-X, Y = x_train[:batch], data.one_hot(t_train[:batch], 10)
+X, Y = x_train[:50], data.one_hot(t_train[:50], 10)
 tape = [xpnet.Tensor(p, requires_grad=True) for p in (W1.copy(), b1.copy(), W2.copy(), b2.copy())]
-F.cross_entropy((xpnet.Tensor(X) @ tape[0] + tape[1]).relu() @ tape[2] + tape[3], t_train[:batch]).backward()
+F.cross_entropy((xpnet.Tensor(X) @ tape[0] + tape[1]).relu() @ tape[2] + tape[3], t_train[:50]).backward()
 _, gradients = rows(X, Y)
 difference = max(float(xp.abs(t.grad - ours).max()) for t, ours in zip(tape, gradients, strict=True))
 lesson.say(f"\n1. By hand, {pixels}-128-10. The tape's gradients differ from ours by at most {difference:.1e}.")
@@ -144,8 +144,9 @@ MEANING = {
     "dW1": "dZ1 X'",
     "db1": "dZ1 summed over the images",
 }
-lesson.say(f"\n2. By hand in columns, {pixels}-10-10; the variables of a batch of m = {len(X)}:")
-for name, value in columns(X.T, Y.T).items():
+X, Y = x_train[:batch].T, data.one_hot(t_train[:batch], 10).T
+lesson.say(f"\n2. By hand in columns, {pixels}-10-10; the variables of a batch of m = {batch}:")
+for name, value in columns(X, Y).items():
     shape = " x ".join(str(size) for size in value.shape) or "a number"
     lesson.say(f"   {name:4}{shape:>10}  {MEANING[name]}")
 
