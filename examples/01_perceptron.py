@@ -12,24 +12,27 @@ here, on two pairs of iris species, each flower given by the length and width of
 from __future__ import annotations
 
 import numpy as np
-from sklearn.datasets import load_iris  # Fisher's 150 flowers, embedded: no network needed
 
-from xpnet import plot
+from xpnet import data, plot
 from xpnet.lesson import start
+
+PETALS = ["petal length (cm)", "petal width (cm)"]
+SEPALS = ["sepal length (cm)", "sepal width (cm)"]
 
 lesson = start(__doc__, __file__)
 xp = lesson.backend.xp
 rng = np.random.default_rng(lesson.seed)
-iris = load_iris()
+iris = data.embedded_table("iris")  # Fisher's 150 flowers come with scikit-learn: no network needed
+species = np.array(iris["species"])
 
 
-def flowers(first, second, parts=slice(2, 4), standardise=False):
-    """Two species by two lengths in cm, with a 1 in front (the bias is its weight), and the answers −1 and +1."""
-    chosen = (iris.target == first) | (iris.target == second)
-    lengths = iris.data[chosen][:, parts]
+def flowers(first, second, columns=PETALS, standardise=False):
+    """Two species by two lengths, with a 1 in front (the bias is its weight), and the answers −1 and +1."""
+    chosen = (species == first) | (species == second)
+    lengths = np.array([iris[column] for column in columns], dtype=float).T[chosen]
     if standardise:
         lengths = (lengths - lengths.mean(axis=0)) / lengths.std(axis=0)
-    return np.column_stack([np.ones(len(lengths)), lengths]), np.where(iris.target[chosen] == second, 1.0, -1.0)
+    return np.column_stack([np.ones(len(lengths)), lengths]), np.where(species[chosen] == second, 1.0, -1.0)
 
 
 def perceptron(x, y, epochs):
@@ -84,61 +87,72 @@ def widest_margin(x, y, steps=20_000):
 
 def draw(x, y, w, names, heading):
     """The line where w·x = 0."""
+    xlabel, ylabel = PETALS
     return plot.decision_boundary(
-        lambda p: w[0] + p @ w[1:], x[:, 1:], y > 0, level=0.0, names=names, heading=heading, resolution=80,
-        xlabel="petal length (cm)", ylabel="petal width (cm)",
-    )  # fmt: skip
+        lambda p: w[0] + p @ w[1:],
+        x[:, 1:],
+        y > 0,
+        level=0.0,
+        names=names,
+        heading=heading,
+        xlabel=xlabel,
+        ylabel=ylabel,
+        resolution=80,
+    )
 
 
 # 1. Separable: setosa and versicolor.  It converges.
-x, y = flowers(0, 1)
+names = ["setosa", "versicolor"]
+x, y = flowers(*names)
 history, mistakes = perceptron(x, y, epochs=100)
 lesson.say(f"setosa and versicolor: {sum(mistakes)} mistakes, then a pass of {len(y)} flowers without one")
 
 # No order of the flowers can give more mistakes than the bound allows: checked for many orders, and on other inputs.
 # What is far from the origin has a large R and a small γ, so it pays to standardise; a narrow gap costs most of all.
+inputs = {
+    "petals in cm": flowers(*names),
+    "petals, standardised": flowers(*names, standardise=True),
+    "sepals, standardised": flowers(*names, SEPALS, standardise=True),
+    "sepals in cm": flowers(*names, SEPALS),
+}
+number_of_orders = 20 if lesson.quick else 1000
 found = {}
 lesson.say(f"\n{'':24}{'R':>6}{'margin γ':>10}{'(R/γ)²':>9}   mistakes: fewest, mean, most")
-for name, (inputs, answers) in {
-    "petals in cm": (x, y),
-    "petals, standardised": flowers(0, 1, standardise=True),
-    "sepals, standardised": flowers(0, 1, slice(0, 2), standardise=True),
-    "sepals in cm": flowers(0, 1, slice(0, 2)),
-}.items():
-    R, gamma = np.linalg.norm(inputs, axis=1).max(), widest_margin(inputs, answers)
-    orders = np.stack([rng.permutation(len(answers)) for _ in range(20 if lesson.quick else 1000)])
-    counts = count_mistakes(inputs, answers, orders, passes=2000)
-    lesson.say(f"{name:24}{R:6.2f}{gamma:10.3f}{(R / gamma) ** 2:9.1f}   "
-               f"{counts.min():.0f}, {counts.mean():.1f}, {counts.max():.0f} in {len(orders)} orders")  # fmt: skip
-    assert counts.max() <= (R / gamma) ** 2, "the theorem does not hold?"
-    found[name] = {"radius": R, "margin": gamma, "bound": (R / gamma) ** 2, "most": counts.max(), "mean": counts.mean()}
+for name, (vectors, answers) in inputs.items():
+    R, gamma = np.linalg.norm(vectors, axis=1).max(), widest_margin(vectors, answers)
+    bound = (R / gamma) ** 2
+    orders = np.stack([rng.permutation(len(answers)) for _ in range(number_of_orders)])
+    counts = count_mistakes(vectors, answers, orders, passes=2000)
+    of_mistakes = f"{counts.min():.0f}, {counts.mean():.1f}, {counts.max():.0f} in {number_of_orders} orders"
+    lesson.say(f"{name:24}{R:6.2f}{gamma:10.3f}{bound:9.1f}   {of_mistakes}")
+    assert counts.max() <= bound, "the theorem does not hold?"
+    found[name] = {"radius": R, "margin": gamma, "bound": bound, "most": counts.max(), "mean": counts.mean()}
 
 # 2. Not separable: versicolor and virginica overlap, and w never comes to rest.  In each, one flower has petals of
 # 4.8 by 1.8 cm exactly, and no line parts those two.
-x2, y2 = flowers(1, 2)
+names2 = ["versicolor", "virginica"]
+x2, y2 = flowers(*names2)
 history2, mistakes2 = perceptron(x2, y2, epochs=30 if lesson.quick else 300)
 errors = ((history2[1:] @ x2.T) * y2 <= 0).sum(axis=1)  # flowers on the wrong side, after each change
 lesson.say(f"\nversicolor and virginica: still {mistakes2[-1]} mistakes in pass {len(mistakes2)}; it will never stop")
 
 # So which w to keep?  Not the last one: the best seen so far, in a pocket (Gallant 1990).
 pocket = errors.argmin()
-lesson.say(f"on the wrong side, of {len(y2)}: {errors[-1]} with the last w, {errors[pocket]} with the best, "
-           f"{errors[-50:].min()} to {errors[-50:].max()} with the last 50")  # fmt: skip
+lately = errors[-50:]
+lesson.say(f"on the wrong side, of {len(y2)}: {errors[-1]} with the last w, {errors[pocket]} with the best,")
+lesson.say(f"{lately.min()} to {lately.max()} with the last 50")
 
 # 3. Pictures.
-names, names2 = iris.target_names[:2], iris.target_names[1:]
 lesson.draw("separable", lambda: draw(x, y, history[-1], names, f"Converged after {sum(mistakes)} mistakes"))
 lesson.draw("overlapping", lambda: draw(x2, y2, history2[1 + pocket], names2, f"The pocket: {errors[pocket]} wrong"))
-lesson.draw("errors", lambda: plot.lines(
-    {"w as it changes": errors, "the pocket": np.minimum.accumulate(errors)},
-    xlabel="mistakes so far", ylabel=f"flowers on the wrong side, of {len(y2)}", heading="Classes that overlap",
-))  # fmt: skip
-pairs = {"Separable": (x, y, history, names), "Overlapping": (x2, y2, history2, names2)}
-for kind, (inputs, answers, path, label) in pairs.items():
+ends = np.cumsum(mistakes2) - 1  # the last change of each pass
+curves = {"w after each pass": errors[ends], "the pocket": np.minimum.accumulate(errors)[ends]}
+heading, ylabel = "Classes that overlap", f"flowers on the wrong side, of {len(y2)}"
+lesson.draw("errors", lambda: plot.lines(curves, xlabel="pass", ylabel=ylabel, heading=heading))
+films = {"separable": (x, y, history, names), "overlapping": (x2, y2, history2, names2)}
+for kind, (vectors, answers, path, classes) in films.items():
     shown = np.unique(np.linspace(1, len(path) - 1, 4 if lesson.quick else 30).astype(int))
-    frames = (draw(inputs, answers, path[k], label, f"{kind}: after mistake {k}") for k in shown)
-    lesson.animate(kind.lower(), frames, seconds=0.3)
-lesson.finish({
-    "mistakes": sum(mistakes), "passes": len(mistakes), "bounds": found,
-    "overlapping": {"passes": len(mistakes2), "wrong_last": errors[-1], "wrong_pocket": errors[pocket]},
-})  # fmt: skip
+    frames = (draw(vectors, answers, path[k], classes, f"{kind.title()}: after mistake {k}") for k in shown)
+    lesson.animate(kind, frames, seconds=0.3)
+overlapping = {"passes": len(mistakes2), "wrong_last": errors[-1], "wrong_pocket": errors[pocket]}
+lesson.finish({"mistakes": sum(mistakes), "passes": len(mistakes), "bounds": found, "overlapping": overlapping})

@@ -62,9 +62,8 @@ steps = 300 if lesson.quick else 1000
 # 1. One layer, trained: the best it can do is to answer 0.5 to everything, with a loss of ln 2 = 0.693.
 one = nn.Linear(2, 1)
 one_losses = train(one, steps)
-lesson.say(
-    f"one layer: loss {one_losses[-1]:.4f} (ln 2 = {np.log(2):.4f}), weights {one.weight.numpy().round(3).tolist()}"
-)
+weights = ", ".join(f"{w:.3f}" for w in np.abs(one.weight.numpy()[0]))
+lesson.say(f"one layer: loss {one_losses[-1]:.4f} (ln 2 = {np.log(2):.4f}), sizes of its weights {weights}")
 
 # ...and whatever the training: of a million random lines none has more than three of four right.
 w = np.random.default_rng(lesson.seed).normal(size=(1_000_000, 3)).astype(np.float32)
@@ -88,8 +87,9 @@ for hidden in (2, 3, 4, 8):
     solved[hidden] = count
     lesson.say(f"{hidden:12}   {count:3}")
 
-# 3. The hidden space of the best of the two-unit networks: where the first layer moves the four points.  Only x₁ + x₂
-# matters for XOR; the network found that out, and bends the whole input square onto a curve around a corner.
+# 3. The hidden space of the best of the two-unit networks: where the first layer moves the four points.  For XOR one
+# number is enough, x₁ + x₂ (1 or not?) or x₁ - x₂ (0 or not?); which one is found depends on the start.  Two of the
+# four points fall together, and the whole input square is laid on a curve with a bend: a line can cut that twice.
 model, losses = example
 first, last = model[0], model[2]
 with xpnet.no_grad():
@@ -120,11 +120,7 @@ def spaces():
 
 
 lesson.draw("spaces", spaces)
-lesson.draw("loss", lambda: plot.lines(
-    {"one layer": one_losses, "two layers": losses},
-    xlabel="step", ylabel="loss", xscale="log", heading="XOR: one layer stays at ln 2",
-))  # fmt: skip
-lesson.finish({
-    "one_layer_loss": one_losses[-1], "best_random_line": best, "two_layer_loss": losses[-1],
-    "two_layer_right": right(model), "starts": tries, "solved": solved,
-})  # fmt: skip
+curves, heading = {"one layer": one_losses, "two layers": losses}, "XOR: one layer stays at ln 2"
+lesson.draw("loss", lambda: plot.lines(curves, xlabel="step", ylabel="loss", xscale="log", heading=heading))
+found = {"one_layer_loss": one_losses[-1], "two_layer_loss": losses[-1], "two_layer_right": right(model)}
+lesson.finish(found | {"best_random_line": best, "starts": tries, "solved": solved})

@@ -10,8 +10,6 @@ python examples/03_mnist.py                          neither: scikit-learn's 1,7
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 
 import xpnet
@@ -66,8 +64,7 @@ def accuracy(scores, labels):
     return float((scores.argmax(axis=1) == labels).mean())
 
 
-# -- 1. By hand, an image a row: 784-128-10 ---------------------------------------------------------------------------
-
+# 1. By hand, an image a row: 784-128-10
 rng = np.random.default_rng(lesson.seed)
 W1, b1 = weights(rng, pixels, 128, fan_in=pixels), xp.zeros(128, "float32")
 W2, b2 = weights(rng, 128, 10, fan_in=128), xp.zeros(10, "float32")
@@ -92,7 +89,8 @@ def rows(X, Y):
 X, Y = x_train[:50], data.one_hot(t_train[:50], 10)
 tape = [xpnet.Tensor(p, requires_grad=True) for p in (W1.copy(), b1.copy(), W2.copy(), b2.copy())]
 F.cross_entropy((xpnet.Tensor(X) @ tape[0] + tape[1]).relu() @ tape[2] + tape[3], t_train[:50]).backward()
-difference = max(float(xp.abs(t.grad - g).max()) for t, g in zip(tape, rows(X, Y)[1], strict=True))
+_, gradients = rows(X, Y)
+difference = max(float(xp.abs(t.grad - ours).max()) for t, ours in zip(tape, gradients, strict=True))
 lesson.say(f"\n1. By hand, {pixels}-128-10. The tape's gradients differ from ours by at most {difference:.1e}.")
 
 for epoch in range(1, epochs + 1):
@@ -104,8 +102,7 @@ for epoch in range(1, epochs + 1):
     if epoch in (1, epochs):
         lesson.say(f"   epoch {epoch}: loss of the last batch {float(loss):.4f}, test accuracy {by_hand:.4f}")
 
-# -- 2. By hand, an image a column: Z = W X + b, 784-10-10 ------------------------------------------------------------
-
+# 2. By hand, an image a column: Z = W X + b, 784-10-10
 W1, b1 = weights(rng, 10, pixels, fan_in=pixels), xp.zeros((10, 1), "float32")
 W2, b2 = weights(rng, 10, 10, fan_in=10), xp.zeros((10, 1), "float32")
 
@@ -122,21 +119,23 @@ def columns(X, Y):
     dW2, db2 = dZ2 @ A1.T, dZ2.sum(axis=1, keepdims=True)
     (dZ1,) = relu_backward(W2.T @ dZ2)
     dW1, db1 = dZ1 @ X.T, dZ1.sum(axis=1, keepdims=True)
-    return {"X": X, "W1": W1, "b1": b1, "Z1": Z1, "A1": A1, "W2": W2, "b2": b2, "Z2": Z2, "A2": A2, "Y": Y, "L": loss,
-            "dZ2": dZ2, "dW2": dW2, "db2": db2, "dZ1": dZ1, "dW1": dW1, "db1": db1}  # fmt: skip
+    given = {"X": X, "Y": Y, "W1": W1, "b1": b1, "W2": W2, "b2": b2}
+    forward = {"Z1": Z1, "A1": A1, "Z2": Z2, "A2": A2, "L": loss}
+    backward = {"dZ2": dZ2, "dW2": dW2, "db2": db2, "dZ1": dZ1, "dW1": dW1, "db1": db1}
+    return given | forward | backward
 
 
 MEANING = {
     "X": "images, one a column, pixels 0..1",
+    "Y": "one-hot labels, one a column",
     "W1": "weights, a row for each hidden unit",
-    "b1": "its threshold",
+    "b1": "their biases",
     "Z1": "W1 X + b1",
     "A1": "max(Z1, 0)",
     "W2": "weights, a row for each digit",
-    "b2": "its threshold",
+    "b2": "their biases",
     "Z2": "W2 A1 + b2",
     "A2": "softmax of each column: probabilities",
-    "Y": "one-hot labels",
     "L": "-1/m sum of ln A2 at the label",
     "dZ2": "(A2 - Y)/m",
     "dW2": "dZ2 A1'",
@@ -145,9 +144,10 @@ MEANING = {
     "dW1": "dZ1 X'",
     "db1": "dZ1 summed over the images",
 }
+X, Y = x_train[:batch].T, data.one_hot(t_train[:batch], 10).T
 lesson.say(f"\n2. By hand in columns, {pixels}-10-10; the variables of a batch of m = {batch}:")
-for name, value in columns(X.T, Y.T).items():
-    shape = " x ".join(map(str, value.shape)) or "a number"
+for name, value in columns(X, Y).items():
+    shape = " x ".join(str(size) for size in value.shape) or "a number"
     lesson.say(f"   {name:4}{shape:>10}  {MEANING[name]}")
 
 for _ in range(epochs):
@@ -158,8 +158,7 @@ for _ in range(epochs):
 in_columns = accuracy((W2 @ xp.maximum(W1 @ x_test.T + b1, 0) + b2).T, t_test)
 lesson.say(f"   test accuracy {in_columns:.4f} with ten hidden units")
 
-# -- 3. With layers: wider, dropout, Adam, a falling learning rate ----------------------------------------------------
-
+# 3. With layers: wider, dropout, Adam, a falling learning rate
 model = nn.Sequential(
     nn.Linear(pixels, 512), nn.ReLU(), nn.Dropout(0.2), nn.Linear(512, 128), nn.ReLU(), nn.Linear(128, 10)
 )
@@ -172,19 +171,18 @@ scores = trainer.predict(x_test)  # evaluation mode: dropout off
 with_layers = accuracy(scores, t_test)
 lesson.say(f"\n3. With layers, {pixels}-512-128-10: test accuracy {with_layers:.4f}")
 
-# -- The mistakes -----------------------------------------------------------------------------------------------------
-
+# 4. The mistakes
 p = lesson.backend.to_numpy(ops.softmax(xp, scores)[0])
 predicted = p.argmax(axis=1)
 wrong = np.flatnonzero(predicted != test.targets)
 surest = wrong[np.argsort(-p[wrong].max(axis=1))][:24]
 lesson.say(f"   {len(wrong)} of {len(test)} are wrong; the surest of them are in mistakes.png")
 if len(surest):
-    draw = partial(plot.predictions, test.inputs[surest], test.targets[surest], predicted[surest], p[surest])
-    lesson.draw("mistakes", draw)
+    shown = test.inputs[surest], test.targets[surest], predicted[surest], p[surest]
+    lesson.draw("mistakes", lambda: plot.predictions(*shown))
 matrix = metrics.confusion_matrix(test.targets, predicted, num_classes=10)
 lesson.draw("confusion", lambda: plot.confusion(matrix, test.classes))
 lesson.draw("curves", lambda: plot.curves(history.as_dict()))
-lesson.finish({"data": train.name, "train_images": len(train), "test_images": len(test), "epochs": epochs,
-    "by_hand_accuracy": by_hand, "columns_accuracy": in_columns, "layers_accuracy": with_layers,
-    "gradient_difference": difference, "mistakes": len(wrong)})  # fmt: skip
+about = {"data": train.name, "train_images": len(train), "test_images": len(test), "epochs": epochs}
+accuracies = {"by_hand_accuracy": by_hand, "columns_accuracy": in_columns, "layers_accuracy": with_layers}
+lesson.finish(about | accuracies | {"gradient_difference": difference, "mistakes": len(wrong)})

@@ -22,9 +22,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from xpnet import explore, nn, no_grad, optim, plot, tensor
-from xpnet.data import Normalize
-from xpnet.lesson import start
+from xpnet import data, explore, nn, no_grad, optim, plot, tensor
+from xpnet.lesson import positive, start
 from xpnet.nn import functional as F
 
 ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU, "sigmoid": nn.Sigmoid}
@@ -32,33 +31,25 @@ ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU, "sigmoid": nn.Sigmoid}
 
 def add_options(parser):
     """The network, and how long it learns."""
-    parser.add_argument("--hidden", type=int, nargs="+", default=[8, 6], metavar="N", help="units (default: 8 6)")
+    parser.add_argument("--hidden", type=positive, nargs="+", default=[8, 6], metavar="N", help="units (default: 8 6)")
     parser.add_argument("--activation", choices=ACTIVATIONS, default="tanh")
-    parser.add_argument("--epochs", type=int, default=200)
-    parser.add_argument("--frames", type=int, default=40, help="moments that are noted (default: 40)")
+    parser.add_argument("--epochs", type=positive, default=200)
+    parser.add_argument("--frames", type=positive, default=40, help="moments that are noted (default: 40)")
 
 
 lesson = start(__doc__, __file__, add_options)
-try:
-    from sklearn.datasets import load_iris
-except ModuleNotFoundError:
-    lesson.refuse('the Iris flowers come with scikit-learn, which is not installed: pip install "xpnet[sklearn]"')
 epochs, frames = (20, 3) if lesson.quick else (lesson.options.epochs, lesson.options.frames)
-if min(lesson.options.hidden) < 1 or epochs < 1 or frames < 2:
-    lesson.refuse("--hidden and --epochs must be at least 1, --frames at least 2")
+if frames < 2:
+    lesson.refuse(f"--frames must be at least 2, the beginning and the end, got {frames}")
 
 # A third of each species is kept for the test; the scale is learned from the training flowers alone.
-iris = load_iris()
-order = np.random.default_rng(lesson.seed).permutation(150)
-place = np.empty(150, dtype=int)
-for species in range(3):
-    mine = order[iris.target[order] == species]
-    place[mine] = np.arange(50)
-train, test = order[place[order] < 34], order[place[order] >= 34]
-x = iris.data.astype("float32")
-x = Normalize.fit(x[train], axis=0)(x)
-measures = [name.removesuffix(" (cm)") for name in iris.feature_names]
-names = [str(name) for name in iris.target_names]
+iris = data.embedded_table("iris")  # it comes with scikit-learn: no network needed
+*columns, answer = iris.names
+measures = [name.removesuffix(" (cm)") for name in columns]
+names, labels = np.unique(iris[answer], return_inverse=True)
+train, test = data.split_rows(len(iris), 1 / 3, labels=labels, seed=lesson.seed)
+x = np.stack([iris.numbers(name) for name in columns], axis=1).astype("float32")  # (150, 4)
+x = data.Normalize.fit(x[train], axis=0)(x)
 
 layers = OrderedDict()
 sizes = [4, *lesson.options.hidden, 3]
@@ -70,7 +61,7 @@ for depth, (before, after) in enumerate(pairwise(sizes), start=1):
 model = nn.Sequential(layers)
 optimizer = optim.Adam(model.named_parameters(), lr=0.01)
 x_train, x_test = tensor(lesson.backend.asarray(x[train])), tensor(lesson.backend.asarray(x[test]))
-y_train, y_test = lesson.backend.asarray(iris.target[train]), lesson.backend.asarray(iris.target[test])
+y_train, y_test = lesson.backend.asarray(labels[train]), lesson.backend.asarray(labels[test])
 
 
 def measure():
@@ -111,7 +102,7 @@ if lesson.options.activation == "tanh":
 
 # The film, the picture of its end, and the histograms over time.
 top = max(max(abs(low), abs(high)) for low, high in snapshots.limits()[0])
-flowers = {f"a flower of {name}": int(np.flatnonzero(iris.target[test] == k)[0]) for k, name in enumerate(names)}
+flowers = {f"a flower of {name}": int(np.flatnonzero(labels[test] == k)[0]) for k, name in enumerate(names)}
 one = flowers["a flower of virginica"]
 
 

@@ -42,20 +42,33 @@ options, backend = lesson.options, lesson.backend
 splits = 1 if lesson.quick else 5
 
 
+def read(path: str) -> data.Table:
+    """A CSV file, and what was guessed about it."""
+    try:
+        table = data.read_table(path)
+    except OSError as error:
+        lesson.refuse(error)
+    for note in table.notes:
+        lesson.say(note)
+    return table
+
+
 def blanked(table: data.Table, target: str, share: float) -> data.Table:
     """The table with some cells empty, as if they had never been filled in; not those of the target."""
-    draw = np.random.default_rng(lesson.seed)
-    columns = {name: cells if name == target else ["" if gone else cell for cell, gone in
-               zip(cells, draw.random(len(cells)) < share, strict=True)]
-               for name, cells in table.columns.items()}  # fmt: skip
+    rng = np.random.default_rng(lesson.seed)
+    columns = dict(table.columns)
+    for name in table.names:
+        if name != target:
+            gone = rng.random(len(table)) < share
+            columns[name] = np.where(gone, "", table[name]).tolist()
     return replace(table, name=f"{table.name}, {share:.0%} missing", columns=columns)
 
 
 def thinned(table: data.Table, rare: str, every: int) -> data.Table:
     """The table with only one in ``every`` rows of one class of its last column: now that class is rare."""
-    cells = table[table.names[-1]]
-    rows = [row for row, cell in enumerate(cells) if cell != rare or sum(c == rare for c in cells[:row]) % every == 0]
-    return replace(table.take(rows), name=f"{table.name}, {rare} rare")
+    cells = np.array(table[table.names[-1]])
+    common, thin = np.flatnonzero(cells != rare), np.flatnonzero(cells == rare)[::every]
+    return replace(table.take(np.sort([*common, *thin])), name=f"{table.name}, {rare} rare")
 
 
 def train(model: nn.Module, loss: nn.Module, x: np.ndarray, labels: np.ndarray, val: np.ndarray) -> nn.Module:
@@ -113,9 +126,7 @@ def study(table: data.Table, target: str) -> dict[str, dict[str, float]]:
             with xpnet.no_grad():
                 logits[name] = trained(backend.asarray(x[test])).numpy()
         for name, z in logits.items():
-            scores.setdefault(name, []).append([float(s) for s in (
-                metrics.accuracy(z, y[test]), metrics.balanced_accuracy(z, y[test]),
-                metrics.f1(z, y[test], average="macro"), metrics.roc_auc(z, y[test], logits=True))])  # fmt: skip
+            scores.setdefault(name, []).append(judge(z, y[test]))
         if split == 0:
             show(table, prepare.classes, logits, y[test])
     lesson.say(
@@ -127,6 +138,13 @@ def study(table: data.Table, target: str) -> dict[str, dict[str, float]]:
         lesson.say(f"{name:22}" + "".join(f"{f'{m:.3f} ({s:.3f})':>19}" for m, s in pairs))
     names = ("accuracy", "balanced_accuracy", "macro_f1", "roc_auc")
     return {name: dict(zip(names, np.mean(rows, axis=0), strict=True)) for name, rows in scores.items()}
+
+
+def judge(logits: np.ndarray, labels: np.ndarray) -> list[float]:
+    """Accuracy, balanced accuracy, macro F1 and the area under the ROC curve."""
+    accuracy, balanced = metrics.accuracy(logits, labels), metrics.balanced_accuracy(logits, labels)
+    f1, area = metrics.f1(logits, labels, average="macro"), metrics.roc_auc(logits, labels, logits=True)
+    return [float(score) for score in (accuracy, balanced, f1, area)]
 
 
 def describe(table: data.Table, prepare: data.TablePreprocessor, labels: np.ndarray) -> None:
@@ -155,23 +173,26 @@ def show(table: data.Table, classes: list[str], logits: dict[str, np.ndarray], y
         common = np.argsort(-np.bincount(y, minlength=len(classes)))[:6]
         columns = {classes[c]: (z[:, c] - np.delete(z, c, axis=1).max(axis=1), (y == c).astype(int)) for c in common}
     columns = {name: (score, true) for name, (score, true) in columns.items() if 0 < true.sum() < len(true)}
-    lesson.draw(f"roc-{label}", lambda: plot.roc(
-        {name: metrics.roc_curve(*column)[:2] for name, column in columns.items()}))  # fmt: skip
-    lesson.draw(f"precision-recall-{label}", lambda: plot.precision_recall(
-        {name: metrics.precision_recall_curve(*column)[:2] for name, column in columns.items()},
-        share=float((y == 1).mean()) if len(classes) == 2 else None))  # fmt: skip
+    if not columns:
+        lesson.say("The test part has rows of one class only: there are no ROC curves.")
+        return
+    roc = {name: metrics.roc_curve(*column)[:2] for name, column in columns.items()}
+    lesson.draw(f"roc-{label}", lambda: plot.roc(roc))
+    precision_recall = {name: metrics.precision_recall_curve(*column)[:2] for name, column in columns.items()}
+    share = float((y == 1).mean()) if len(classes) == 2 else None
+    lesson.draw(f"precision-recall-{label}", lambda: plot.precision_recall(precision_recall, share=share))
 
 
+if (options.data is None) != (options.target is None):
+    lesson.refuse("--data FILE and --target COLUMN belong together")
 try:
-    if (options.data is None) != (options.target is None):
-        raise ValueError("--data FILE and --target COLUMN belong together")
     if options.data:
-        results = {"your table": study(data.read_table(options.data), options.target)}
+        results = {"your table": study(read(options.data), options.target)}
     else:
         cancer, wine = data.embedded_table("breast-cancer"), data.embedded_table("wine")
-        tables = {"diagnosis": [cancer, blanked(cancer, "diagnosis", 0.2), thinned(cancer, "malignant", 8)],
-                  "cultivar": [wine]}  # fmt: skip
-        results = {table.name: study(table, target) for target, chosen in tables.items() for table in chosen}
-except (ValueError, OSError) as error:
+        with_gaps, with_a_rare_class = blanked(cancer, "diagnosis", 0.2), thinned(cancer, "malignant", 8)
+        results = {table.name: study(table, "diagnosis") for table in (cancer, with_gaps, with_a_rare_class)}
+        results[wine.name] = study(wine, "cultivar")
+except ValueError as error:  # what is wrong with the table, or cannot be done with it
     lesson.refuse(error)
 lesson.finish({"splits": splits, **results})

@@ -27,7 +27,7 @@ from xpnet.nn import functional as F
 
 def blocks(text: str) -> int:
     """So many residual blocks."""
-    if not text.isdigit() or not 1 <= int(text) <= 50:
+    if not text.isdecimal() or not 1 <= int(text) <= 50:
         raise argparse.ArgumentTypeError(f"expected 1 to 50 blocks, got {text}")
     return int(text)
 
@@ -78,8 +78,8 @@ def sgd(parameters):
     return optim.SGD(parameters, lr=0.05, momentum=0.9)
 
 
-# -- 1. Around a solution.  A random direction says how the loss grows *on average* of all directions.  Its length must
-# -- mean the same in every network: each filter of the direction is made as long as the network's own.
+# 1. Around a solution.  A random direction says how the loss grows *on average* of all directions.  Its length must
+# mean the same in every network: each filter of the direction is made as long as the network's own.
 model = small()
 first_solution = fit(model, sgd, 2 if quick else 20)[-1]
 first, second = (landscape.random_direction(model, number) for number in (0, 1))
@@ -93,23 +93,24 @@ metrics["around"] = {"loss": middle, "loss_at_the_edge": np.median(edge), "test_
 lesson.draw("1_contours", lambda: plot.loss_contours(surface, heading="Around a solution, in two random directions"))
 lesson.draw("1_surface", lambda: plot.loss_surface(surface, heading="The same as a surface"))
 
-# -- Why filter-normalised?  A ReLU network computes the same with its first layer times 5 and the next one times 1/5.
-# -- Plain directions find one of the twins much sharper than the other, though they are the same function.
+# Why filter-normalised?  A ReLU network computes the same with its first layer times 5 and the next one times 1/5.
+# Plain directions find one of the twins much sharper than the other, though they are the same function.
 twin = small()
 scales = {"0.weight": 5.0, "0.bias": 5.0, "2.weight": 0.2, "2.bias": 1.0}
 twin.load_state_dict({name: scales[name] * weights for name, weights in first_solution.items()})
 for kind in ("plain", "filter-normalised"):
-    rise, twins = (
-        landscape.along(network, F.cross_entropy, batches, direction, [-0.3, 0.3]).losses.mean() - middle
-        for network in (model, twin)
-        for direction in [landscape.random_direction(network, normalize=kind != "plain")]
-    )
+    rises = []
+    for network in (model, twin):
+        direction = landscape.random_direction(network, normalize=kind != "plain")
+        sides = landscape.along(network, F.cross_entropy, batches, direction, [-0.3, 0.3])
+        rises.append(sides.losses.mean() - middle)
+    rise, twins = rises
     say(f"   A step of 0.3 in a {kind} direction adds {rise:.3f} to the loss; in a rescaled twin of it {twins:.3f}.")
     metrics[f"step of 0.3, {kind}"] = {"network": rise, "rescaled_twin": twins}
 
-# -- 2. Between two solutions.  The second one starts from other weights: units that do the same have other places, and
-# -- the mean of the two networks is none.  The other line
-# -- leads to where the first network itself gets when it is trained further.
+# 2. Between two solutions.  The second one starts from other weights: what one unit does in the first network another
+# one does in the second, so halfway between them no unit does anything useful.  A second line leads to where the
+# first network itself gets when it is trained further.
 other = fit(small(), sgd, 2 if quick else 20)[-1]
 model.load_state_dict(first_solution)
 steps = np.linspace(-0.25, 1.25, 13 if quick else 61)
@@ -124,7 +125,7 @@ for name, end in {"to a solution from another start": other, "to itself, trained
 heading = "The loss on the line between two solutions"
 lesson.draw("2_line", lambda: plot.loss_curves(walls, heading=heading, x_label="0: the first solution, 1: the other"))
 
-# -- 3. The paths of optimizers from one start.  The plane is the one in which all paths together vary most.
+# 3. The paths of optimizers from one start.  The plane is the one in which all paths together vary most.
 makers = {
     "SGD": lambda p: optim.SGD(p, lr=0.05),
     "momentum": lambda p: optim.SGD(p, lr=0.02, momentum=0.9),
@@ -166,8 +167,8 @@ tracks = {name: where for name, (where, _) in projected.items()}
 lesson.draw("3_paths", lambda: plot.loss_contours(bowl, tracks, heading=heading, labels=names))
 
 
-# -- 4. Deep networks.  With batch norm in both and the same layers, only ``x +`` differs.  The scale of these pictures
-# -- is not logarithmic: that would make the deeper valley look like the sharper one.
+# 4. Deep networks.  With batch norm in both and the same layers, only ``x +`` differs.  The scale of these pictures
+# is not logarithmic: that would make the deeper valley look like the sharper one.
 class Block(nn.Module):
     """Two layers; a residual one learns what to add to its input."""
 

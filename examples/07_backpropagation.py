@@ -15,32 +15,43 @@ simulator.html in the output folder does the same in a browser: buttons or arrow
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import replace
 from itertools import pairwise
+
+import numpy as np
 
 import xpnet
 from xpnet import explore, nn, plot
-from xpnet.lesson import start
+from xpnet.lesson import number, positive, start
 from xpnet.nn import functional as F
 
-ACTIVATIONS = {"tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "relu": nn.ReLU, "leaky_relu": nn.LeakyReLU, "elu": nn.ELU,
-               "softplus": nn.Softplus, "silu": nn.SiLU}  # fmt: skip
+ACTIVATIONS = {
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+    "relu": nn.ReLU,
+    "leaky_relu": nn.LeakyReLU,
+    "elu": nn.ELU,
+    "softplus": nn.Softplus,
+    "silu": nn.SiLU,
+}
 
 
 def add_options(parser):
     """The network, what goes in, and what should come out."""
-    parser.add_argument("--layers", type=int, nargs="+", default=[2, 3, 1], metavar="N", help="units (default: 2 3 1)")
-    parser.add_argument("--activation", choices=ACTIVATIONS, default="tanh")
-    parser.add_argument("--loss", choices=["mse", "cross_entropy"], default="mse")
-    parser.add_argument("--input", type=float, nargs="+", metavar="X", help="default: 0.5 -1 1.5 -2 ...")
-    parser.add_argument("--target", type=float, nargs="+", metavar="T", help="numbers, or one class (default: 1, or 0)")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME[i,j]=VALUE")
-    parser.add_argument("--interactive", action="store_true", help="wait after each step, and take edits")
+    add = parser.add_argument
+    add("--layers", type=positive, nargs="+", default=[2, 3, 1], metavar="N", help="units (default: 2 3 1)")
+    add("--activation", choices=ACTIVATIONS, default="tanh")
+    add("--loss", choices=["mse", "cross_entropy"], default="mse")
+    add("--input", type=number, nargs="+", metavar="X", help="default: 0.5 -1 1.5 -2 ...")
+    add("--target", type=number, nargs="+", metavar="T", help="numbers, or one class (default: 1, or 0)")
+    add("--set", action="append", default=[], metavar="NAME[i,j]=VALUE")
+    add("--interactive", action="store_true", help="wait after each step, and take edits")
 
 
 lesson = start(__doc__, __file__, add_options)
 options = lesson.options
 sizes = options.layers
-if len(sizes) < 2 or min(sizes) < 1 or max(sizes) > 64:
+if len(sizes) < 2 or max(sizes) > 64:
     lesson.refuse(f"--layers needs two or more sizes from 1 to 64, got {sizes}")
 given = options.input or [(-1) ** i * (i + 1) / 2 for i in range(sizes[0])]
 if len(given) != sizes[0]:
@@ -71,32 +82,42 @@ else:
 
 
 def record():
-    """One pass, forward and back, written down."""
-    return explore.trace(model, x, loss=lambda y: measure(y, target))
+    """One pass, forward and back, written down.  Raises: ``ValueError`` where numbers overflow."""
+    with np.errstate(all="ignore"):
+        found = explore.trace(model, x, loss=lambda y: measure(y, target))
+        sizes_of_gradients = list(found.norms().values())
+    if not np.isfinite([found.loss, *sizes_of_gradients]).all():
+        raise ValueError(f"these numbers are too large for float64: the loss is {found.loss}, or a gradient overflows")
+    return found
 
 
 # What if?  A number is changed; the gradient foretells what the loss will do, and is right for small changes.
 names = {"input": x, **dict(model.named_parameters())}
-found = record()
 foretold = None
 
 
-def edit(text):
-    """Change one number and compute everything again."""
-    global found, foretold
+def edit(text, before):
+    """Change one number and compute everything again; returns the new record, and the loss that was foretold."""
     change = explore.Edit.parse(text)
-    old, was = found, change.apply(names)
-    found = record()
-    foretold = old.loss + float(old.gradients[change.name][change.index]) * (change.value - was)
-    lesson.say(f"what if {text} instead of {was:.4g}?  L {old.loss:.6g} -> {found.loss:.6g}; "
-               f"the gradient foretold {foretold:.6g}")  # fmt: skip
-
-
-for text in options.set:
+    was = change.apply(names)
     try:
-        edit(text)
-    except ValueError as error:
-        lesson.refuse(error)
+        after = record()
+    except ValueError:
+        replace(change, value=was).apply(names)  # as if it had not been asked for
+        raise
+    slope = float(before.gradients[change.name][change.index])
+    expected = before.loss + slope * (change.value - was)
+    lesson.say(f"what if {text} instead of {was:.4g}?  L {before.loss:.6g} -> {after.loss:.6g};")
+    lesson.say(f"the gradient foretold {expected:.6g}")
+    return after, expected
+
+
+try:
+    found = record()
+    for text in options.set:
+        found, foretold = edit(text, found)
+except ValueError as error:
+    lesson.refuse(error)
 
 blocks = list(explore.narrate(found))
 place = 0
@@ -115,7 +136,7 @@ while place < len(blocks):
         place = max(place - 2, 0)
     elif answer:
         try:
-            edit(answer)
+            found, foretold = edit(answer, found)
             blocks, place = list(explore.narrate(found)), 0
         except ValueError as error:
             lesson.say(str(error))
@@ -133,7 +154,7 @@ about = f"{network}, {options.activation}, {options.loss}, seed {lesson.seed}. K
 page = lesson.write("simulator.html", explore.simulator_page(found, about=about))
 lesson.write("trace.json", found.to_json())
 lesson.say(f"step through it in a browser: {page}")
-lesson.draw("gradient_flow", lambda: plot.gradient_flow(
-    {f"{s.layer} {s.op}".strip(): s.gradient_norm for s in found.steps}, "The gradient on its way back"))  # fmt: skip
-lesson.finish({"loss": found.loss, "steps": len(found.steps), "gradient_norms": found.norms(),
-               "finite_differences": worst, "foretold": foretold})  # fmt: skip
+norms = {f"{step.layer} {step.op}".strip(): step.gradient_norm for step in found.steps}
+lesson.draw("gradient_flow", lambda: plot.gradient_flow(norms, "The gradient on its way back"))
+figures = {"loss": found.loss, "steps": len(found.steps), "gradient_norms": found.norms()}
+lesson.finish(figures | {"finite_differences": worst, "foretold": foretold})

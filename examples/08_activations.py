@@ -154,8 +154,6 @@ def draw_shapes():
 
 
 lesson.draw("shapes", draw_shapes)
-lesson.draw("depth", lambda: plot.lines(
-    gradients, yscale="log", xlabel="layer", ylabel="gradient at the layer, RMS",
-    heading="Gradients through 20 layers, before training",
-))  # fmt: skip
+heading, ylabel = "Gradients through 20 layers, before training", "gradient at the layer, RMS"
+lesson.draw("depth", lambda: plot.lines(gradients, yscale="log", xlabel="layer", ylabel=ylabel, heading=heading))
 lesson.finish({"slopes": slopes, "first_to_last": shrinks, "dead": dead, "accuracy": found})

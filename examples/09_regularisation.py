@@ -2,7 +2,7 @@
 
 What is learned: a large network that has seen 200 digits knows all 200, and is wrong on 6 of 100 new ones.  The gap
 between the two is what L1, L2, dropout, batch normalisation, early stopping and augmentation are for; here they are
-side by side, each with the same data, the same network, the same number of steps, and several seeds.
+side by side, each with the same data, the same network, as many epochs (early stopping: fewer), and several seeds.
 
 How it is measured: training and validation loss and accuracy are both taken in evaluation mode (dropout off, batch
 statistics frozen); measured while dropout is on, the training part looks worse than it is, and the gap too small.

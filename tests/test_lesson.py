@@ -14,6 +14,7 @@ from xpnet import lesson, plot
 
 
 def begin(monkeypatch, tmp_path, *arguments, **options):
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     monkeypatch.setattr(sys, "argv", ["x", "--out", str(tmp_path / "o"), *arguments])
     with xpnet.use(backend="numpy"):
         return lesson.start("About.", "examples/01_x.py", **options)
@@ -66,12 +67,45 @@ def test_options_of_its_own(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    (["--backend", "tpu"], "tpu"), (["--seed", "-1"], r"must be a whole number in 0\.\.2\*\*64-1, got -1"),
+    (["--backend", "tpu"], "tpu"), (["--seed", "-1"], r"must be a whole number in 0\.\.2\*\*63-1, got -1"),
+    (["--seed", "x"], r"--seed: must be a whole number in .*, got x"), (["--bogus"], "unrecognized arguments: --bogus"),
+    (["--epochs", "x"], "must be a whole number from 1 on, got x"), (["--lr", "nan"], "must be a finite number, got nan"),
+    (["--lr", "much"], "must be a finite number, got much"),
 ])  # fmt: skip
-def test_wrong_use_exits_2(arguments, message, tmp_path):
-    code = "from xpnet.lesson import start; start('About.', 'examples/01_x.py')"
+def test_wrong_use_is_one_line_and_status_2(arguments, message, tmp_path):
+    run = run_lesson("", tmp_path, *arguments)
+    assert (run.returncode, run.stderr.count("\n")) == (2, 1)
+    assert re.search(message, run.stderr)
+
+
+def run_lesson(body, folder, *arguments):
+    """A lesson whose text is ``body``, as a program of its own."""
+    options = "lambda p: [p.add_argument('--epochs', type=positive), p.add_argument('--lr', type=number)]"
+    code = "import os, xpnet\nfrom xpnet.lesson import number, positive, start\n"
+    code += f"lesson = start('About.', 'examples/01_x.py', {options})\n{body}"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", code, *arguments]
-    run = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path)
-    assert run.returncode == 2
-    assert re.search(message, run.stderr)
+    return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder)
+
+
+@pytest.mark.parametrize(("body", "status", "message"), [
+    ("raise KeyboardInterrupt", 130, "\n01_x.py: stopped; what is written so far is whole\n"),
+    ("open('none.bin')", 1, "01_x.py: error: none.bin: No such file or directory\n"),
+    ("lesson.write('a/b', 'x')", 1, r"01_x.py: error: out/01_x/a/b: cannot write .*\n"),
+    ("raise xpnet.data.DataError('a.idx is cut off')", 1, "01_x.py: error: a.idx is cut off\n"),
+    ("raise MemoryError", 1, "01_x.py: error: MemoryError\n"),
+    ("raise BrokenPipeError", 1, ""),
+    ("1 / 0", 1, "Traceback (?s:.*)ZeroDivisionError: division by zero\n"),  # a fault in the code is shown in full
+])  # fmt: skip
+def test_what_goes_wrong_later(body, status, message, tmp_path):
+    run = run_lesson(body, tmp_path)
+    assert run.returncode == status
+    assert re.fullmatch(message, run.stderr)
+
+
+def test_the_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "out").write_text("a file")
+    run = run_lesson("", tmp_path)
+    assert run.returncode == 1
+    assert run.stderr.startswith("01_x.py: error: cannot write to out")
+    assert "None" not in run.stderr

@@ -656,3 +656,8 @@ def test_in_place_notices_what_an_op_saved():
         x *= 2.0
     with pytest.raises(RuntimeError, match="'multiply' saved for its backward was changed in place"):
         y.backward()
+
+
+def test_numbers_become_the_dtype_that_is_asked_for_without_a_detour():
+    assert xpnet.tensor([0.1], dtype="float64").item() == 0.1  # float32 in between would give 0.10000000149
+    assert xpnet.tensor(1e300, dtype="float64").item() == 1e300

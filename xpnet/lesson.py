@@ -8,7 +8,9 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
+from types import TracebackType
 from typing import Any, NoReturn, TypeVar
 
 import xpnet
@@ -19,6 +21,12 @@ from xpnet.data import DataError, DataUnavailableError
 from xpnet_backends import Backend, BackendError, get_backend
 
 _T = TypeVar("_T")
+_FORESEEN = (OSError, MemoryError, MissingExtraError, DataError, BackendError)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: error: {message}\n")
 
 
 class Lesson:
@@ -106,11 +114,13 @@ def start(
 ) -> Lesson:
     """Read the command line of an example: ``lesson = start(__doc__, __file__)``.
 
-    ``add_options(parser)`` adds options of its own.  Wrong use ends the program with status 2 and one line.
+    ``add_options(parser)`` adds options of its own.  Wrong use ends the program with status 2 and one line, what goes
+    wrong later (a full disk, a damaged file) with 1, and Ctrl-C with 130.
     """
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=Path(file).name, description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    sys.excepthook = partial(_end, parser.prog)
     add = parser.add_argument
     add("--backend", default="numpy", help="numpy, cupy or auto (default: numpy)")
     add("--seed", type=_seed, default=0, metavar="N", help="the same seed gives the same run (default: 0)")
@@ -124,22 +134,58 @@ def start(
     except (BackendError, ValueError) as error:
         parser.exit(2, f"{parser.prog}: error: {error}\n")
     except OSError as error:
-        sys.exit(f"{parser.prog}: error: cannot write to {options.out}: {error.strerror}")
+        sys.exit(f"{parser.prog}: error: cannot write to {error.filename}: {error.strerror} (--out names the folder)")
 
 
 def positive(text: str) -> int:
     """The type of an option that counts something: ``add_argument("--epochs", type=positive)``."""
-    value = int(text)
-    if value < 1:
+    value = _whole(text)
+    if value is None or value < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number from 1 on, got {text}")
     return value
 
 
-def _seed(text: str) -> int:
-    value = int(text)
-    if not 0 <= value < 1 << 64:
-        raise argparse.ArgumentTypeError(f"must be a whole number in 0..2**64-1, got {text}")
+def number(text: str) -> float:
+    """The type of an option that is a finite number."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"must be a finite number, got {text}")
     return value
+
+
+def _seed(text: str) -> int:
+    value = _whole(text)
+    if value is None or not 0 <= value < 1 << 63:  # half of all seeds: examples also use the next ones, seed + k
+        raise argparse.ArgumentTypeError(f"must be a whole number in 0..2**63-1, got {text}")
+    return value
+
+
+def _whole(text: str) -> int | None:
+    try:
+        return int(text)
+    except ValueError:
+        return None
+
+
+def _end(program: str, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """End the program after an error: one line for what can happen to anybody, a traceback for a fault in the code."""
+    if issubclass(kind, KeyboardInterrupt):
+        sys.stderr.write(f"\n{program}: stopped; what is written so far is whole\n")
+        sys.exit(130)
+    if issubclass(kind, BrokenPipeError):  # the reader of our output went away, as `head` does
+        sys.stderr.close()
+        sys.exit(1)
+    if not issubclass(kind, _FORESEEN):
+        sys.__excepthook__(kind, error, trace)
+        sys.exit(1)
+    text = str(error) or kind.__name__
+    if isinstance(error, OSError) and error.filename is not None:
+        text = f"{error.filename}: {error.strerror}"
+    sys.stderr.write(f"{program}: error: {text}\n")
+    sys.exit(1)
 
 
 def _plain(value: Any) -> Any:

@@ -787,7 +787,7 @@ def tensor(
     if isinstance(values, Tensor):
         values = values.data
     if not is_array(values):
-        values = _from_python(values)
+        values = _from_python(values, single=dtype is None)
         target = get_backend(backend)
     else:
         target = backend_of(values) if backend is None else get_backend(backend)
@@ -798,7 +798,8 @@ def tensor(
     return Tensor(target.xp.array(values, dtype=dtype, copy=True), requires_grad)
 
 
-def _from_python(values: Any) -> np.ndarray[Any, Any]:
+def _from_python(values: Any, single: bool) -> np.ndarray[Any, Any]:
+    """Numbers and lists as an array; Python floats in float32 where ``single``."""
     try:
         array = np.array(values)
     except ValueError as error:
@@ -806,7 +807,7 @@ def _from_python(values: Any) -> np.ndarray[Any, Any]:
     if array.dtype.kind not in "fiub":
         raise TypeError(f"tensor() takes numbers, got {array.dtype} from {type(values).__name__}")
     holds_numpy = isinstance(values, np.generic)
-    return array.astype(np.float32) if array.dtype.kind == "f" and not holds_numpy else array
+    return array.astype(np.float32) if single and array.dtype.kind == "f" and not holds_numpy else array
 
 
 def where(condition: TensorLike, a: TensorLike, b: TensorLike) -> Tensor:

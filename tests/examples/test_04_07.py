@@ -43,20 +43,29 @@ def test_the_simulator_is_right_and_takes_edits(tmp_path):
 
 def test_the_simulator_asks(tmp_path):
     code, told, error = run(
-        "07_backpropagation.py", "--interactive", out=tmp_path, answers="\nb\nnonsense\ninput[0,0]=2\n"
+        "07_backpropagation.py",
+        *("--interactive", "--activation", "elu"),
+        out=tmp_path,
+        answers="\nb\nnonsense\noutput.bias[0]=1e300\ninput[0,0]=2\n",
     )
     assert code == 0, error
     assert "an edit reads NAME[i,j]=VALUE" in told
     assert "what if input[0,0]=2 instead of 0.5?" in told
-    assert told.count("→ 1/4") == 4
+    assert "too large for float64" in told  # and the number is put back
+    assert json.loads((tmp_path / "metrics.json").read_text())["loss"] < 100
+    assert told.count("→ 1/4") == 5
 
 
 @pytest.mark.parametrize(("name", "arguments", "message"), [
-    ("04_visualiser.py", ["--frames", "1"], "--frames at least 2"),
+    ("04_visualiser.py", ["--frames", "1"], "--frames must be at least 2"),
+    ("04_visualiser.py", ["--hidden", "4", "0"], "--hidden: must be a whole number from 1 on, got 0"),
     ("07_backpropagation.py", ["--layers", "2"], "two or more sizes"),
     ("07_backpropagation.py", ["--input", "1"], "the network has 2 inputs, --input gave 1"),
     ("07_backpropagation.py", ["--target", "1", "2"], "the network has 1 outputs, --target gave 2"),
     ("07_backpropagation.py", ["--loss", "cross_entropy", "--target", "3"], "one class from 0 to 0"),
+    ("07_backpropagation.py", ["--input", "nan", "1"], "--input: must be a finite number, got nan"),
+    ("07_backpropagation.py", ["--target", "inf"], "--target: must be a finite number, got inf"),
+    ("07_backpropagation.py", ["--set", "output.bias[0]=1e200"], "too large for float64"),
     ("07_backpropagation.py", ["--set", "x=1"], "an edit reads NAME"),
     ("07_backpropagation.py", ["--set", "w[0]=1"], "there is no 'w' to change: choose from input, hidden1.weight"),
 ])  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -53,6 +54,7 @@ def test_digits_by_hand_from_three_sources(tmp_path, idx_folder):
     printed, found = run("03_mnist.py", tmp_path)
     assert "scikit-learn's digits, 8x8 pixels, have to do" in printed
     assert "W1    10 x 64" in printed
+    assert re.search(r"a batch of m = 64:\n +X +64 x 64 ", printed)
     assert found["gradient_difference"] < 1e-6
     assert found["by_hand_accuracy"] > 0.7
     assert found["layers_accuracy"] > 0.8

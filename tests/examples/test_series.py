@@ -41,6 +41,26 @@ def test_a_table_of_ones_own(tmp_path):
     assert result["your table"]["most frequent class"]["balanced_accuracy"] == 0.5
 
 
+def test_a_table_too_small_for_curves(tmp_path):
+    (tmp_path / "t.csv").write_text("x,y\n1,yes\n2,no\n3,yes\n4,no\n")
+    done = run("05_table.py", tmp_path, "--data", "t.csv", "--target", "y")
+    assert 0 <= found(done, tmp_path)["your table"]["MLP"]["accuracy"] <= 1
+    assert "one class only: there are no ROC curves" in done.stdout
+
+
+@pytest.mark.parametrize(("rows", "message", "said"), [
+    ("x,y\n" + "".join(f"{i},{i * 1.5}\n" for i in range(40)), "40 rows in 40 classes are too few to put 25%", ""),
+    ("x,x,y\n1,2,a\n3,4,b\n", "has no column 'y'", "the first row looks like data: no header"),
+    ("x,y\n1,a\n2,a\n", "is always 'a': there is nothing to learn", ""),
+])  # fmt: skip
+def test_tables_that_cannot_be_learned(rows, message, said, tmp_path):
+    (tmp_path / "t.csv").write_text(rows)
+    done = run("05_table.py", tmp_path, "--data", "t.csv", "--target", "y")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert message in done.stderr
+    assert said in done.stdout
+
+
 @pytest.mark.parametrize(("name", "arguments", "message"), [
     ("05_table.py", ["--data", "none.csv"], "--data FILE and --target COLUMN belong together"),
     ("05_table.py", ["--data", "none.csv", "--target", "y"], "none.csv"),

@@ -43,6 +43,14 @@ def test_narration_goes_forward_and_back():
     assert len(explore.flow(record()).splitlines()) == 4
 
 
+@pytest.mark.filterwarnings("ignore:overflow encountered", "ignore:invalid value encountered")
+def test_the_flow_of_numbers_that_overflow():
+    model, x, loss = network()
+    lines = explore.flow(explore.trace(model, x, loss=lambda y: loss(y * 1e200))).splitlines()
+    assert len(lines) == 5
+    assert any("█" not in line for line in lines)  # NaN has no bar
+
+
 def test_finite_differences_agree_and_put_back():
     model, x, loss = network(nn.Sigmoid, (2, 4, 2), "cross_entropy")
     tensors = {"input": x, **dict(model.named_parameters())}

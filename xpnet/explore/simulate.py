@@ -122,14 +122,14 @@ def _row(name: str, array: Numbers) -> str:
 
 
 def flow(record: Trace, width: int = 32) -> str:
-    """The norm of the gradient that arrives at each op, as bars on a logarithmic scale."""
+    """The norm of the gradient that arrives at each op, as bars on a logarithmic scale; NaN and infinity without."""
     norms = [(s, s.gradient_norm) for s in record.steps if s.gradient_norm]
-    if not norms:
-        return "no gradients"
-    logs = np.log10([norm for _, norm in norms])
+    logs = np.log10([norm for _, norm in norms if np.isfinite(norm)])
+    if not len(logs):
+        return "no gradients" if not norms else "no finite gradients"
     low, high = min(float(logs.min()), -1.0) - 0.25, max(float(logs.max()), 0.0)
     lines = []
-    for (step, norm), size in zip(norms, logs, strict=True):
-        name = f"{step.layer} {step.op}".strip()
-        lines.append(f"  {name:28} {'█' * round(width * (size - low) / (high - low)):{width}} {norm:.3g}")
+    for step, norm in norms:
+        size = round(width * (np.log10(norm) - low) / (high - low)) if np.isfinite(norm) else 0
+        lines.append(f"  {f'{step.layer} {step.op}'.strip():28} {'█' * size:{width}} {norm:.3g}")
     return "\n".join(lines)

@@ -29,7 +29,8 @@ def split_rows(
         counts[int(np.argmax(sizes))] = 1
     aside = np.concatenate([group[:count] for group, count in zip(groups, counts, strict=True)])
     if not 0 < len(aside) < rows:
-        raise ValueError(f"{rows} rows are too few to put {share:.0%} of them aside")
+        classes = "" if labels is None else f" in {len(groups)} classes"
+        raise ValueError(f"{rows} rows{classes} are too few to put {share:.0%} of them aside")
     return np.setdiff1d(order, aside), np.sort(aside)
 
 
