@@ -28,7 +28,7 @@ from xpnet.cli.datasets import (
     prepare,
     run_name,
 )
-from xpnet.cli.scores import check_metrics, headline, in_words, measured, score
+from xpnet.cli.scores import check_metrics, headline, in_units, in_words, measured, score
 from xpnet.cli.settings import (
     Settings,
     UsageError,
@@ -166,7 +166,7 @@ def complete(settings: Settings, splits: Splits) -> None:
 
 
 def _progress(settings: Settings, splits: Splits) -> Progress:
-    kinds = ["loss"] if settings.task == "regression" else ["loss", "accuracy"]
+    kinds = ["loss", *_metrics(settings)]
     parts = ["train", "val"] if splits.val is not None else ["train"]
     return Progress(settings.epochs, [f"{part}_{kind}" for part in parts for kind in kinds])
 
@@ -190,8 +190,10 @@ def _trainer(settings: Settings, folder: Path, progress: Progress | None) -> Tra
 
 
 def _metrics(settings: Settings) -> dict[str, Any]:
-    """What the history shows besides the loss; a regression is measured in its units, at the end."""
-    return {} if settings.task == "regression" else {"accuracy": accuracy, **{name: name for name in settings.metric}}
+    """What the history shows besides the loss; for a regression in the target's units."""
+    if settings.task != "regression":
+        return {"accuracy": accuracy, **{name: name for name in settings.metric}}
+    return {name: in_units(settings, name) for name in settings.metric}
 
 
 def loss_of(settings: Settings) -> Callable[..., Tensor]:
@@ -281,6 +283,6 @@ def _draw(trainer: Trainer, matrix: np.ndarray | None, settings: Settings, folde
     from xpnet import plot
 
     best = trainer.stopping.best_epoch
-    plot.save(plot.curves(trainer.history.as_dict(), best_epoch=best), folder / "curves.png")
+    plot.save(plot.curves(trainer.history, best_epoch=best), folder / "curves.png")
     if matrix is not None:
         plot.save(plot.confusion(matrix, settings.classes), folder / "confusion.png")
