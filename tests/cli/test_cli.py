@@ -380,6 +380,7 @@ def test_damaged_runs(tmp_path, trained, capsys):
     fails(capsys, "evaluate", "run", "--backend", "numpy", status=1, match="truncated, edited or is something else")
     weights.unlink()
     fails(capsys, "evaluate", "run", "--backend", "numpy", status=1, match="has no best.safetensors yet")
+    fails(capsys, "train", "--resume", "run", status=1, match="best.safetensors is missing, although 8 epochs are done")
     weights.write_bytes(whole)
     config = json.loads((run / "config.json").read_text())
     (run / "config.json").write_text(json.dumps({**config, "hidden": [64]}))

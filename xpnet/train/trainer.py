@@ -416,6 +416,11 @@ class Trainer:
             self.model.load_state_dict(self._best)
             return
         path = self.folder / "best.safetensors"
+        if not path.exists():
+            why = (
+                f"although {self.epoch} epochs are done: start anew" if self.epoch else "for no epoch was finished yet"
+            )
+            raise CheckpointError(f"{path} is missing, {why}")
         try:
             self.model.load_state_dict(load(path, self.backend))
         except CheckpointError:
