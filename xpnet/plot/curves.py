@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .lines import panels as empty_panels
-from .style import GREY, INK, TRAIN, VALIDATION, Axes, Figure, clean, to_host
+from .style import GREY, INK, TRAIN, VALIDATION, Axes, Figure, clean, new_figure, title, to_host
 
 Curve = tuple[str, str, np.ndarray]  # name, colour, one value for each epoch, NaN where there is none
 
@@ -41,9 +40,12 @@ def curves(
     best = _best(epochs, columns, best_epoch)
     count = len(panels)
     across = count if count <= 3 else 2 if count == 4 else 3 if count <= 9 else 4
-    width = 4.6 + 0.8 / across
-    figure, places = empty_panels([_title(kind) for kind in panels], width=width, height=3.6, columns=across)
-    for axes, (kind, lines) in zip(places, panels.items(), strict=True):
+    rows = -(-count // across)
+    figure = new_figure(0.8 + 4.6 * across, 3.6 * rows, "drawing training curves")
+    places = figure.subplots(rows, across, squeeze=False).ravel()
+    for spare in places[count:]:
+        spare.set_axis_off()
+    for axes, (kind, lines) in zip(places, panels.items(), strict=False):
         _draw(axes, kind, epochs, lines, best)
     return figure
 
@@ -115,6 +117,7 @@ def _draw(axes: Axes, kind: str, epochs: np.ndarray, lines: list[Curve], best: f
         marker = "o" if known.sum() <= _FEW else None
         axes.plot(epochs[known], values[known], color=color, linewidth=2, marker=marker, markersize=4.5, label=name)
     clean(axes)
+    title(axes, _title(kind))
     axes.set_xlabel("epoch", color=GREY)
     _set_x(axes, epochs)
     _set_y(axes, kind, np.concatenate([values for _, _, values in lines]), falls=_falls(kind, lines[-1]))
