@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -22,9 +23,9 @@ def write_atomically(path: str | os.PathLike[str], content: bytes | str) -> None
     except OSError as error:
         beside.unlink(missing_ok=True)
         kept = "; the file that was there before is unchanged" if target.exists() else ""
-        raise OSError(
-            error.errno, f"cannot write ({error.strerror}{kept}): free some space or choose another folder", str(target)
-        ) from error
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        fix = "free some space or choose another folder" if full else "choose another folder or name"
+        raise OSError(error.errno, f"cannot write ({error.strerror}{kept}): {fix}", str(target)) from error
     except BaseException:
         beside.unlink(missing_ok=True)
         raise

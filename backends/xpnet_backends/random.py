@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -136,43 +137,87 @@ class RowStream:
 
 
 @dataclass(slots=True)
-class RandomState:
-    """What randomness hangs on: a seed, a step, and within the step the number of draws of each consumer."""
+class _Moment:
+    """A seed, a step, and within the step the number of draws of each consumer."""
 
     seed: int = 0
     step: int = 0
-    _draws: dict[str, int] = field(default_factory=dict)
+    draws: dict[str, int] = field(default_factory=dict)
+
+    def copy(self) -> _Moment:
+        return _Moment(self.seed, self.step, dict(self.draws))
+
+
+class RandomState:
+    """What randomness hangs on: a seed, a step, and within the step the number of draws of each consumer.
+
+    Every thread has its own, so that models trained side by side do not mix their numbers.  A thread begins where the
+    main thread stands when it first asks, and moves on alone.
+    """
+
+    __slots__ = ("_main", "_own")
+
+    def __init__(self, seed: int = 0, step: int = 0) -> None:
+        self._main = _Moment(seed, step)
+        self._own = threading.local()
+
+    def _here(self) -> _Moment:
+        """The moment of the thread at hand."""
+        moment: _Moment | None = getattr(self._own, "moment", None)
+        if moment is None:
+            in_main = threading.current_thread() is threading.main_thread()
+            moment = self._own.moment = self._main if in_main else self._main.copy()
+        return moment
+
+    @property
+    def seed(self) -> int:
+        """What all numbers hang on; set by ``manual_seed``."""
+        return self._here().seed
+
+    @property
+    def step(self) -> int:
+        """How many steps were taken; set by ``set_step``."""
+        return self._here().step
 
     def manual_seed(self, seed: int) -> None:
-        """Start over from ``seed``, a whole number in 0..2⁶⁴−1."""
+        """Start over from ``seed``, a whole number in 0..2⁶⁴−1, in this thread.
+
+        Threads that draw for the first time later begin there too, if this is the main one; those already drawing go
+        on as they were.  Call it at the beginning of a thread to make its numbers independent of the others.
+        """
         if not (isinstance(seed, int) and 0 <= seed < 1 << 64):
             raise ValueError(f"seed must be a whole number in 0..2**64-1, got {seed!r}")
-        self.seed = seed
+        self._here().seed = seed
         self.set_step(0)
 
     def set_step(self, step: int) -> None:
         """Go to a step: what is drawn from here on depends on (seed, step) and on nothing before."""
-        self.step = step
-        self._draws.clear()
+        here = self._here()
+        here.step = step
+        here.draws.clear()
 
     def next(self, path: str) -> Stream:
         """A stream for one draw of the consumer ``path``; the next call within the step gives another."""
-        draw = self._draws.get(path, 0)
-        self._draws[path] = draw + 1
-        return Stream(self.seed, path, self.step, draw)
+        here = self._here()
+        draw = here.draws.get(path, 0)
+        here.draws[path] = draw + 1
+        return Stream(here.seed, path, here.step, draw)
+
+    @contextmanager
+    def forked(self, seed: int, step: int = 0) -> Iterator[RandomState]:
+        """Another seed and step for this thread inside the block; outside, all goes on as if nothing had been drawn."""
+        here = self._here()
+        before = here.copy()
+        self.manual_seed(seed)
+        self.set_step(step)
+        try:
+            yield self
+        finally:
+            here.seed, here.step, here.draws = before.seed, before.step, before.draws
 
 
 state = RandomState()
-"""The state of this process.  An optimizer's step moves it one step on; a checkpoint holds its seed and step."""
+"""The state of each thread.  An optimizer's step moves it one step on; a checkpoint holds its seed and step."""
 
 
-@contextmanager
-def fork_rng(seed: int, step: int = 0) -> Iterator[RandomState]:
-    """Draw from another seed inside the block; outside, all goes on as if nothing had been drawn."""
-    before = state.seed, state.step, dict(state._draws)
-    state.manual_seed(seed)
-    state.set_step(step)
-    try:
-        yield state
-    finally:
-        state.seed, state.step, state._draws = before
+fork_rng = state.forked

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -164,6 +166,37 @@ def test_manual_seed_starts_over() -> None:
     state.next("a")
     state.manual_seed((1 << 64) - 1)
     assert state.next("a") == Stream((1 << 64) - 1, "a", 0, 0)
+
+
+def in_a_thread(function: Callable[[], Any]) -> Any:
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(function).result()
+
+
+def test_a_thread_begins_where_the_main_thread_stands_and_moves_on_alone() -> None:
+    rng = RandomState(seed=3, step=5)
+    rng.next("a")
+
+    def elsewhere() -> Stream:
+        first = rng.next("a")
+        rng.manual_seed(9)
+        rng.set_step(70)
+        rng.next("a")
+        return first
+
+    assert in_a_thread(elsewhere) == Stream(3, "a", 5, 1)
+    assert rng.next("a") == Stream(3, "a", 5, 1)
+    rng.manual_seed(4)
+    assert in_a_thread(lambda: rng.next("a")) == Stream(4, "a", 0, 0)
+
+
+def test_fork_rng_is_of_one_thread() -> None:
+    with fork_rng(7, step=2) as forked:
+        assert in_a_thread(lambda: (state.seed, state.step)) == (7, 2)  # it began inside the block
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(state.set_step, 40).result()
+            assert (forked.seed, forked.step) == (7, 2)
+            assert pool.submit(lambda: state.step).result() == 40
 
 
 def fails_inside(draws):

@@ -5,7 +5,10 @@ import gzip
 import json
 import os
 import shutil
+import signal
 import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +16,7 @@ import pytest
 import xpnet
 from tests.support.process import environment, python
 from xpnet.cli import main
-from xpnet.data import write_idx
+from xpnet.data import ArrayDataset, write_idx
 
 pytest.importorskip("sklearn", reason="these tests train on scikit-learn's digits: pip install 'xpnet[sklearn]'")
 
@@ -110,6 +113,31 @@ def test_without_mnist_it_says_so_first_and_last_and_learns_the_digits(tmp_path,
     assert lines[-1].startswith("note: this is not MNIST")
     metrics = json.loads((tmp_path / "runs/digits-1/metrics.json").read_text())
     assert metrics["test_accuracy"] >= 0.95
+
+
+@pytest.mark.parametrize(
+    ("command", "reads"), [(["train", "--epochs", "1", "--quiet"], 1), (["lr-range", "--steps", "10"], 1)]
+)
+def test_mnist_without_a_name_is_read_once(command, reads, monkeypatch, capsys):
+    from xpnet.cli import datasets
+
+    rng, calls = np.random.default_rng(0), []
+
+    def load(data_dir, **options):
+        calls.append(data_dir)
+        sizes = (300, 50)
+        return tuple(
+            ArrayDataset(rng.integers(0, 256, (n, 28, 28)).astype("uint8"), np.arange(n) % 10, name="mnist")
+            for n in sizes
+        )
+
+    monkeypatch.setattr(datasets, "load_mnist", load)
+    assert main([*command, "--data-dir", "somewhere", "--backend", "numpy"]) == 0
+    assert calls == ["somewhere"] * reads
+    if command[0] == "train":
+        assert json.loads(Path("runs/mnist-1/metrics.json").read_text())["dataset"] == "mnist"
+        assert main(["evaluate", "runs/mnist-1", "--backend", "numpy"]) == 0
+        assert len(calls) == 2
 
 
 def test_mnist_by_name_is_insisted_on(monkeypatch, capsys):
@@ -225,10 +253,89 @@ def test_python_dash_m(tmp_path):
     (["train", "--resume", "nowhere"], "nowhere is not the folder of a run: it has no config.json"),
     (["evaluate", "nowhere"], "nowhere is not the folder of a run"),
     (["frobnicate"], "invalid choice: 'frobnicate'"),
+    (["train", "mnits"], "did you mean 'mnist'?"),
+    (["train", "digits", "--model", "lenett"], "; did you mean 'lenet'?"),
+    (["trian"], "; did you mean 'train'?"),
+    (["train", "digits", "--epoch", "3"], "unrecognized arguments: --epoch 3; did you mean '--epochs'?"),
+    (["train", "digits", "--optimiser=sgd"], "; did you mean '--optimizer'?"),
+    (["train", "digits", "--learning-rate", "0.1"], "; did you mean '--lr'?"),
+    (["evaluate", "x", "--jsn"], "; did you mean '--json'?"),
+    (["--versoin"], "; did you mean '--version'?"),
+    (["models", "lenet"], "unrecognized arguments: lenet\n"),
+    (["train", "digits", "--epochs", "ten"], "must be a positive whole number, got ten"),
+    (["train", "digits", "--lr", "fast"], "must be a number >= 0, got fast"),
+    (["train", "digits", "--lr", "nan"], "must be a number >= 0, got nan"),
+    (["train", "digits", "--hidden", "0"], "must be a positive whole number, got 0\n"),
+    (["train", "digits", "--hidden", "128,64"], "got 128,64: put spaces between the numbers"),
+    (["train", "--hidden", "64", "digits"], "got digits: the dataset goes before the options"),
+    (["lr-range", "digits", "--out", "no/lr.png"], "--out no/lr.png: there is no folder no"),
+    (["profile", "x", "--out", "no/p.png"], "--out no/p.png: there is no folder no"),
+    (["train", "digits", "--backend", "nump"], "; did you mean 'numpy'?"),
 ])  # fmt: skip
 def test_wrong_use_ends_with_2(arguments, match, tmp_path, capsys):
     fails(capsys, *arguments, status=2, match=match)
     assert not list((tmp_path / "runs").glob("*")), "nothing was begun"
+
+
+def test_a_long_usage_is_not_printed_after_an_error(capsys):
+    err = fails(capsys, "train", "digits", "--epochs", "0", status=2, match="xpnet train --help shows all options\n")
+    assert len(err.splitlines()) == 2
+    assert "usage: xpnet export" in fails(capsys, "export", status=2, match="are required: RUN, --onnx")
+
+
+def test_help_as_a_command(capsys):
+    for arguments, text in ((["help"], "examples:"), (["help", "predict"], "usage: xpnet predict")):
+        assert main(arguments) == 0
+        assert text in capsys.readouterr().out
+
+
+def test_a_folder_that_is_no_run_says_where_runs_are(tmp_path, capsys):
+    assert main([*QUICK, "--epochs", "1", "--quiet"]) == 0
+    none = "is not the folder of a run: it has no config.json"
+    fails(capsys, "evaluate", "runs", status=2, match=f"runs {none}; there are runs in it: runs/digits-1\n")
+    fails(capsys, "evaluate", ".", status=2, match=f"{none}; there are runs in it: runs/digits-1\n")
+    fails(capsys, "evaluate", "digits-1", status=2, match=f"{none}; did you mean 'runs/digits-1'?\n")
+    fails(capsys, "evaluate", "runs/digit-1", status=2, match=f"{none}; did you mean 'runs/digits-1'?\n")
+    weights = "runs/digits-1/best.safetensors"
+    fails(capsys, "evaluate", weights, status=2, match=f"{weights} {none}; its folder is runs/digits-1\n")
+    fails(capsys, "evaluate", "no/where", status=2, match=f"{none}\n")
+
+
+def test_a_run_of_another_version(tmp_path, trained, capsys):
+    shutil.copytree(trained, tmp_path / "run")
+    path = tmp_path / "run/config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "warmup": 3, "version": "9.1"}))
+    match = f"'warmup' is not known here (the run was made by xpnet 9.1, this is {xpnet.__version__})"
+    fails(capsys, "evaluate", "run", status=1, match=match)
+
+
+def test_the_name_of_a_file_for_the_run_s_folder(tmp_path, capsys):
+    (tmp_path / "a.png").write_text("")
+    fails(capsys, *QUICK, "--out", "a.png", status=2, match="--out a.png is a file: give the name of a folder")
+
+
+def test_ctrl_c_ends_with_130_and_says_how_to_go_on(tmp_path, capsys, monkeypatch):
+    from xpnet.cli.show import Progress
+
+    def press(self, trainer, meter):
+        if (trainer.epoch, meter.batches) == (1, 3):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(Progress, "on_batch_end", press)
+    assert main([*QUICK, "--out", "run"]) == 130
+    err = capsys.readouterr().err
+    assert "stopped: saved after epoch 1, step 3; go on with: xpnet train --resume run" in err
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "--resume", "run", "--quiet"]) == 0
+    assert len(read_csv(tmp_path / "run/history.csv")) == 2
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    command = f"{sys.executable} -m xpnet example list | head -1; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], env=environment(), capture_output=True, text=True)
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
 
 
 def test_an_unknown_or_unusable_backend(capsys):
@@ -273,6 +380,7 @@ def test_damaged_runs(tmp_path, trained, capsys):
     fails(capsys, "evaluate", "run", "--backend", "numpy", status=1, match="truncated, edited or is something else")
     weights.unlink()
     fails(capsys, "evaluate", "run", "--backend", "numpy", status=1, match="has no best.safetensors yet")
+    fails(capsys, "train", "--resume", "run", status=1, match="best.safetensors is missing, although 8 epochs are done")
     weights.write_bytes(whole)
     config = json.loads((run / "config.json").read_text())
     (run / "config.json").write_text(json.dumps({**config, "hidden": [64]}))
@@ -357,7 +465,10 @@ def test_without_scikit_learn(tmp_path):
 
 
 def test_a_convolutional_network_from_the_command_line(tmp_path, capsys):
-    assert main([*QUICK, "--model", "alexnet", "--epochs", "1", "--quiet", "--out", "conv"]) == 0
+    images, labels = digits()
+    write_csv(tmp_path / "few.csv", images[:200], labels[:200])
+    arguments = ["train", "few.csv", "--model", "alexnet", "--epochs", "1", "--quiet", "--out", "conv"]
+    assert main([*arguments, "--backend", "numpy"]) == 0
     accuracy = json.loads((tmp_path / "conv/metrics.json").read_text())["test_accuracy"]
     assert main(["evaluate", "conv", "--json", "--backend", "numpy"]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["test_accuracy"] == accuracy
@@ -391,7 +502,7 @@ def test_fashion_mnist_from_the_command_line(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_mnist_with_its_defaults(data_dir, seed, capsys):
-    assert (
-        main(["train", "mnist", "--data-dir", str(data_dir), "--seed", str(seed), "--json", "--backend", "numpy"]) == 0
-    )
+    """What 15 epochs are to reach, the first five reach already."""
+    arguments = ["train", "mnist", "--data-dir", str(data_dir), "--epochs", "5", "--seed", str(seed), "--json"]
+    assert main([*arguments, "--backend", "numpy"]) == 0
     assert json.loads(capsys.readouterr().out)["test_accuracy"] >= 0.975

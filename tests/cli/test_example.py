@@ -69,11 +69,6 @@ def test_unknown_names(scripts, name, near, capsys):
     assert near in capsys.readouterr().err
 
 
-def test_without_a_name(capsys):
-    assert main(["example"]) == 2
-    assert "NAME" in capsys.readouterr().err
-
-
 def test_those_packed_into_the_wheel_go_first(scripts, tmp_path):
     packed = tmp_path / "xpnet/_examples"
     packed.mkdir(parents=True)

@@ -78,7 +78,7 @@ def test_killed_at_random_moments(tmp_path, uninterrupted):
     table, whole, seconds = uninterrupted
     rng = random.Random(0)
     killed = 0
-    for i in range(10):
+    for i in range(6):
         folder = tmp_path / f"run{i}"
         process = subprocess.Popen(
             [sys.executable, "-m", "xpnet", "train", str(table), *OPTIONS, "--out", str(folder)],
@@ -91,7 +91,7 @@ def test_killed_at_random_moments(tmp_path, uninterrupted):
         killed += process.wait() != 0
         finish(table, folder)
         assert_same_result(folder, whole)
-    assert killed >= 5, "most runs were over before they could be killed: the test shows nothing"
+    assert killed >= 3, "most runs were over before they could be killed: the test shows nothing"
 
 
 @pytest.mark.parametrize(("function", "count"), [

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from xpnet.cli import main
+from xpnet.cli.run import load_run
 from xpnet.cli.settings import read_settings
 from xpnet.data import TablePreprocessor
+from xpnet.interchange import from_onnx
 
 PICTURES = {"curves.png", "confusion.png"}
 FILES = {"config.json", "metrics.json", "history.csv", "best.safetensors", "last.safetensors"}
@@ -234,6 +236,23 @@ def test_wrong_use(arguments, status, match, tmp_path, capsys):
     (tmp_path / "constant.csv").write_text("x,y\n" + "1,a\n1,b\n" * 9)
     fails(capsys, "train", *arguments, "--quiet", status=status, match=match)
     assert not list((tmp_path / "runs").glob("*")), "nothing was begun"
+
+
+@pytest.mark.parametrize(("run", "output", "width"), [("classes", "logits", 2), ("numbers", "value", 1)])
+def test_export_takes_prepared_rows_and_keeps_how(trained, tmp_path, capsys, run, output, width):
+    assert main(["export", str(trained / run), "--onnx", "m.onnx"]) == 0
+    said = capsys.readouterr().out
+    assert f"float32 -> {output} (N, {width})" in said
+    assert "in the metadata (preprocessing)" in said
+    model = from_onnx(tmp_path / "m.onnx")
+    assert model.output_names == [output]
+    prepare = TablePreprocessor.from_state(json.loads(model.metadata["preprocessing"]))
+    x = prepare.transform(prepare.read(trained / "people.csv"))[:7]
+    np.testing.assert_allclose(
+        model(x).numpy(), load_run(trained / run, "numpy").model(x).numpy(), rtol=1e-5, atol=1e-6
+    )
+    assert main(["export", str(trained / run), "--onnx", "m.onnx", "--json"]) == 0
+    assert set(json.loads(capsys.readouterr().out)) == {"file", "input", "classes", "preprocessing"}
 
 
 def test_wrong_files_for_a_run(tmp_path, trained, capsys):

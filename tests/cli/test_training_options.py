@@ -89,7 +89,7 @@ def test_they_are_said_at_the_start(capsys):
 
 
 @pytest.mark.parametrize(("option", "value", "message"), [
-    ("--ema", "1", "must be at least 0 and below 1, got 1"), ("--ema", "x", "invalid"),
+    ("--ema", "1", "must be at least 0 and below 1, got 1"), ("--ema", "x", "must be at least 0 and below 1, got x"),
     ("--accumulate", "0", "must be a positive whole number, got 0"),
     ("--clip-norm", "0", "must be a positive number, got 0"), ("--clip-norm", "nan", "must be a positive number, got nan"),
     ("--l1", "-1", "must be a number >= 0, got -1"),

@@ -67,6 +67,20 @@ def test_pipeline_cross_validation_and_search():
     assert cross_val_score(regressor, XR, YR, cv=2).mean() > 0.8
 
 
+def test_a_grid_search_in_threads_finds_what_one_without_finds():
+    joblib = pytest.importorskip("joblib")
+    x, y = make_classification(120, 8, random_state=0)
+    scores = []
+    for jobs in (1, 2):
+        few = XPClassifier((16,), epochs=6, dropout=0.4, batch_size=8, random_state=0)
+        search = GridSearchCV(few, {"lr": [0.003, 0.01, 0.03], "dropout": [0.2, 0.5]}, cv=2, n_jobs=jobs)
+        with joblib.parallel_backend("threading"):
+            search.fit(x, y)
+        scores.append((search.cv_results_["mean_test_score"], search.best_estimator_.predict_proba(x)))
+    np.testing.assert_array_equal(scores[0][0], scores[1][0])
+    np.testing.assert_array_equal(scores[0][1], scores[1][1])
+
+
 def test_class_names_and_data_frames_of_names():
     names = np.array(["red", "green", "blue"])[Y]
     made = quick().fit(X, names)

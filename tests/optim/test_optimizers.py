@@ -285,6 +285,40 @@ def test_errors(make, error, match):
         make(Parameter(np.zeros(2)))
 
 
+def test_radam_reads_its_step_on_the_backend(backend):
+    """A recorded graph replays what was launched: the host's count then stands still."""
+    runs = []
+    for replayed in (False, True):
+        p = Parameter(backend.asarray(np.linspace(-1, 1, 5), "float32"))
+        optimizer = optim.RAdam([p], lr=0.1)
+        for i in range(12):  # from the sixth step on the variance is known well enough
+            p.grad = backend.asarray(np.cos(np.arange(5.0) + i), "float32")
+            if replayed:
+                optimizer._flats[0][0].runs[0].steps = 0
+            optimizer.step()
+            runs.append(backend.to_numpy(p.data).copy())
+    np.testing.assert_array_equal(runs[:12], runs[12:])
+    assert runs[0].dtype == np.float32
+
+
+@pytest.mark.parametrize("beta2", [0.3, 0.6, 2 / 3, 0.7, 0.9, 0.99, 0.999, 0.9999])
+def test_radam_against_its_formula(beta2):
+    p, theta, m, v = Parameter(np.ones(2)), np.ones(2), np.zeros(2), np.zeros(2)
+    optimizer = optim.RAdam([p], lr=0.05, betas=(0.9, beta2))
+    limit = 2 / (1 - beta2) - 1
+    for t in range(1, 16):
+        g = np.array([np.sin(t), 0.0])
+        p.grad = g.copy()
+        optimizer.step()
+        m, v = 0.9 * m + 0.1 * g, beta2 * v + (1 - beta2) * g * g
+        rho, step = limit - 2 * t * beta2**t / (1 - beta2**t), 0.05 * m / (1 - 0.9**t)
+        if rho > 5:
+            r = np.sqrt((rho - 4) * (rho - 2) * limit / ((limit - 4) * (limit - 2) * rho))
+            step *= r * np.sqrt(1 - beta2**t) / (np.sqrt(v) + 1e-8)
+        theta = theta - step
+        np.testing.assert_allclose(p.numpy(), theta, rtol=1e-10)
+
+
 def test_a_state_that_does_not_fit():
     saved = optim.Adam([("w", Parameter(np.zeros(2)))]).state_dict()
     with pytest.raises(ValueError, match=r"is of other parameters: expected .*'v'.*, got .*'w'"):

@@ -7,6 +7,7 @@ import pytest
 
 from xpnet import plot
 from xpnet.plot.style import TRAIN, VALIDATION
+from xpnet.train import History
 
 HISTORY = {
     "epoch": [1, 2, 3, 4],
@@ -38,6 +39,61 @@ def test_two_panels_show_the_numbers_of_the_history():
             assert drawn.get_xdata().tolist() == HISTORY["epoch"]
             assert drawn.get_ydata().tolist() == HISTORY[f"{key}_{kind}"]
             assert drawn.get_color() == color
+
+
+MORE = {
+    **HISTORY,
+    "train_f1": [0.5, 0.6, 0.7, 0.8],
+    "val_f1": [0.4, 0.5, 0.6, 0.6],
+    "val_roc_auc": [0.8, 0.85, 0.9, 0.95],
+    "train_top_3_accuracy": [0.8, 0.9, 0.95, 0.99],
+    "val_log_loss": [3.0, 2.0, 1.0, 0.5],
+    "lr": [0.1, 0.05, 0.02, 0.01],
+    "note": ["a", "b", "c", "d"],
+}
+
+
+def test_every_metric_has_a_panel_and_so_has_a_rate_that_changes():
+    panels = plot.curves(MORE).axes
+    titles = ["Loss", "Accuracy", "F1", "ROC AUC", "Top 3 accuracy", "Log loss", "Learning rate"]
+    assert [axes.get_title("left") for axes in panels if axes.axison] == titles
+    by_title = dict(zip(titles, panels, strict=False))
+    assert line(by_title["F1"], "training").get_ydata().tolist() == MORE["train_f1"]
+    assert line(by_title["F1"], "validation").get_ydata().tolist() == MORE["val_f1"]
+    assert by_title["Learning rate"].lines[0].get_ydata().tolist() == MORE["lr"]
+    assert {"training 0.800", "validation 0.600"} <= set(texts(by_title["F1"]))
+    assert "training 99.0%" in texts(by_title["Top 3 accuracy"])
+    assert "0.0100" in texts(by_title["Learning rate"])
+    assert all("best: epoch 3" in texts(axes) for axes in by_title.values())
+
+
+@pytest.mark.parametrize(
+    ("count", "rows", "columns"), [(1, 1, 1), (2, 1, 2), (3, 1, 3), (4, 2, 2), (5, 2, 3), (9, 3, 3), (10, 3, 4)]
+)
+def test_the_panels_are_laid_out_in_rows(count, rows, columns):
+    history = {"train_loss": [1.0, 0.5], **{f"train_m{i}": [0.1, 0.2] for i in range(count - 1)}}
+    figure = plot.curves(history)
+    grid = figure.axes[0].get_subplotspec().get_gridspec()
+    assert (grid.nrows, grid.ncols) == (rows, columns)
+    assert sum(axes.axison for axes in figure.axes) == count
+    assert figure.get_size_inches()[0] == pytest.approx(4.6 * columns + 0.8)
+
+
+def test_from_a_trainers_history_and_from_its_file(tmp_path):
+    history = History([{name: MORE[name][i] for name in ("epoch", "train_f1", "train_loss", "lr")} for i in range(4)])
+    history.append({"epoch": 5, "train_loss": 0.1})  # a row that lacks the others
+    (tmp_path / "history.csv").write_text(history.to_csv())
+    pictures = []
+    for given in (history.as_dict(), history, tmp_path / "history.csv", str(tmp_path / "history.csv")):
+        plot.save(plot.curves(given), tmp_path / "c.png")
+        pictures.append((tmp_path / "c.png").read_bytes())
+    assert len(set(pictures)) == 1
+    (tmp_path / "bad.csv").write_text("epoch,train_loss\n1,low\n")
+    with pytest.raises(ValueError, match="'train_loss' must be a list of numbers"):
+        plot.curves(tmp_path / "bad.csv")
+    (tmp_path / "bad.csv").write_text("")
+    with pytest.raises(ValueError, match="nothing to draw"):
+        plot.curves(tmp_path / "bad.csv")
 
 
 def test_the_curves_are_named_at_their_ends():
@@ -106,7 +162,9 @@ def test_arrays_of_any_backend(backend):
 
 def test_nothing_to_draw():
     for history in ({}, {"epoch": [], "train_loss": []}, {"lr": [1.0]}, {"train_loss": [None, math.nan]}):
-        with pytest.raises(ValueError, match="nothing to draw: expected one of train_loss, val_loss"):
+        with pytest.raises(
+            ValueError, match="nothing to draw: expected one of train_loss, val_loss, or train_ and val_ of a metric"
+        ):
             plot.curves(history)
 
 

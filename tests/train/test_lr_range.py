@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 
+import xpnet
 from tests.train.test_trainer import blobs, make
+from xpnet import nn, optim
 from xpnet.data import ArrayDataset, DataLoader
+from xpnet.explore import examine
 from xpnet.nn import functional as F
-from xpnet.train import lr_range_test
+from xpnet.train import Trainer, lr_range_test
 from xpnet_backends import random
 
 
@@ -30,6 +33,36 @@ def test_finds_a_rate_that_learns_and_puts_everything_back(backend):
     assert not trainer.model.training
     assert random.state.step == 5
     trainer.fit(blobs(), epochs=1)  # and it still trains
+
+
+def frozen_in_part():
+    """A network in training, but for its batch normalisation."""
+    xpnet.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3))
+    model[1].eval()
+    return model, [module.training for module in model.modules()]
+
+
+def test_every_module_gets_its_own_mode_back():
+    x, y = blobs()
+    model, modes = frozen_in_part()
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    uses = {
+        "lr_range_test": lambda: lr_range_test(model, F.cross_entropy, optimizer, batches(), steps=10),
+        "evaluate": lambda: Trainer(model, F.cross_entropy, optimizer).evaluate((x, y)),
+        "predict": lambda: Trainer(model, F.cross_entropy, optimizer).predict(x),
+        "examine": lambda: examine(model, F.cross_entropy, x, y),
+    }
+    for name, use in uses.items():
+        use()
+        assert [module.training for module in model.modules()] == modes, name
+
+
+def test_the_modes_come_back_after_an_error_too():
+    model, modes = frozen_in_part()
+    with pytest.raises(ValueError, match="expected"):
+        Trainer(model, F.cross_entropy, optim.SGD(model.parameters(), lr=0.1)).predict(np.zeros((2, 5), "float32"))
+    assert [module.training for module in model.modules()] == modes
 
 
 def test_the_rates_grow_by_a_constant_factor():

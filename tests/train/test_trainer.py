@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from xpnet.nn import functional as F
 from xpnet.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau, StepLR
 from xpnet.serialization import CheckpointError
 from xpnet.train import EarlyStopping, History, NonFiniteLossError, Trainer
+from xpnet_backends import random
 
 N = 96
 
@@ -137,6 +139,22 @@ def test_ctrl_c_in_the_middle_of_an_epoch_resumes_bit_identically(tmp_path, at):
     assert_same(weights(whole), weights(resumed))
 
 
+@pytest.mark.parametrize("at", [(1, 2), (3, 6)])
+def test_samples_and_seconds_count_the_batches_before_ctrl_c(tmp_path, at, monkeypatch):
+    ticks = iter(range(100_000))
+    monkeypatch.setattr("time.perf_counter", lambda: float(next(ticks)))  # a look at the clock takes a second
+    stopped = make(tmp_path, callbacks=[StopAt(*at)])
+    with pytest.raises(KeyboardInterrupt):
+        stopped.fit(loader(), epochs=4)
+    assert stopped.samples == (at[0] - 1) * N + at[1] * 16
+    resumed = make(tmp_path)
+    resumed.resume()
+    assert (resumed.samples, resumed.seconds) == (stopped.samples, stopped.seconds)
+    assert resumed.seconds >= at[0]
+    resumed.fit(loader(), epochs=4)
+    assert resumed.samples == 4 * N
+
+
 def test_ctrl_c_gives_the_signal_handler_back(tmp_path):
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
@@ -152,6 +170,31 @@ def test_fits_in_a_worker_thread():
     assert len(trainer.history) == 1
 
 
+def test_two_models_in_two_threads_are_the_same_as_one_after_the_other():
+    def train(seed, meet):
+        xpnet.manual_seed(seed)
+        model = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 3))
+
+        def loss(output, target):
+            meet()  # both are in the middle of a step
+            return F.cross_entropy(output, target)
+
+        trainer = Trainer(model, loss, optim.Adam(model.parameters(), lr=0.01))
+        trainer.fit(DataLoader(ArrayDataset(*blobs()), 16, shuffle=True, prefetch=2), blobs(seed=1), epochs=3)
+        return trainer.history, weights(trainer), random.state.step
+
+    alone = [train(seed, lambda: None) for seed in (1, 2)]
+    xpnet.manual_seed(0)
+    together = threading.Barrier(2, timeout=30)
+    with ThreadPoolExecutor(2) as pool:
+        results = [pool.submit(train, seed, together.wait) for seed in (1, 2)]
+        for (history, ours, step), result in zip(alone, results, strict=True):
+            assert result.result()[0] == history
+            assert_same(result.result()[1], ours)
+            assert result.result()[2] == step == 18
+    assert (random.state.seed, random.state.step) == (0, 0), "this thread's own numbers were not touched"
+
+
 def test_early_stopping_keeps_the_best(tmp_path):
     trainer = make(tmp_path, early_stopping=EarlyStopping("val_accuracy", mode="max", patience=2))
     trainer.optimizer.param_groups[0]["lr"] = trainer.scheduler.base_lrs[0] = 0.0
@@ -165,6 +208,44 @@ def test_load_best_takes_the_best_epoch(tmp_path):
     history = trainer.fit(loader(), blobs(seed=1), epochs=4)
     trainer.load_best()
     assert trainer.evaluate(blobs(seed=1))["loss"] == pytest.approx(min(history["val_loss"]), abs=1e-12)
+
+
+def worse_every_epoch(folder=None, **options):
+    """A run whose first epoch is the best: its rate is far too high."""
+    trainer = make(folder, scheduler=None, dropout=0.0, **options)
+    trainer.optimizer.param_groups[0]["lr"] = 30.0
+    return trainer
+
+
+@pytest.mark.parametrize("average", [False, True])
+def test_without_a_folder_the_best_weights_are_kept_in_memory(tmp_path, backend, average):
+    runs = []
+    for folder in (tmp_path, None):
+        trainer = worse_every_epoch(folder)
+        trainer.model.to(backend=backend)
+        if average:
+            trainer.ema = optim.EMA(trainer.model.named_parameters(), decay=0.5)
+        trainer.fit(blobs(), blobs(seed=1), epochs=4)
+        assert trainer.stopping.best_epoch < 4
+        last = {key: backend.to_numpy(value).copy() for key, value in trainer.model.state_dict().items()}
+        trainer.load_best()
+        assert all(p.backend is backend for p in trainer.model.parameters())
+        runs.append({key: backend.to_numpy(value) for key, value in trainer.model.state_dict().items()})
+        assert (runs[-1]["0.weight"] != last["0.weight"]).any()
+    assert_same(*runs)
+
+
+def test_the_best_weights_in_memory_after_a_resume_are_those_beside_the_checkpoint(tmp_path):
+    make(tmp_path, scheduler=None).fit(loader(), blobs(seed=1), epochs=2)
+    resumed = make(scheduler=None)
+    with pytest.raises(ValueError, match=r"load_best\(\): no epoch was finished yet"):
+        resumed.load_best()
+    resumed.resume(tmp_path / "last.safetensors")
+    resumed.optimizer.param_groups[0]["lr"] = 30.0  # far too high
+    resumed.fit(loader(), blobs(seed=1), epochs=4)
+    assert resumed.stopping.best_epoch <= 2
+    resumed.load_best()
+    assert_same(xpnet.load(tmp_path / "best.safetensors"), weights(resumed))
 
 
 def test_reduce_on_plateau_gets_the_monitored_value():

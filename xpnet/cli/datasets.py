@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 from xpnet.cli.settings import Settings, UsageError
 from xpnet.cli.tables import load_parts
@@ -25,6 +26,7 @@ from xpnet.data import (
     train_val_split,
 )
 from xpnet.data.augment import Compose, RandomCrop, RandomHorizontalFlip, Step, Transform
+from xpnet.data.suggest import did_you_mean
 from xpnet_backends import Array
 
 ABOUT = {
@@ -35,6 +37,7 @@ ABOUT = {
     "FILE.csv": "your own digits: label,pixel0,pixel1,...; packed (.csv.gz) or not",
 }
 NAMES = tuple(ABOUT)[:-1]
+Parts: TypeAlias = tuple[ArrayDataset, ArrayDataset]  # for training and for the test
 Say = Callable[[str], None]
 
 
@@ -45,6 +48,15 @@ class Splits:
     train: ArrayDataset
     val: ArrayDataset | None
     test: ArrayDataset
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A dataset by name, the one that was wanted where another has to do, and its data where they were read already."""
+
+    name: str
+    asked_for: str | None = None
+    loaded: Parts | None = None
 
 
 def datasets(arguments: argparse.Namespace) -> None:
@@ -72,43 +84,41 @@ def run_name(dataset: str) -> str:
     return Path(dataset).name.removesuffix(".gz").removesuffix(".csv") if is_csv(dataset) else dataset
 
 
-def choose_dataset(name: str | None, data_dir: str | None, say: Say) -> tuple[str, str | None]:
-    """The dataset to train on, and the one that was wanted where another has to do.
-
-    Without a name MNIST is wanted; where it cannot be had, scikit-learn's digits do.
-    """
+def choose_dataset(name: str | None, data_dir: str | None, say: Say) -> Choice:
+    """The dataset to train on.  Without a name MNIST is wanted; where it cannot be had, scikit-learn's digits do."""
     if name is not None:
         if name not in NAMES and not is_csv(name):
-            known = ", ".join(NAMES)
-            raise UsageError(f"unknown dataset {name!r}: choose {known}, or the path of a .csv or .csv.gz file")
-        return name, None
+            known = f"choose {', '.join(NAMES)}, or the path of a .csv or .csv.gz file"
+            raise UsageError(f"unknown dataset {name!r}: {known}{did_you_mean(name, NAMES)}")
+        return Choice(name)
     try:
-        load_mnist(data_dir, progress=_announce)
-        return "mnist", None
+        return Choice("mnist", loaded=load_mnist(data_dir, progress=_announce))
     except DataUnavailableError as error:
-        say(f"MNIST cannot be had here ({_first_line(error)}).")
-        return "digits", "mnist"
+        say(f"MNIST cannot be had here ({_first_line(error)}): scikit-learn's digits take its place.")
+        return Choice("digits", asked_for="mnist")
 
 
 def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0]
 
 
-def load_splits(settings: Settings, say: Say = lambda text: None) -> Splits:
-    """The raw data of a run.  Validation is a part of the training data; the test data are read for the result only.
+def load_splits(settings: Settings, say: Say = lambda text: None, loaded: Parts | None = None) -> Splits:
+    """The raw data of a run, read unless they are ``loaded`` already.
+
+    Validation is a part of the training data; the test data are read for the result only.
 
     Those of a table are numbers already; what was guessed of its columns is said.
     """
     if settings.target is not None:
         return Splits(*load_parts(settings, say))
-    train, test = _load(settings.dataset, settings.data_dir, settings.seed)
+    train, test = loaded or _load(settings.dataset, settings.data_dir, settings.seed)
     if settings.val_split == 0.0:
         return Splits(train, None, test)
     rest, val = train_val_split(train, settings.val_split, settings.seed)
     return Splits(rest, val, test)
 
 
-def _load(name: str, data_dir: str | None, seed: int) -> tuple[ArrayDataset, ArrayDataset]:
+def _load(name: str, data_dir: str | None, seed: int) -> Parts:
     if name == "mnist":
         return load_mnist(data_dir, progress=_announce)
     if name == "fashion-mnist":

@@ -18,18 +18,23 @@ def export(arguments: argparse.Namespace) -> None:
     """Write the best weights of a run as ONNX; what its inputs and outputs mean goes into the file's metadata."""
     run = load_run(Path(arguments.run), "numpy")
     settings = run.settings
-    x = as_inputs(np.zeros((1, *settings.input_shape), np.uint8), settings)
-    about = {
-        "dataset": settings.dataset,
-        "model": settings.model,
-        "classes": json.dumps(settings.classes),
-        "normalize": json.dumps(settings.normalize),
-    }
-    to_onnx(run.model, x, arguments.onnx, output_name="logits", metadata=about)
+    of_table = settings.target is not None
+    x = np.zeros((1, *settings.input_shape), np.float32 if of_table else np.uint8)
+    x = x if of_table else as_inputs(x, settings)
+    scale = {"preprocessing": settings.table["preprocessing"]} if of_table else {"normalize": settings.normalize}
+    about = {"dataset": settings.dataset, "model": settings.model, "classes": json.dumps(settings.classes)}
+    output = "value" if settings.task == "regression" else "logits"
+    about |= {name: json.dumps(state) for name, state in scale.items()}
+    to_onnx(run.model, x, arguments.onnx, output_name=output, metadata=about)
     shape = ["N", *x.shape[1:]]
     result: dict[str, Any] = {"file": arguments.onnx, "input": shape, "classes": settings.classes}
     if arguments.json:
-        print(json.dumps({**result, "normalize": settings.normalize}))
+        print(json.dumps({**result, **scale}))
         return
-    print(f"{arguments.onnx}: input ({', '.join(map(str, shape))}) float32 -> logits (N, {len(settings.classes)})")
-    print(f"pixels are taken as 0..1, then normalised: {json.dumps(settings.normalize)}")
+    print(
+        f"{arguments.onnx}: input ({', '.join(map(str, shape))}) float32 -> {output} (N, {len(settings.classes) or 1})"
+    )
+    if of_table:
+        print("rows are taken as xpnet prepares them: how, and the target's scale, is in the metadata (preprocessing)")
+    else:
+        print(f"pixels are taken as 0..1, then normalised: {json.dumps(settings.normalize)}")

@@ -8,7 +8,7 @@ import math
 
 import xpnet
 from xpnet.cli.datasets import augmented, load_splits
-from xpnet.cli.settings import UsageError, build_model, build_optimizer
+from xpnet.cli.settings import UsageError, build_model, build_optimizer, check_picture
 from xpnet.cli.train import complete, fresh_settings, loss_of
 from xpnet.data import DataLoader
 from xpnet.train import lr_range_test
@@ -19,14 +19,13 @@ def lr_range(arguments: argparse.Namespace) -> None:
     """Raise the rate step by step on the training data, and say which one to begin with."""
     say = (lambda text: None) if arguments.json else print
     out = arguments.out
-    if out is not None and not out.lower().endswith(".png"):
-        raise UsageError(f"--out is the name of a picture, e.g. lr.png; got {out}")
+    check_picture(out, "lr.png")
     if arguments.low >= arguments.high or arguments.steps < 10:
         raise UsageError(
             f"needs --low < --high and --steps >= 10, got {arguments.low:g}, {arguments.high:g}, {arguments.steps}"
         )
-    settings = fresh_settings(arguments, say)
-    splits = load_splits(settings, say)
+    settings, loaded = fresh_settings(arguments, say)
+    splits = load_splits(settings, say, loaded)
     complete(settings, splits)
     xpnet.manual_seed(settings.seed)
     with xpnet.use(backend=settings.backend):

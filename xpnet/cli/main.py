@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
 from xpnet import __version__, metrics
 from xpnet.cli.settings import AUGMENTS, CLASS_WEIGHTS, MODELS, OPTIMIZERS, SCHEDULES, TASKS, UsageError
+from xpnet.data.suggest import did_you_mean
 from xpnet_backends import BackendError
 
 _EXAMPLES = """examples:
@@ -46,44 +48,73 @@ where a dataset is looked for: --data-dir, then the folder in XPNET_DATA, then t
 _RESUME_ONLY = "--resume goes on with the settings of the run: with it only --epochs may be given"
 
 
+_OTHER_NAMES = {  # what the same thing is called elsewhere
+    "--learning-rate": "--lr", "--wd": "--weight-decay", "--bs": "--batch-size", "--layers": "--hidden",
+    "--width": "--hidden", "--device": "--backend", "--output": "--out", "--scheduler": "--schedule",
+    "--data": "--data-dir", "--metrics": "--metric", "--l2": "--weight-decay",
+}  # fmt: skip
+_SHORT = 4  # lines: a usage up to this long is shown after an error
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"xpnet: error: {message}\n{self.format_usage()}")
+        usage = self.format_usage()
+        more = usage if usage.count("\n") <= _SHORT else f"{self.prog} --help shows all options\n"
+        self.exit(2, f"xpnet: error: {message}\n{more}")
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse does; but a command refuses what it does not know by itself, and says what may be meant."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{self._meant(unknown)}")
+        return found, unknown
+
+    def _meant(self, unknown: Sequence[str]) -> str:
+        options = [name for action in self._actions for name in action.option_strings if name.startswith("--")]
+        for text in unknown:
+            name = text.partition("=")[0]
+            if not name.startswith("--"):
+                continue
+            other = _OTHER_NAMES.get(name)
+            return f"; did you mean {other!r}?" if other in options else did_you_mean(name, options)
+        return ""
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as error:
+            near = did_you_mean(str(value), map(str, action.choices or ()))
+            raise argparse.ArgumentError(action, f"{error.message}{near}") from None
 
 
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be a positive whole number, got {text}")
-    return value
+def _number(kind: type[int] | type[float], fits: Callable[[float], bool], what: str) -> Callable[[str], Any]:
+    """A converter for argparse: what it reads must fit, else the error says what it must be."""
+
+    def read(text: str) -> int | float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = math.nan
+        if not fits(value):
+            raise argparse.ArgumentTypeError(f"must be {what}, got {text}")
+        return value
+
+    return read
 
 
-def _share(text: str) -> float:
-    value = float(text)
-    if not 0.0 <= value < 1.0:
-        raise argparse.ArgumentTypeError(f"must be at least 0 and below 1, got {text}")
-    return value
+_positive = _number(int, lambda n: n >= 1, "a positive whole number")
+_share = _number(float, lambda x: 0.0 <= x < 1.0, "at least 0 and below 1")
+_rate = _number(float, lambda x: 0.0 <= x < math.inf, "a number >= 0")
+_positive_number = _number(float, lambda x: 0.0 < x < math.inf, "a positive number")
+_seed = _number(int, lambda n: 0 <= n < 1 << 64, "a whole number in 0..2**64-1")
 
 
-def _rate(text: str) -> float:
-    value = float(text)
-    if not 0.0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be a number >= 0, got {text}")
-    return value
-
-
-def _positive_number(text: str) -> float:
-    value = float(text)
-    if not 0.0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be a positive number, got {text}")
-    return value
-
-
-def _seed(text: str) -> int:
-    value = int(text)
-    if not 0 <= value < 1 << 64:
-        raise argparse.ArgumentTypeError(f"must be a whole number in 0..2**64-1, got {text}")
-    return value
+def _width(text: str) -> int:
+    try:
+        return _positive(text)  # type: ignore[no-any-return]
+    except argparse.ArgumentTypeError as error:
+        hint = "put spaces between the numbers" if "," in text else "the dataset goes before the options"
+        raise argparse.ArgumentTypeError(f"{error}" if text.lstrip("+-").isdigit() else f"{error}: {hint}") from None
 
 
 def _metric(text: str) -> str:
@@ -196,7 +227,9 @@ def _add_example(commands: argparse._SubParsersAction[_Parser]) -> None:
         description="The examples explain themselves as they run; pictures and metrics.json go to out/NAME.",
         allow_abbrev=False,
     )
-    example.add_argument("name", metavar="NAME", help="list, or an example: 01, perceptron or 01_perceptron")
+    example.add_argument(
+        "name", metavar="NAME", nargs="?", default="list", help="an example: 01, perceptron or 01_perceptron (or list)"
+    )
     example.add_argument("options", nargs=argparse.REMAINDER, metavar="...", help="its options: --quick, ...")
 
 
@@ -241,7 +274,7 @@ def _add_data_and_network(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("dataset", nargs="?", metavar="DATASET", help="mnist, fashion-mnist, cifar10, digits, or a CSV file")
     add("--model", choices=MODELS, help="the kind of network (default: mlp)")
-    add("--hidden", type=_positive, nargs="+", metavar="N", help="widths of the hidden layers (default: 128)")
+    add("--hidden", type=_width, nargs="+", metavar="N", help="widths of the hidden layers (default: 128)")
     add("--batch-size", type=_positive, metavar="N", help="samples a step (default: 64; tables 32)")
     add("--optimizer", choices=OPTIMIZERS, help="(default: adam)")
     add("--lr", type=_rate, metavar="X", help="learning rate (default: 0.001; sgd 0.1)")
@@ -325,8 +358,11 @@ def _run(arguments: argparse.Namespace) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.  Returns 0; 1 for failures at run time, 2 for wrong use, 130 after Ctrl-C."""
     parser = build_parser()
+    given = sys.argv[1:] if argv is None else list(argv)
+    if given[:1] == ["help"]:  # xpnet help train
+        given = [*given[1:2], "--help"]
     try:
-        arguments = parser.parse_args(argv)
+        arguments = parser.parse_args(given)
     except SystemExit as end:  # --help, --version, and wrong use
         return int(end.code or 0)
     if arguments.command is None:

@@ -10,15 +10,14 @@ from pathlib import Path
 import xpnet
 from xpnet.cli.datasets import load_splits, prepare
 from xpnet.cli.run import load_run
-from xpnet.cli.settings import UsageError
+from xpnet.cli.settings import check_picture
 from xpnet.cli.train import loss_of
 from xpnet.explore import profile as profile_of
 
 
 def profile(arguments: argparse.Namespace) -> None:
     """Time training steps of a run on its first training batch; nothing of the run is changed."""
-    if arguments.out is not None and not arguments.out.lower().endswith(".png"):
-        raise UsageError(f"--out is the name of a picture, e.g. profile.png; got {arguments.out}")
+    check_picture(arguments.out, "profile.png")
     run = load_run(Path(arguments.run), arguments.backend)
     settings = run.settings
     settings.data_dir = arguments.data_dir or settings.data_dir

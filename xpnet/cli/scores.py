@@ -9,7 +9,7 @@ from typing import Any
 from xpnet import metrics
 from xpnet.cli.settings import Settings, UsageError
 from xpnet.data import TablePreprocessor
-from xpnet.metrics import accuracy, named
+from xpnet.metrics import Metric, accuracy, named
 from xpnet.nn import functional as F
 from xpnet_backends import Array, to_numpy
 
@@ -36,6 +36,49 @@ def measured(settings: Settings, names: Iterable[str], outputs: Array, target: A
         outputs, target = (prepare.inverse_target(to_numpy(y)) for y in (outputs, target))
     values = {f"test_{name}": float(metric(outputs, target)) for name, metric in found.items()}
     return {name: None if math.isnan(value) else value for name, value in values.items()}
+
+
+class InUnits(Metric):
+    """A metric of a regression in the target's units, of a network that learns it as ``(y - center) / scale``."""
+
+    task = "regression"
+
+    def __init__(self, metric: Metric, scale: float, center: float) -> None:
+        super().__init__()
+        self._metric, self._scale, self._center = metric, scale, center
+
+    def _in_units(self, y: Array) -> Array:
+        return y.astype("float64") * self._scale + self._center
+
+    def part(self, output: Array, target: Array, sample_weight: Array | None = None) -> dict[str, Array]:
+        """What the metric keeps of a batch."""
+        return self._metric.part(self._in_units(output), self._in_units(target), sample_weight)
+
+    def value(self, part: dict[str, Array]) -> Array:
+        """The metric's value."""
+        return self._metric.value(part)
+
+    def merge(self, part: dict[str, Array]) -> None:
+        """Take in a batch."""
+        self._metric.merge(part)
+
+    def reset(self) -> None:
+        """Forget all batches; another one made by ``fresh`` keeps its own."""
+        self._metric = self._metric.fresh()
+
+    def state_dict(self) -> dict[str, Array]:
+        """What the metric keeps."""
+        return self._metric.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
+        """Go on from a state dict."""
+        self._metric.load_state_dict(state)
+
+
+def in_units(settings: Settings, name: str) -> Metric:
+    """A metric by name, for the history of a regression."""
+    prepare = TablePreprocessor.from_state(settings.table["preprocessing"])
+    return InUnits(metrics.get(name), prepare.scale, prepare.center)
 
 
 def check_metrics(settings: Settings, names: Iterable[str]) -> None:

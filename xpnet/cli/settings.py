@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from xpnet import metrics, models, nn, optim
+from xpnet import __version__, metrics, models, nn, optim
 from xpnet.data import TablePreprocessor
+from xpnet.data.suggest import did_you_mean
 from xpnet.optim import lr_scheduler
 from xpnet_backends import Backend, backend_names, get_backend
 
@@ -78,11 +79,22 @@ class Settings:
         return json.dumps(asdict(self), indent=2) + "\n"
 
 
+def check_picture(out: str | None, example: str) -> None:
+    """See, before the work is done, that a picture can be written there.  Raises: ``UsageError``."""
+    if out is None:
+        return
+    if not out.lower().endswith(".png"):
+        raise UsageError(f"--out is the name of a picture, e.g. {example}; got {out}")
+    if not Path(out).parent.is_dir():
+        raise UsageError(f"--out {out}: there is no folder {Path(out).parent}")
+
+
 def choose_backend(name: str | None) -> Backend:
     """The backend asked for on the command line; the default is "auto"."""
     name = name or "auto"
     if name not in (*backend_names(), "auto"):
-        raise UsageError(f"unknown backend {name!r}: choose one of {', '.join(backend_names())}, auto")
+        near = did_you_mean(name, [*backend_names(), "auto"])
+        raise UsageError(f"unknown backend {name!r}: choose one of {', '.join(backend_names())}, auto{near}")
     return get_backend(name)
 
 
@@ -100,12 +112,14 @@ def read_settings(run: Path) -> Settings:
     """The settings of a run's folder.  Raises: ``UsageError`` where there is no run, ``ValueError`` where damaged."""
     path = run / "config.json"
     if not path.is_file():
-        raise UsageError(f"{run} is not the folder of a run: it has no config.json")
+        raise UsageError(f"{run} is not the folder of a run: it has no config.json{_where_runs_are(run)}")
     try:
-        values = json.loads(path.read_text())
-        known = {f.name for f in fields(Settings)}
-        if not isinstance(values, dict) or "dataset" not in values or set(values) - known:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(values, dict) or "dataset" not in values:
             raise ValueError("its entries are not those of a run")
+        if unknown := sorted(set(values) - {f.name for f in fields(Settings)}):
+            by = f"xpnet {values.get('version') or 'unknown'}, this is {__version__}"
+            raise ValueError(f"{unknown[0]!r} is not known here (the run was made by {by})")
         wrong = [f.name for f in fields(Settings) if f.name in values and not _is_a(f.type, values[f.name])]
         if wrong:
             raise ValueError(f"{wrong[0]} cannot be {values[wrong[0]]!r:.60}")
@@ -114,6 +128,21 @@ def read_settings(run: Path) -> Settings:
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path} was damaged or edited: {error}") from error
     return settings
+
+
+def _where_runs_are(run: Path) -> str:
+    """What may have been meant by a path that is not a run's folder."""
+
+    def runs_in(folder: Path) -> list[str]:
+        return sorted(str(path.parent) for path in folder.glob("*/config.json"))
+
+    if (run.parent / "config.json").is_file():
+        return f"; its folder is {run.parent}"
+    if (inside := runs_in(run)) or (inside := runs_in(run / "runs")):
+        return f"; there are runs in it: {', '.join(inside[:5])}{', ...' if len(inside) > 5 else ''}"
+    near = runs_in(run.parent) if run.parent.is_dir() else []
+    elsewhere = Path("runs") / run.name
+    return f"; did you mean '{elsewhere}'?" if str(elsewhere) in runs_in(Path("runs")) else did_you_mean(str(run), near)
 
 
 def _is_a(kind: Any, value: Any) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import shutil
 import sys
 import time
 from typing import Any
@@ -11,12 +13,19 @@ from xpnet.train.history import Row
 from xpnet.train.meter import Meter
 
 REFRESH = 0.1  # seconds between two looks at the running loss: on a device each look waits for it
-_SHORT = {
-    "train_loss": "train loss",
-    "train_accuracy": "accuracy",
-    "val_loss": "val loss",
-    "val_accuracy": "accuracy",
-}
+_ALWAYS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
+
+
+def _label(name: str) -> str:
+    """``train loss, accuracy, f1, val loss, accuracy, f1``: what follows a loss is of the same part."""
+    part, _, kind = name.partition("_")
+    return f"{part} loss" if kind == "loss" else kind.replace("_", " ")
+
+
+def _cell(value: float | None, width: int) -> str:
+    value = math.nan if value is None else value
+    text = f"{value:.4f}"
+    return f"{text if len(text) < width else format(value, '.4g'):>{width}}"
 
 
 class Progress:
@@ -24,16 +33,23 @@ class Progress:
 
     def __init__(self, epochs: int, names: list[str]) -> None:
         self._epochs = epochs
-        self._names = names
+        self._interactive = sys.stdout.isatty()
+        self._first = 5 + len(str(epochs))
+        self._widths = {name: max(12 if name in _ALWAYS else 9, len(_label(name)) + 2) for name in names}
+        room = shutil.get_terminal_size().columns if self._interactive else math.inf
+        if (
+            self._first + sum(self._widths.values()) + 10 + 10 > room
+        ):  # the training's values of further metrics go first
+            shown = [name for name in names if name in _ALWAYS or name.startswith("val_")]
+            self._widths = {name: max(9, len(_label(name)) + 2) for name in shown}
         self._bar: Any = None
         self._task: Any = None
         self._looked = self._started = 0.0
-        self._interactive = sys.stdout.isatty()
 
     def header(self) -> None:
         """The names over the columns."""
-        columns = "".join(f"{_SHORT.get(name, name):>12}" for name in self._names)
-        print(f"{'epoch':>7}{columns}{'lr':>10}{'seconds':>9}", flush=True)
+        columns = "".join(f"{_label(name):>{width}}" for name, width in self._widths.items())
+        print(f"{'epoch':>{self._first}}{columns}{'lr':>10}{'seconds':>9}", flush=True)
 
     def on_epoch_start(self, trainer: Trainer, epoch: int, batches: int) -> None:
         """Open the bar."""
@@ -61,7 +77,7 @@ class Progress:
         """Close the bar and print the epoch's numbers; a star marks the best so far."""
         self.close()
         star = "*" if trainer.stopping.best_epoch == row["epoch"] else " "
-        columns = "".join(f"{row.get(name, float('nan')):>12.4f}" for name in self._names)
+        columns = "".join(_cell(row.get(name), width) for name, width in self._widths.items())
         seconds = time.perf_counter() - self._started
         print(f"{row['epoch']:>4}/{self._epochs}{columns}{row['lr']:>10.6f}{seconds:>8.1f}s{star}", flush=True)
 

@@ -20,6 +20,8 @@ from xpnet._files import write_atomically
 from xpnet.cli import tables
 from xpnet.cli.datasets import (
     NAMES,
+    Choice,
+    Parts,
     Splits,
     augmented,
     choose_dataset,
@@ -28,7 +30,7 @@ from xpnet.cli.datasets import (
     prepare,
     run_name,
 )
-from xpnet.cli.scores import check_metrics, headline, in_words, measured, score
+from xpnet.cli.scores import check_metrics, headline, in_units, in_words, measured, score
 from xpnet.cli.settings import (
     Settings,
     UsageError,
@@ -55,12 +57,14 @@ Say = Callable[[str], None]
 def train(arguments: argparse.Namespace) -> None:
     """Train, or go on with a stopped run; then measure the best weights on the test data and draw."""
     say: Say = (lambda text: None) if arguments.quiet or arguments.json else (lambda text: print(text, flush=True))
-    settings, folder, resumed = _resumed(arguments) if arguments.resume else _fresh(arguments, say)
+    settings, folder, loaded = _resumed(arguments) if arguments.resume else _fresh(arguments, say)
+    resumed = arguments.resume is not None
     fallback = _fallback(settings)
     if fallback:
         print(fallback, file=sys.stderr if arguments.json else sys.stdout, flush=True)
     try:
-        splits = load_splits(settings, say)
+        splits = load_splits(settings, say, loaded)
+        del loaded  # the splits hold all that is needed
         if not resumed:
             _start(settings, splits, folder)
     except BaseException:
@@ -92,37 +96,38 @@ def train(arguments: argparse.Namespace) -> None:
 # -- the run ---------------------------------------------------------------------------------------------------------
 
 
-def _fresh(arguments: argparse.Namespace, say: Say) -> tuple[Settings, Path, bool]:
-    settings = fresh_settings(arguments, say)
+def _fresh(arguments: argparse.Namespace, say: Say) -> tuple[Settings, Path, Parts | None]:
+    settings, loaded = fresh_settings(arguments, say)
     name = run_name(settings.dataset) if settings.target is None else tables.run_name(settings.dataset)
-    return settings, _new_folder(arguments.out, name), False
+    return settings, _new_folder(arguments.out, name), loaded
 
 
-def fresh_settings(arguments: argparse.Namespace, say: Say) -> Settings:
-    """What the command line says about a new run."""
+def fresh_settings(arguments: argparse.Namespace, say: Say) -> tuple[Settings, Parts | None]:
+    """What the command line says about a new run, and its data where they had to be read to tell."""
     of_table = table_settings(arguments, NAMES)
-    dataset, asked_for = (
-        (arguments.dataset, None) if of_table else choose_dataset(arguments.dataset, arguments.data_dir, say)
-    )
+    chosen = Choice(arguments.dataset) if of_table else choose_dataset(arguments.dataset, arguments.data_dir, say)
     names = {f.name for f in fields(Settings)} - {"dataset", "backend"}
     given = {name: value for name, value in vars(arguments).items() if name in names and value is not None}
     backend = choose_backend(arguments.backend).name
-    return Settings(dataset, backend=backend, asked_for=asked_for, version=xpnet.__version__, **{**given, **of_table})
+    told = {"backend": backend, "asked_for": chosen.asked_for, "version": xpnet.__version__}
+    return Settings(chosen.name, **{**told, **given, **of_table}), chosen.loaded
 
 
-def _resumed(arguments: argparse.Namespace) -> tuple[Settings, Path, bool]:
+def _resumed(arguments: argparse.Namespace) -> tuple[Settings, Path, None]:
     folder = Path(arguments.resume)
     settings = read_settings(folder)
     if arguments.epochs is not None:
         settings.epochs = arguments.epochs
         write_atomically(folder / "config.json", settings.to_json())
-    return settings, folder, True
+    return settings, folder, None
 
 
 def _new_folder(out: str | None, name: str) -> Path:
     """The run's own, empty folder: the one asked for, or the next free number under ``runs``."""
     if out is not None:
         folder = Path(out)
+        if folder.is_file():
+            raise UsageError(f"--out {folder} is a file: give the name of a folder that may be made")
         if (folder / "config.json").exists():
             raise UsageError(f"{folder} already holds a run: choose another --out, or go on with --resume {folder}")
         folder.mkdir(parents=True, exist_ok=True)
@@ -166,7 +171,7 @@ def complete(settings: Settings, splits: Splits) -> None:
 
 
 def _progress(settings: Settings, splits: Splits) -> Progress:
-    kinds = ["loss"] if settings.task == "regression" else ["loss", "accuracy"]
+    kinds = ["loss", *_metrics(settings)]
     parts = ["train", "val"] if splits.val is not None else ["train"]
     return Progress(settings.epochs, [f"{part}_{kind}" for part in parts for kind in kinds])
 
@@ -190,8 +195,10 @@ def _trainer(settings: Settings, folder: Path, progress: Progress | None) -> Tra
 
 
 def _metrics(settings: Settings) -> dict[str, Any]:
-    """What the history shows besides the loss; a regression is measured in its units, at the end."""
-    return {} if settings.task == "regression" else {"accuracy": accuracy, **{name: name for name in settings.metric}}
+    """What the history shows besides the loss; for a regression in the target's units."""
+    if settings.task != "regression":
+        return {"accuracy": accuracy, **{name: name for name in settings.metric}}
+    return {name: in_units(settings, name) for name in settings.metric}
 
 
 def loss_of(settings: Settings) -> Callable[..., Tensor]:
@@ -224,7 +231,7 @@ def _describe(settings: Settings, splits: Splits, folder: Path) -> str:
 
 def _fit(settings: Settings, splits: Splits, trainer: Trainer, progress: Progress, say: Say) -> None:
     if trainer.epoch >= settings.epochs:
-        say("all epochs are done")
+        say(f"all epochs are done ({trainer.epoch}; to train on, ask for more in all: --epochs {trainer.epoch + 10})")
         return
     backend = trainer.backend
     train, transform = augmented(splits.train, settings)
@@ -281,6 +288,6 @@ def _draw(trainer: Trainer, matrix: np.ndarray | None, settings: Settings, folde
     from xpnet import plot
 
     best = trainer.stopping.best_epoch
-    plot.save(plot.curves(trainer.history.as_dict(), best_epoch=best), folder / "curves.png")
+    plot.save(plot.curves(trainer.history, best_epoch=best), folder / "curves.png")
     if matrix is not None:
         plot.save(plot.confusion(matrix, settings.classes), folder / "confusion.png")

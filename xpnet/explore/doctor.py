@@ -13,6 +13,7 @@ import numpy as np
 from xpnet import optim
 from xpnet.nn import Module
 from xpnet.nn.recording import Recording, recorded_ops
+from xpnet.nn.utils import keep_modes
 from xpnet.tensor import Tensor, no_grad
 from xpnet_backends import Array, random, to_numpy
 
@@ -79,9 +80,9 @@ def examine(
     if len(inputs) < 2:
         raise ValueError(f"the doctor needs at least two samples, got {len(inputs)}")
     report = Report()
-    weights, moment, training = model.state_dict(), random.state.step, model.training
+    weights, moment = model.state_dict(), random.state.step
     try:
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), keep_modes(model):
             check_data(report, inputs, targets)
             if fresh is not None:
                 check_first_loss(report, fresh(), loss, inputs, targets)
@@ -93,7 +94,6 @@ def examine(
     finally:
         model.load_state_dict(weights)
         model.zero_grad()
-        model.train(training)
         random.state.set_step(moment)
     return report
 

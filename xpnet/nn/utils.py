@@ -1,11 +1,12 @@
-"""Gradient clipping.  Call it between ``loss.backward()`` and ``optimizer.step()``."""
+"""Gradient clipping, between ``loss.backward()`` and ``optimizer.step()``; and modes put back as they were."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
-from xpnet.nn.module import Parameter
+from xpnet.nn.module import Module, Parameter
 from xpnet.tensor import Tensor
 
 
@@ -50,3 +51,14 @@ def clip_grad_value_(parameters: Iterable[Parameter] | Parameter, clip_value: fl
         raise ValueError(f"clip_grad_value_: clip_value must be > 0, got {clip_value!r}")
     for p in _with_gradient(parameters):
         p.backend.xp.clip(p.grad, -clip_value, clip_value, out=p.grad)
+
+
+@contextmanager
+def keep_modes(model: Module) -> Iterator[None]:
+    """After the block every module is in the mode, training or evaluation, that it was in: a part may be frozen."""
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.__dict__["training"] = training

@@ -223,17 +223,20 @@ class RAdam(Optimizer):
         g = decay_weights(theta, g, clock, options["weight_decay"], decoupled=options["decoupled_weight_decay"])
         update_moments(m, v, g, options["betas"])
         step = (clock.lr / clock.bias_correction(math.log(beta1))) * m
-        rectified = self._rectification(clock.steps, beta2)
-        if rectified is not None:
-            correction = xp.sqrt(clock.bias_correction(math.log(beta2)))
-            step = step * (rectified * correction) / (xp.sqrt(v) + options["eps"])
+        limit = 2.0 / (1.0 - beta2) - 1.0
+        if limit > 5.0:  # else no step is ever rectified
+            known, r = self._rectification(xp, clock, math.log(beta2), limit)
+            scale = (r * xp.sqrt(clock.bias_correction(math.log(beta2)))).astype(theta.dtype)
+            step = step * xp.where(known, scale, 1.0) / xp.where(known, xp.sqrt(v) + options["eps"], 1.0)
         theta -= step
 
     @staticmethod
-    def _rectification(t: int, beta2: float) -> float | None:
-        """R of step t; None where the variance is not yet known well enough."""
-        limit = 2.0 / (1.0 - beta2) - 1.0
-        rho = limit - 2.0 * t * beta2**t / (1.0 - beta2**t)
-        if rho <= 5.0:
-            return None
-        return math.sqrt((rho - 4.0) * (rho - 2.0) * limit / ((limit - 4.0) * (limit - 2.0) * rho))
+    def _rectification(xp: Namespace, clock: Clock, log_beta: float, limit: float) -> tuple[Array, Array]:
+        """Whether the variance is known well enough at this step, and then r: read on the backend, with no branch.
+
+        In float64, for ρ is a small difference of two numbers near ρ∞.
+        """
+        t = clock.step.astype("float64")
+        rho = limit - 2.0 * t * xp.exp(t * log_beta) / -xp.expm1(t * log_beta)
+        safe = xp.maximum(rho, 5.0)  # under the root nothing is negative
+        return rho > 5.0, xp.sqrt((safe - 4.0) * (safe - 2.0) / safe * (limit / ((limit - 4.0) * (limit - 2.0))))

@@ -2,61 +2,101 @@
 
 from __future__ import annotations
 
+import csv
 import math
+import os
+import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .style import GREY, TRAIN, VALIDATION, Axes, Figure, clean, new_figure, title, to_host
+from .style import GREY, INK, TRAIN, VALIDATION, Axes, Figure, clean, new_figure, title, to_host
 
 Curve = tuple[str, str, np.ndarray]  # name, colour, one value for each epoch, NaN where there is none
 
-_KINDS = {"loss": "Loss", "accuracy": "Accuracy"}
+_TITLES = {"r2": "R²", **{name: name.upper() for name in ("auc", "f1", "mae", "mape", "mse", "rmse", "roc")}}
+_RATE = "lr"
 _PARTS = {"train": ("training", TRAIN), "val": ("validation", VALIDATION)}
 _LABEL_GAP = 0.065  # of the height of the axes, between two labels
 _FEW = 15  # epochs: up to here each one gets a dot
 
 
-def curves(history: Mapping[str, Sequence[Any]], best_epoch: int | None = None) -> Figure:
-    """Loss and accuracy by epoch, of training and validation, with the best epoch marked.
+def curves(
+    history: Mapping[str, Sequence[Any]] | str | os.PathLike[str] | Any, best_epoch: int | None = None
+) -> Figure:
+    """Every quantity of a history by epoch, of training and validation, with the best epoch marked.
 
-    history : columns of equal length, of which ``epoch, train_loss, val_loss, train_accuracy, val_accuracy`` are drawn
-    where they exist; None and NaN are left out.
+    history : a trainer's, or columns of equal length by name, or the path of a ``history.csv``.  There is a panel for
+    the loss, one for each metric (``train_NAME``, ``val_NAME``), and one for the learning rate (``lr``) where it
+    changes; None and NaN are left out, and so is every other column.
     best_epoch : the epoch to mark; None or 0 for that of the lowest val_loss.
 
     Raises: ``ValueError`` where there is nothing to draw, or columns differ in length; ``MissingExtraError``.
     """
-    epochs, panels = _read(history)
-    best = _best(epochs, history, best_epoch)
-    figure = new_figure(0.8 + 4.6 * len(panels), 3.6, "drawing training curves")
-    rows = figure.subplots(1, len(panels), squeeze=False)[0]
-    for axes, (kind, lines) in zip(rows, panels.items(), strict=True):
+    columns = _columns(history)
+    epochs, panels = _read(columns)
+    best = _best(epochs, columns, best_epoch)
+    count = len(panels)
+    across = count if count <= 3 else 2 if count == 4 else 3 if count <= 9 else 4
+    rows = -(-count // across)
+    figure = new_figure(0.8 + 4.6 * across, 3.6 * rows, "drawing training curves")
+    places = figure.subplots(rows, across, squeeze=False).ravel()
+    for spare in places[count:]:
+        spare.set_axis_off()
+    for axes, (kind, lines) in zip(places, panels.items(), strict=False):
         _draw(axes, kind, epochs, lines, best)
     return figure
 
 
+def _columns(history: Any) -> Mapping[str, Sequence[Any]]:
+    if not isinstance(history, (str, os.PathLike)):
+        return history if isinstance(history, Mapping) else history.as_dict()
+    names, *rows = [*csv.reader(Path(history).read_text(encoding="utf-8").splitlines())] or [[]]
+    return {name: [row[i] if i < len(row) and row[i] else None for row in rows] for i, name in enumerate(names)}
+
+
+def _title(kind: str) -> str:
+    """``roc_auc`` -> ROC AUC."""
+    if kind == _RATE:
+        return "Learning rate"
+    words = [_TITLES.get(word, word) for word in kind.split("_")]
+    return " ".join([words[0][:1].upper() + words[0][1:], *words[1:]])
+
+
+def _is_share(kind: str) -> bool:
+    """Whether a quantity is shown in per cent."""
+    return re.fullmatch(r"(.*_)?accuracy", kind) is not None
+
+
 def _read(history: Mapping[str, Sequence[Any]]) -> tuple[np.ndarray, dict[str, list[Curve]]]:
-    """The epochs, and by panel the curves that have values."""
-    names = [f"{part}_{kind}" for kind in _KINDS for part in _PARTS]
-    columns = {name: _numbers(name, history[name]) for name in ["epoch", *names] if name in history}
+    """The epochs, and by panel the curves that have values: the loss first, the learning rate last."""
+    found = [name.partition("_")[2] for name in history if name.startswith(tuple(f"{part}_" for part in _PARTS))]
+    kinds = sorted(dict.fromkeys(found), key=lambda kind: kind != "loss")
+    names = [name for kind in kinds for part in _PARTS if (name := f"{part}_{kind}") in history]
+    columns = {name: _numbers(name, history[name]) for name in ["epoch", *names, _RATE] if name in history}
     lengths = {name: len(values) for name, values in columns.items()}
     if len(set(lengths.values())) > 1:
         raise ValueError(f"history: columns of different lengths: {lengths}")
     panels: dict[str, list[Curve]] = {}
-    for kind in _KINDS:
-        found = [(*_PARTS[part], columns.get(f"{part}_{kind}", np.empty(0))) for part in _PARTS]
-        if lines := [line for line in found if np.isfinite(line[2]).any()]:
+    for kind in kinds:
+        drawn = [(*_PARTS[part], columns.get(f"{part}_{kind}", np.empty(0))) for part in _PARTS]
+        if lines := [line for line in drawn if np.isfinite(line[2]).any()]:
             panels[kind] = lines
     if not panels:
-        raise ValueError(f"history: nothing to draw: expected one of {', '.join(names)} with values, got {[*history]}")
+        wanted = "train_loss, val_loss, or train_ and val_ of a metric"
+        raise ValueError(f"history: nothing to draw: expected one of {wanted}, with values, got {[*history]}")
+    rates = columns.get(_RATE, np.empty(0))
+    if len(np.unique(rates[np.isfinite(rates)])) > 1:
+        panels[_RATE] = [("", INK, rates)]
     return columns.get("epoch", np.arange(1.0, 1 + max(lengths.values()))), panels
 
 
 def _numbers(name: str, values: Sequence[Any]) -> np.ndarray:
     """None becomes NaN, as do infinities."""
     try:
-        numbers = np.array([math.nan if v is None else v for v in to_host(values).tolist()], dtype=np.float64)
+        numbers = np.array([math.nan if v is None else float(v) for v in to_host(values).tolist()], dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"history: {name!r} must be a list of numbers ({error})") from error
     return np.where(np.isfinite(numbers), numbers, np.nan)
@@ -77,13 +117,19 @@ def _draw(axes: Axes, kind: str, epochs: np.ndarray, lines: list[Curve], best: f
         marker = "o" if known.sum() <= _FEW else None
         axes.plot(epochs[known], values[known], color=color, linewidth=2, marker=marker, markersize=4.5, label=name)
     clean(axes)
-    title(axes, _KINDS[kind])
+    title(axes, _title(kind))
     axes.set_xlabel("epoch", color=GREY)
     _set_x(axes, epochs)
-    _set_y(axes, kind, np.concatenate([values for _, _, values in lines]))
+    _set_y(axes, kind, np.concatenate([values for _, _, values in lines]), falls=_falls(kind, lines[-1]))
     if best is not None:
         _mark(axes, kind, best, epochs, lines[-1])
     _label_ends(axes, kind, epochs, lines)
+
+
+def _falls(kind: str, line: Curve) -> bool:
+    """Whether a curve goes from above to below, as that of a loss."""
+    known = line[2][np.isfinite(line[2])]
+    return kind == "loss" or bool(known[-1] < known[0])
 
 
 def _set_x(axes: Axes, epochs: np.ndarray) -> None:
@@ -92,17 +138,18 @@ def _set_x(axes: Axes, epochs: np.ndarray) -> None:
     axes.set_xlim(epochs.min() - room, epochs.max() + room)
 
 
-def _set_y(axes: Axes, kind: str, values: np.ndarray) -> None:
+def _set_y(axes: Axes, kind: str, values: np.ndarray, falls: bool) -> None:
     """Limits in which the bulk of the epochs can be told apart, whatever the first one was like."""
     values = values[np.isfinite(values)]
     low, high = float(values.min()), float(values.max())
-    if kind == "accuracy":
+    if _is_share(kind) or (kind != _RATE and not falls and high <= 1):
         upper = np.quantile(values, 0.25)
         low = max(low, float(upper - 4 * (high - upper))) if len(values) >= 12 else low
         pad = max(0.08 * (high - low), 0.005)
         axes.set_ylim(max(low - pad, -0.02), min(high + pad, 1 + 0.1 * pad) if high <= 1 else high + pad)
-        axes.yaxis.set_major_formatter(_percent)
-    elif low > 0 and high > 30 * low:
+        if _is_share(kind):
+            axes.yaxis.set_major_formatter(_percent)
+    elif kind != _RATE and low > 0 and high > 30 * low:
         axes.set_yscale("log")
         axes.set_ylim(low / 1.4, high * 1.4)
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
@@ -116,11 +163,14 @@ def _percent(value: float, _: object = None) -> str:
 
 
 def _mark(axes: Axes, kind: str, best: float, epochs: np.ndarray, line: Curve) -> None:
-    """A line at the best epoch, and a ring around the value there."""
+    """A line at the best epoch, and a ring around what was reached there."""
     _, color, values = line
     axes.axvline(best, color=GREY, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
-    axes.plot([best], values[epochs == best][:1], "o", color="white", markeredgecolor=color, markeredgewidth=2, ms=8)
-    right, top = best > epochs.mean(), kind == "loss"  # where the curves are not
+    if kind != _RATE:
+        axes.plot(
+            [best], values[epochs == best][:1], "o", color="white", markeredgecolor=color, markeredgewidth=2, ms=8
+        )
+    right, top = best > epochs.mean(), _falls(kind, line)  # where the curves are not
     axes.annotate(
         f"best: epoch {best:g}", (best, float(top)), xycoords=axes.get_xaxis_transform(),
         xytext=(-4 if right else 4, -2 if top else 3), textcoords="offset points",
@@ -136,8 +186,8 @@ def _label_ends(axes: Axes, kind: str, epochs: np.ndarray, lines: list[Curve]) -
         last = np.flatnonzero(np.isfinite(values))[-1]
         x, y = epochs[last], values[last]
         height = axes.transAxes.inverted().transform(axes.transData.transform((x, y)))[1]
-        text = f"{y:.1%}" if kind == "accuracy" else f"{y:#.3g}".rstrip(".")
-        ends.append((float(np.clip(height, 0.02, 0.98)), f"{name} {text}", color))
+        text = f"{y:.1%}" if _is_share(kind) else f"{y:#.3g}".rstrip(".")
+        ends.append((float(np.clip(height, 0.02, 0.98)), f"{name} {text}".strip(), color))
     for place, (_, text, color) in zip(_apart([height for height, _, _ in ends]), ends, strict=True):
         axes.annotate(
             text, (1, place), xycoords="axes fraction", xytext=(5, 0), textcoords="offset points", va="center",

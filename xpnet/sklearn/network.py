@@ -136,26 +136,20 @@ class Network(BaseEstimator):  # type: ignore[misc]
         if self.early_stopping and epochs > 1:
             rows, aside = self._put_aside(y)
         size = self._size_of_batches(len(rows))
-        best: dict[str, Any] = {}
-
-        def keep(trainer: Trainer, row: Mapping[str, Any]) -> None:
-            if trainer.stopping.best_epoch == row["epoch"]:
-                best.update(trainer.model.state_dict())
-
         trainer = Trainer(
             self.model_,
             loss,
             self._optimizer,
             metrics={"accuracy": metric} if is_classifier(self) else None,
             early_stopping=None if aside is None else EarlyStopping(patience=self.n_iter_no_change, min_delta=self.tol),
-            callbacks=[*([] if aside is None else [_AtEpochEnd(keep)]), *([_AtEpochEnd(_say)] if self.verbose else [])],
+            callbacks=[_AtEpochEnd(_say)] if self.verbose else [],
         )
         trainer.epoch, trainer.history = len(self.history_), self.history_  # the epochs of earlier calls count
         data = DataLoader(ArrayDataset(X[rows], rows), size, shuffle=True, seed=self._seed, backend=backend)
         val = None if aside is None else ArrayDataset(X[aside], aside)
         trainer.fit(data, val, trainer.epoch + epochs)
-        if best:
-            self.model_.load_state_dict(best)
+        if aside is not None:
+            trainer.load_best()
 
     def _put_aside(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         classes = y if is_classifier(self) else None

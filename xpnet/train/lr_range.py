@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from xpnet.nn import Module
+from xpnet.nn.utils import keep_modes
 from xpnet.optim import Optimizer
 from xpnet.tensor import Tensor
 from xpnet_backends import Array, random
@@ -49,13 +50,13 @@ def lr_range_test(
     if not 0.0 < low < high or steps < 10:
         raise ValueError(f"lr_range_test needs 0 < low < high and steps >= 10, got {low!r}, {high!r}, {steps!r}")
     weights, state = model.state_dict(), optimizer.state_dict()
-    moment, training = random.state.step, model.training
+    moment = random.state.step
     rates, losses = [], []
     smoothed: list[float] = []
     average = 0.0
-    model.train()
     try:
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), keep_modes(model):
+            model.train()
             for i, (inputs, target) in zip(range(steps), _endless(batches), strict=False):
                 rates.append(low * (high / low) ** (i / (steps - 1)))
                 losses.append(_step(model, loss, optimizer, inputs, target, rates[-1]))
@@ -66,7 +67,6 @@ def lr_range_test(
     finally:
         model.load_state_dict(weights)
         optimizer.load_state_dict(state)
-        model.train(training)
         random.state.set_step(moment)
     if len(losses) < 2:
         raise ValueError(

@@ -16,7 +16,7 @@ from xpnet._files import write_atomically
 from xpnet.data import ArrayDataset, DataLoader, SequenceLoader
 from xpnet.metrics import named
 from xpnet.nn import Module
-from xpnet.nn.utils import clip_grad_norm_
+from xpnet.nn.utils import clip_grad_norm_, keep_modes
 from xpnet.optim import EMA, Optimizer
 from xpnet.optim.lr_scheduler import ReduceLROnPlateau
 from xpnet.serialization import CheckpointError, load, save
@@ -77,7 +77,8 @@ class Trainer:
     accumulate : batches whose gradients are averaged before each update, as if they were one larger batch.
     penalty : ``penalty(model)`` is added to what is minimised, not to the loss that is shown.
     ema : the average of the weights, updated after every step; it is what is validated and kept as the best.
-    folder : where ``best.safetensors``, ``last.safetensors`` and ``history.csv`` go; nothing is written without one.
+    folder : where ``best.safetensors``, ``last.safetensors`` and ``history.csv`` go; nothing is written
+        without one, and the best weights are kept in memory, where the model is.
     callbacks : told of every epoch and batch.
     """
 
@@ -107,8 +108,10 @@ class Trainer:
         self.callbacks = list(callbacks)
         self.history = History()
         self.epoch = 0  # epochs finished
-        self.seconds = 0.0
-        self.samples = 0
+        self.seconds = 0.0  # in training, and
+        self.samples = 0  # how many were trained on: both over the whole run, resumed or not
+        self._mark = (0.0, 0)  # the moment up to which they are counted, and the samples of its epoch by then
+        self._best: dict[str, Array] | None = None  # the best weights, where there is no folder for them
         self._pending: tuple[dict[str, Array], list[int]] | None = None  # the begun epoch of an interrupted run
 
     @property
@@ -160,7 +163,7 @@ class Trainer:
     def _run_epoch(self, loader: Loader, val_loader: Loader | None, interrupt: Interrupt) -> None:
         meter = self._start_epoch(loader)
         self._guard = Guard(self.backend, random.state.step, meter.batches // self.accumulate)
-        started, before = time.perf_counter(), meter.samples
+        self._mark = (time.perf_counter(), meter.samples)
         self.model.train()
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # what is not finite is our own error below
             for inputs, target in loader:
@@ -171,9 +174,15 @@ class Trainer:
                     self._save_interrupted(meter, loader)
         if self._guard.found_bad():
             self._stop(meter, loader)
-        self.seconds += time.perf_counter() - started
-        self.samples += meter.samples - before
+        self._count(meter)
         self._finish_epoch(meter, val_loader)
+
+    def _count(self, meter: Meter) -> None:
+        """Add the time and the samples since the last look to the run's."""
+        (started, before), now = self._mark, time.perf_counter()
+        self.seconds += now - started
+        self.samples += meter.samples - before
+        self._mark = (now, meter.samples)
 
     def _start_epoch(self, loader: Loader) -> Meter:
         meter = Meter(self.backend, {"loss": None, **self.metrics}, len(loader))
@@ -276,6 +285,9 @@ class Trainer:
         self.history.append(row)
         if self.folder is not None:
             self._save(best)
+        elif best:
+            with self._averaged():
+                self._best = self.model.state_dict()
         for callback in self.callbacks:
             callback.on_epoch_end(self, row)
 
@@ -289,15 +301,11 @@ class Trainer:
         """Loss and metrics over all of ``data``, in evaluation mode, without gradients."""
         loader = self._loader(data, batch_size, shuffle=False)
         meter = Meter(self.backend, {"loss": None, **self.metrics}, len(loader))
-        training = self.model.training
-        self.model.eval()
-        try:
-            with no_grad():
-                for inputs, target in loader:
-                    output = self.model(inputs)
-                    meter.add(_samples(inputs), self._measure(self.loss(output, target), output, target))
-        finally:
-            self.model.train(training)
+        with keep_modes(self.model), no_grad():
+            self.model.eval()
+            for inputs, target in loader:
+                output = self.model(inputs)
+                meter.add(_samples(inputs), self._measure(self.loss(output, target), output, target))
         return meter.means()
 
     def predict(self, inputs: Any, batch_size: int = 1024) -> Array:
@@ -318,6 +326,7 @@ class Trainer:
 
     def _save_interrupted(self, meter: Meter, loader: Loader) -> None:
         """Save in the middle of an epoch, and stop."""
+        self._count(meter)
         if self.folder is None:
             raise KeyboardInterrupt
         if self._guard.found_bad():
@@ -384,20 +393,34 @@ class Trainer:
                 if "ema_steps" not in state:
                     raise ValueError("it has no averaged weights: leave out ema, or start a new run")
                 self.ema.load_state_dict({"steps": state["ema_steps"], "averages": under(arrays, "ema.")})
+            self._best = None if self.folder is not None else self._best_beside(Path(path))
             self._pending = (under(arrays, "meter."), state["batch_sizes"]) if state["batch_sizes"] else None
             random.state.manual_seed(state["seed"])
             random.state.set_step(state["step"])
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise CheckpointError(f"{path} does not fit this run: {error}") from error
 
+    def _best_beside(self, path: Path) -> dict[str, Array] | None:
+        """The best weights that stand beside a checkpoint, if any: the epochs to come may all be worse."""
+        beside = path.with_name("best.safetensors")
+        return load(beside, self.backend) if beside.exists() else None
+
     def load_best(self) -> None:
-        """Give the model the weights of the best epoch.
+        """Give the model the weights of the best epoch: from the folder, or from memory where there is none.
 
         Raises: ``CheckpointError`` where the file is damaged or of another model.
         """
         if self.folder is None:
-            raise ValueError("load_best() needs a trainer with a folder")
+            if self._best is None:
+                raise ValueError("load_best(): no epoch was finished yet, so there are no best weights")
+            self.model.load_state_dict(self._best)
+            return
         path = self.folder / "best.safetensors"
+        if not path.exists():
+            why = (
+                f"although {self.epoch} epochs are done: start anew" if self.epoch else "for no epoch was finished yet"
+            )
+            raise CheckpointError(f"{path} is missing, {why}")
         try:
             self.model.load_state_dict(load(path, self.backend))
         except CheckpointError:
@@ -413,14 +436,10 @@ def _samples(inputs: Any) -> int:
 
 def predict(model: Module, inputs: Any, backend: Backend, batch_size: int = 1024) -> Array:
     """A model's outputs for all ``inputs``, in evaluation mode, without gradients, batch by batch."""
-    training = model.training
-    model.eval()
-    try:
-        with no_grad():
-            starts = range(0, len(inputs), batch_size)
-            parts = [model(backend.asarray(inputs[i : i + batch_size])).data for i in starts]
-    finally:
-        model.train(training)
+    with keep_modes(model), no_grad():
+        model.eval()
+        starts = range(0, len(inputs), batch_size)
+        parts = [model(backend.asarray(inputs[i : i + batch_size])).data for i in starts]
     if not parts:
         raise ValueError("predict() needs at least one input")
     return backend.xp.concatenate(parts)
