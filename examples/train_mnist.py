@@ -18,7 +18,9 @@ READ = {"mnist": data.load_mnist, "digits": lambda folder: data.load_digits()}
 
 def add_options(parser):
     parser.add_argument("--dataset", default="mnist", choices=sorted(READ))
-    parser.add_argument("--data-dir", metavar="DIR", help="folder with the four files (default: XPNET_DATA, cache, download)")
+    parser.add_argument(
+        "--data-dir", metavar="DIR", help="folder with the four files (default: XPNET_DATA, cache, download)"
+    )
     parser.add_argument("--epochs", type=positive, default=5, metavar="N", help="default: 5")
     parser.add_argument("--batch-size", type=positive, default=64, metavar="N", help="default: 64")
     parser.add_argument("--lr", type=float, default=1e-3, help="the learning rate (default: 0.001)")
