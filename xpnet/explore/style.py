@@ -36,7 +36,7 @@ class RandomEye(nn.Module):
             first = nn.Conv2d(channels, width, 3, padding=1, backend=backend)
             second = nn.Conv2d(width, width, 3, padding=1, backend=backend)
             for layer in (first, second):
-                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                nn.init.orthogonal_(layer.weight, gain=2.0**0.5)  # kernels that differ: less hangs on the seed
                 if layer.bias is not None:
                     nn.init.zeros_(layer.bias)
             self.stages.append(nn.Sequential(first, nn.ReLU(), second, nn.ReLU()))
