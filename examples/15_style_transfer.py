@@ -9,8 +9,9 @@ x that is changed until, seen through the network,
     total variation    neighbouring pixels hardly differ; Σ |x − its neighbours|
 
 by L-BFGS on the pixels themselves (arXiv:1508.06576; total variation is a later addition of others).  By default the
-pictures are scikit-learn's two photographs, and the network has *random weights*: their statistics catch colours and
-small texture, not brush strokes or objects.  For those it takes a network trained on photographs:
+pictures are scikit-learn's two photographs, and the network has *random weights*: their statistics catch lightness and
+small texture, hardly brush strokes or objects, and each seed gives other colours.  For more it takes a network
+trained on photographs:
 
     python examples/15_style_transfer.py
     python examples/15_style_transfer.py --onnx squeezenet_fp16.onnx --content cat.png --style painting.jpg
