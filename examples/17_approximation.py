@@ -6,7 +6,7 @@ knots draws straight lines between them, which is off by at most h²/8 · max|f�
 such weights exist does not mean that training finds them: both are shown.
 
 Depth against width: a tent, folded k times, has 2ᵏ straight pieces.  Folded by k layers it takes 2k units, in one layer
-2ᵏ − 1, one for each bend (Telgarsky 2015, arXiv:1509.08101): each layer doubles what those before have made.
+2ᵏ (Telgarsky 2015, arXiv:1509.08101): each layer doubles what the layers before have made.
 
 But depth has to be passed through.  Each layer multiplies the variance of its signal by a number; thirty layers do it
 thirty times.  Xavier (Glorot & Bengio 2010) makes it 1 for tanh near 0, He et al. (2015) for ReLU, which drops half.
@@ -114,9 +114,9 @@ def count_pieces(values):
 lesson.say("\nfolded tents: straight pieces, by units, and the units that one layer needs at least")
 for k in (1, 2, 3, 4, 5):
     pieces = count_pieces(folded(k).numpy()[:, 0])
-    lesson.say(f"  {pieces:2} pieces with {2 * k:2} units, one layer: {pieces - 1}")
+    lesson.say(f"  {pieces:2} pieces with {2 * k:2} units, one layer: {pieces}")
 
-# Does training find it?  Networks with about as many weights, wide or deep, on the 8 pieces of three folds.
+# (One layer: a unit for each bend, and one for the slope at the beginning.)  Does training find it?  Networks with about as many weights, wide or deep, on the 8 pieces of three folds.
 NETS = {"1 layer of 160": [160], "2 layers of 21": [21, 21], "4 layers of 12": [12] * 4}
 saw, saw_errors = folded(3), {}
 starts, rates = (1, (0.01,)) if lesson.quick else (3, (0.003, 0.01))
