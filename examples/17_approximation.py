@@ -116,7 +116,8 @@ for k in (1, 2, 3, 4, 5):
     pieces = count_pieces(folded(k).numpy()[:, 0])
     lesson.say(f"  {pieces:2} pieces with {2 * k:2} units, one layer: {pieces}")
 
-# (One layer: a unit for each bend, and one for the slope at the beginning.)  Does training find it?  Networks with about as many weights, wide or deep, on the 8 pieces of three folds.
+# One layer needs a unit for each bend, and one for the slope at the beginning.  Does training find it?  Networks with
+# about as many weights, wide or deep, on the 8 pieces of three folds.
 NETS = {"1 layer of 160": [160], "2 layers of 21": [21, 21], "4 layers of 12": [12] * 4}
 saw, saw_errors = folded(3), {}
 starts, rates = (1, (0.01,)) if lesson.quick else (3, (0.003, 0.01))
