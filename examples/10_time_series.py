@@ -32,26 +32,32 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 lesson = start(__doc__, __file__, add_options)
-season, window = lesson.options.season, 24
+options, season, window = lesson.options, lesson.options.season, 24
+own = options.data is not None
 try:
-    series = data.read_series(lesson.options.data, lesson.options.column) if lesson.options.data else None
-    values = data.load_airline_passengers() if series is None else series
+    if options.column is not None and not own:
+        raise ValueError("--column names a column of the file that --data gives")
+    values = data.read_series(options.data, options.column) if own else data.load_airline_passengers()
     test_start = len(values) * 2 // 3  # the last third is looked at only to judge
     first = max(len(values) * 5 // 12, window + 2 * HORIZON, season)  # the errors from here on make the intervals
     if season < 1 or first + 2 * HORIZON > test_start:
         raise ValueError(f"--season {season} and windows of {window} need a longer series than {len(values)} values")
+    if abs(values).max() > 1e12:
+        raise ValueError(f"values of up to {abs(values).max():.3g} are too large: give them in a larger unit")
 except (ValueError, OSError) as error:
     lesson.refuse(error)
 
 # A network sees growth best as growth: of a series above zero it gets the changes of the logarithm.
-positive = bool((values > 0).all())
-there, back = (np.log, np.exp) if positive else (np.array, np.array)
+if (values > 0).all():
+    to_scale, from_scale = np.log, np.exp
+else:
+    to_scale = from_scale = np.array
 
 
 def fit(history: np.ndarray, seed: int) -> tuple[nn.Module, data.StandardScaler]:
     """Learn from the windows of a history, and nothing after it."""
     xpnet.manual_seed(seed)
-    changes = data.difference(there(history))
+    changes = data.difference(to_scale(history))
     scaler = data.StandardScaler().fit(changes)
     x, y = data.sliding_windows(scaler.transform(changes).astype("float32"), window, HORIZON)
     x, y = lesson.backend.asarray(x), lesson.backend.asarray(y)
@@ -70,11 +76,11 @@ def mlp(seed: int):
 
     def forecast(history: np.ndarray, horizon: int) -> np.ndarray:
         model, scaler = fit(history, seed)
-        known = there(history)
+        known = to_scale(history)
         last = scaler.transform(data.difference(known)[-window:]).astype("float32")
         with xpnet.no_grad():
             made = model(lesson.backend.asarray(last[None])).numpy()[0]
-        return back(data.undifference(scaler.inverse_transform(made.astype(float)), known[-1:]))
+        return from_scale(data.undifference(scaler.inverse_transform(made.astype(float)), known[-1:]))
 
     return forecast
 
@@ -103,9 +109,9 @@ for name, run in runs.items():
 # 2. Intervals. At each origin only those errors count that were known there, so that the intervals are honest too. The
 #    errors of a growing series grow with it: they are taken of the logarithm.
 run = runs[f"MLP, seed {seeds[0]}"]
-errors = data.WalkForward(run.origins, there(run.predicted), there(run.actual))
+errors = data.WalkForward(run.origins, to_scale(run.predicted), to_scale(run.actual))
 widths = np.array([data.interval_widths(errors, LEVEL, origin) for origin in origins[judged]])
-low, high = back(errors.predicted[judged] - widths), back(errors.predicted[judged] + widths)
+low, high = from_scale(errors.predicted[judged] - widths), from_scale(errors.predicted[judged] + widths)
 known = np.isfinite(widths)  # not where too few errors were known yet
 inside = (low <= run.actual[judged]) & (run.actual[judged] <= high)
 coverage = inside[known].mean()
@@ -114,24 +120,39 @@ lesson.say(f"{LEVEL:.0%} intervals made of earlier errors held {coverage:.1%} of
 # 3. The forecast of what nobody knows yet: fitted on everything, with the errors of all of the walk.
 future = mlp(seeds[0])(values, HORIZON)
 width = data.interval_widths(errors, LEVEL)
-future_low, future_high = back(there(future) - width), back(there(future) + width)
-lesson.say(f"next: {future[0]:.4g} ({future_low[0]:.4g} to {future_high[0]:.4g}), in {HORIZON} steps {future[-1]:.4g} "
-           f"({future_low[-1]:.4g} to {future_high[-1]:.4g})")  # fmt: skip
+future_low, future_high = from_scale(to_scale(future) - width), from_scale(to_scale(future) + width)
+lesson.say(f"next: {future[0]:.4g} ({future_low[0]:.4g} to {future_high[0]:.4g}),")
+lesson.say(f"in {HORIZON} steps: {future[-1]:.4g} ({future_low[-1]:.4g} to {future_high[-1]:.4g})")
 
-calendar = {"begin": 1949.0, "every": 1 / 12, "unit": "thousand passengers", "time": "year"} if series is None else {}
-apart = np.flatnonzero(judged)[:: max(1, HORIZON // step)] - np.flatnonzero(judged)[0]  # forecasts that do not overlap
-apart = apart[-6:]
-band = f"{LEVEL:.0%} interval"
-lesson.draw("walk_forward", lambda: plot.forecast(
-    values, origins[judged][apart], run.predicted[judged][apart], low=low[apart], high=high[apart], band=band,
-    show=len(values) - int(origins[judged][apart][0]) + 2 * HORIZON, **calendar))  # fmt: skip
-lesson.draw("future", lambda: plot.forecast(
-    values, [len(values)], future[None], low=future_low[None], high=future_high[None], band=band, show=5 * HORIZON,
-    heading="The next 12 values", **calendar))  # fmt: skip
-chosen = {name: found for name, found in runs.items() if not name.startswith("MLP") or found is run}
-lesson.draw("errors", lambda: plot.errors_by_step({name: tested(found).mae_by_step for name, found in chosen.items()}))
-lesson.finish({
-    "mae": {name: tested(found).mae for name, found in runs.items()},
-    "rmse": {name: tested(found).rmse for name, found in runs.items()},
-    "level": LEVEL, "coverage": coverage, "forecast": future.tolist(),
-})  # fmt: skip
+# 4. Pictures: up to six of the judged forecasts, chosen so that they do not overlap.
+calendar = {} if own else {"begin": 1949.0, "every": 1 / 12, "unit": "thousand passengers", "time": "year"}
+calendar["band"] = f"{LEVEL:.0%} interval"
+apart = np.arange(0, judged.sum(), max(1, -(-HORIZON // step)))[-6:]
+begin = int(origins[judged][apart][0]) - 2 * HORIZON
+made = run.predicted[judged][apart]
+
+
+def draw_walk():
+    where = origins[judged][apart]
+    return plot.forecast(values, where, made, low=low[apart], high=high[apart], show=len(values) - begin, **calendar)
+
+
+def draw_future():
+    bounds = {"low": future_low[None], "high": future_high[None]}
+    heading = f"The next {HORIZON} values"
+    return plot.forecast(values, [len(values)], future[None], **bounds, show=5 * HORIZON, heading=heading, **calendar)
+
+
+shown = [name for name in runs if not name.startswith("MLP") or runs[name] is run]  # one of the MLPs will do
+lesson.draw("walk_forward", draw_walk)
+lesson.draw("future", draw_future)
+lesson.draw("errors", lambda: plot.errors_by_step({name: tested(runs[name]).mae_by_step for name in shown}))
+lesson.finish(
+    {
+        "mae": {name: tested(found).mae for name, found in runs.items()},
+        "rmse": {name: tested(found).rmse for name, found in runs.items()},
+        "level": LEVEL,
+        "coverage": coverage,
+        "forecast": future.tolist(),
+    }
+)

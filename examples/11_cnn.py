@@ -114,7 +114,8 @@ other = xp.roll(heat, 1, axis=0)  # the map of another image: as smooth, but not
 
 def covered(order):
     """Accuracy when, of each image, the fifth of the ink that comes first in ``order`` becomes paper."""
-    rank = xp.argsort(xp.argsort(xp.where(ink, -order, xp.inf), axis=1), axis=1)
+    first = xp.argsort(xp.where(ink, -order, xp.inf), axis=1)  # pixels, the hottest ink first, paper last
+    rank = xp.argsort(first, axis=1)  # at which place of that order each pixel stands
     hidden = rank < 0.2 * ink.sum(axis=1, keepdims=True)
     changed = xp.where(hidden.reshape(some.shape), some.min(), some)
     return float((trainer.predict(changed).argmax(axis=1) == t_test[: len(some)]).mean())
@@ -124,6 +125,17 @@ before = float((predicted[:1000] == test.targets[:1000]).mean())
 hot, cold, foreign = covered(heat), covered(-heat), covered(other)
 lesson.say(f"with a fifth of the ink covered, accuracy falls from {before:.3f} to {hot:.3f} where Grad-CAM is hottest,")
 lesson.say(f"to {cold:.3f} where it is coldest, and to {foreign:.3f} where the map of another image is hottest")
-lesson.finish({"data": train.name, "train_images": len(train), "test_images": len(test), "epochs": epochs,
-    "test_accuracy": accuracy, "mistakes": len(wrong), "accuracy_of_1000": before, "covered_hottest": hot,
-    "covered_coldest": cold, "covered_by_other_map": foreign})  # fmt: skip
+lesson.finish(
+    {
+        "data": train.name,
+        "train_images": len(train),
+        "test_images": len(test),
+        "epochs": epochs,
+        "test_accuracy": accuracy,
+        "mistakes": len(wrong),
+        "accuracy_of_1000": before,
+        "covered_hottest": hot,
+        "covered_coldest": cold,
+        "covered_by_other_map": foreign,
+    }
+)

@@ -69,10 +69,10 @@ lesson.say(f"baselines: nearest class mean {nearest_mean:.3f}, linear softmax {s
 
 # -- The network ------------------------------------------------------------------------------------------------------
 
-per_epoch = -(-len(train) // 128)
+per_epoch = -(-len(train) // 128)  # rounded up: batches of 128
 if options.full:
     model = resnet20(classes, in_channels=channels)
-    epochs = options.epochs or -(-64_000 // per_epoch)
+    epochs = options.epochs or -(-64_000 // per_epoch)  # rounded up
     optimizer = optim.SGD(model.named_parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
     milestones = [max(1, 32_000 // per_epoch), max(2, 48_000 // per_epoch)]
     schedule, batch = optim.lr_scheduler.MultiStepLR(optimizer, milestones), 128
@@ -87,8 +87,9 @@ else:
     augment = RandomCrop(padding=1, fill=float(x_train.min()))  # on black paper, and a mirrored 2 is no 2
 
 loader = data.DataLoader(data.ArrayDataset(x_train, t_train), batch, shuffle=True, transform=augment)
-trainer = Trainer(model, nn.CrossEntropyLoss(), optimizer, scheduler=schedule, metrics={"accuracy": metrics.accuracy},
-                  folder=lesson.out / "run" if options.full else None)  # fmt: skip
+folder = lesson.out / "run" if options.full else None  # hours can be resumed
+measured = {"accuracy": metrics.accuracy}
+trainer = Trainer(model, nn.CrossEntropyLoss(), optimizer, scheduler=schedule, metrics=measured, folder=folder)
 parameters = sum(p.size for p in model.parameters())
 lesson.say(f"a residual network of {parameters:,} parameters, {epochs} epochs of {len(loader)} batches:")
 
@@ -130,7 +131,19 @@ titles = [
 lesson.draw("gradcam", lambda: plot.heatmap_overlay(test.inputs[:6], heat, titles))
 pairs = matrix * (1 - np.eye(classes, dtype=int))
 true, taken = np.unravel_index(pairs.argmax(), pairs.shape)
-lesson.say(f"the most frequent mistake: {pairs.max()} of {test.classes[true]} are taken for {test.classes[taken]}")
-lesson.finish({"data": train.name, "train_images": len(train), "test_images": len(test), "epochs": epochs,
-    "parameters": parameters, "nearest_mean": nearest_mean, "linear_softmax": softmax,
-    "test_accuracy": accuracy})  # fmt: skip
+if pairs.any():
+    lesson.say(
+        f"the most frequent mistake: {test.classes[taken]} where it is {test.classes[true]}, {pairs.max()} times"
+    )
+lesson.finish(
+    {
+        "data": train.name,
+        "train_images": len(train),
+        "test_images": len(test),
+        "epochs": epochs,
+        "parameters": parameters,
+        "nearest_mean": nearest_mean,
+        "linear_softmax": softmax,
+        "test_accuracy": accuracy,
+    }
+)

@@ -18,7 +18,7 @@ import numpy as np
 
 import xpnet
 from xpnet import data, nn, optim, plot
-from xpnet.lesson import start
+from xpnet.lesson import positive, start
 from xpnet.nn import functional as F
 
 WINDOW, HORIZON, HIDDEN = 24, 12, 16
@@ -27,23 +27,30 @@ WINDOW, HORIZON, HIDDEN = 24, 12, 16
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", metavar="FILE", help="CSV with a header, oldest first (default: airline passengers)")
     parser.add_argument("--column", help="the column of the values (default: the last)")
-    parser.add_argument("--season", type=int, default=12, metavar="N", help="values in a season (default: 12)")
-    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="runs of each network (default: 3)")
+    parser.add_argument("--season", type=positive, default=12, metavar="N", help="values in a season (default: 12)")
+    parser.add_argument("--seeds", type=positive, default=3, metavar="N", help="runs of each network (default: 3)")
 
 
 lesson = start(__doc__, __file__, add_options)
-season = lesson.options.season
+options, season = lesson.options, lesson.options.season
+own = options.data is not None
 try:
-    series = data.read_series(lesson.options.data, lesson.options.column) if lesson.options.data else None
-    values = data.load_airline_passengers() if series is None else series
-    if not 1 <= season <= len(values) // 2 or len(values) < 6 * HORIZON or lesson.options.seeds < 1:
-        raise ValueError(f"needs --seeds of 1 or more, and at least {6 * HORIZON} values and two seasons: "
-                         f"there are {len(values)} values and --season {season}")  # fmt: skip
+    if options.column is not None and not own:
+        raise ValueError("--column names a column of the file that --data gives")
+    values = data.read_series(options.data, options.column) if own else data.load_airline_passengers()
+    least = max(6 * HORIZON, 2 * season)
+    if len(values) < least:
+        raise ValueError(f"at least {least} values and two seasons are needed: there are {len(values)} values")
+    if abs(values).max() > 1e12:
+        raise ValueError(f"values of up to {abs(values).max():.3g} are too large: give them in a larger unit")
 except (ValueError, OSError) as error:
     lesson.refuse(error)
 
 # Of a series above zero the networks see growth: the changes of the logarithm, in which all years look alike.
-there, back = (np.log, np.exp) if (values > 0).all() else (np.array, np.array)
+if (values > 0).all():
+    to_scale, from_scale = np.log, np.exp
+else:
+    to_scale = from_scale = np.array
 
 
 class Forecaster(nn.Module):
@@ -63,7 +70,7 @@ def fit(make: Callable[[], nn.Module], history: np.ndarray, seed: int) -> tuple[
     """Learn from all windows of a history, scaled by what that history says."""
     xpnet.manual_seed(seed)
     model = make()
-    changes = data.difference(there(history))
+    changes = data.difference(to_scale(history))
     scaler = data.StandardScaler().fit(changes)
     x, y = data.sliding_windows(scaler.transform(changes).astype("float32"), WINDOW, HORIZON)
     x, y = lesson.backend.asarray(x), lesson.backend.asarray(y)
@@ -82,11 +89,11 @@ def forecaster(make: Callable[[], nn.Module], seed: int) -> Callable[[np.ndarray
 
     def forecast(history: np.ndarray, horizon: int) -> np.ndarray:
         model, scaler = fit(make, history, seed)
-        known = there(history)
+        known = to_scale(history)
         window = scaler.transform(data.difference(known)[-WINDOW:]).astype("float32")
         with xpnet.no_grad():
             made = model(lesson.backend.asarray(window[None])).numpy()[0]
-        return back(data.undifference(scaler.inverse_transform(made.astype(float)), known[-1:]))
+        return from_scale(data.undifference(scaler.inverse_transform(made.astype(float)), known[-1:]))
 
     return forecast
 
@@ -107,10 +114,12 @@ networks = {
     "LSTM": lambda: Forecaster(nn.LSTM),
     "GRU": lambda: Forecaster(nn.GRU),
 }
-seeds = [lesson.seed + i for i in range(1 if lesson.quick else lesson.options.seeds)]
+seeds = [lesson.seed + i for i in range(1 if lesson.quick else options.seeds)]
 runs = {name: [walk(method)] for name, method in baselines.items()}
-lesson.say(f"mean absolute error of {len(runs['naive'][0].origins)} forecasts of {HORIZON} steps, "
-           f"from value {test_start} of {len(values)} on")  # fmt: skip
+origins = runs["naive"][0].origins
+lesson.say(
+    f"{len(origins)} forecasts of {HORIZON} steps, from value {test_start} of {len(values)} on; mean absolute error:"
+)
 for name, (run,) in runs.items():
     lesson.say(f"  {name:15} {run.mae:7.2f}")
 best = runs["seasonal naive"][0].mae
@@ -118,21 +127,30 @@ for name, make in networks.items():
     runs[name] = [walk(forecaster(make, seed)) for seed in seeds]
     errors = [run.mae for run in runs[name]]
     better = sum(error < best for error in errors)
-    lesson.say(f"  {name:15} {np.mean(errors):7.2f} ({min(errors):.2f} to {max(errors):.2f} over {len(seeds)} seeds; "
-               f"better than seasonal naive: {better} of {len(seeds)})")  # fmt: skip
+    lesson.say(
+        f"  {name:15} {np.mean(errors):7.2f} ({min(errors):.2f} to {max(errors):.2f}; "
+        f"better than seasonal naive: {better} of {len(seeds)} seeds)"
+    )
 
-calendar = {"begin": 1949.0, "every": 1 / 12, "unit": "thousand passengers", "time": "year"} if series is None else {}
-origins = runs["naive"][0].origins
-apart = np.arange(0, len(origins), max(1, -(-HORIZON // step)))[-4:]  # forecasts that do not overlap
-lesson.draw("forecasts", lambda: plot.forecast(
-    values, origins[apart], {name: runs[name][0].predicted[apart] for name in ("seasonal naive", "RNN", "LSTM", "GRU")},
-    show=len(values) - int(origins[apart[0]]) + HORIZON, heading="Forecasts, made at the dashed lines",
-    **calendar))  # fmt: skip
+
+def draw_forecasts():
+    """Up to four origins, so far apart that their forecasts do not overlap."""
+    calendar = {} if own else {"begin": 1949.0, "every": 1 / 12, "unit": "thousand passengers", "time": "year"}
+    apart = np.arange(0, len(origins), max(1, -(-HORIZON // step)))[-4:]
+    made = {name: runs[name][0].predicted[apart] for name in ("seasonal naive", "RNN", "LSTM", "GRU")}
+    show = len(values) - int(origins[apart[0]]) + HORIZON
+    heading = "Forecasts, made at the dashed lines"
+    return plot.forecast(values, origins[apart], made, show=show, heading=heading, **calendar)
+
+
 shown = [name for name in runs if name not in ("naive", "drift")]
-lesson.draw("errors", lambda: plot.errors_by_step(
-    {name: np.mean([run.mae_by_step for run in runs[name]], axis=0) for name in shown}))  # fmt: skip
-lesson.finish({
-    "mae": {name: [run.mae for run in found] for name, found in runs.items()},
-    "rmse": {name: [run.rmse for run in found] for name, found in runs.items()},
-    "mae_by_step": {name: np.mean([run.mae_by_step for run in found], axis=0).tolist() for name, found in runs.items()},
-})  # fmt: skip
+by_step = {name: np.mean([run.mae_by_step for run in found], axis=0) for name, found in runs.items()}
+lesson.draw("forecasts", draw_forecasts)
+lesson.draw("errors", lambda: plot.errors_by_step({name: by_step[name] for name in shown}))
+lesson.finish(
+    {
+        "mae": {name: [run.mae for run in found] for name, found in runs.items()},
+        "rmse": {name: [run.rmse for run in found] for name, found in runs.items()},
+        "mae_by_step": {name: errors.tolist() for name, errors in by_step.items()},
+    }
+)

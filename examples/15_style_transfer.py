@@ -9,172 +9,104 @@ x that is changed until, seen through the network,
     total variation    neighbouring pixels hardly differ; Σ |x − its neighbours|
 
 by L-BFGS on the pixels themselves (arXiv:1508.06576; total variation is a later addition of others).  By default the
-pictures are scikit-learn's two photographs, and the network has *random weights*: their statistics catch colours and
-small texture, not brush strokes or objects.  Features of SqueezeNet, trained on photographs, by --onnx:
+pictures are scikit-learn's two photographs, and the network has *random weights*: their statistics catch lightness and
+small texture, hardly brush strokes or objects, and each seed gives other colours.  For more it takes a network
+trained on photographs:
 
     python examples/15_style_transfer.py
     python examples/15_style_transfer.py --onnx squeezenet_fp16.onnx --content cat.png --style painting.jpg
+    python examples/15_style_transfer.py --vgg vgg19-dcbb9e9d.pth --content cat.png --style painting.jpg
 """
 
 from __future__ import annotations
 
-import argparse
-
 import numpy as np
 
 import xpnet
-from xpnet import data, interchange, nn, optim, plot
-from xpnet.explore.landscape import Curve
-from xpnet.lesson import start
+from xpnet import data, explore, nn, optim, plot
+from xpnet.lesson import positive, start
 from xpnet.nn import functional as F
-
-STYLE = ["conv1_2", "fire2/concat_1", "fire3/concat_1", "fire5/concat_1", "fire7/concat_1"]  # of SqueezeNet 1.0
-CONTENT = "fire5/concat_1"
-
-
-def picture(path):
-    """The pixels of a file, in colour."""
-    try:
-        pixels = data.read_image(path)
-    except (OSError, data.DataError) as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    if min(pixels.shape[:2]) < 32:
-        raise argparse.ArgumentTypeError(f"{path} has {pixels.shape[1]}x{pixels.shape[0]} pixels: at least 32 each way")
-    return pixels if pixels.ndim == 3 else np.stack([pixels] * 3, axis=2)
-
-
-def squeezenet(path):
-    """The network in an ONNX file."""
-    try:
-        network = interchange.from_onnx(path, backend="numpy", dtype="float32")
-    except (OSError, ValueError) as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    if missing := {*STYLE, CONTENT} - {*network.value_names}:
-        raise argparse.ArgumentTypeError(f"{path} is no SqueezeNet: it computes no {min(missing)!r}")
-    return network
-
-
-def count(least):
-    """A whole number of at least so much."""
-
-    def read(text):
-        if not text.isdigit() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"expected a whole number of at least {least}, got {text}")
-        return int(text)
-
-    return read
-
-
-def weight(text):
-    """A weight of a loss."""
-    value = float(text)
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected a number of at least 0, got {text}")
-    return value
 
 
 def add_options(parser):
-    """What can be chosen."""
-    add = parser.add_argument
-    add("--content", type=picture, metavar="FILE", help="what to show (default: scikit-learn's photograph of a temple)")
-    add("--style", type=picture, metavar="FILE", help="how to show it (default: scikit-learn's photograph of a flower)")
-    add("--onnx", type=squeezenet, metavar="FILE", help="SqueezeNet 1.0 (default: a network with random weights)")
-    add("--size", type=count(32), help="pixels of the longer side (default: 256)")
-    add("--iterations", type=count(2), help="default: 80")
+    add, network = parser.add_argument, parser.add_mutually_exclusive_group()
+    add("--content", metavar="FILE", help="what to show (default: scikit-learn's photograph of a temple)")
+    add("--style", metavar="FILE", help="how to show it (default: scikit-learn's photograph of a flower)")
+    network.add_argument("--onnx", metavar="FILE", help="SqueezeNet 1.0 (default: a network with random weights)")
+    network.add_argument("--vgg", metavar="FILE", help="torchvision's weights of a VGG, .pth or .npz")
+    add("--size", type=positive, metavar="N", help="pixels of the longer side, 32 or more (default: 256)")
+    add("--iterations", type=positive, metavar="N", help="default: 80")
     add("--optimizer", choices=["lbfgs", "adam"], default="lbfgs")
-    add("--style-weight", type=weight, help="against 1 for the content (default: 10 for SqueezeNet, 3 for random)")
-    add("--tv-weight", type=weight, default=0.5, help="of the total variation (default: 0.5)")
+    add("--style-weight", type=float, help="against 1 for the content (default: 10; 3 for random weights)")
+    add("--tv-weight", type=float, default=0.5, help="of the total variation (default: 0.5)")
     add("--noise", action="store_true", help="start from noise, as in the paper, rather than from the content")
 
 
 lesson = start(__doc__, __file__, add_options)
-options, backend, say = lesson.options, lesson.backend, lesson.say
+options, backend = lesson.options, lesson.backend
 size = options.size or (64 if lesson.quick else 256)
 iterations = options.iterations or (12 if lesson.quick else 80)
+random_weights = options.onnx is None and options.vgg is None
+if options.style_weight is None:
+    options.style_weight = 3.0 if random_weights else 10.0
+weights = {"content": 1.0, "style": options.style_weight, "total variation": options.tv_weight}
+if size < 32:
+    lesson.refuse(f"--size must be at least 32, got {size}")
+if not all(0 <= weight < 1e6 for weight in weights.values()):
+    lesson.refuse(f"--style-weight and --tv-weight must lie in 0..1,000,000, got {weights}")
 
 
-def prepared(pixels):
-    """uint8 (H, W, 3) -> (1, 3, h, w) in 0..1, the longer side as long as asked: each pixel the mean of an area."""
-    scale = min(1.0, size / max(pixels.shape[:2]))
-    shape = tuple(max(32, round(scale * side)) for side in pixels.shape[:2])
-    x = backend.asarray(data.to_float(np.ascontiguousarray(pixels.transpose(2, 0, 1)[None])))
-    return F.adaptive_avg_pool2d(x, shape)
+# -- The pictures ------------------------------------------------------------------------------------------------------
+def prepared(path, otherwise):
+    """A file, or the photograph of that name, as (1, 3, H, W) in 0..1, its longer side as long as asked."""
+    pixels = data.read_image(path) if path is not None else data.load_photographs()[otherwise]
+    height, width = pixels.shape[:2]
+    if min(height, width) < 32:
+        raise ValueError(f"{path} has {width}x{height} pixels: at least 32 each way")
+    if pixels.ndim == 2:  # grey
+        pixels = np.stack([pixels] * 3, axis=2)
+    scale = min(1.0, size / max(height, width))
+    shape = max(32, round(scale * height)), max(32, round(scale * width))
+    x = backend.asarray(data.to_float(pixels.transpose(2, 0, 1)[None]))
+    return F.adaptive_avg_pool2d(x, shape)  # each pixel is the mean of an area
 
 
-if options.content is None or options.style is None:
-    try:
-        from sklearn.datasets import load_sample_images
-
-        temple, flower = load_sample_images().images
-    except ImportError as error:
-        raise SystemExit(f"{error}: pip install scikit-learn pillow, or give --content and --style") from None
-content = prepared(temple if options.content is None else options.content)
-style = prepared(flower if options.style is None else options.style)
-
-
-# -- The eye: features by layer, the first ones for the style, the last for the content.
-class RandomNetwork(nn.Module):
-    """VGG's pattern, 3x3 convolutions and pools, with random weights; mean pools, as the paper prefers."""
-
-    def __init__(self, widths=(24, 48, 96, 128)):
-        super().__init__()
-        self.stages = nn.ModuleList()
-        for i, width in enumerate(widths):
-            first = nn.Conv2d(widths[i - 1] if i else 3, width, 3, padding=1)
-            self.stages.append(nn.Sequential(first, nn.ReLU(), nn.Conv2d(width, width, 3, padding=1), nn.ReLU()))
-        for layer in self.modules():
-            if isinstance(layer, nn.Conv2d):
-                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-                nn.init.zeros_(layer.bias)
-
-    def forward(self, x):
-        x, found = x * 4.0 - 2.0, []
-        for i, stage in enumerate(self.stages):
-            x = stage(F.avg_pool2d(x, 2) if i else x)
-            found.append(x)
-        return found, found[1]
-
-
-if options.onnx is None:
-    network = RandomNetwork()
-    say("The network has random weights: it was never shown a picture.  (--onnx FILE takes SqueezeNet.)")
-    look = network
-else:
-    network = options.onnx.to(backend=backend)
-    # SqueezeNet wants blue, green, red in 0..255, minus the mean colour of ImageNet: a 1x1 convolution does it.
-    swap = backend.asarray(255.0 * np.eye(3)[::-1, :, None, None], "float32")
-    shift = backend.asarray([-103.94, -116.78, -123.68], "float32")
-
-    def look(x):
-        """The features of the layers above."""
-        found = network.features(F.conv2d(x, swap, shift), {*STYLE, CONTENT})
-        return [found[name] for name in STYLE], found[CONTENT]
-
-    say("The network is SqueezeNet, trained on ImageNet's photographs, from the file given.")
-network.requires_grad_(False)
+# -- The eye: the features of several layers for the style, those of one for the content -------------------------------
+try:
+    content, style = prepared(options.content, "temple"), prepared(options.style, "flower")
+    if options.onnx is not None:
+        eye, about = explore.SqueezeNetEye(options.onnx), "is SqueezeNet, trained on ImageNet's photographs"
+    elif options.vgg is not None:
+        eye, about = explore.VGGEye(options.vgg), "is VGG, with the weights in the file given"
+    else:
+        eye, about = explore.RandomEye(), "has random weights: it was never shown a picture (see --onnx and --vgg)"
+except (OSError, ValueError) as error:
+    lesson.refuse(error)
+lesson.say(f"The network {about}.")
+eye.requires_grad_(False)
 
 with xpnet.no_grad():
-    goal_content = look(content)[1]
-    goal_style = [F.gram_matrix(features) for features in look(style)[0]]
+    goal_content = eye(content)[1]
+    goal_style = [F.gram_matrix(features) for features in eye(style)[0]]
 
 
-# -- The losses.  Each is relative to its goal, so that layers count alike whatever the scale of their features (the
-# -- paper rescales its network to the same end); G is divided by C·H·W, so that the pictures may differ in size.
+# -- The losses --------------------------------------------------------------------------------------------------------
+# Each is relative to its goal, so that layers count alike whatever the scale of their features (the paper rescales its
+# network to the same end); G is divided by C·H·W, so that the pictures may differ in size.
 def relative(values, goal):
     """``Σ (values − goal)² / Σ goal²``."""
-    return ((values - goal) ** 2).sum() / (goal * goal).sum()
+    return ((values - goal) ** 2).sum() / ((goal * goal).sum() + 1e-12)
 
 
 def losses(x):
     """Content, style, total variation for each pixel value."""
-    style_features, content_features = look(x)
+    style_features, content_features = eye(x)
     of_style = [relative(F.gram_matrix(f), goal) for f, goal in zip(style_features, goal_style, strict=True)]
     return relative(content_features, goal_content), sum(of_style) / len(of_style), F.total_variation(x) / x.size
 
 
-# -- The image.  Its pixels are σ(z): whatever z becomes, they stay within 0..1, which is what a file can hold.
-style_weight = options.style_weight if options.style_weight is not None else 3.0 if options.onnx is None else 10.0
-weights = {"content": 1.0, "style": style_weight, "total variation": options.tv_weight}
+# -- The image ---------------------------------------------------------------------------------------------------------
+# Its pixels are σ(z): whatever z becomes, they stay within 0..1, which is what a file can hold.
 begin = content.numpy().clip(0.02, 0.98)
 if options.noise:
     begin = np.random.default_rng(lesson.seed).uniform(0.3, 0.7, begin.shape).astype("float32")
@@ -187,17 +119,17 @@ def closure():
     parts = losses(z.sigmoid())
     for record, part in zip(history.values(), parts, strict=True):
         record.append(part.item())
-    loss = sum(w * part for w, part in zip(weights.values(), parts, strict=True))
+    loss = sum(weight * part for weight, part in zip(weights.values(), parts, strict=True))
     z.grad = None
     loss.backward()
     return loss
 
 
-if options.optimizer == "lbfgs":
+if options.optimizer == "lbfgs":  # one step is a whole minimisation; its line search may take several evaluations
     optimizer = optim.LBFGS(
         [z], max_iter=iterations, max_eval=iterations, line_search_fn="strong_wolfe", history_size=20
     )
-    optimizer.step(closure)  # several evaluations where the line search needs them
+    optimizer.step(closure)
 else:
     optimizer = optim.Adam([z], lr=0.05)
     for _ in range(iterations):
@@ -207,25 +139,23 @@ else:
 with xpnet.no_grad():
     result = z.sigmoid()
     final = {name: part.item() for name, part in zip(weights, losses(result), strict=True)}
-say(f"{len(history['content'])} evaluations by {options.optimizer}, {content.shape[3]}x{content.shape[2]} pixels:")
-for name, w in weights.items():
-    say(f"  {name:15} (weight {w:g}): {history[name][0]:.4f} at the start, {final[name]:.4f} in the result")
+lesson.say(
+    f"{len(history['content'])} evaluations by {options.optimizer}, {content.shape[3]}x{content.shape[2]} pixels:"
+)
+for name, weight in weights.items():
+    lesson.say(f"  {name:15} (weight {weight:g}): {history[name][0]:.4f} at the start, {final[name]:.4f} in the result")
 
-
-def pixels(x):
-    """(1, 3, H, W) in 0..1 -> uint8 (H, W, 3)."""
-    return np.rint(x.numpy()[0].transpose(1, 2, 0) * 255).astype(np.uint8)
-
-
-shown = {"content": pixels(content), "style": pixels(style), "result": pixels(result)}
+# -- What came of it ---------------------------------------------------------------------------------------------------
+shown = {"content": content.numpy()[0], "style": style.numpy()[0], "result": result.numpy()[0]}
 lesson.draw("pictures", lambda: plot.pictures(shown))
+terms = {f"{name}, times {weight:g}": weight * np.array(history[name]) for name, weight in weights.items() if weight}
+lesson.draw(
+    "losses",
+    lambda: plot.lines(terms, yscale="log", xlabel="evaluation", ylabel="loss", heading="The terms of the loss"),
+)
+pixels = np.rint(shown["result"].transpose(1, 2, 0) * 255).astype(np.uint8)
 try:
-    data.write_image(lesson.out / "result.png", shown["result"])
+    data.write_image(lesson.out / "result.png", pixels)
 except ImportError as error:  # no Pillow
-    say(str(error))
-curves = {
-    f"{name}, times {w:g}": Curve(np.arange(len(history[name])), w * np.array(history[name]))
-    for name, w in weights.items()
-}
-lesson.draw("losses", lambda: plot.loss_curves(curves, heading="The terms of the loss", x_label="evaluation", log=True))
-lesson.finish({"network": "random" if options.onnx is None else "onnx", "final": final, "history": history})
+    lesson.say(str(error))
+lesson.finish({"network": type(eye).__name__, "final": final, "history": history})

@@ -149,9 +149,11 @@ def draw_valley():
     return figure
 
 
+def draw_losses():
+    labels = {"xlabel": "epoch", "ylabel": "loss on all training samples", "heading": "The same network and data"}
+    return plot.lines(histories, x=range(epochs + 1), yscale="log", **labels)
+
+
 lesson.draw("valley", draw_valley)
-lesson.draw("losses", lambda: plot.lines(
-    histories, x=range(epochs + 1), yscale="log", xlabel="epoch", ylabel="loss on all training samples",
-    heading="The same network and data",
-))  # fmt: skip
+lesson.draw("losses", draw_losses)
 lesson.finish({"valley": heights, "digits": found, "epochs": epochs})

@@ -17,14 +17,13 @@ from __future__ import annotations
 import numpy as np
 
 import xpnet
-from xpnet import data, nn, optim, plot
+from xpnet import data, explore, nn, optim, plot
 from xpnet.lesson import start
 from xpnet.nn import functional as F
 from xpnet.optim import lr_scheduler
 
 lesson = start(__doc__, __file__)
 backend = lesson.backend
-rng = np.random.default_rng(lesson.seed)
 
 
 def f(t):
@@ -50,11 +49,14 @@ def constructed(units):
     """1 - units - 1 without training: each unit begins at a knot, and turns the line by the change of slope there."""
     knots = np.linspace(-1, 1, units + 1)
     slopes = np.diff(f(knots)) / np.diff(knots)
+    weights = {
+        "0.weight": np.ones((units, 1)),
+        "0.bias": -knots[:-1],
+        "2.weight": np.diff(slopes, prepend=0)[None],
+        "2.bias": [f(knots[0])],
+    }
     model = one_layer(units)
-    model.load_state_dict({name: np.asarray(value, dtype=np.float32) for name, value in {
-        "0.weight": np.ones((units, 1)), "0.bias": -knots[:-1],
-        "2.weight": np.diff(slopes, prepend=0)[None], "2.bias": [f(knots[0])],
-    }.items()})  # fmt: skip
+    model.load_state_dict({name: np.asarray(value, dtype=np.float32) for name, value in weights.items()})
     return model
 
 
@@ -76,21 +78,18 @@ steps = 300 if lesson.quick else 2500
 widths = (4, 16, 64) if lesson.quick else (4, 8, 16, 32, 64, 128)
 target = backend.asarray(f(line)[:, None].astype(np.float32))
 errors, trained = {"constructed": [], "its bound": [], "trained": []}, {}
-lesson.say(
-    "one hidden layer of ReLU: largest error on -1..1\n   units  constructed  its bound   trained (the best of three)"
-)
+lesson.say("one hidden layer of ReLU: largest error on -1..1")
+lesson.say("   units  constructed  its bound   trained (the best of three)")
 for units in widths:
     tries = [train(one_layer(units), column, target, steps) for _ in range(1 if lesson.quick else 3)]
     trained[units] = min(tries, key=lambda model: abs(fits(model) - f(line)).max())
-    row = (
-        abs(fits(constructed(units)) - f(line)).max(),
-        (2 / units) ** 2 / 8 * 44,
-        abs(fits(trained[units]) - f(line)).max(),
-    )
-    for name, error in zip(errors, row, strict=True):
-        errors[name].append(float(error))
-    lesson.say(f"{units:8}{row[0]:13.4f}{row[1]:11.4f}{row[2]:10.4f}")
-    assert row[0] <= row[1] + 1e-4
+    by_knots = float(abs(fits(constructed(units)) - f(line)).max())
+    by_training = float(abs(fits(trained[units]) - f(line)).max())
+    bound = (2 / units) ** 2 / 8 * 44
+    errors["constructed"].append(by_knots)
+    errors["its bound"].append(bound)
+    errors["trained"].append(by_training)
+    lesson.say(f"{units:8}{by_knots:13.4f}{bound:11.4f}{by_training:10.4f}")
 
 
 # 2. Depth against width.  tent(t) = relu(2t) − relu(4t − 2) on 0..1: up to 1 and down again.
@@ -101,11 +100,9 @@ saw_column = backend.asarray(saw_x)
 def folded(k):
     """The values of k tents, one after the other, on 0..1: 2k units of ReLU."""
     first, last = nn.Linear(1, 2), nn.Linear(2, 1)
+    first.load_state_dict({"weight": np.float32([[2], [4]]), "bias": np.float32([0, -2])})
+    last.load_state_dict({"weight": np.float32([[1, -1]]), "bias": np.float32([0])})
     with xpnet.no_grad():
-        for parameter, value in (
-            (first.weight, [[2.0], [4.0]]), (first.bias, [0.0, -2.0]), (last.weight, [[1.0, -1.0]]), (last.bias, [0.0]),
-        ):  # fmt: skip
-            parameter.copy_(xpnet.tensor(value))
         return nn.Sequential(*[first, nn.ReLU(), last] * k)(saw_column)
 
 
@@ -114,11 +111,13 @@ def count_pieces(values):
     return 1 + int((np.diff(np.sign(np.diff(values))) != 0).sum())
 
 
-lesson.say("\nfolded tents: straight pieces, by units: " + ", ".join(
-    f"{count_pieces(folded(k).numpy()[:, 0])} with {2 * k}" for k in (1, 2, 3, 4, 5)
-) + "; one layer needs as many units as pieces")  # fmt: skip
+lesson.say("\nfolded tents: straight pieces, by units, and the units that one layer needs at least")
+for k in (1, 2, 3, 4, 5):
+    pieces = count_pieces(folded(k).numpy()[:, 0])
+    lesson.say(f"  {pieces:2} pieces with {2 * k:2} units, one layer: {pieces}")
 
-# Does training find it?  Networks with about as many weights, wide or deep, on the 8 pieces of three folds.
+# One layer needs a unit for each bend, and one for the slope at the beginning.  Does training find it?  Networks with
+# about as many weights, wide or deep, on the 8 pieces of three folds.
 NETS = {"1 layer of 160": [160], "2 layers of 21": [21, 21], "4 layers of 12": [12] * 4}
 saw, saw_errors = folded(3), {}
 starts, rates = (1, (0.01,)) if lesson.quick else (3, (0.003, 0.01))
@@ -134,8 +133,8 @@ for name, sizes in NETS.items():
             results.append(F.mse_loss(model(saw_column), saw).item())
     weights = sum(p.size for p in model.parameters())
     saw_errors[name] = {"weights": weights, "best": min(results), "median": float(np.median(results))}
-    lesson.say(f"  trained on 8 pieces, {name} ({weights} weights): mean squared error "
-               f"{np.median(results):.4f} (median), {min(results):.6f} (best of {len(results)})")  # fmt: skip
+    about = f"{np.median(results):.4f} (median), {min(results):.6f} (best of {len(results)})"
+    lesson.say(f"  trained on 8 pieces, {name} ({weights} weights): mean squared error {about}")
 lesson.say(f"  a constant would have {float(saw.numpy().var()):.4f}: what can be expressed need not be found")
 
 # 3. Thirty layers of 128 units on digits: what is left of the signal on its way up, of the gradient on its way down.
@@ -152,40 +151,35 @@ STARTS = {
 }
 
 
-def spread_by_depth(activation, fill):
-    """Variance of what each layer gives before the activation, and of the gradient that comes back to there."""
-    layers = [nn.Linear(64 if i == 0 else WIDTH, WIDTH) for i in range(DEPTH)]
-    up, down, h = [], [], x
-    for layer in layers:
+def deep(activation, fill):
+    """Thirty layers and ten classes; the weights of the thirty are filled by ``fill``."""
+    layers, before = [], 64
+    for _ in range(DEPTH):
+        layer = nn.Linear(before, WIDTH)
         fill(layer.weight)
         nn.init.zeros_(layer.bias)
-        layer.register_forward_hook(lambda layer, inputs, z: up.append(z.data))
-        layer.register_full_backward_hook(lambda layer, dx, dz: down.append(dz[0]))
-        h = activation(layer(h))
-    F.cross_entropy(nn.Linear(WIDTH, 10)(h), labels).backward()
-    return variances(up), variances(reversed(down))  # the gradient of the last layer came first
-
-
-def variances(arrays):
-    """In float64: the square of what is left may be too small for float32."""
-    return [float(backend.to_numpy(a).astype(np.float64).var()) for a in arrays]
+        layers += [layer, activation()]
+        before = WIDTH
+    return nn.Sequential(*layers, nn.Linear(WIDTH, 10))
 
 
 spreads = {}
-for name, activation in {"tanh": F.tanh, "ReLU": F.relu}.items():
+for name, activation in {"tanh": nn.Tanh, "ReLU": nn.ReLU}.items():
     lesson.say(f"\n{DEPTH} layers with {name}: by how much {DEPTH} layers change the variance")
     for way, fill in STARTS.items():
         xpnet.manual_seed(lesson.seed)
-        up, down = spread_by_depth(activation, fill)
+        up, down = explore.variance_by_depth(deep(activation, fill), x, lambda y: F.cross_entropy(y, labels))
+        up, down = up[:DEPTH], down[:DEPTH]  # without the layer of the ten classes
         spreads[name, way] = up, down
         last, first = up[-1] / up[0], down[0] / down[-1]
         lesson.say(f"  {way:24} signal, on the way up {last:9.2g}    gradient, on the way back {first:9.2g}")
 
+
 # 4. Pictures.
-lesson.draw("errors", lambda: plot.lines(
-    errors, x=widths, xscale="log", yscale="log", xlabel="hidden units", ylabel="largest error",
-    heading="One hidden layer comes as close as you like",
-))  # fmt: skip
+def draw_errors():
+    heading = "One hidden layer comes as close as you like"
+    log = {"xscale": "log", "yscale": "log"}
+    return plot.lines(errors, x=widths, xlabel="hidden units", ylabel="largest error", heading=heading, **log)
 
 
 def draw_fits():
@@ -195,18 +189,6 @@ def draw_fits():
     return figure
 
 
-def draw_spreads():
-    figure, axes = plot.panels(["tanh: signal", "tanh: gradient", "ReLU: signal", "ReLU: gradient"], 5, 3, 2)
-    for i, name in enumerate(("tanh", "ReLU")):
-        for j in range(2):
-            curves = {way.partition(":")[0]: spreads[name, way][j] for way in STARTS}
-            plot.lines(curves, yscale="log", xlabel="layer", ylabel="variance", axes=axes[2 * i + j])
-    return figure
-
-
-lesson.draw("fits", draw_fits)
-
-
 def draw_saw():
     figure, axes = plot.panels([f"{2 * k} units: {2**k} pieces" for k in (1, 3, 5)], width=3.2, height=2.2)
     for one, k in zip(axes, (1, 3, 5), strict=True):
@@ -214,10 +196,22 @@ def draw_saw():
     return figure
 
 
+def draw_variance():
+    names = [(activation, way) for activation in ("tanh", "ReLU") for way in ("signal", "gradient")]
+    figure, axes = plot.panels([f"{activation}: {way}" for activation, way in names], 5, 3, 2)
+    for one, (activation, way) in zip(axes, names, strict=True):
+        place = 0 if way == "signal" else 1
+        curves = {start.partition(":")[0]: spreads[activation, start][place] for start in STARTS}
+        plot.lines(curves, yscale="log", xlabel="layer", ylabel="variance", axes=one)
+    return figure
+
+
+lesson.draw("errors", draw_errors)
+lesson.draw("fits", draw_fits)
 lesson.draw("saw", draw_saw)
-lesson.draw("variance", draw_spreads)
-lesson.finish({
-    "widths": widths, "errors": errors, "saw": saw_errors,
-    "variance": {f"{name}, {way}": {"signal": up[-1] / up[0], "gradient": down[0] / down[-1]}
-                 for (name, way), (up, down) in spreads.items()},
-})  # fmt: skip
+lesson.draw("variance", draw_variance)
+changes = {
+    f"{name}, {way}": {"signal": up[-1] / up[0], "gradient": down[0] / down[-1]}
+    for (name, way), (up, down) in spreads.items()
+}
+lesson.finish({"widths": widths, "errors": errors, "saw": saw_errors, "variance": changes})

@@ -6,34 +6,36 @@ python examples/train_cnn.py --backend cupy --dataset cifar10 --data-dir FOLDER
 
 from __future__ import annotations
 
-import argparse
 import time
 
 import xpnet
 from xpnet import data, nn, optim
 from xpnet.data.augment import RandomCrop
+from xpnet.lesson import positive, start
 from xpnet.nn import functional as F
 
 READ = {"mnist": data.load_mnist, "cifar10": data.load_cifar10, "digits": lambda folder: data.load_digits()}
 
-parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-parser.add_argument("--backend", default="auto", help="numpy, cupy or auto")
-parser.add_argument("--dataset", default="mnist", choices=sorted(READ))
-parser.add_argument("--data-dir", help="folder with the dataset's files (default: XPNET_DATA; MNIST: cache, download)")
-parser.add_argument("--epochs", type=int, default=3)
-parser.add_argument("--batch-size", type=int, default=64)
-parser.add_argument("--lr", type=float, default=2e-3)
-parser.add_argument("--seed", type=int, default=0)
-arguments = parser.parse_args()
 
-xpnet.use(backend=arguments.backend)
-xpnet.manual_seed(arguments.seed)
-backend = xpnet.get_backend()
+def add_options(parser):
+    parser.add_argument("--dataset", default="mnist", choices=sorted(READ))
+    parser.add_argument("--data-dir", metavar="DIR", help="folder with the files (default: XPNET_DATA)")
+    parser.add_argument("--epochs", type=positive, default=3, metavar="N", help="default: 3")
+    parser.add_argument("--batch-size", type=positive, default=64, metavar="N", help="default: 64")
+    parser.add_argument("--lr", type=float, default=2e-3, help="the learning rate (default: 0.002)")
 
+
+lesson = start(__doc__, __file__, add_options)
+options, backend = lesson.options, lesson.backend
+epochs = 1 if lesson.quick else options.epochs
 try:
-    train, test = READ[arguments.dataset](arguments.data_dir)
-except data.DataError as error:
-    raise SystemExit(f"train_cnn.py: error: {error}") from None
+    train, test = READ[options.dataset](options.data_dir)
+except (data.DataError, OSError) as error:
+    lesson.refuse(error)
+if options.batch_size > len(train):
+    lesson.refuse(f"--batch-size must be at most {len(train)}, got {options.batch_size}")
+if not 0 < options.lr < float("inf"):
+    lesson.refuse(f"--lr must be a number above 0, got {options.lr}")
 
 
 def images(part):  # (N, C, H, W) in 0..1
@@ -44,16 +46,26 @@ def images(part):  # (N, C, H, W) in 0..1
 normalise = data.Normalize.fit(images(train), axis=(0, 2, 3))  # each channel, of the training images only
 x_train, x_test = normalise(images(train)), backend.asarray(normalise(images(test)))
 shift = RandomCrop(padding=x_train.shape[-1] // 8, padding_mode="edge")  # on the backend, other numbers each epoch
-loader = data.DataLoader(data.ArrayDataset(x_train, train.targets), arguments.batch_size, shuffle=True, transform=shift)
+loader = data.DataLoader(data.ArrayDataset(x_train, train.targets), options.batch_size, shuffle=True, transform=shift)
 
 channels, classes = x_train.shape[1], len(train.classes)
 model = nn.Sequential(
-    nn.Conv2d(channels, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2),
-    nn.Conv2d(16, 32, 3, padding=1, bias=False), nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(2),
-    nn.Conv2d(32, 64, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, classes),
-)  # fmt: skip
-optimizer = optim.Adam(model.named_parameters(), lr=arguments.lr)
-print(model.summary((arguments.batch_size, *x_train.shape[1:])), f"\non {backend.name}")
+    nn.Conv2d(channels, 16, 3, padding=1, bias=False),  # the shift of the normalisation takes the bias' place
+    nn.BatchNorm2d(16),
+    nn.ReLU(),
+    nn.MaxPool2d(2),
+    nn.Conv2d(16, 32, 3, padding=1, bias=False),
+    nn.BatchNorm2d(32),
+    nn.ReLU(),
+    nn.MaxPool2d(2),
+    nn.Conv2d(32, 64, 3, padding=1),
+    nn.ReLU(),
+    nn.AdaptiveAvgPool2d(1),  # the mean of each map: 64 numbers, whatever the size of the image
+    nn.Flatten(),
+    nn.Linear(64, classes),
+)
+optimizer = optim.Adam(model.named_parameters(), lr=options.lr)
+lesson.say(f"{model.summary((options.batch_size, *x_train.shape[1:]))}\non {backend.name}")
 
 
 def predict(x, batch_size=500):  # in parts: the maps of all test images at once would fill the memory
@@ -64,7 +76,7 @@ def predict(x, batch_size=500):  # in parts: the maps of all test images at once
     return backend.to_numpy(backend.xp.concatenate(found))
 
 
-for epoch in range(1, arguments.epochs + 1):
+for epoch in range(1, epochs + 1):
     started = time.perf_counter()
     for x, labels in loader:
         loss = F.cross_entropy(model(x), labels)  # forward: the tape records every op
@@ -73,4 +85,6 @@ for epoch in range(1, arguments.epochs + 1):
         optimizer.step()
     seconds = time.perf_counter() - started
     accuracy = (predict(x_test) == test.targets).mean()
-    print(f"epoch {epoch}: last batch's loss {loss.item():.4f}, test accuracy {accuracy:.4f}, {seconds:.1f} s")
+    lesson.say(f"epoch {epoch}: last batch's loss {loss.item():.4f}, test accuracy {accuracy:.4f}, {seconds:.1f} s")
+
+lesson.finish({"data": train.name, "epochs": epochs, "test_accuracy": accuracy})

@@ -32,7 +32,7 @@ FLOORS = {
     "xpnet.plot": {"xpnet_backends", "xpnet._extras", "xpnet._files"},
     "xpnet.explore": {
         "xpnet_backends", "xpnet._files", "xpnet.data", "xpnet.metrics", "xpnet.nn", "xpnet.ops", "xpnet.optim",
-        "xpnet.serialization", "xpnet.tensor", "xpnet.train", "xpnet.plot", "xpnet.models",
+        "xpnet.serialization", "xpnet.tensor", "xpnet.train", "xpnet.plot", "xpnet.models", "xpnet.interchange",
     },
     "xpnet.sklearn": {
         "xpnet_backends", "xpnet._extras", "xpnet.data", "xpnet.nn", "xpnet.optim", "xpnet.serialization", "xpnet.tensor",

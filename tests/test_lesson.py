@@ -61,6 +61,12 @@ def test_what_cannot_be_done_is_one_line_and_status_2(monkeypatch, tmp_path, cap
     assert capsys.readouterr().err == "01_x.py: error: no such column\n"
 
 
+def test_a_file_that_is_not_there_is_named_without_numbers(monkeypatch, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        begin(monkeypatch, tmp_path).refuse(FileNotFoundError(2, "No such file or directory", "a.csv"))
+    assert capsys.readouterr().err == "01_x.py: error: a.csv: No such file or directory\n"
+
+
 def test_options_of_its_own(monkeypatch, tmp_path):
     found = begin(monkeypatch, tmp_path, "--data", "d", add_options=lambda p: p.add_argument("--data"))
     assert found.options.data == "d"

@@ -92,6 +92,8 @@ class Lesson:
 
     def refuse(self, error: object) -> NoReturn:
         """End the program with status 2 and one line: what was asked for cannot be done."""
+        if isinstance(error, OSError) and error.filename is not None:
+            error = f"{error.filename}: {error.strerror}"
         sys.stderr.write(f"{self.name}.py: error: {error}\n")
         sys.exit(2)
 

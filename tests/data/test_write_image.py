@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from xpnet.data import read_image, write_image
+from xpnet.data import load_photographs, read_image, write_image
 
 
 @pytest.mark.parametrize("shape", [(5, 7), (5, 7, 3)])
@@ -19,3 +19,10 @@ def test_wrong_use(tmp_path):
         write_image(tmp_path / "a.png", np.zeros((5, 7, 4), np.uint8))
     with pytest.raises(ValueError, match=r"must end in \.png"):
         write_image(tmp_path / "a.jpg", np.zeros((5, 7), np.uint8))
+
+
+def test_the_embedded_photographs():
+    photographs = load_photographs()
+    assert {name: (x.dtype, x.shape) for name, x in photographs.items()} == dict.fromkeys(
+        ("temple", "flower"), (np.uint8, (427, 640, 3))
+    )

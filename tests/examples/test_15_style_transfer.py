@@ -35,7 +35,7 @@ def test_the_style_comes_nearer(tmp_path, optimizer):
     assert {*history} == {"content", "style", "total variation"}
     assert len({len(record) for record in history.values()}) == 1
     assert found["final"]["style"] < 0.8 * history["style"][0]
-    assert found["network"] == "random"
+    assert found["network"] == "RandomEye"
     assert "random weights" in done.stdout
     assert read_image(tmp_path / "out/result.png").shape == (32, 40, 3)
     assert (tmp_path / "out/losses.png").exists()
@@ -45,22 +45,35 @@ def test_features_of_squeezenet(tmp_path, data_dir):
     done = run(tmp_path, "--onnx", str(data_dir / "pretrained/squeezenet_fp16.onnx"), "--noise")
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "out/metrics.json").read_text())
-    assert found["network"] == "onnx"
+    assert found["network"] == "SqueezeNetEye"
     assert found["final"]["style"] < found["history"]["style"][0]
+
+
+def test_black_pictures_leave_finite_losses(tmp_path):
+    write_image(tmp_path / "black.png", np.zeros((40, 50), np.uint8))
+    done = run(tmp_path, "--style", str(tmp_path / "black.png"), "--size", "40")
+    assert done.returncode == 0, done.stderr
+    assert all(json.loads((tmp_path / "out/metrics.json").read_text())["final"].values())
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--content", "missing.png"], "argument --content: .*no such image file"),
-        (["--style", str(SCRIPT)], "argument --style: .* is no image"),
-        (["--onnx", "missing.onnx"], "argument --onnx: .*missing.onnx"),
-        (["--onnx", str(SCRIPT)], "argument --onnx: .*15_style_transfer.py"),
-        (["--size", "20"], "argument --size: expected a whole number of at least 32, got 20"),
-        (["--tv-weight", "-1"], "argument --tv-weight: expected a number of at least 0, got -1"),
+        (["--content", "missing.png"], "error: .*no such image file"),
+        (["--style", str(SCRIPT)], "error: .* is no image"),
+        (["--content", "one.png"], "one.png has 1x1 pixels: at least 32 each way"),
+        (["--onnx", "missing.onnx"], "error: .*missing.onnx"),
+        (["--onnx", str(SCRIPT)], "error: .*15_style_transfer.py"),
+        (["--vgg", str(SCRIPT)], "error: .*15_style_transfer.py"),
+        (["--vgg", "a.pth", "--onnx", "b.onnx"], "not allowed with"),
+        (["--size", "20"], "error: --size must be at least 32, got 20"),
+        (["--tv-weight", "-1"], "--tv-weight must lie in 0..1,000,000, got .*-1.0"),
+        (["--style-weight", "nan"], "--tv-weight must lie in 0..1,000,000, got .*nan"),
     ],
 )
 def test_wrong_use(tmp_path, options, message):
+    write_image(tmp_path / "one.png", np.zeros((1, 1, 3), np.uint8))
+    options = [str(tmp_path / option) if option == "one.png" else option for option in options]
     done = run(tmp_path, *options)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr

@@ -67,11 +67,17 @@ def test_tables_that_cannot_be_learned(rows, message, said, tmp_path):
     ("10_time_series.py", ["--data", "s.csv"], "need a longer series than 3 values"),
     ("10_time_series.py", ["--season", "0"], "--season 0"),
     ("13_sentiment.py", ["--data-dir", "nowhere"], "rt-polarity.neg"),
+    ("10_time_series.py", ["--column", "value"], "--column names a column of the file that --data gives"),
+    ("10_time_series.py", ["--data", "huge.csv"], "values of up to 1e+300 are too large"),
     ("14_forecasting.py", ["--data", "s.csv"], "there are 3 values"),
+    ("14_forecasting.py", ["--season", "80"], "at least 160 values and two seasons are needed"),
+    ("14_forecasting.py", ["--column", "value"], "--column names a column of the file that --data gives"),
+    ("14_forecasting.py", ["--data", "huge.csv"], "values of up to 1e+300 are too large"),
     ("14_forecasting.py", ["--data", "s.csv", "--column", "z"], "has no column 'z'"),
 ])  # fmt: skip
 def test_wrong_use_is_one_line_and_status_2(tmp_path, name, arguments, message):
     (tmp_path / "s.csv").write_text("month,value\na,1\nb,2\nc,3\n")
+    (tmp_path / "huge.csv").write_text("month,value\n" + "a,1e300\nb,-1e300\n" * 150)
     done = run(name, tmp_path, *arguments)
     assert done.returncode == 2
     assert message in done.stderr

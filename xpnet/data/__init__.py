@@ -8,7 +8,7 @@ from .digit_csv import read_digit_csv, write_submission
 from .digits import load_digits
 from .errors import DataError, DataUnavailableError
 from .idx import read_idx, write_idx
-from .images import read_image, show_digit, to_digit, write_image
+from .images import load_photographs, read_image, show_digit, to_digit, write_image
 from .intervals import interval_widths
 from .loader import DataLoader
 from .mnist import load_fashion_mnist, load_mnist
@@ -36,7 +36,7 @@ __all__ = [
     "SequenceLoader", "StandardScaler", "Table", "TablePreprocessor", "Tokenizer", "Vocabulary", "WalkForward",
     "augment", "chronological_split", "class_weights", "difference", "drift", "embedded_table",
     "interval_widths", "load_airline_passengers", "load_cifar10", "load_digits", "load_fashion_mnist",
-    "load_mnist", "naive", "one_hot", "pad_sequences", "read_cifar_archive", "read_cifar_batch",
+    "load_mnist", "load_photographs", "naive", "one_hot", "pad_sequences", "read_cifar_archive", "read_cifar_batch",
     "read_cifar_records", "read_digit_csv", "read_idx", "read_image", "read_sentence_polarity", "read_series",
     "read_table", "seasonal_means", "seasonal_naive", "show_digit", "sliding_windows", "split_rows", "to_digit",
     "to_float", "train_val_split", "undifference", "walk_forward", "write_idx", "write_image", "write_opinions",

@@ -59,6 +59,17 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
             raise DataError(f"{name} is truncated or damaged ({error}): save or copy it again") from error
 
 
+def load_photographs() -> dict[str, np.ndarray]:
+    """Two photographs embedded in scikit-learn, "temple" and "flower", each uint8 (427, 640, 3).
+
+    Raises: ``MissingExtraError`` without scikit-learn or Pillow.
+    """
+    purpose = "loading the embedded photographs"
+    _pillow(purpose)
+    temple, flower = require("sklearn.datasets", extra="sklearn", purpose=purpose).load_sample_images().images
+    return {"temple": temple, "flower": flower}
+
+
 def write_image(path: str | os.PathLike[str], pixels: np.ndarray) -> None:
     """Write pixels, uint8 (H, W) or (H, W, 3), as a PNG, whole or not at all.
 

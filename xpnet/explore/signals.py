@@ -1,0 +1,49 @@
+"""How signal and gradient fare on their way through a deep network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from xpnet.nn import Conv1d, Conv2d, Linear, Module
+from xpnet.tensor import Tensor, TensorLike, as_tensor
+from xpnet_backends import to_numpy
+
+
+def variance_by_depth(
+    model: Module, x: TensorLike, loss: Callable[[Tensor], Tensor]
+) -> tuple[list[float], list[float]]:
+    """Variance of what each linear and convolutional layer gives, and of the gradient that comes back to there.
+
+    Both in the order in which the layers are run, in float64, for what is left may be too small for float32.  The
+    gradients of the parameters are dropped.
+
+    Raises: ``ValueError`` where there is no such layer.
+    """
+    signals: list[float] = []
+    gradients: list[float] = []
+
+    def forward(layer: Module, inputs: Any, output: Tensor) -> None:
+        signals.append(_variance(output.data))
+
+    def backward(layer: Module, dx: Any, dy: Any) -> None:
+        gradients.append(_variance(dy[0]))
+
+    layers = [layer for layer in model.modules() if isinstance(layer, (Linear, Conv1d, Conv2d))]
+    if not layers:
+        raise ValueError(f"variance_by_depth: {type(model).__name__} has no linear or convolutional layer")
+    hooks = [layer.register_forward_hook(forward) for layer in layers]
+    hooks += [layer.register_full_backward_hook(backward) for layer in layers]
+    try:
+        loss(model(as_tensor(x))).backward()
+    finally:
+        for remove in hooks:
+            remove()
+        model.zero_grad()
+    return signals, gradients[::-1]  # the gradient of the last layer came first
+
+
+def _variance(array: Any) -> float:
+    return float(to_numpy(array).astype(np.float64).var())
