@@ -223,7 +223,7 @@ def test_semicolons_no_header_and_rows_without_target(tmp_path, capsys):
     (["mnist", "--target", "came"], 2, "--target is for tables: xpnet train FILE.csv --target COLUMN"),
     (["--target", "came"], 2, "--target is for tables"),
     (["nowhere.csv", "--target", "came"], 1, "nowhere.csv: No such file"),
-    (["few.csv", "--target", "y"], 1, "2 rows are too few to put 10% of them aside"),
+    (["few.csv", "--target", "y"], 1, "2 rows in 2 classes are too few to put 10% of them aside"),
     (["ragged.csv", "--target", "y"], 1, "line 3 has 1 values, the first row has 2"),
     (["infinite.csv", "--target", "y"], 1, "line 3, column 'x': 'inf' is not finite: correct it or leave it empty"),
     (["constant.csv", "--target", "y"], 1, "no column to learn 'y' from (x: always '1': left out)"),
