@@ -17,7 +17,7 @@ from xpnet_backends.kernels import compiled, numpy_kernels, workers
 
 pytest.importorskip("numba", reason="numba is not installed (the extra 'fast')")
 
-from xpnet_backends.kernels import conv, machine, norm, pool, winograd
+from xpnet_backends.kernels import conv, functions, machine, norm, pool, product, winograd
 
 KERNELS = numpy_kernels.KERNELS
 few = settings(max_examples=60, deadline=None)
@@ -220,6 +220,109 @@ class TestBatchNorm:
     def test_declines(self):
         for x in (np.zeros((2, 3)), np.zeros((0, 3), np.float32)):
             assert KERNELS["batch_norm"](np, x, None, None) is None
+
+
+def sequences(kind, steps, n, features, hidden, bias):
+    """What the op takes: x, the first states, weights, biases."""
+    gates = 4 if kind == "lstm" else 3
+    weights = [normal(gates * hidden, size, seed=size) * np.float32(0.5) for size in (features, hidden)]
+    biases = [normal(gates * hidden, seed=7), normal(gates * hidden, seed=8)] if bias else [None, None]
+    states = [normal(n, hidden, seed=5), normal(n, hidden, seed=6)][: gates - 2]
+    return [normal(steps, n, features), *states, *weights, *biases]
+
+
+def through(function, arrays, lengths, reverse, needs=None):
+    """Outputs, and gradients where outputs and last states all have one."""
+    ys, backward = function(np, *arrays, lengths, reverse=reverse)
+    dys = tuple(normal(*y.shape, seed=i) for i, y in enumerate(ys))
+    return [*ys, *backward(dys, needs or (True,) * len(arrays))]
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru"])
+class TestRecurrent:
+    @few
+    @given(
+        st.integers(1, 6), st.integers(1, 18), st.integers(1, 9), st.sampled_from([1, 5, 16, 32, 37]), st.booleans(),
+        st.booleans(), st.data(),
+    )  # fmt: skip
+    def test_equal_to_the_op(self, kind, steps, n, features, hidden, bias, reverse, data):
+        arrays = sequences(kind, steps, n, features, hidden, bias)
+        ends = data.draw(st.none() | st.lists(st.integers(1, steps), min_size=n, max_size=n), "lengths")
+        lengths = None if ends is None else np.array(ends)
+        expected = through(getattr(ops, kind), arrays, lengths, reverse)
+        found = through(KERNELS[kind], arrays, lengths, reverse)
+        for e, f in zip(expected, found, strict=True):
+            assert (f is None) == (e is None)
+            if e is not None:
+                assert f.shape == e.shape
+                assert f.dtype == np.float32
+                np.testing.assert_allclose(f, e, rtol=0, atol=5e-6 * max(1.0, abs(e).max()))
+
+    def test_threads_give_the_same(self, kind, monkeypatch):
+        arrays = sequences(kind, 4, 21, 5, 20, bias=True)
+        one = through(KERNELS[kind], arrays, None, False)
+        monkeypatch.setattr(workers, "WORTH", 1)
+        monkeypatch.setenv("XPNET_THREADS", "3")
+        for a, b in zip(one, through(KERNELS[kind], arrays, None, False), strict=True):
+            np.testing.assert_allclose(b, a, rtol=0, atol=2e-6 * max(1.0, abs(a).max()))
+
+    def test_what_lies_beyond_an_end_never_counts(self, kind):
+        arrays, lengths = sequences(kind, 5, 9, 3, 17, bias=True), np.array([5, 1, 2, 3, 4, 5, 1, 1, 2])
+        clean = through(KERNELS[kind], arrays, lengths, False)
+        arrays[0][np.arange(5)[:, None] >= lengths] = np.nan
+        for e, f in zip(clean, through(KERNELS[kind], arrays, lengths, False), strict=True):
+            np.testing.assert_array_equal(f, e)
+
+    def test_only_some_outputs_have_a_gradient(self, kind):
+        arrays = sequences(kind, 3, 2, 3, 5, bias=False)
+        for function in (getattr(ops, kind), KERNELS[kind]):
+            ys, backward = function(np, *arrays, None)
+            gradients = backward((None, *(np.ones_like(y) for y in ys[1:])), (False,) * len(arrays))
+            assert gradients[0] is None
+            if function is getattr(ops, kind):
+                expected = gradients[1]
+        np.testing.assert_allclose(gradients[1], expected, rtol=0, atol=1e-6)
+
+    def test_declines(self, kind):
+        arrays = sequences(kind, 2, 3, 4, 5, bias=True)
+        assert KERNELS[kind](np, *(a.astype(np.float64) for a in arrays), None) is None
+        assert KERNELS[kind](np, arrays[0][:, :0], *(a[:0] for a in arrays[1:-4]), *arrays[-4:], None) is None
+
+
+class TestProduct:
+    @few
+    @given(st.integers(0, 40), st.integers(0, 600), st.integers(0, 70), st.booleans(), st.booleans())
+    def test_equal_to_numpy(self, rows, depth, columns, a_turned, b_turned):
+        a = normal(depth, rows).T if a_turned else normal(rows, depth)
+        b = normal(columns, depth, seed=1).T if b_turned else normal(depth, columns, seed=1)
+        expected = a.astype(np.float64) @ b.astype(np.float64)
+        np.testing.assert_allclose(product.product(a, b), expected, rtol=0, atol=1e-6 * (1 + depth))
+
+    def test_threads_and_strides(self, monkeypatch):
+        monkeypatch.setattr(workers, "WORTH", 1)
+        monkeypatch.setenv("XPNET_THREADS", "3")
+        for rows, columns in ((90, 33), (10, 200)):
+            a, b = normal(rows, 80)[:, ::2], normal(40, columns + 5)[:, 5:]
+            np.testing.assert_allclose(product.product(a, b), a @ b, rtol=0, atol=1e-4)
+
+
+class TestFunctions:
+    def test_within_a_few_units_in_the_last_place(self):
+        @machine.compiled(machine.read(1), machine.write(2))
+        def both(x, y):
+            for i in range(len(x)):
+                y[0, i] = functions.tanh(x[i])
+                y[1, i] = functions.sigmoid(x[i])
+
+        x = np.linspace(-100, 100, 400_001).astype(np.float32)
+        x = np.concatenate([x, x / 10, np.float32([1e-30, -1e-30, np.inf, -np.inf])])
+        y = np.empty((2, len(x)), np.float32)
+        both(x, y)
+        wide = x.astype(np.float64)
+        np.testing.assert_allclose(y[0], np.tanh(wide), rtol=3e-7)
+        np.testing.assert_allclose(y[1], 0.5 + 0.5 * np.tanh(wide / 2), atol=2e-7)
+        both(np.full(len(x), np.nan, np.float32), y)
+        assert np.isnan(y).all()
 
 
 @pytest.mark.parametrize("name", ["lenet", "resnet20"])

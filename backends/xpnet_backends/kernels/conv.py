@@ -177,8 +177,9 @@ def _border(piece: Array, image: Array, rows: int, pitch: int, top: int, left: i
         piece[line : line + min(first, pitch) * channels] = 0.0
         piece[line + last * channels : line + pitch * channels] = 0.0
         for s in range(first, last):
+            pixel = piece[line + s * channels : line + (s + 1) * channels]
             for c in range(channels):
-                piece[line + s * channels + c] = image[h, s - left, c]
+                pixel[c] = image[h, s - left, c]
 
 
 @compiled(read(4), read(4, "C"), read(1), write(4, "A"), PAIR, PAIR, PAIR, PAIR, LONG, LONG)

@@ -13,8 +13,9 @@ import numba
 from numba import types
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+ALLOWED = {"contract", "reassoc", "nsz", "arcp"}
 
-LONG, DOUBLE = types.int64, types.float64
+LONG, DOUBLE, BOOL = types.int64, types.float64, types.boolean
 PAIR = types.UniTuple(types.int64, 2)  # type: ignore[no-untyped-call]
 _array: Any = types.Array
 
@@ -34,8 +35,7 @@ def compiled(*arguments: Any) -> Callable[[Function], Function]:
 
     Sums may be reordered and a product joined with a sum, but infinities and NaN stay what they are.
     """
-    allowed = {"contract", "reassoc", "nsz", "arcp"}
-    jit: Any = functools.partial(numba.njit, types.void(*arguments), nogil=True, error_model="numpy", fastmath=allowed)
+    jit: Any = functools.partial(numba.njit, types.void(*arguments), nogil=True, error_model="numpy", fastmath=ALLOWED)
 
     def compile_(function: Function) -> Function:
         machine_code: Function
@@ -46,3 +46,10 @@ def compiled(*arguments: Any) -> Callable[[Function], Function]:
         return machine_code
 
     return compile_
+
+
+def inlined(function: Function) -> Function:
+    """A function of numbers, for use in compiled functions; loops over it can become vectors."""
+    jit: Any = numba.njit(error_model="numpy", fastmath=ALLOWED)
+    machine_code: Function = jit(function)
+    return machine_code

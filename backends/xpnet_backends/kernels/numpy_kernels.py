@@ -48,5 +48,7 @@ KERNELS: dict[str, Kernel] = {
     "batch_norm": compiled_later("norm", "batch_norm"),
     "conv2d": compiled_later("conv", "conv2d"),
     "cross_entropy": cross_entropy,
+    "gru": compiled_later("recurrent", "gru"),
+    "lstm": compiled_later("recurrent", "lstm"),
     "max_pool2d": compiled_later("pool", "max_pool2d"),
 }
