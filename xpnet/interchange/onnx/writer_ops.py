@@ -52,10 +52,16 @@ def avg_pool2d(call: Call) -> str:
     o = call.options
     none, padding = ((0, 0), (0, 0)), tuple(o.get("padding", ((0, 0), (0, 0))))
     counted = none if o.get("counted") is None else tuple(o["counted"])
-    if o.get("divisor") is not None or counted not in (none, padding):
-        raise call.refuse("divisor_override, or a counted border together with ceil_mode")
-    options = {"kernel_shape": o["kernel"], "strides": o["stride"], "count_include_pad": int(counted == padding)}
-    return call.add("AveragePool", call.x, pads=_pads(padding), **options)
+    options = {"kernel_shape": o["kernel"], "strides": o["stride"]}
+    if o.get("divisor") is None and counted in (none, padding):
+        included = int(counted == padding)
+        return call.add("AveragePool", call.x, pads=_pads(padding), count_include_pad=included, **options)
+    if o.get("divisor") is not None:  # the mean over whole windows, that is the sum, is what it is
+        y = call.add("AveragePool", call.x, pads=_pads(padding), count_include_pad=1, **options)
+        return call.add("Mul", y, call.number(math.prod(o["kernel"]) / o["divisor"]))
+    x = call.add("Pad", call.x, call.integers(_pads([(0, 0), (0, 0), *counted])))  # as elements: those are counted
+    rest = [(p[0] - c[0], p[1] - c[1]) for p, c in zip(padding, counted, strict=True)]
+    return call.add("AveragePool", x, pads=_pads(rest), count_include_pad=0, **options)
 
 
 def adaptive_avg_pool2d(call: Call) -> str:
@@ -94,9 +100,19 @@ def adaptive_max_pool2d(call: Call) -> str:
     if size == (1, 1):
         return call.add("GlobalMaxPool", call.x)
     if any(n % s for n, s in zip(lengths, size, strict=True)):
-        raise call.refuse(f"output_size {size} for images of {lengths}: windows of unequal size")
+        y = _largest(call, call.x, 2, lengths[0], size[0])
+        return _largest(call, y, 3, lengths[1], size[1])
     kernel = [n // s for n, s in zip(lengths, size, strict=True)]
     return call.add("MaxPool", call.x, kernel_shape=kernel, strides=kernel)
+
+
+def _largest(call: Call, x: str, axis: int, length: int, count: int) -> str:
+    """The largest of each of so many windows of unequal size along an axis."""
+    parts = []
+    for low, high in bounds(length, count):
+        window = call.add("Slice", x, *(call.integers([n]) for n in (low, high, axis)))
+        parts.append(call.add("ReduceMax", window, axes=[axis], keepdims=1))
+    return call.add("Concat", *parts, axis=axis)
 
 
 # -- products and normalisation --------------------------------------------------------------------------------------
@@ -181,6 +197,241 @@ def cast(call: Call) -> str:
     return call.add("Cast", call.x, to=DTYPE_CODES[np.dtype(call.options["dtype"]).name])
 
 
+def celu(call: Call) -> str:
+    """ONNX has it for float32 only; ``α elu(x/α)``."""
+    alpha = float(call.options["alpha"])
+    if call.dtype == np.float32:
+        return call.add("Celu", call.x, alpha=alpha)
+    return call.add("Mul", call.add("Elu", call.add("Div", call.x, call.number(alpha)), alpha=1.0), call.number(alpha))
+
+
+def glu(call: Call) -> str:
+    axis = call.options["axis"]
+    a, b = call.split(call.x, [call.shape[axis] // 2] * 2, axis)
+    return call.add("Mul", a, call.add("Sigmoid", b))
+
+
+def hardtanh(call: Call) -> str:
+    return call.add("Clip", call.x, call.number(call.options["low"]), call.number(call.options["high"]))
+
+
+def logsigmoid(call: Call) -> str:
+    return call.add("Neg", call.add("Softplus", call.add("Neg", call.x)))
+
+
+def softplus(call: Call) -> str:
+    """Where it is linear it is x to the last digit of float32 already, unless the limit is low."""
+    beta, threshold = call.options["beta"], call.options["threshold"]
+    if beta == 1 and threshold >= 20 and call.dtype != np.float64:
+        return call.add("Softplus", call.x)
+    u = call.add("Mul", call.x, call.number(beta))
+    y = call.add("Div", call.add("Softplus", u), call.number(beta))
+    return call.add("Where", call.add("Greater", u, call.number(threshold)), call.x, y)
+
+
+def threshold(call: Call) -> str:
+    above = call.add("Greater", call.x, call.number(call.options["threshold"]))
+    return call.add("Where", above, call.x, call.number(call.options["value"]))
+
+
+def prelu(call: Call) -> str:
+    count, weight = call.now.arguments[1].shape[0], call.argument(1)
+    if count > 1:
+        weight = call.add("Reshape", weight, call.integers([count, *[1] * (len(call.shape) - 2)]))
+    return call.add("PRelu", call.x, weight)
+
+
+def where(call: Call) -> str:
+    names = (
+        call.argument(i) if hasattr(call.now.arguments[i], "dtype") else call.number(call.now.arguments[i])
+        for i in (1, 2)
+    )
+    return call.add("Where", call.argument(0), *names)
+
+
+def maximum(call: Call) -> str:
+    """Of truths: either."""
+    return call.add("Or" if call.dtype == np.bool_ else "Max", *call.arguments())
+
+
+def minimum(call: Call) -> str:
+    """Of truths: both."""
+    return call.add("And" if call.dtype == np.bool_ else "Min", *call.arguments())
+
+
+def _compare(op: str, *, turned: bool = False) -> Callable[[Call], str]:
+    def write(call: Call) -> str:
+        y = call.add(op, *call.arguments())
+        return call.add("Not", y) if turned else y
+
+    return write
+
+
+def argmax(call: Call) -> str:
+    axis = call.options["axis"]
+    x = call.add("Reshape", call.x, call.integers([-1])) if axis is None else call.x
+    return call.add("ArgMax", x, axis=0 if axis is None else axis, keepdims=0)
+
+
+# -- tables ----------------------------------------------------------------------------------------------------------
+
+
+def embedding(call: Call) -> str:
+    return call.add("Gather", call.argument(1), call.x, axis=0)
+
+
+def embedding_bag(call: Call) -> str:
+    """Bags of one length: (N, L) rows of the table, then their sum, mean or maximum."""
+    o, length = call.options, _bag_length(call)
+    indices = call.add("Reshape", call.x, call.integers([-1, length]))
+    rows = call.add("Gather", call.argument(2), indices, axis=0)  # (N, L, D)
+    visible = None
+    if o["padding_idx"] is not None:
+        padding = call.writer.constant(np.array(o["padding_idx"], call.now.arguments[0].dtype))
+        hidden = call.add("Equal", indices, padding)
+        visible = call.add("Unsqueeze", call.add("Not", hidden), call.integers([-1]))  # (N, L, 1)
+    if o["mode"] == "max":
+        return _bag_max(call, rows, visible)
+    if call.has(3):
+        samples = call.add("Reshape", call.argument(3), call.integers([-1, length, 1]))
+        rows = call.add("Mul", rows, samples)
+    if visible is None:
+        if o["mode"] == "mean":
+            return call.add("ReduceMean", rows, axes=[1], keepdims=0)
+        return call.add("ReduceSum", rows, call.integers([1]), keepdims=0)
+    share = call.add("Cast", visible, to=DTYPE_CODES[call.dtype.name])
+    total = call.add("ReduceSum", call.add("Mul", rows, share), call.integers([1]), keepdims=0)
+    if o["mode"] == "sum":
+        return total
+    count = call.add("ReduceSum", share, call.integers([1]), keepdims=0)
+    return call.add("Div", total, call.add("Max", count, call.number(1.0)))
+
+
+def _bag_length(call: Call) -> int:
+    lengths = set()
+    for run in (call.before, call.now):
+        places, count = to_numpy(run.arguments[1]), run.options["count"]
+        length = max(len(places) // max(count, 1), 1)
+        if length * count != len(places) or (places != np.arange(len(places)) // length).any():
+            raise call.refuse("offsets: bags of unequal length need input (N, L) and a padding_idx")
+        lengths.add(length)
+    if len(lengths) > 1:
+        raise call.refuse("bags whose length follows the batch")
+    return lengths.pop()
+
+
+def _bag_max(call: Call, rows: str, visible: str | None) -> str:
+    if visible is None:
+        return call.add("ReduceMax", rows, axes=[1], keepdims=0)
+    seen = call.add("ReduceMax", call.add("Where", visible, rows, call.number(-math.inf)), axes=[1], keepdims=0)
+    return call.add("Where", call.add("Equal", seen, call.number(-math.inf)), call.number(0.0), seen)
+
+
+# -- attention -------------------------------------------------------------------------------------------------------
+
+
+def scaled_dot_product_attention(call: Call) -> list[str]:
+    """Y and the weights.  A row that sees nothing gets weights of zero, where Softmax would give NaN."""
+    if call.has(4):
+        raise call.refuse("dropout: it drops in evaluation too")
+    o, query, key = call.options, *(call.now.arguments[i].shape for i in (0, 1))
+    scale = 1.0 / math.sqrt(max(query[-1], 1)) if o["scale"] is None else o["scale"]
+    swapped = [*range(len(key) - 2), len(key) - 1, len(key) - 2]
+    scores = call.add("MatMul", call.add("Mul", call.x, call.number(scale)), _transposed(call, 1, swapped))
+    if call.has(3):
+        truth = call.now.arguments[3].dtype == np.bool_
+        hidden = call.number(-math.inf)
+        scores = (
+            call.add("Where", call.argument(3), scores, hidden) if truth else call.add("Add", scores, call.argument(3))
+        )
+    if o["causal"]:
+        if any(
+            a.shape[-2] != b.shape[-2] for a, b in zip(call.before.arguments[:2], call.now.arguments[:2], strict=True)
+        ):
+            raise call.refuse("is_causal and a number of steps that is the batch axis")
+        seen = call.writer.constant(np.arange(query[-2])[:, None] >= np.arange(key[-2]))
+        scores = call.add("Where", seen, scores, call.number(-math.inf))
+    weights = _visible_softmax(call, scores) if call.has(3) else call.add("Softmax", scores, axis=-1)
+    return [call.add("MatMul", weights, call.argument(2)), weights]
+
+
+def _transposed(call: Call, i: int, axes: list[int]) -> str:
+    return call.add("Transpose", call.argument(i), perm=axes)
+
+
+def _visible_softmax(call: Call, scores: str) -> str:
+    """``eˣ / Σ eˣ``; the sum is 1 at least wherever anything is visible, for the largest counts e⁰."""
+    peak = call.add("ReduceMax", scores, axes=[-1], keepdims=1)
+    floor = call.add("Max", peak, call.number(float(np.finfo(call.dtype).min)))  # not −∞ − (−∞)
+    a = call.add("Exp", call.add("Sub", scores, floor))
+    total = call.add("ReduceSum", a, call.integers([-1]), keepdims=1)
+    return call.add("Div", a, call.add("Max", total, call.number(1.0)))
+
+
+def rotary(call: Call) -> str:
+    features = call.shape[-1]
+    if call.options["interleaved"]:
+        u, v = (_slice(call, call.x, start, features, 2) for start in (0, 1))
+    else:
+        u, v = call.split(call.x, [features // 2] * 2, -1)
+    cos, sin = call.argument(1), call.argument(2)
+    turned = (
+        call.add("Sub", call.add("Mul", u, cos), call.add("Mul", v, sin)),
+        call.add("Add", call.add("Mul", u, sin), call.add("Mul", v, cos)),
+    )
+    if not call.options["interleaved"]:
+        return call.add("Concat", *turned, axis=-1)
+    pairs = call.add("Concat", *(call.add("Unsqueeze", y, call.integers([-1])) for y in turned), axis=-1)
+    return call.add("Reshape", pairs, call.integers([*[0] * (len(call.shape) - 1), features]))
+
+
+def _slice(call: Call, x: str, start: int, end: int, step: int) -> str:
+    return call.add("Slice", x, *(call.integers([n]) for n in (start, end, -1, step)))
+
+
+# -- recurrent layers ------------------------------------------------------------------------------------------------
+
+
+def _recurrent(op: str, states: int, gates: list[int]) -> Callable[[Call], list[str]]:
+    """One layer in one direction.  ``gates`` are ours in the order that ONNX has them."""
+
+    def write(call: Call) -> list[str]:
+        o, first = call.options, 1 + states  # x, states, weight_ih, weight_hh, bias_ih, bias_hh, lengths
+        hidden = call.now.arguments[1].shape[-1]
+        weights = [_by_gate(call, first + i, gates, hidden) for i in (0, 1)]
+        bias = ""
+        if call.has(first + 2):
+            both = [_by_gate(call, first + i, gates, hidden) for i in (2, 3)]
+            bias = call.add("Concat", *both, axis=1)
+        lengths = call.add("Cast", call.argument(first + 4), to=DTYPE_CODES["int32"]) if call.has(first + 4) else ""
+        inputs = [call.x, *weights, bias, lengths]
+        if not all(call.is_zero(i) for i in range(1, first)):
+            inputs += [call.add("Unsqueeze", call.argument(i), call.integers([0])) for i in range(1, first)]
+        while not inputs[-1]:
+            inputs.pop()
+        options = {"hidden_size": hidden, "direction": "reverse" if o["reverse"] else "forward"}
+        if op == "GRU":
+            options["linear_before_reset"] = 1
+        if op == "RNN":
+            options["activations"] = [o["nonlinearity"].capitalize()]
+        made = [call.writer.new(op) for _ in range(1 + states)]
+        call.writer.add(op, inputs, made, **options)
+        y = call.add("Squeeze", made[0], call.integers([1]))  # (T, 1, N, H)
+        return [y, *(call.add("Squeeze", name, call.integers([0])) for name in made[1:])]
+
+    return write
+
+
+def _by_gate(call: Call, i: int, gates: list[int], hidden: int) -> str:
+    """(G·H, K) -> (1, G·H, K), or without K, its gates in another order."""
+    rest = list(call.now.arguments[i].shape[1:])
+    name = call.argument(i)
+    if len(gates) > 1:
+        parts = call.add("Reshape", name, call.integers([len(gates), hidden, *rest]))
+        name = call.add("Gather", parts, call.integers(gates), axis=0)
+    return call.add("Reshape", name, call.integers([1, len(gates) * hidden, *rest]))
+
+
 # -- reductions and shapes -------------------------------------------------------------------------------------------
 
 
@@ -213,27 +464,26 @@ def transpose(call: Call) -> str:
 
 
 def broadcast_to(call: Call) -> str:
-    """An axis that follows the batch must be there already: 1 leaves it as it is."""
+    """Where an axis is there already 1 leaves it as it is."""
     before, now = call.result_shapes()
+    shapes = call.shapes()
     lead = len(now) - len(call.shape)
-    for i, (a, b) in enumerate(zip(before, now, strict=True)):
-        if a != b and (i < lead or call.shape[i - lead] != b):
-            raise call.refuse("a new axis as long as the batch")
-    return call.add("Expand", call.x, call.integers(b if a == b else 1 for a, b in zip(before, now, strict=True)))
+    kept = [i >= lead and (shapes[0][i - lead], shapes[1][i - lead]) == (before[i], now[i]) for i in range(len(now))]
+    ends = ([1 if k else n for n, k in zip(shape, kept, strict=True)] for shape in (before, now))
+    return call.add("Expand", call.x, call.writer.lengths(*ends))
+
+
+def split(call: Call) -> list[str]:
+    return call.split(call.x, call.options["sizes"], call.options["axis"])
 
 
 def getitem(call: Call) -> str:
-    """Slices, then axes of one element away, then new axes."""
-    index = call.options["index"]
-    parts = list(index) if isinstance(index, tuple) else [index]
-    if not all(p is None or p is ... or isinstance(p, (slice, int)) for p in parts):
-        raise call.refuse("an index other than numbers and slices")
-    given = sum(p is not None and p is not ... for p in parts)
-    fill = [slice(None)] * (len(call.shape) - given)
-    at = next((i for i, p in enumerate(parts) if p is ...), len(parts))
-    parts = [*parts[:at], *fill, *parts[at + 1 :]]
-    along = [p for p in parts if p is not None]
-    y = _sliced(call, along)
+    """Slices, then axes of one element away, then new axes.  Or a row of numbers along one axis."""
+    parts, earlier = (_parts(call, run) for run in (call.now, call.before))
+    if picks := [i for i, p in enumerate(parts) if not (p is None or isinstance(p, (slice, int)))]:
+        return _picked(call, parts, earlier, picks)
+    along, along_before = ([p for p in each if p is not None] for each in (parts, earlier))
+    y = _sliced(call, along_before, along)
     if drop := [i for i, p in enumerate(along) if isinstance(p, int)]:
         y = call.add("Squeeze", y, call.integers(drop))
     kept = [p for p in parts if not isinstance(p, int)]
@@ -242,19 +492,49 @@ def getitem(call: Call) -> str:
     return y
 
 
-def _sliced(call: Call, parts: list[Any]) -> str:
-    rows = []
-    for axis, p in enumerate(parts):
-        if isinstance(p, int):
-            rows.append((p, p + 1 if p != -1 else 1 << 62, axis, 1))
-        elif p != slice(None):
-            step = 1 if p.step is None else p.step
-            first = p.start if p.start is not None else (0 if step > 0 else 1 << 62)
-            last = p.stop if p.stop is not None else (1 << 62 if step > 0 else -(1 << 62))
-            rows.append((first, last, axis, step))
+def _parts(call: Call, run: Any) -> list[Any]:
+    """An index with something for each axis."""
+    index = run.options["index"]
+    parts = list(index) if isinstance(index, tuple) else [index]
+    parts = [int(p) if isinstance(p, np.integer) else np.asarray(p) if isinstance(p, list) else p for p in parts]
+    if any(isinstance(p, bool) or getattr(p, "dtype", None) == np.bool_ for p in parts):
+        raise call.refuse("a mask as index: how much it picks is not known before")
+    given = sum(p is not None and p is not ... for p in parts)
+    fill = [slice(None)] * (len(run.arguments[0].shape) - given)
+    at = next((i for i, p in enumerate(parts) if p is ...), len(parts))
+    return [*parts[:at], *fill, *parts[at + 1 :]]
+
+
+def _picked(call: Call, parts: list[Any], earlier: list[Any], picks: list[int]) -> str:
+    others = [p for i, p in enumerate(parts) if i not in picks]
+    if len(picks) > 1 or any(p is None or p != slice(None) for p in others):
+        raise call.refuse("an index of several arrays, or of an array beside numbers and slices: index in two steps")
+    at = picks[0]
+    return call.add("Gather", call.x, call.name_of(earlier[at], parts[at], "its index"), axis=at)
+
+
+def _sliced(call: Call, before: list[Any], now: list[Any]) -> str:
+    rows = [(_reach(a), _reach(b), axis) for axis, (a, b) in enumerate(zip(before, now, strict=True))]
+    rows = [row for row in rows if row[0] != _ALL or row[1] != _ALL]
     if not rows:
         return call.x
-    return call.add("Slice", call.x, *(call.integers(column) for column in zip(*rows, strict=True)))
+    if any(a[2] != b[2] for a, b, _ in rows):
+        raise call.refuse("a step that follows the batch")
+    ends = (call.writer.lengths([a[i] for a, _, _ in rows], [b[i] for _, b, _ in rows]) for i in (0, 1))
+    return call.add("Slice", call.x, *ends, call.integers(r[2] for r in rows), call.integers(r[1][2] for r in rows))
+
+
+_FAR = 1 << 62
+_ALL = (0, _FAR, 1)
+
+
+def _reach(p: int | slice) -> tuple[int, int, int]:
+    """Start, end and step; one number is a slice of one element."""
+    if isinstance(p, int):
+        return p, p + 1 if p != -1 else _FAR, 1
+    step = 1 if p.step is None else p.step
+    start = p.start if p.start is not None else (0 if step > 0 else _FAR)
+    return start, p.stop if p.stop is not None else (_FAR if step > 0 else -_FAR), step
 
 
 def concatenate(call: Call) -> str:
@@ -270,23 +550,37 @@ def stack(call: Call) -> str:
 
 def pad(call: Call) -> str:
     o = call.options
-    mode = {"constant": "constant", "reflect": "reflect", "replicate": "edge"}.get(o["mode"])
-    if mode is None:
-        raise call.refuse(f"mode={o['mode']!r}")
+    if o["mode"] == "circular":
+        return _circular(call, o["widths"])
+    mode = {"constant": "constant", "reflect": "reflect", "replicate": "edge"}[o["mode"]]
     value = [call.number(o.get("value", 0.0))] if mode == "constant" else []
     return call.add("Pad", call.x, call.integers(_pads(o["widths"])), *value, mode=mode)
 
 
-WRITERS: dict[str, Callable[[Call], str]] = {
+def _circular(call: Call, widths: Any) -> str:
+    """The end in front, the beginning behind."""
+    x = call.x
+    for axis, (low, high) in enumerate(widths):
+        ends = [(-low, _FAR)] if low else [], [(0, high)] if high else []
+        front, behind = (
+            [call.add("Slice", x, *(call.integers([n]) for n in (*end, axis))) for end in each] for each in ends
+        )
+        x = call.add("Concat", *front, x, *behind, axis=axis) if front or behind else x
+    return x
+
+
+WRITERS: dict[str, Callable[[Call], str | list[str]]] = {
     "absolute": _same("Abs"),
     "adaptive_avg_pool2d": adaptive_avg_pool2d,
     "adaptive_max_pool2d": adaptive_max_pool2d,
     "add": _same("Add"),
+    "argmax": argmax,
     "avg_pool2d": avg_pool2d,
     "batch_norm": training_only,
     "batch_norm_inference": batch_norm_inference,
     "broadcast_to": broadcast_to,
     "cast": cast,
+    "celu": celu,
     "clip": clip,
     "concatenate": concatenate,
     "conv2d": conv2d,
@@ -294,23 +588,42 @@ WRITERS: dict[str, Callable[[Call], str]] = {
     "cos": _same("Cos"),
     "divide": _same("Div"),
     "elu": lambda call: call.add("Elu", call.x, alpha=float(call.options["alpha"])),
+    "embedding": embedding,
+    "embedding_bag": embedding_bag,
+    "eq": _compare("Equal"),
     "exp": _same("Exp"),
+    "ge": _compare("GreaterOrEqual"),
     "gelu": gelu,
     "getitem": getitem,
+    "glu": glu,
     "group_norm": group_norm,
+    "gru": _recurrent("GRU", 1, [1, 0, 2]),
+    "gt": _compare("Greater"),
+    "hardshrink": lambda call: call.add("Shrink", call.x, lambd=float(call.options["lambd"]), bias=0.0),
+    "hardsigmoid": lambda call: call.add("HardSigmoid", call.x, alpha=1.0 / 6.0, beta=0.5),
+    "hardswish": _same("HardSwish"),
+    "hardtanh": hardtanh,
     "layer_norm": layer_norm,
+    "le": _compare("LessOrEqual"),
     "leaky_relu": lambda call: call.add("LeakyRelu", call.x, alpha=float(call.options["negative_slope"])),
     "linear": linear,
     "log": _same("Log"),
     "log_softmax": _axis("LogSoftmax"),
+    "logsigmoid": logsigmoid,
+    "logsumexp": _reduce("ReduceLogSumExp"),
+    "lstm": _recurrent("LSTM", 2, [0, 3, 1, 2]),
+    "lt": _compare("Less"),
     "matmul": _same("MatMul"),
     "max_pool2d": max_pool2d,
-    "maximum": _same("Max"),
-    "minimum": _same("Min"),
+    "maximum": maximum,
+    "minimum": minimum,
+    "mish": lambda call: call.add("Mul", call.x, call.add("Tanh", call.add("Softplus", call.x))),
     "multiply": _same("Mul"),
+    "ne": _compare("Equal", turned=True),
     "negative": _same("Neg"),
     "pad": pad,
     "power": _same("Pow"),
+    "prelu": prelu,
     "reduce_max": _reduce("ReduceMax"),
     "reduce_mean": _reduce("ReduceMean"),
     "reduce_min": _reduce("ReduceMin"),
@@ -318,13 +631,27 @@ WRITERS: dict[str, Callable[[Call], str]] = {
     "relu": _same("Relu"),
     "reshape": reshape,
     "rms_norm": rms_norm,
+    "rnn": _recurrent("RNN", 1, [0]),
+    "rotary": rotary,
+    "scaled_dot_product_attention": scaled_dot_product_attention,
+    "selu": _same("Selu"),
     "separable2d": separable2d,
     "sigmoid": _same("Sigmoid"),
+    "silu": lambda call: call.add("Mul", call.x, call.add("Sigmoid", call.x)),
     "sin": _same("Sin"),
     "softmax": _axis("Softmax"),
+    "softplus": softplus,
+    "softshrink": lambda call: call.add(
+        "Shrink", call.x, lambd=float(call.options["lambd"]), bias=float(call.options["lambd"])
+    ),
+    "softsign": _same("Softsign"),
+    "split": split,
     "sqrt": _same("Sqrt"),
     "stack": stack,
     "subtract": _same("Sub"),
     "tanh": _same("Tanh"),
+    "tanhshrink": lambda call: call.add("Sub", call.x, call.add("Tanh", call.x)),
+    "threshold": threshold,
     "transpose": transpose,
+    "where": where,
 }
