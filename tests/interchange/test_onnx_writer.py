@@ -366,18 +366,31 @@ def test_training_goes_on_as_before(tmp_path):
         np.testing.assert_array_equal(array, before[key])
 
 
-def strange(x):
-    return xpnet.where(x > 0, x, x * 2)
+class Own(nn.Module):
+    """A module with an op that is known nowhere else."""
+
+    def forward(self, x):
+        return xpnet.apply(strange, x)
+
+
+def strange(xp, x):
+    return x + 1, lambda dy, needs=(True,): (dy,)
 
 
 @pytest.mark.parametrize(("make", "x", "message"), [
     (lambda: nn.BatchNorm2d(4, track_running_stats=False), IMAGE, "the statistics of a batch"),
-    (lambda: Function(strange), ROWS, "does not know how to write 'where'"),
     (lambda: Function(lambda x: x * (x.data > 0).astype("float32")), ROWS, "multiply: argument 1 .* follows the input"),
-    (lambda: Function(lambda x: x[[0, 1]]), ROWS, "an index other than numbers and slices"),
-    (lambda: Function(lambda x: x.unsqueeze(0).expand(x.shape[0], x.shape[0], 4)), ROWS, "a new axis as long as the batch"),
     (lambda: Function(lambda x: x + 1 if len(x) == 2 else x * 2), ROWS, "computes other ops for another batch"),
-    (lambda: Function(lambda x: F.cross_entropy(x, np.zeros(len(x), "int64"))), ROWS, "how to write 'cross_entropy'"),
+    (lambda: Function(lambda x: F.cross_entropy(x, np.zeros(len(x), "int64"))), ROWS, "'cross_entropy': it computes a loss"),
+    (lambda: Own(), ROWS, "does not know how to write 'strange'"),
+    (lambda: Function(lambda x: F.dropout(x, 0.5)), ROWS, "'dropout': it drops in evaluation too"),
+    (lambda: Function(lambda x: F.scaled_dot_product_attention(x, x, x, dropout_p=0.5)), SERIES, "attention with dropout"),
+    (lambda: Function(lambda x: x[x > 0]), ROWS, "a mask as index"),
+    (lambda: Function(lambda x: x[[0, 1], [1, 0]]), ROWS, "an index of several arrays"),
+    (lambda: Function(lambda x: x[:, np.asarray(x.data[0] > 0).astype(int)]), ROWS, "its index of shape .* follows the input"),
+    (lambda: Function(lambda x: x.reshape(-1)[: x.shape[0] ** 2]), ROWS, "a length that is 4 for 2 samples and 25 for 5"),
+    (lambda: Function(lambda x: x.clip(0.0, len(x))), ROWS, "clip: its options follow the batch"),
+    (lambda: Function(lambda x: F.interpolate(x, size=(len(x), 3))), IMAGE, "its options follow the batch"),
 ])  # fmt: skip
 def test_what_cannot_be_written_says_where(make, x, message, tmp_path):
     model = nn.Sequential(nn.Identity(), nn.Sequential(make()))

@@ -56,7 +56,7 @@ def to_onnx(
     names = _names(input_name, len(given))
     batches = [[_example(x, n, axis) for x, axis in zip(given, axes, strict=True)] for n in _BATCHES]
     log = Log()
-    with _evaluation(model), no_grad():
+    with _evaluation(model), no_grad(), np.errstate(all="ignore"):
         with observe(log):
             before = model(*_arguments(example_input, batches[0]))
         writer = Writer(model, log, WRITERS)
@@ -125,16 +125,16 @@ def _names(wanted: str | Sequence[str], count: int) -> list[str]:
 
 
 def _example(x: Tensor, count: int, axis: int | None) -> Tensor:
-    """``count`` samples like the first: other ones for each count, of whole numbers and truths that the example has."""
-    array = x.numpy()
-    first = array if axis is None else array.take([0], axis=axis)
+    """``count`` other samples, of numbers that the example has; the larger count has floating ones of either sign.
+
+    So that what a network finds out about them, past the ops, differs from sample to sample and is noticed.
+    """
+    array, draw = x.numpy(), np.random.default_rng(count)
+    shape = tuple(count if i == axis else n for i, n in enumerate(array.shape))
+    drawn = draw.choice(array.reshape(-1), shape) if array.size else np.zeros(shape, array.dtype)
     if array.dtype.kind == "f":
-        rows = [first * (1.0 / (count + i)) for i in range(count)]
-    else:
-        draw = np.random.default_rng(count)
-        rows = [draw.choice(array.reshape(-1), first.shape) for _ in range(count)]
-    joined = rows[0] if axis is None else np.concatenate(rows, axis=axis)
-    return Tensor(x.backend.asarray(joined.astype(array.dtype)))
+        drawn *= draw.choice([-1.0, 1.0] if count == _BATCHES[1] else [1.0], shape) * draw.uniform(0.5, 1.0, shape)
+    return Tensor(x.backend.asarray(drawn.astype(array.dtype)))
 
 
 @contextmanager
@@ -258,7 +258,7 @@ class Writer:
             self.one_number = name
 
     def length(self, before: int, now: int) -> str:
-        """A row of one whole number that was these in the two runs.  Raises: ``OnnxError`` where it is no N·k or N + k."""
+        """A row of one whole number that was these in the two runs: ``N·k`` or ``N + k``."""
         if before == now:
             return self.constant(np.array([now], np.int64))
         assert self.batch is not None
@@ -454,4 +454,11 @@ def _same(a: Any, b: Any) -> bool:
     return bool(a == b or (a != a and b != b))
 
 
-_WHY_NOT = dict.fromkeys(("binary_cross_entropy", "binary_cross_entropy_with_logits", "cosine_embedding_loss", "cross_entropy", "ctc_loss", "focal_loss", "gaussian_nll_loss", "hinge_embedding_loss", "huber_loss", "kl_div", "l1_loss", "margin_ranking_loss", "mse_loss", "multi_margin_loss", "nll_loss", "poisson_nll_loss", "sigmoid_focal_loss", "smooth_l1_loss", "triplet_margin_loss"), ": it computes a loss, which is no part of a network in use") | {"dropout": ": it drops in evaluation too, and a file has no random numbers"}  # fmt: skip
+_LOSSES = [
+    "binary_cross_entropy", "binary_cross_entropy_with_logits", "cosine_embedding_loss", "cross_entropy", "ctc_loss",
+    "focal_loss", "gaussian_nll_loss", "hinge_embedding_loss", "huber_loss", "kl_div", "l1_loss", "margin_ranking_loss",
+    "mse_loss", "multi_margin_loss", "nll_loss", "poisson_nll_loss", "sigmoid_focal_loss", "smooth_l1_loss",
+    "triplet_margin_loss",
+]  # fmt: skip
+_WHY_NOT = dict.fromkeys(_LOSSES, ": it computes a loss, which is no part of a network in use")
+_WHY_NOT["dropout"] = ": it drops in evaluation too, and a file has no random numbers"

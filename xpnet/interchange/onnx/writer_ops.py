@@ -317,7 +317,7 @@ def _bag_length(call: Call) -> int:
         lengths.add(length)
     if len(lengths) > 1:
         raise call.refuse("bags whose length follows the batch")
-    return lengths.pop()
+    return int(lengths.pop())
 
 
 def _bag_max(call: Call, rows: str, visible: str | None) -> str:
