@@ -534,8 +534,7 @@ def constant_of_shape(call: Call, shape: Any) -> Any:
     value = call.options.get("value", np.zeros(1, np.float32))
     if not isinstance(value, np.ndarray) or value.size != 1:
         raise OnnxError("value should be one number")
-    dtype = call.dtype if call.dtype and value.dtype.kind == "f" else value.dtype
-    return np.full(check_size("ConstantOfShape", numbers(shape)), value.reshape(()), dtype)
+    return np.full(check_size("ConstantOfShape", numbers(shape)), value.reshape(()), _own_dtype(call, value.dtype))
 
 
 def range_(call: Call, start: Any, end: Any, step: Any) -> Any:
@@ -623,13 +622,15 @@ def one_hot(call: Call, indices: Any, depth: Any, values: Any) -> Any:
     count, pair = numbers(depth)[0], to_host(values)
     axis = axis_of(call.get("axis", int, -1), indices.ndim + 1)
     check_size("OneHot", [*indices.shape, count])
-    if not isinstance(indices, Tensor):
-        hot = np.moveaxis(np.asarray(indices)[..., None] % count == np.arange(count), -1, axis)
-        return np.where(hot, pair[1], pair[0])
-    xp = indices.backend.xp
-    hot = xp.moveaxis(indices.data[..., None] % count == xp.arange(count), -1, axis)
-    off, on = (pair[i].astype(call.dtype or pair.dtype) for i in (0, 1))
-    return Tensor(xp.where(hot, indices.backend.asarray(on), indices.backend.asarray(off)))
+    xp = indices.backend.xp if isinstance(indices, Tensor) else np
+    places = raw(indices)[..., None]
+    hot = xp.moveaxis((places == xp.arange(count)) | (places + count == xp.arange(count)), -1, axis)
+    return where(call, like_input(indices, hot), *(pair[i].astype(_own_dtype(call, pair.dtype)) for i in (1, 0)))
+
+
+def _own_dtype(call: Call, dtype: np.dtype[Any]) -> Any:
+    """The one that the network is computed in, for floating numbers."""
+    return call.dtype if call.dtype and dtype.kind == "f" else dtype
 
 
 def gather_elements(call: Call, x: Any, indices: Any) -> Any:

@@ -1,7 +1,7 @@
 """ONNX's recurrent layers: one node is one layer, in one direction or both.
 
-x (T, N, I), weights (D, G·H, I) and (D, G·H, H), bias (D, 2·G·H), states (D, N, H) -> y (T, D, N, H) and the last states,
-D the number of directions.  With ``layout`` 1 the batch comes first.  Gates stand in another order than ours.
+x (T, N, I), weights (D, G·H, I) and (D, G·H, H), bias (D, 2·G·H), states (D, N, H) -> y (T, D, N, H) and the last
+states, D the number of directions.  With ``layout`` 1 the batch comes first.  Gates stand in another order than ours.
 """
 
 from __future__ import annotations
@@ -76,6 +76,7 @@ def _run(
     batch_first, hidden = bool(call.get("layout", int, 0)), weights[1].shape[-1]
     _check_weights(op, x, weights, len(reversals))
     x = x.transpose(1, 0, 2) if batch_first else x
+    lengths = on_device(lengths, x) if isinstance(lengths, np.ndarray) else lengths
     first = _initial(x, states, (len(reversals), x.shape[1], hidden), batch_first)
     function = _FUNCTIONS[op]
     ys, ends = [], []
@@ -93,12 +94,9 @@ def _run(
 def _check_weights(op: str, x: Tensor, weights: list[Any], directions: int) -> None:
     hidden = weights[1].shape[-1]
     rows = len(_GATES[op]) * hidden
-    shapes: list[tuple[int, ...]] = [
-        (directions, rows, x.shape[-1]),
-        (directions, rows, hidden),
-        (directions, 2 * rows),
-    ]
-    for name, shape, given in zip("WRB", shapes, weights, strict=True):
+    shapes = {"W": (rows, x.shape[-1]), "R": (rows, hidden), "B": (2 * rows,)}
+    for (name, rest), given in zip(shapes.items(), weights, strict=True):
+        shape = (directions, *rest)
         if given is not None and (x.ndim != 3 or tuple(given.shape) != shape):
             raise OnnxError(f"{op}: {name} should be {shape} for input {tuple(x.shape)}, got {tuple(given.shape)}")
 

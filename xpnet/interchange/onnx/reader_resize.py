@@ -14,7 +14,7 @@ _Array = np.ndarray[Any, Any]
 
 
 def resize(call: Call, x: Tensor, roi: Any = None, scales: Any = None, sizes: Any = None) -> Tensor:
-    """By factors or to lengths.  Version 10 has the factors in the second place, and floors."""
+    """By factors or to lengths.  Version 10 has the factors in the second place."""
     old = call.version < 11
     factors, lengths = _given(roi if old else scales), _given(sizes)
     if (factors is None) == (lengths is None):
@@ -24,7 +24,7 @@ def resize(call: Call, x: Tensor, roi: Any = None, scales: Any = None, sizes: An
     if (policy := call.get("keep_aspect_ratio_policy", str, "stretch")) != "stretch":
         raise OnnxError(f"Resize with keep_aspect_ratio_policy={policy!r} is not known here")
     places = call.get("coordinate_transformation_mode", str, "asymmetric" if old else "half_pixel")
-    rounding = call.get("nearest_mode", str, "floor" if old else "round_prefer_floor")
+    rounding = call.get("nearest_mode", str, "simple" if old else "round_prefer_floor")
     axes = [axis_of(a, x.ndim) for a in call.get("axes", list, list(range(x.ndim)))]
     return _resized(call, x, axes, factors, lengths, places, rounding)
 
@@ -32,7 +32,7 @@ def resize(call: Call, x: Tensor, roi: Any = None, scales: Any = None, sizes: An
 def upsample(call: Call, x: Tensor, scales: Any = None) -> Tensor:
     """What was there before Resize."""
     factors = np.array(call.get("scales", list, []), np.float32) if scales is None else to_host(scales)
-    return _resized(call, x, list(range(x.ndim)), factors, None, "asymmetric", "floor")
+    return _resized(call, x, list(range(x.ndim)), factors, None, "asymmetric", "simple")
 
 
 def _given(values: Any) -> _Array | None:
@@ -65,7 +65,7 @@ def _resized(
         if n == size and s == 1:
             continue
         at = _places(places, n, size, s)
-        x = _picked(x, axis, at, rounding) if mode == "nearest" else _mixed(call, x, axis, at, mode)
+        x = _picked(x, axis, at, _own_rounding(rounding, s)) if mode == "nearest" else _mixed(call, x, axis, at, mode)
     return x
 
 
@@ -84,6 +84,11 @@ def _places(how: str, n: int, size: int, scale: np.float32) -> _Array:
         centre = np.float32(n / 2 * (1 - size / (float(scale) * n)))
         return centre + (p + half) / scale - half
     raise OnnxError(f"Resize with coordinate_transformation_mode={how!r} is not known here")
+
+
+def _own_rounding(rounding: str, scale: np.float32) -> str:
+    """Before version 11, as onnxruntime does it: down where the axis grows, up where it shrinks."""
+    return rounding if rounding != "simple" else "floor" if scale >= 1 else "ceil"
 
 
 def _picked(x: Tensor, axis: int, at: _Array, rounding: str) -> Tensor:
