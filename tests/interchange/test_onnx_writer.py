@@ -183,6 +183,7 @@ LAYERS = {
     "cast": (lambda: Function(lambda x: x.astype("float64") * 2.0), ROWS),
     "whole": (lambda: Function(lambda x: x), ROWS),
     "celu": (lambda: nn.CELU(0.7), WIDE),
+    "sigmoid_tanh": (lambda: nn.Sequential(nn.Sigmoid(), nn.Tanh()), WIDE),
     "selu": (lambda: nn.SELU(), WIDE),
     "silu": (lambda: nn.SiLU(), WIDE),
     "mish": (lambda: nn.Mish(), WIDE),
@@ -216,6 +217,7 @@ LAYERS = {
     "avg_ceil_counted": (lambda: nn.AvgPool2d(3, 2, 1, ceil_mode=True), IMAGE[..., :4, :4]),
     "avg_divisor": (lambda: nn.AvgPool2d(2, divisor_override=3), IMAGE),
     "avg_divisor_border": (lambda: nn.AvgPool2d(3, 2, 1, ceil_mode=True, divisor_override=2), IMAGE[..., :4, :4]),
+    "sequence": (lambda: nn.Sequential(nn.AvgPool1d(2), nn.InstanceNorm1d(4), nn.AdaptiveAvgPool1d(3)), SERIES),
     "zero_pad": (lambda: nn.ZeroPad2d((1, 0, 2, 0)), IMAGE),
     "upsample_nearest": (lambda: nn.Upsample(size=(9, 4)), IMAGE),
     "interpolate_corners": (lambda: nn.Upsample(size=(9, 4), mode="bilinear", align_corners=True), IMAGE),
@@ -341,6 +343,128 @@ def test_several_outputs_names_and_remarks(tmp_path):
     np.testing.assert_array_equal(read(ROWS)[0].numpy(), ROWS + 1)
 
 
+class Translator(nn.Module):
+    """Three inputs, two of them one pair: the states go in and come out."""
+
+    def __init__(self):
+        super().__init__()
+        self.lstm = nn.LSTM(4, 3)
+
+    def forward(self, x, states):
+        return self.lstm(x, states)
+
+
+def test_several_inputs_and_a_batch_that_is_not_in_front(tmp_path):
+    model = Translator().eval()
+    x, h, c = (RNG.standard_normal(shape).astype("float32") for shape in ((5, 7, 4), (1, 7, 3), (1, 7, 3)))
+    names = ["x", "h", "c"]
+    to_onnx(model, (x[:, :2], (h[:, :2], c[:, :2])), tmp_path / "m", input_name=names, batch_axis=1)
+    read = from_onnx(tmp_path / "m")
+    assert [(i.name, i.shape) for i in read.inputs] == [("x", (5, None, 4)), ("h", (1, None, 3)), ("c", (1, None, 3))]
+    assert read.output_names == ["output", "output_1", "output_2"]
+    assert set(read.state_dict()) == set(model.state_dict())
+    y, states = model(x, (h, c))
+    for found, expected in zip(read(x, h, c), (y, *states), strict=True):
+        np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-5, atol=1e-6)
+
+
+class Masked(nn.Module):
+    """Attention with a mask and a padding that are inputs."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.TransformerEncoderLayer(8, 2, 6, batch_first=True)
+
+    def forward(self, x, mask, padding):
+        return self.layer(x, src_mask=mask, src_key_padding_mask=padding)
+
+
+def masks(n):
+    rng = np.random.default_rng(n)
+    x = rng.standard_normal((n, 5, 8)).astype("float32")
+    return x, np.tri(5, dtype=bool).T & ~np.eye(5, dtype=bool), rng.random((n, 5)) > 0.7
+
+
+def test_masks_as_inputs(tmp_path):
+    model = Masked().eval()
+    to_onnx(model, masks(2), tmp_path / "m", batch_axis=(0, None, 0))
+    read = from_onnx(tmp_path / "m")
+    assert [i.shape for i in read.inputs] == [(None, 5, 8), (5, 5), (None, 5)]
+    np.testing.assert_allclose(read(*masks(4)).numpy(), model(*masks(4)).numpy(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("example", "options", "message"), [
+    ((ROWS, ROWS), {"input_name": ["a", "a"]}, r"needs 2 different input names, got \['a', 'a'\]"),
+    ((ROWS, ROWS), {"input_name": ["a"]}, "needs 2 different input names"),
+    ((ROWS, ROWS), {"batch_axis": [0]}, r"needs a batch axis for each of 2 inputs, at least one not None: \[0\]"),
+    ((ROWS, ROWS), {"batch_axis": [None, None]}, "at least one not None"),
+    (ROWS, {"batch_axis": 2}, r"needs an example with a batch axis at 2, got shape \(2, 4\)"),
+])  # fmt: skip
+def test_inputs_that_do_not_fit(example, options, message, tmp_path):
+    with pytest.raises(OnnxError, match=message):
+        to_onnx(nn.Identity(), example, tmp_path / "m", **options)
+
+
+def test_what_is_computed_of_constants_alone_is_a_constant(tmp_path):
+    table = xpnet.tensor(np.arange(4.0, dtype="float32"))
+    to_onnx(Function(lambda x: x * (table * 2 + 1).sqrt()), ROWS, tmp_path / "m")
+    assert [step.title.split("(")[1] for step in from_onnx(tmp_path / "m")._steps] == ["Mul)", "Identity)"]
+
+
+def test_nothing_is_written_that_no_output_needs(tmp_path):
+    class Wasteful(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.used, self.wasted = nn.Linear(4, 2), nn.Linear(4, 2)
+
+        def forward(self, x):
+            self.wasted(x)
+            return self.used(x)
+
+    to_onnx(Wasteful(), ROWS, tmp_path / "m")
+    read = from_onnx(tmp_path / "m")
+    assert sorted(read.state_dict()) == ["used.bias", "used.weight"]
+    assert len(read.value_names) == 2
+
+
+def test_an_example_of_one_number_hides_what_follows_it(tmp_path):
+    masked = Function(lambda x: x.astype("float32") * (x.data != 0))
+    for x, message in (
+        (0 * WORDS, "holds one whole number only: give one with several"),
+        (WORDS % 3, "follows the input"),
+    ):
+        with pytest.raises(OnnxError, match=message):
+            to_onnx(masked, x, tmp_path / "m")
+
+
+def test_a_mask_beside_the_ops_is_noticed_in_an_example_without_negatives(tmp_path):
+    with pytest.raises(OnnxError, match="follows the input, but was not computed by an op"):
+        to_onnx(Function(lambda x: x * (x.data > 0).astype("float32")), abs(ROWS), tmp_path / "m")
+
+
+def test_celu_of_another_dtype(tmp_path):
+    x = WIDE.astype("float64")
+    to_onnx(nn.CELU(0.7), x, tmp_path / "m")
+    np.testing.assert_allclose(from_onnx(tmp_path / "m")(x).numpy(), nn.CELU(0.7)(x).numpy(), rtol=1e-7)
+
+
+def test_every_layer_is_in_the_table():
+    """A new layer needs a case above, or has no place in a file."""
+    seen = set()
+    for make in [make for make, _ in LAYERS.values()] + [make for make, _ in MODELS.values()]:
+        seen |= {type(module).__name__ for module in make().modules()}
+    layers = {
+        name for name in nn.__all__ if isinstance(getattr(nn, name), type) and issubclass(getattr(nn, name), nn.Module)
+    }
+    losses = {name for name in layers if name.endswith("Loss")}
+    containers = {"Module", "ModuleDict", "ModuleList", "Sequential", "Identity", "Penalty"}
+    alike = {  # one op with a layer above
+        "ConstantPad1d", "ReflectionPad1d", "ReflectionPad2d", "ReplicationPad1d", "ReplicationPad2d", "CircularPad1d",
+        "Dropout2d",
+    }  # fmt: skip
+    assert layers - seen - losses - containers == alike
+
+
 def test_weights_used_twice_are_written_once(tmp_path):
     class Tied(nn.Module):
         def __init__(self):
@@ -419,11 +543,28 @@ def compute():
     runtime = pytest.importorskip("onnxruntime", reason="compares with onnxruntime: pip install onnxruntime onnx")
     checker = pytest.importorskip("onnx.checker", reason="compares with onnxruntime: pip install onnxruntime onnx")
 
-    def run(path, x):
+    def run(path, *inputs):
         checker.check_model(str(path), full_check=True)
-        return runtime.InferenceSession(str(path)).run(None, {"input": x})[0]
+        names = ["input" if i == 0 else f"input_{i}" for i in range(len(inputs))]
+        return runtime.InferenceSession(str(path)).run(None, dict(zip(names, inputs, strict=True)))
 
     return run
+
+
+def test_several_inputs_in_onnxruntime(tmp_path, compute):
+    model = Translator().eval()
+    x, h, c = (RNG.standard_normal(shape).astype("float32") for shape in ((5, 7, 4), (1, 7, 3), (1, 7, 3)))
+    to_onnx(model, (x[:, :2], (h[:, :2], c[:, :2])), tmp_path / "m", batch_axis=1)
+    y, states = model(x, (h, c))
+    found = compute(tmp_path / "m", x, h, c)
+    for one, expected in zip(found, (y, *states), strict=True):
+        np.testing.assert_allclose(one, expected.numpy(), rtol=1e-5, atol=1e-6)
+
+
+def test_masks_in_onnxruntime(tmp_path, compute):
+    model = Masked().eval()
+    to_onnx(model, masks(2), tmp_path / "m", batch_axis=(0, None, 0))
+    np.testing.assert_allclose(compute(tmp_path / "m", *masks(4))[0], model(*masks(4)).numpy(), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -432,7 +573,7 @@ def test_every_model_in_onnxruntime(name, tmp_path, compute):
     model = prepared(make).eval()
     x = np.random.default_rng(0).standard_normal((3, *shape)).astype("float32")
     to_onnx(model, x[:1], tmp_path / "m.onnx")
-    found = compute(tmp_path / "m.onnx", x)
+    found = compute(tmp_path / "m.onnx", x)[0]
     np.testing.assert_allclose(found, model(x).numpy(), rtol=1e-4, atol=1e-5)
 
 
@@ -442,7 +583,7 @@ def test_every_layer_in_onnxruntime(name, tmp_path, compute):
     model = prepared(make).eval()
     to_onnx(model, x, tmp_path / "m.onnx")
     larger = other_batch(x)
-    found, expected = compute(tmp_path / "m.onnx", larger), xpnet.as_tensor(model(larger)).numpy()
+    found, expected = compute(tmp_path / "m.onnx", larger)[0], xpnet.as_tensor(model(larger)).numpy()
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
@@ -456,5 +597,5 @@ def test_the_trained_lenet_gives_the_same_logits_in_onnxruntime(data_dir, tmp_pa
     model.load_state_dict({f"{names[k[1]]}.{k[2]}": load_npz(path)[key] for key, k in keys.items()})
     x = xpnet.data.to_float(xpnet.data.load_mnist(data_dir)[1].inputs[:500])[:, None]
     to_onnx(model, x[:1], tmp_path / "m.onnx")
-    found = compute(tmp_path / "m.onnx", x)
+    found = compute(tmp_path / "m.onnx", x)[0]
     assert np.abs(found - model(x).numpy()).max() < 1e-5

@@ -280,8 +280,8 @@ def _add(plan: _Plan, node: Node, place: int, known: set[str]) -> None:
     op = _op_name(node)
     title = f"node {(node.name or str(place))[:100]!r} ({op})"
     outputs, count = [name for name in node.outputs if name], OUTPUTS.get(op, 1)
-    first_missing = bool(outputs) and count == 1 and outputs[0] != node.outputs[0]
-    if not outputs or first_missing or len(node.outputs) > max(count, 8) or any(name in known for name in outputs):
+    wrong = count == 1 and outputs[:1] != node.outputs[:1]
+    if not outputs or wrong or len(set(outputs)) < len(outputs) or any(name in known for name in outputs):
         raise OnnxError(f"{title}: its outputs {outputs[:5]} are missing or computed twice")
     if op == "Constant":
         plan.constants[outputs[0]] = _constant(node, title)
