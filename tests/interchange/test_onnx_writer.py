@@ -335,6 +335,16 @@ def test_every_layer_there_and_back(name, tmp_path):
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["lstm_deep", "states", "multihead_extra", "bag_max_padding", "embedding", "prelu"])
+def test_layers_of_another_backend(name, tmp_path, backend):
+    make, x = LAYERS[name]
+    model = prepared(make).eval().to(backend=backend)
+    to_onnx(model, backend.asarray(x), tmp_path / "m.onnx")
+    x = backend.asarray(other_batch(x))
+    found, expected = (backend.to_numpy(m(x).data) for m in (from_onnx(tmp_path / "m.onnx", backend), model))
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
 def test_several_outputs_names_and_remarks(tmp_path):
     two = Function(lambda x: (x + 1, x.mean(axis=1)))
     to_onnx(two, ROWS, tmp_path / "m", input_name="rows", output_name="out", metadata={"classes": "a b"})
@@ -366,6 +376,44 @@ def test_several_inputs_and_a_batch_that_is_not_in_front(tmp_path):
     y, states = model(x, (h, c))
     for found, expected in zip(read(x, h, c), (y, *states), strict=True):
         np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-5, atol=1e-6)
+
+
+STEPS = {
+    "lstm": lambda: nn.LSTM(8, 3, 2, bidirectional=True),
+    "gru": lambda: nn.GRU(8, 3),
+    "positions": lambda: nn.LearnedPositionalEncoding(8, 12),
+    "transformer": lambda: nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 6), 2),
+}
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_the_steps_may_vary_instead_of_the_batch(name, tmp_path):
+    model, x = STEPS[name]().eval(), RNG.standard_normal((9, 2, 8)).astype("float32")
+    to_onnx(model, x[:3], tmp_path / "m", batch_axis=0)
+    read = from_onnx(tmp_path / "m")
+    assert read.inputs[0].shape == (None, 2, 8)
+    expected, found = model(x), read(x)
+    for one, other in zip(*(leaves(y) if isinstance(y, tuple) else [y] for y in (found, expected)), strict=True):
+        np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-5, atol=1e-6)
+
+
+def test_causal_attention_needs_its_number_of_steps(tmp_path):
+    own = Function(lambda x: F.scaled_dot_product_attention(x, x, x, is_causal=True))
+    with pytest.raises(OnnxError, match="is_causal and a number of steps that is the batch axis"):
+        to_onnx(own, SERIES, tmp_path / "m", batch_axis=1)
+
+
+def test_offsets_cannot_be_written(tmp_path):
+    class Offsets(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.bag = nn.EmbeddingBag(7, 4)
+
+        def forward(self, x):
+            return self.bag(xpnet.as_tensor(x).reshape(-1), np.array([0, 3, 4]))
+
+    with pytest.raises(OnnxError, match=r"embedding_bag with offsets: bags of unequal length need input \(N, L\)"):
+        to_onnx(Offsets(), WORDS, tmp_path / "m")
 
 
 class Masked(nn.Module):
