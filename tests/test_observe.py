@@ -36,3 +36,23 @@ def test_an_error_of_the_observer_names_the_layer():
     with observe(refuse), pytest.raises(ValueError, match=r"layer '0' \(ReLU\): not this one"):
         nn.Sequential(nn.ReLU())(np.ones(2))
     assert nn.ReLU()(np.ones(2)).shape == (2,)
+
+
+def test_an_observer_may_see_what_has_no_derivative():
+    class Watch:
+        def __init__(self):
+            self.seen = []
+
+        def __call__(self, op, args, options, result):
+            self.seen.append(op.__name__)
+
+        def plain(self, name, args, options, result):
+            self.seen.append((name, options, result.dtype.name))
+
+    watch, x = Watch(), tensor(np.ones((2, 3), "float32"))
+    with observe(watch):
+        ((x > 0).astype("float32") + x.argmax(axis=1).astype("float32")[:, None]).sum()
+    assert watch.seen == [
+        ("gt", {}, "bool"), ("cast", {"dtype": "float32"}, "float32"), ("argmax", {"axis": 1}, "int64"),
+        ("cast", {"dtype": "float32"}, "float32"), "getitem", "add", "reduce_sum",
+    ]  # fmt: skip

@@ -46,7 +46,11 @@ def is_grad_enabled() -> bool:
 
 @contextmanager
 def observe(observer: Callable[..., None]) -> Iterator[None]:
-    """Call ``observer(op, args, options, result)`` after every op inside the block: to write a network down."""
+    """Call ``observer(op, args, options, result)`` after every op inside the block: to write a network down.
+
+    An observer's method ``plain(name, args, options, result)``, if it has one, is called after what has no derivative:
+    comparisons, and casts from or to whole numbers.
+    """
     token = _observer.set(observer)
     try:
         yield
@@ -356,7 +360,7 @@ class Tensor:
             return self
         if self.dtype.kind == "f" and np.dtype(dtype).kind == "f":
             return apply(ops.cast, self, dtype=dtype)
-        return _wrap(self._array.astype(dtype))
+        return _noted("cast", (self,), {"dtype": dtype}, self._array.astype(dtype))
 
     # -- backpropagation -----------------------------------------------------------------------------------------
 
@@ -592,7 +596,8 @@ class Tensor:
 
     def argmax(self, axis: int | None = None) -> Tensor:
         """The position of the largest element; no gradient."""
-        return _wrap(self.backend.xp.asarray(self._array.argmax(axis=axis)))
+        y = self.backend.xp.asarray(self._array.argmax(axis=axis))
+        return _noted("argmax", (self,), {"axis": axis}, y)
 
     # -- shape ---------------------------------------------------------------------------------------------------
 
@@ -763,7 +768,15 @@ def _compare(x: Tensor, other: object, method: str) -> Tensor:
         return NotImplemented  # type: ignore[no-any-return]
     if is_array(other):
         backend_of(x._array, other)
-    return _wrap(x.backend.xp.asarray(getattr(x._array, method)(other)))
+    return _noted(method.strip("_"), (x, other), {}, x.backend.xp.asarray(getattr(x._array, method)(other)))
+
+
+def _noted(name: str, args: tuple[Any, ...], options: dict[str, Any], y: Array) -> Tensor:
+    """A result without a derivative, shown to an observer that wants to see those too."""
+    result = _wrap(y)
+    if (plain := getattr(_observer.get(), "plain", None)) is not None:
+        plain(name, args, options, result)
+    return result
 
 
 def as_tensor(x: TensorLike) -> Tensor:

@@ -16,9 +16,9 @@ from xpnet.interchange.onnx.reader_ops import erf
 from xpnet.tensor import apply
 
 
-def recorded():
-    """Per case: the file, its inputs in order, and its output."""
-    with np.load(Path(__file__).parent.parent / "fixtures/onnx.npz", allow_pickle=False) as file:
+def recorded(name):
+    """Per case: the file, its inputs in order, and its outputs."""
+    with np.load(Path(__file__).parent.parent / "fixtures" / name, allow_pickle=False) as file:
         content, index = file["content"].tobytes(), json.loads(file["index"].tobytes())
     cases = {}
     for key, (start, dtype, shape) in index.items():
@@ -28,7 +28,8 @@ def recorded():
     return cases
 
 
-CASES = recorded()
+CASES = recorded("onnx.npz")
+NETWORKS = recorded("onnx_networks.npz")
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -36,16 +37,66 @@ def test_each_op_as_onnxruntime_computes_it(name, backend, tmp_path):
     case = CASES[name]
     (tmp_path / "m.onnx").write_bytes(case["model"].tobytes())
     model = from_onnx(tmp_path / "m.onnx", backend)
-    y = model(*(backend.asarray(case[key]) for key in sorted(case) if key[0] == "x"))
-    y = y if isinstance(y, np.ndarray) else backend.to_numpy(y.data)
-    assert y.dtype == case["y"].dtype
-    assert y.shape == case["y"].shape
-    np.testing.assert_allclose(y, case["y"], rtol=2e-5, atol=2e-6)
+    found = model(*(backend.asarray(case[key]) for key in sorted(case) if key[0] == "x"))
+    wanted = [case[key] for key in sorted(case) if key[0] == "y"]
+    for y, expected in zip(found if isinstance(found, tuple) else (found,), wanted, strict=True):
+        y = y if isinstance(y, np.ndarray) else backend.to_numpy(y.data)
+        assert y.dtype == expected.dtype
+        assert y.shape == expected.shape
+        np.testing.assert_allclose(y, expected, rtol=1e-5, atol=2e-6)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks_as_pytorch_exports_them(name, backend, tmp_path):
+    """On another batch, and mostly another size, than they were exported with."""
+    case = NETWORKS[name]
+    (tmp_path / "m.onnx").write_bytes(case["model"].tobytes())
+    found = from_onnx(tmp_path / "m.onnx", backend)(backend.asarray(case["x"]))
+    wanted = [case[key] for key in sorted(case) if key[0] == "y"]
+    for y, expected in zip(found if isinstance(found, tuple) else (found,), wanted, strict=True):
+        np.testing.assert_allclose(backend.to_numpy(y.data), expected, rtol=1e-5, atol=2e-6)
+
+
+def test_networks_of_others_learn_through_every_layer(tmp_path):
+    for name in ("unet_bicubic", "mobile", "encoder", "decoder", "lstm", "gru", "rnn"):
+        (tmp_path / "m.onnx").write_bytes(NETWORKS[name]["model"].tobytes())
+        model = from_onnx(tmp_path / "m.onnx")
+        y = model(NETWORKS[name]["x"])
+        y = y[0] if isinstance(y, tuple) else y
+        (y * y).sum().backward()
+        without = {key for key, p in model.named_parameters() if p.grad is None}
+        assert not {key for key in without if "initial" not in key}, name
+        assert all(np.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
 
 
 def test_erf_has_its_derivative():
     x = np.random.default_rng(0).standard_normal(5)
     assert gradcheck(lambda t: apply(erf, t), x) < 1e-6
+
+
+OWN = np.random.default_rng(3)
+GRADIENTS = {
+    "prelu": ("PRelu", [OWN.standard_normal((3, 1))], {}),
+    "tile": ("Tile", [np.array([2, 3])], {}),
+    "prod": ("ReduceProd", [], {"axes": [0]}),
+    "cum_sum": ("CumSum", [np.array(1)], {"reverse": 1}),
+    "nearest": ("Resize", [None, None, np.array([5, 3])], {}),
+    "linear": ("Resize", [None, None, np.array([5, 3])], {"mode": "linear"}),
+    "cubic": ("Resize", [None, None, np.array([5, 3])], {"mode": "cubic"}),
+    "shrink": ("Shrink", [], {"lambd": 0.1, "bias": 0.05}),
+    "gather_elements": ("GatherElements", [np.array([[2, 0, 0, 1]])], {}),
+    "trilu": ("Trilu", [], {}),
+    "lp_norm": ("LpNormalization", [], {}),
+}
+
+
+@pytest.mark.parametrize("name", GRADIENTS)
+def test_ops_made_of_others_have_their_derivative(name, tmp_path):
+    op, rest, options = GRADIENTS[name]
+    names = ["" if r is None else f"w{i}" for i, r in enumerate(rest)]
+    weights = {n: r for n, r in zip(names, rest, strict=True) if n}
+    write(tmp_path / "m", [node(op, ["x", *names], **options)], weights, inputs=[value("x", 3, 4, dtype=11)])
+    assert gradcheck(from_onnx(tmp_path / "m"), OWN.standard_normal((3, 4))) < 1e-6
 
 
 # -- files made here -------------------------------------------------------------------------------------------------
@@ -231,6 +282,32 @@ CONV = np.ones((2, 3, 3, 3), "float32")
     ([node("Cast", ["x"], to=16)], {}, "Cast to dtype 16 is not known"),
     ([node("MatMul", ["x", "w"])], {"w": np.ones((9, 9), "float32")}, "inner lengths differ"),
     ([node("BatchNormalization", ["x", *"wwww"], training_mode=1)], {"w": np.ones(3, "float32")}, "in training mode"),
+    ([node("Resize", ["x"])], {}, "needs either scales or sizes"),
+    ([node("Resize", ["x", "", "w"])], {"w": np.array([1e9] * 4, "float32")}, "Resize of shape .*, known are up to"),
+    ([node("Resize", ["x", "", "w"])], {"w": np.array([2.0, 2.0], "float32")}, r"Resize by \[2.0, 2.0\] of 4 axes"),
+    ([node("Resize", ["x", "", "w"])], {"w": np.array([0.1] * 4, "float32")}, r"Resize from \[2, 3, 5, 5\] to \[0, 0, 0, 0\]"),
+    ([node("Resize", ["x", "", "", "w"], mode="sinc")], {"w": np.array([2, 3, 9, 9])}, "mode='sinc', known are"),
+    ([node("Resize", ["x", "", "", "w"], antialias=1)], {"w": np.array([2, 3, 9, 9])}, "with antialias"),
+    ([node("Resize", ["x", "", "", "w"], nearest_mode="up")], {"w": np.array([2, 3, 9, 9])}, "nearest_mode='up'"),
+    ([node("Resize", ["x", "", "", "w"], coordinate_transformation_mode="a")], {"w": np.array([2, 3, 9, 9])}, "mode='a'"),
+    ([node("Resize", ["x", "", "", "w"], keep_aspect_ratio_policy="not_larger")], {"w": np.array([2, 3, 9, 9])}, "policy"),
+    ([node("Split", ["x", "w"], ["y", "z"], axis=1)], {"w": np.array([1, 1])}, r"Split of an axis of 3 into \[1, 1\]"),
+    ([node("Tile", ["x", "w"])], {"w": np.array([1, 1])}, r"Tile by \[1, 1\] of a tensor of 4 axes"),
+    ([node("Tile", ["x", "w"])], {"w": np.array([1 << 20] * 4)}, "Tile of shape"),
+    ([node("ConstantOfShape", ["w"])], {"w": np.array([1 << 40])}, "ConstantOfShape of shape"),
+    ([node("ConstantOfShape", ["w"])], {"w": np.array([-1])}, "ConstantOfShape of shape"),
+    ([node("ConstantOfShape", ["w"], value=np.ones(2))], {"w": np.array([1])}, "value should be one number"),
+    ([node("Range", ["a", "b", "a"])], {"a": np.array(0), "b": np.array(5)}, "Range from 0 to 5 by 0"),
+    ([node("Range", ["a", "b", "c"])], {"a": np.array(0), "b": np.array(1 << 40), "c": np.array(1)}, "Range of shape"),
+    ([node("OneHot", ["w", "d", "v"])], {"w": np.array([1]), "d": np.array(1 << 40), "v": np.ones(2, "float32")}, "OneHot of"),
+    ([node("Mod", ["w", "z"])], {"w": np.array([1]), "z": np.array([0])}, "the rest of a division by zero"),
+    ([node("DepthToSpace", ["x"], blocksize=2)], {}, "DepthToSpace with blocksize=2"),
+    ([node("SpaceToDepth", ["x"], blocksize=2)], {}, "SpaceToDepth with blocksize=2"),
+    ([node("LRN", ["x"])], {}, "LRN with size=0"),
+    ([node("LpNormalization", ["x"], p=3)], {}, "LpNormalization with p=3"),
+    ([node("GroupNormalization", ["x", "w", "w"], num_groups=2)], {"w": np.ones(2, "float32")}, "num_groups=2 does not"),
+    ([node("ArgMax", ["x"], select_last_index=1)], {}, "select_last_index is not known"),
+    ([node("GatherElements", ["x", "w"])], {"w": np.array([0])}, "by indices of 1 axes from a tensor of 4"),
     ([node("Div", ["w", "z"], ["q"]), node("Reshape", ["x", "q"])], {"w": np.array([1]), "z": np.array([0])}, "by zero"),
 ])  # fmt: skip
 def test_nodes_that_cannot_be_computed(path, nodes, options, message):
@@ -239,6 +316,55 @@ def test_nodes_that_cannot_be_computed(path, nodes, options, message):
     with pytest.raises(OnnxError, match=message) as caught:
         model(np.ones((2, 3, 5, 5), "float32"))
     assert str(caught.value).startswith("OnnxModel: node ")
+
+
+WEIGHT, SQUARE, WIDE = (np.ones((1, n, k), "float32") for n, k in ((8, 3), (8, 2), (6, 3)))
+
+
+@pytest.mark.parametrize(("nodes", "weights", "message"), [
+    ([node("LSTM", ["x", "w", "r"])], {"w": WEIGHT[:, :4], "r": SQUARE}, r"LSTM: W should be \(1, 8, 3\) for .* got \(1, 4, 3\)"),
+    ([node("LSTM", ["x", "w", "r", "b"])], {"w": WEIGHT, "r": SQUARE, "b": np.ones((1, 8), "float32")}, r"B should be \(1, 16\)"),
+    ([node("LSTM", ["x", "w", "r", "", "", "h"])], {"w": WEIGHT, "r": SQUARE, "h": np.ones((1, 9, 2), "float32")}, "initial state"),
+    ([node("LSTM", ["x", "w", "r", "", "", "", "", "p"])], {"w": WEIGHT, "r": SQUARE, "p": SQUARE}, "with peepholes"),
+    ([node("LSTM", ["x", "w", "r"], direction="up")], {"w": WEIGHT, "r": SQUARE}, "direction='up'"),
+    ([node("LSTM", ["x", "w", "r"], clip=1.0)], {"w": WEIGHT, "r": SQUARE}, "with clip"),
+    ([node("LSTM", ["x", "w", "r"], activations=["Relu"] * 3)], {"w": WEIGHT, "r": SQUARE}, r"activations=\['relu'"),
+    ([node("GRU", ["x", "w", "r"])], {"w": WIDE, "r": SQUARE[:, :6]}, "linear_before_reset=0 is not known"),
+    ([node("RNN", ["x", "w", "r"], activations=["Affine"])], {"w": WEIGHT[:, :2], "r": SQUARE[:, :2]}, r"RNN with activations"),
+    ([node("RNN", ["x", "w", "r", "", "n"])], {"w": WEIGHT[:, :2], "r": SQUARE[:, :2], "n": np.array([9, 1])}, "lengths must lie"),
+])  # fmt: skip
+def test_recurrent_layers_that_cannot_be_computed(path, nodes, weights, message):
+    model = from_onnx(write(path, nodes, weights, inputs=[value("x", 5, 0, 3)]))
+    with pytest.raises(OnnxError, match=message):
+        model(np.ones((5, 2, 3), "float32"))
+
+
+def test_recurrent_layers_with_the_batch_first(path):
+    case = CASES["LSTM_bidirectional_states"]
+    weights = {f"x{i}": case[f"x{i}"] for i in (1, 2, 3)}
+    swapped = {f"x{i}": case[f"x{i}"].swapaxes(0, 1) for i in (0, 5, 6)}
+    lstm = node("LSTM", ["x0", "x1", "x2", "x3", "", "x5", "x6"], ("y", "h", "c"), direction="bidirectional", layout=1)
+    weights |= {name: swapped[name] for name in ("x5", "x6")}
+    write(path, [lstm], weights, inputs=[value("x0", 0, 5, 3)], outputs=("y", "h", "c"), version=14)
+    y, h, c = from_onnx(path)(swapped["x0"])
+    np.testing.assert_allclose(y.numpy(), case["y0"].transpose(2, 0, 1, 3), rtol=1e-5, atol=1e-6)
+    for state, key in ((h, "y1"), (c, "y2")):
+        np.testing.assert_allclose(state.numpy(), case[key].swapaxes(0, 1), rtol=1e-5, atol=1e-6)
+
+
+def test_only_the_last_state_is_asked_for(path):
+    case = CASES["GRU_forward"]
+    gru = node("GRU", ["x0", "x1", "x2", "x3"], ("", "h"), linear_before_reset=1)
+    weights = {f"x{i}": case[f"x{i}"] for i in (1, 2, 3)}
+    write(path, [gru], weights, inputs=[value("x0", 5, 0, 3)], outputs=("h",))
+    model = from_onnx(path)
+    assert model.value_names == ["h"]
+    np.testing.assert_allclose(model(case["x0"]).numpy(), case["y1"], rtol=1e-5, atol=1e-6)
+
+
+def test_resize_in_a_file_for_one_batch_size_takes_others(path):
+    write(path, [node("Resize", ["x", "", "", "s"])], {"s": np.array([1, 2, 6])}, inputs=[value("x", 1, 2, 3)])
+    assert from_onnx(path)(np.ones((4, 2, 3), "float32")).shape == (4, 2, 6)
 
 
 BIG = messages.Tensor(name="w", dims=[1 << 40, 1 << 40], dtype=1, raw=b"")
@@ -254,6 +380,8 @@ BIG = messages.Tensor(name="w", dims=[1 << 40, 1 << 40], dtype=1, raw=b"")
     ([node("Relu", ["x"], ["a"])], {}, "its output 'y' is computed by no node"),
     ([node("Relu", ["x"]), node("Relu", ["x"])], {}, "are missing or computed twice"),
     ([node("Relu", ["x"], [])], {}, "are missing or computed twice"),
+    ([node("Split", ["x"], ["y", "y"])], {}, "are missing or computed twice"),
+    ([node("Split", ["x"], ["", ""])], {}, "are missing or computed twice"),
     ([node("MaxPool", ["x"], ["a", "places"]), node("Relu", ["places"])], {}, "its input 'places' is computed by no"),
     ([node("Relu", ["x", "x"])], {}, "2 inputs, it takes 1"),
     ([node("Conv", ["x"])], {}, "1 inputs, it takes 2 to 3"),

@@ -201,4 +201,6 @@ def attribute(name: str, value: Any) -> Attribute:
         return Attribute(name=name, s=value.encode(), kind=3)
     if isinstance(value, np.ndarray):
         return Attribute(name=name, t=to_tensor(value), kind=4)
+    if value and all(isinstance(v, str) for v in value):
+        return Attribute(name=name, strings=[v.encode() for v in value], kind=8)
     return Attribute(name=name, ints=[int(v) for v in value], kind=7)

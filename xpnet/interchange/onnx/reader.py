@@ -16,7 +16,8 @@ import numpy as np
 from xpnet.interchange.onnx import messages
 from xpnet.interchange.onnx.messages import DTYPES, Attribute, Node, OnnxError, to_array
 from xpnet.interchange.onnx.protobuf import WireError, decode
-from xpnet.interchange.onnx.reader_ops import ON_HOST, OPS, STATISTICS, Call
+from xpnet.interchange.onnx.reader_call import Call
+from xpnet.interchange.onnx.reader_ops import ON_HOST, OPS, OUTPUTS, STATISTICS
 from xpnet.nn import Module, Parameter
 from xpnet.tensor import Tensor, TensorLike, as_tensor
 from xpnet_backends import Backend, BackendError, get_backend, is_array
@@ -51,7 +52,8 @@ class _Step:
     function: Callable[..., Any]
     options: Mapping[str, Any]
     inputs: tuple[str, ...]
-    output: str
+    outputs: tuple[str, ...]
+    several: bool
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ class OnnxModel(Module):
     @property
     def value_names(self) -> list[str]:
         """The names of all that is computed on the way, in order: for ``features``."""
-        return [step.output for step in self._steps]
+        return [name for step in self._steps for name in step.outputs if name]
 
     def forward(self, *inputs: TensorLike) -> Any:
         """The output; a tuple where the file names several."""
@@ -144,8 +146,8 @@ class OnnxModel(Module):
         users = _users(steps, wanted)
         for step in steps:
             arguments = [self._value(name, values) for name in step.inputs]
-            call = Call(step.options, self._version, self.training, batch, self._dtype)
-            values[step.output] = _compute(step, call, arguments)
+            call = Call(step.options, self._version, self.training, batch, self._dtype, len(step.outputs))
+            values |= zip(step.outputs, _compute(step, call, arguments), strict=False)
             for name in step.inputs:  # what nobody needs any more is freed
                 users[name] -= 1
                 if not users[name]:
@@ -189,20 +191,21 @@ class OnnxModel(Module):
         return f"{', '.join(i.name for i in self.inputs)} -> {', '.join(self.output_names)}, {len(self._steps)} ops"
 
 
-def _compute(step: _Step, call: Call, arguments: list[Any]) -> Any:
+def _compute(step: _Step, call: Call, arguments: list[Any]) -> tuple[Any, ...]:
     try:
-        y = step.function(call, *arguments)
+        result = step.function(call, *arguments)
     except _FAILURES as error:
         raise OnnxError(f"{step.title}: {error}") from error
-    if y is NotImplemented or not (isinstance(y, (Tensor, np.ndarray)) or is_array(y)):
+    found = tuple(np.asarray(y) if isinstance(y, np.generic) else y for y in (result if step.several else (result,)))
+    if not all(isinstance(y, (Tensor, np.ndarray)) or is_array(y) for y in found):
         raise OnnxError(f"{step.title}: cannot be computed of {', '.join(type(a).__name__ for a in arguments)}")
-    return y
+    return found
 
 
 def _needed(steps: Sequence[_Step], wanted: Iterable[str]) -> list[_Step]:
     names, found = set(wanted), []
     for step in reversed(steps):
-        if step.output in names:
+        if not names.isdisjoint(name for name in step.outputs if name):
             found.append(step)
             names.update(step.inputs)
     return found[::-1]
@@ -276,8 +279,9 @@ def _op_name(node: Node) -> str:
 def _add(plan: _Plan, node: Node, place: int, known: set[str]) -> None:
     op = _op_name(node)
     title = f"node {(node.name or str(place))[:100]!r} ({op})"
-    outputs = [name for name in node.outputs if name]
-    if not outputs or outputs[0] != node.outputs[0] or any(name in known for name in outputs):
+    outputs, count = [name for name in node.outputs if name], OUTPUTS.get(op, 1)
+    wrong = count == 1 and outputs[:1] != node.outputs[:1]
+    if not outputs or wrong or len(set(outputs)) < len(outputs) or any(name in known for name in outputs):
         raise OnnxError(f"{title}: its outputs {outputs[:5]} are missing or computed twice")
     if op == "Constant":
         plan.constants[outputs[0]] = _constant(node, title)
@@ -292,8 +296,9 @@ def _add(plan: _Plan, node: Node, place: int, known: set[str]) -> None:
     if missing := [name for name in inputs if name and name not in known]:
         raise OnnxError(f"{title}: its input {missing[0]!r} is computed by no node before it")
     options = {a.name or "": _option(a, title) for a in node.attributes}
-    plan.steps.append(_Step(title, OPS[op], options, tuple(inputs), outputs[0]))
-    known.add(outputs[0])  # further outputs (masks, indices) are not computed: whoever needs one finds it missing
+    kept = tuple(node.outputs[:count])  # masks and indices are not computed: whoever needs one finds it missing
+    plan.steps.append(_Step(title, OPS[op], options, tuple(inputs), kept, op in OUTPUTS))
+    known.update(name for name in kept if name)
     for i, name in enumerate(inputs):
         (plan.on_host if i in ON_HOST.get(op, ()) else plan.on_device).add(name)
         if i in STATISTICS.get(op, ()):
@@ -321,14 +326,16 @@ def _constant(node: Node, title: str) -> np.ndarray[Any, Any]:
 
 def _option(a: Attribute, title: str) -> Any:
     """The value of an attribute.  Older files do not say its kind."""
-    by_kind = {1: a.f, 2: a.i, 3: a.s, 6: a.floats, 7: a.ints}
+    if a.t is not None and a.kind in (None, 0, 4):
+        return to_array(a.t)
+    by_kind = {1: a.f, 2: a.i, 3: a.s, 6: a.floats, 7: a.ints, 8: a.strings}
     kind = a.kind or next((k for k, v in by_kind.items() if v is not None and v != []), 7)
     if kind not in by_kind:
         raise OnnxError(f"{title}: its option {a.name!r} is of a kind that is not known here")
     value = by_kind[kind]
-    if kind == 3:
+    if kind in (3, 8):
         try:
-            return bytes(value or b"").decode()
+            return bytes(value or b"").decode() if kind == 3 else [bytes(v).decode() for v in a.strings]
         except UnicodeDecodeError:
             raise OnnxError(f"{title}: its option {a.name!r} is no text") from None
     return {1: 0.0, 2: 0}.get(kind, []) if value is None else value

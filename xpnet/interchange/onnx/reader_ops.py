@@ -8,49 +8,62 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import operator
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from xpnet import ops
 from xpnet.interchange.onnx.messages import DTYPES, OnnxError
+from xpnet.interchange.onnx.reader_call import (
+    MAX_WINDOW,
+    Call,
+    axis_of,
+    like_input,
+    on_device,
+    raw,
+    to_host,
+    together,
+)
+from xpnet.interchange.onnx.reader_recurrent import gru, lstm, rnn
+from xpnet.interchange.onnx.reader_resize import resize, upsample
+from xpnet.interchange.onnx.reader_shapes import (
+    best,
+    by_method,
+    concat,
+    constant_of_shape,
+    cum_sum,
+    depth_to_space,
+    expand,
+    flatten,
+    gather,
+    gather_elements,
+    identity,
+    log_sum_exp,
+    one_hot,
+    pad,
+    product,
+    range_,
+    reduced,
+    reshape,
+    shape,
+    size,
+    slice_,
+    space_to_depth,
+    split,
+    squeeze,
+    tile,
+    transpose,
+    trilu,
+    unsqueeze,
+    where,
+)
 from xpnet.nn import functional as F
 from xpnet.ops.special import erf as erf_of
-from xpnet.tensor import Tensor, apply, concatenate, maximum, minimum, tensor
+from xpnet.tensor import Tensor, apply, maximum, minimum
+from xpnet.tensor import where as where_of
 from xpnet_backends import Array, Namespace
-
-_MAX_WINDOW = 1 << 16
-
-
-@dataclass(frozen=True)
-class Call:
-    """How an op is called: its options, the version of the set of ops, and the state of the network.
-
-    ``batch`` is the batch size that the file was made for and the one that was given, where they differ.
-    """
-
-    options: Mapping[str, Any]
-    version: int
-    training: bool = False
-    batch: tuple[int, int] | None = None
-    dtype: str | None = None
-
-    def get(self, name: str, kind: type, default: Any) -> Any:
-        """An option, of the kind that it must have."""
-        value = self.options.get(name, default)
-        if value is not default and not isinstance(value, kind):
-            raise OnnxError(f"{name}={value!r} should be of type {kind.__name__}")
-        return value
-
-    def window(self, name: str, count: int, default: int, least: int) -> list[int]:
-        """A whole number for each of ``count`` axes."""
-        values = self.get(name, list, [default] * count)
-        if len(values) != count or not all(isinstance(n, int) and least <= n <= _MAX_WINDOW for n in values):
-            raise OnnxError(f"{name}={values!r} should be {count} whole numbers in {least}..{_MAX_WINDOW}")
-        return list(values)
-
 
 # -- windows ---------------------------------------------------------------------------------------------------------
 
@@ -182,6 +195,43 @@ def layer_normalization(call: Call, x: Tensor, scale: Tensor, bias: Tensor | Non
     return F.layer_norm(x, x.shape[axis:], scale, bias, call.get("epsilon", float, 1e-5))
 
 
+def group_normalization(call: Call, x: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
+    """Before version 21 with a scale for each group, then for each channel."""
+    groups, channels = call.get("num_groups", int, 1), x.shape[1]
+    if groups < 1 or channels % groups:
+        raise OnnxError(f"num_groups={groups} does not divide {channels} channels")
+    if call.version < 21:
+        scale, bias = (t.reshape(groups, 1).expand(groups, channels // groups).reshape(channels) for t in (scale, bias))
+    return F.group_norm(x, groups, scale, bias, call.get("epsilon", float, 1e-5))
+
+
+def rms_normalization(call: Call, x: Tensor, scale: Tensor) -> Tensor:
+    axis = call.get("axis", int, -1)
+    return F.rms_norm(x, x.shape[axis:], scale, call.get("epsilon", float, 1e-5))
+
+
+def lp_normalization(call: Call, x: Tensor) -> Tensor:
+    axis, p = axis_of(call.get("axis", int, -1), x.ndim), call.get("p", int, 2)
+    if p not in (1, 2):
+        raise OnnxError(f"LpNormalization with p={p}, known are 1 and 2")
+    length = abs(x).sum(axis=axis, keepdims=True) if p == 1 else (x * x).sum(axis=axis, keepdims=True).sqrt()
+    return x / where_of(length == 0.0, 1.0, length)
+
+
+def lrn(call: Call, x: Tensor) -> Tensor:
+    """``x / (bias + α/n Σ x²)^β``, the sum over n neighbouring channels."""
+    n, c = call.get("size", int, 0), x.shape[1]
+    if not 1 <= n <= MAX_WINDOW:
+        raise OnnxError(f"LRN with size={n}")
+    distance = np.arange(c) - np.arange(c)[:, None]  # the window of channel i: i − ⌊(n−1)/2⌋ to i + ⌈(n−1)/2⌉
+    near = (distance >= -((n - 1) // 2)) & (distance <= n // 2)
+    square = (x * x).reshape(x.shape[0], c, -1)
+    total = (on_device(near.astype(x.dtype), x) @ square).reshape(x.shape)
+    alpha, beta = call.get("alpha", float, 1e-4), call.get("beta", float, 0.75)
+    y: Tensor = x / (total * (alpha / n) + call.get("bias", float, 1.0)) ** beta
+    return y
+
+
 def dropout(call: Call, x: Tensor, ratio: Any = None, training: Any = None) -> Tensor:
     p = call.get("ratio", float, 0.5) if ratio is None else float(to_host(ratio))
     return F.dropout(x, p, call.training)
@@ -191,10 +241,45 @@ def dropout(call: Call, x: Tensor, ratio: Any = None, training: Any = None) -> T
 
 
 def _unary(function: Callable[[Tensor], Tensor]) -> Callable[..., Tensor]:
-    def run(call: Call, x: Tensor) -> Tensor:
-        return function(x)
+    """Of a host array it stays there."""
+
+    def run(call: Call, x: Any) -> Any:
+        return function(x) if isinstance(x, Tensor) else function(Tensor(np.asarray(x))).numpy()
 
     return run
+
+
+def _plain(name: str) -> Callable[..., Any]:
+    """A function without a derivative."""
+
+    def run(call: Call, x: Any) -> Any:
+        return like_input(x, getattr(x.backend.xp if isinstance(x, Tensor) else np, name)(raw(x)))
+
+    return run
+
+
+def hard_sigmoid(call: Call, x: Tensor) -> Tensor:
+    y: Tensor = x * call.get("alpha", float, 0.2) + call.get("beta", float, 0.5)
+    return y.clip(0.0, 1.0)
+
+
+def prelu(call: Call, x: Tensor, slope: Tensor) -> Tensor:
+    return F.relu(x) - slope * F.relu(-x)
+
+
+def selu(call: Call, x: Tensor) -> Tensor:
+    scale = call.get("gamma", float, 1.0507010221481323)
+    y: Tensor = F.elu(x, call.get("alpha", float, 1.6732631921768188)) * scale
+    return y
+
+
+def shrink(call: Call, x: Tensor) -> Tensor:
+    limit, bias = call.get("lambd", float, 0.5), call.get("bias", float, 0.0)
+    return where_of(x > limit, x - bias, where_of(x < -limit, x + bias, 0.0))
+
+
+def thresholded_relu(call: Call, x: Tensor) -> Tensor:
+    return F.threshold(x, call.get("alpha", float, 1.0), 0.0)
 
 
 def erf(xp: Namespace, x: Array) -> Any:
@@ -208,36 +293,54 @@ def erf(xp: Namespace, x: Array) -> Any:
 
 def _binary(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
     """On tensors, or on the host where both are there.  A host array beside a tensor takes its dtype."""
+    return lambda call, a, b: function(*together(a, b))
+
+
+def _divide(a: Any, b: Any) -> Any:
+    """Whole numbers are cut towards zero."""
+    x, y = raw(a), raw(b)
+    if x.dtype.kind not in "iu":
+        return a / b
+    if not y.all():
+        raise OnnxError("division of whole numbers by zero")
+    down = x // y
+    return like_input(a, down + ((x % y != 0) & ((x < 0) != (y < 0))))
+
+
+def _power(a: Any, b: Any) -> Any:
+    whole = raw(a).dtype.kind in "iu"
+    return like_input(a, (raw(a) ** raw(b)).astype(raw(a).dtype)) if whole else a**b
+
+
+def mod(call: Call, a: Any, b: Any) -> Any:
+    """With the sign of b; with that of a where ``fmod``."""
+    a, b = together(a, b)
+    xp = a.backend.xp if isinstance(a, Tensor) else np
+    if raw(a).dtype.kind in "iu" and not raw(b).all():
+        raise OnnxError("the rest of a division by zero")
+    return like_input(a, (xp.fmod if call.get("fmod", int, 0) else xp.mod)(raw(a), raw(b)))
+
+
+def _logical(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+    """Comparisons and truths: no derivative."""
 
     def run(call: Call, a: Any, b: Any) -> Any:
-        if isinstance(a, Tensor) != isinstance(b, Tensor):
-            like = a if isinstance(a, Tensor) else b
-            a, b = (x if isinstance(x, Tensor) else _on_device(x, like) for x in (a, b))
-        return function(a, b)
+        a, b = together(a, b)
+        return like_input(a, function(raw(a), raw(b)))
 
     return run
 
 
-def _on_device(x: np.ndarray[Any, Any], like: Tensor) -> Tensor:
-    return tensor(x, backend=like.backend, dtype=like.dtype if x.dtype.kind == "f" else None)
-
-
-def _divide(a: Any, b: Any) -> Any:
-    whole = not isinstance(a, Tensor) and a.dtype.kind in "iu"
-    if whole and not np.all(b):
-        raise OnnxError("division of whole numbers by zero")
-    return a // b if whole else a / b
-
-
-def _fold(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
-    def run(call: Call, x: Tensor, *rest: Tensor) -> Any:
-        return functools.reduce(function, rest, x)
+def _fold(function: Callable[[Any, Any], Any], on_host: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+    def run(call: Call, x: Any, *rest: Any) -> Any:
+        values = together(x, *rest)
+        return functools.reduce(function if isinstance(values[0], Tensor) else on_host, values)
 
     return run
 
 
 def mean(call: Call, x: Tensor, *rest: Tensor) -> Any:
-    return functools.reduce(lambda a, b: a + b, rest, x) / (1 + len(rest))
+    return functools.reduce(operator.add, rest, x) / (1 + len(rest))
 
 
 def clip(call: Call, x: Tensor, low: Any = None, high: Any = None) -> Tensor:
@@ -246,13 +349,17 @@ def clip(call: Call, x: Tensor, low: Any = None, high: Any = None) -> Tensor:
     return x.clip(*(None if bound is None else to_host(bound).item() for bound in (low, high)))
 
 
+def cast_like(call: Call, x: Any, like: Any) -> Any:
+    return x.astype(raw(like).dtype)
+
+
 def _softmax(function: Callable[[Tensor, int], Tensor]) -> Callable[..., Tensor]:
     """Before version 13 over all axes from ``axis`` on, as one."""
 
     def run(call: Call, x: Tensor) -> Tensor:
         if call.version >= 13:
-            return function(x, _axis(call.get("axis", int, -1), x.ndim))
-        axis = _axis(call.get("axis", int, 1), x.ndim)
+            return function(x, axis_of(call.get("axis", int, -1), x.ndim))
+        axis = axis_of(call.get("axis", int, 1), x.ndim)
         return function(x.reshape(math.prod(x.shape[:axis]), -1), 1).reshape(x.shape)
 
     return run
@@ -263,231 +370,131 @@ def cast(call: Call, x: Any) -> Any:
     if code not in DTYPES:
         raise OnnxError(f"Cast to dtype {code} is not known here")
     dtype = DTYPES[code]
+    if isinstance(x, Tensor) and dtype == "bool":
+        return x != 0
     return x.astype(call.dtype if call.dtype and dtype.startswith("float") else dtype)
 
 
-# -- shapes ----------------------------------------------------------------------------------------------------------
-
-
-def to_host(x: Any) -> np.ndarray[Any, Any]:
-    """A value that is needed as numbers."""
-    return x.numpy() if isinstance(x, Tensor) else np.asarray(x)
-
-
-def _numbers(x: Any) -> list[int]:
-    array = to_host(x)
-    if array.dtype.kind not in "iu" or array.ndim > 1:
-        raise OnnxError(f"needs a row of whole numbers, got {array.dtype}{array.shape}")
-    return [int(n) for n in array.reshape(-1)]
-
-
-def _axis(axis: int, ndim: int, *, after: bool = False) -> int:
-    """An axis counted from the front.  ``after``: the place behind the last one is allowed."""
-    if not -ndim <= axis < ndim + after:
-        raise OnnxError(f"axis {axis} does not exist in a tensor of {ndim} axes")
-    return axis % ndim if axis < ndim and ndim else axis
-
-
-def reshape(call: Call, x: Any, shape: Any) -> Any:
-    """0 keeps a length, -1 is what is left.
-
-    A file made for one batch size says it in such shapes: where the batch differs, and leads in x, it replaces it.
-    """
-    wanted = _numbers(shape)
-    if not call.get("allowzero", int, 0):
-        if any(n == 0 and i >= x.ndim for i, n in enumerate(wanted)):
-            raise OnnxError(f"shape {wanted} keeps a length that {tuple(x.shape)} does not have")
-        wanted = [x.shape[i] if n == 0 else n for i, n in enumerate(wanted)]
-    if call.batch and wanted and x.ndim and (wanted[0], x.shape[0]) == call.batch:
-        wanted[0] = x.shape[0]
-    return x.reshape(tuple(wanted))
-
-
-def flatten(call: Call, x: Any) -> Any:
-    axis = _axis(call.get("axis", int, 1), x.ndim, after=True)
-    return x.reshape((math.prod(x.shape[:axis]), math.prod(x.shape[axis:])))
-
-
-def concat(call: Call, x: Any, *rest: Any) -> Any:
-    parts, axis = (x, *rest), _axis(call.get("axis", int, 1), x.ndim)
-    if not any(isinstance(part, Tensor) for part in parts):
-        return np.concatenate(parts, axis=axis)
-    like = next(part for part in parts if isinstance(part, Tensor))
-    return concatenate([p if isinstance(p, Tensor) else _on_device(p, like) for p in parts], axis=axis)
-
-
-def transpose(call: Call, x: Any) -> Any:
-    axes = call.get("perm", list, list(range(x.ndim))[::-1])
-    if sorted(axes) != list(range(x.ndim)):
-        raise OnnxError(f"perm={axes} is no order of {x.ndim} axes")
-    return x.transpose(tuple(axes))
-
-
-def _axes(call: Call, axes: Any, since: int) -> list[int] | None:
-    """Axes are an option before version ``since``, an input from then on."""
-    if axes is not None:
-        return _numbers(axes)
-    return None if call.version >= since and "axes" not in call.options else call.get("axes", list, None)
-
-
-def squeeze(call: Call, x: Any, axes: Any = None) -> Any:
-    found = _axes(call, axes, 13)
-    drop = {_axis(a, x.ndim) for a in found} if found is not None else {i for i, n in enumerate(x.shape) if n == 1}
-    if any(x.shape[i] != 1 for i in drop):
-        raise OnnxError(f"Squeeze of axes {sorted(drop)} of a tensor of shape {tuple(x.shape)}")
-    return x.reshape(tuple(n for i, n in enumerate(x.shape) if i not in drop))
-
-
-def unsqueeze(call: Call, x: Any, axes: Any = None) -> Any:
-    found = _axes(call, axes, 13)
-    if not found:
-        raise OnnxError("Unsqueeze without axes")
-    shape, total = list(x.shape), x.ndim + len(found)
-    for place in sorted(_axis(a, total) for a in found):
-        shape.insert(place, 1)
-    return x.reshape(tuple(shape))
-
-
-def _reduce(method: str) -> Callable[..., Any]:
-    def run(call: Call, x: Any, axes: Any = None) -> Any:
-        found = _axes(call, axes, 13 if method == "sum" else 18)
-        if not found and call.get("noop_with_empty_axes", int, 0):
-            return x
-        axis = tuple(_axis(a, x.ndim) for a in found) if found else None
-        return getattr(x, method)(axis=axis, keepdims=bool(call.get("keepdims", int, 1)))
-
-    return run
-
-
-def shape(call: Call, x: Any) -> Any:
-    return np.array(x.shape, np.int64)[call.get("start", int, 0) : call.get("end", int, None)]
-
-
-def gather(call: Call, x: Any, indices: Any) -> Any:
-    axis = _axis(call.get("axis", int, 0), x.ndim)
-    index = (slice(None),) * axis
-    if isinstance(x, Tensor):
-        if not isinstance(indices, Tensor):
-            length = x.shape[axis]
-            if indices.size and not (-length <= indices.min() and indices.max() < length):
-                raise OnnxError(f"Gather of indices up to {indices.max()} from an axis of {length}")
-            indices = _on_device(indices, x)
-        return x[(*index, indices)]
-    return np.asarray(x[(*index, to_host(indices))])
-
-
-def slice_(
-    call: Call, x: Any, starts: Any = None, ends: Any = None, axes: Any = None, steps: Any = None
-) -> Any:  # fmt: skip
-    if call.version < 10:
-        first, last = call.get("starts", list, []), call.get("ends", list, [])
-        along, by = call.get("axes", list, list(range(len(first)))), [1] * len(first)
-    elif starts is None or ends is None:
-        raise OnnxError("Slice without starts and ends")
-    else:
-        first, last = _numbers(starts), _numbers(ends)
-        along = list(range(len(first))) if axes is None else _numbers(axes)
-        by = [1] * len(first) if steps is None else _numbers(steps)
-    if not len(first) == len(last) == len(along) == len(by) or 0 in by:
-        raise OnnxError(f"Slice with starts {first}, ends {last}, axes {along}, steps {by}")
-    index = [slice(None)] * x.ndim
-    for start, end, a, step in zip(first, last, along, by, strict=True):
-        place = _axis(a, x.ndim)
-        index[place] = slice(start, None if step < 0 and end < -x.shape[place] else end, step)
-    return x[tuple(index)]
-
-
-def pad(call: Call, x: Tensor, pads: Any = None, value: Any = None, axes: Any = None) -> Tensor:
-    if call.version < 11:
-        widths, number = call.get("pads", list, []), call.get("value", float, 0.0)
-    elif pads is None:
-        raise OnnxError("Pad without pads")
-    else:
-        widths, number = _numbers(pads), 0.0 if value is None else to_host(value).item()
-    along = list(range(x.ndim)) if axes is None else [_axis(a, x.ndim) for a in _numbers(axes)]
-    n = len(along)
-    if len(widths) != 2 * n or not all(0 <= w <= _MAX_WINDOW for w in widths):
-        raise OnnxError(f"pads={widths} should be {2 * n} whole numbers in 0..{_MAX_WINDOW}")
-    border = [(0, 0)] * x.ndim
-    for i, a in enumerate(along):
-        border[a] = widths[i], widths[i + n]
-    mode = {"constant": "constant", "reflect": "reflect", "edge": "replicate"}.get(call.get("mode", str, "constant"))
-    if mode is None:
-        raise OnnxError(f"Pad with mode={call.options['mode']!r} is not known here")
-    if mode == "reflect" and any(max(b) >= n for b, n in zip(border, x.shape, strict=True)):
-        raise OnnxError(f"a reflected border {border} needs longer axes than {x.shape}")
-    return apply(ops.pad, x, widths=tuple(border), mode=mode, value=number)
-
-
-def expand(call: Call, x: Tensor, shape: Any) -> Tensor:
-    return x.expand(np.broadcast_shapes(x.shape, tuple(_numbers(shape))))
-
-
-def identity(call: Call, x: Any) -> Any:
-    return x
-
-
 OPS: dict[str, Callable[..., Any]] = {
-    "Abs": _unary(abs),
-    "Add": _binary(lambda a, b: a + b),
+    "Abs": lambda call, x: abs(x),
+    "Add": _binary(operator.add),
+    "And": _logical(operator.and_),
+    "ArgMax": best("argmax"),
+    "ArgMin": best("argmin"),
     "AveragePool": average_pool,
     "BatchNormalization": batch_normalization,
     "Cast": cast,
+    "CastLike": cast_like,
+    "Ceil": _plain("ceil"),
+    "Celu": lambda call, x: F.celu(x, call.get("alpha", float, 1.0)),
     "Clip": clip,
     "Concat": concat,
+    "ConstantOfShape": constant_of_shape,
     "Conv": conv,
     "ConvTranspose": conv_transpose,
     "Cos": _unary(lambda x: x.cos()),
+    "CumSum": cum_sum,
+    "DepthToSpace": depth_to_space,
     "Div": _binary(_divide),
     "Dropout": dropout,
     "Elu": lambda call, x: F.elu(x, call.get("alpha", float, 1.0)),
+    "Equal": _logical(operator.eq),
     "Erf": _unary(lambda x: apply(erf, x)),
     "Exp": _unary(lambda x: x.exp()),
     "Expand": expand,
     "Flatten": flatten,
+    "Floor": _plain("floor"),
+    "GRU": gru,
     "Gather": gather,
+    "GatherElements": gather_elements,
     "Gelu": lambda call, x: F.gelu(x, call.get("approximate", str, "none")),
     "Gemm": gemm,
     "GlobalAveragePool": global_average_pool,
     "GlobalMaxPool": global_max_pool,
+    "Greater": _logical(operator.gt),
+    "GreaterOrEqual": _logical(operator.ge),
+    "GroupNormalization": group_normalization,
+    "HardSigmoid": hard_sigmoid,
+    "HardSwish": _unary(F.hardswish),
     "Identity": identity,
     "InstanceNormalization": instance_normalization,
+    "IsNaN": _plain("isnan"),
+    "LRN": lrn,
+    "LSTM": lstm,
     "LayerNormalization": layer_normalization,
     "LeakyRelu": lambda call, x: F.leaky_relu(x, call.get("alpha", float, 0.01)),
+    "Less": _logical(operator.lt),
+    "LessOrEqual": _logical(operator.le),
     "Log": _unary(lambda x: x.log()),
     "LogSoftmax": _softmax(F.log_softmax),
-    "MatMul": lambda call, a, b: a @ b,
-    "Max": _fold(maximum),
+    "LpNormalization": lp_normalization,
+    "MatMul": _binary(operator.matmul),
+    "Max": _fold(maximum, np.maximum),
     "MaxPool": max_pool,
     "Mean": mean,
-    "Min": _fold(minimum),
-    "Mul": _binary(lambda a, b: a * b),
-    "Neg": _unary(lambda x: -x),
+    "Min": _fold(minimum, np.minimum),
+    "Mish": _unary(F.mish),
+    "Mod": mod,
+    "Mul": _binary(operator.mul),
+    "Neg": lambda call, x: -x,
+    "Not": _plain("logical_not"),
+    "OneHot": one_hot,
+    "Or": _logical(operator.or_),
+    "PRelu": prelu,
     "Pad": pad,
-    "Pow": _binary(lambda a, b: a**b),
-    "ReduceMax": _reduce("max"),
-    "ReduceMean": _reduce("mean"),
-    "ReduceMin": _reduce("min"),
-    "ReduceSum": _reduce("sum"),
+    "Pow": _binary(_power),
+    "RMSNormalization": rms_normalization,
+    "RNN": rnn,
+    "Range": range_,
+    "Reciprocal": _unary(lambda x: 1.0 / x),
+    "ReduceL1": reduced(lambda x, **options: abs(x).sum(**options)),
+    "ReduceL2": reduced(lambda x, **options: (x * x).sum(**options).sqrt()),
+    "ReduceLogSum": reduced(lambda x, **options: x.sum(**options).log()),
+    "ReduceLogSumExp": reduced(log_sum_exp),
+    "ReduceMax": reduced(by_method("max")),
+    "ReduceMean": reduced(by_method("mean")),
+    "ReduceMin": reduced(by_method("min")),
+    "ReduceProd": reduced(product),
+    "ReduceSum": reduced(by_method("sum"), 13),
+    "ReduceSumSquare": reduced(lambda x, **options: (x * x).sum(**options)),
     "Relu": _unary(F.relu),
     "Reshape": reshape,
+    "Resize": resize,
+    "Round": _plain("rint"),
+    "Selu": selu,
     "Shape": shape,
+    "Shrink": shrink,
     "Sigmoid": _unary(F.sigmoid),
+    "Sign": _plain("sign"),
     "Sin": _unary(lambda x: x.sin()),
+    "Size": size,
     "Slice": slice_,
     "Softmax": _softmax(F.softmax),
+    "Softplus": _unary(F.softplus),
+    "Softsign": _unary(F.softsign),
+    "SpaceToDepth": space_to_depth,
+    "Split": split,
     "Sqrt": _unary(lambda x: x.sqrt()),
     "Squeeze": squeeze,
-    "Sub": _binary(lambda a, b: a - b),
-    "Sum": _fold(lambda a, b: a + b),
+    "Sub": _binary(operator.sub),
+    "Sum": _fold(operator.add, operator.add),
     "Tanh": _unary(lambda x: x.tanh()),
+    "ThresholdedRelu": thresholded_relu,
+    "Tile": tile,
     "Transpose": transpose,
+    "Trilu": trilu,
     "Unsqueeze": unsqueeze,
+    "Upsample": upsample,
+    "Where": where,
+    "Xor": _logical(operator.xor),
 }
 
 # Inputs that are read as numbers: they stay on the host.
 ON_HOST = {
-    "Clip": (1, 2), "Dropout": (1, 2), "Expand": (1,), "Pad": (1, 2, 3), "ReduceMax": (1,), "ReduceMean": (1,),
-    "ReduceMin": (1,), "ReduceSum": (1,), "Reshape": (1,), "Slice": (1, 2, 3, 4), "Squeeze": (1,), "Unsqueeze": (1,),
+    "Clip": (1, 2), "ConstantOfShape": (0,), "CumSum": (1,), "Dropout": (1, 2), "Expand": (1,), "OneHot": (1, 2),
+    "Pad": (1, 2, 3), "Range": (0, 1, 2), "Reshape": (1,), "Resize": (1, 2, 3), "Slice": (1, 2, 3, 4), "Split": (1,),
+    "Squeeze": (1,), "Tile": (1,), "Trilu": (1,), "Unsqueeze": (1,), "Upsample": (1,),
+    **{name: (1,) for name in OPS if name.startswith("Reduce")},
 }  # fmt: skip
 STATISTICS = {"BatchNormalization": (3, 4)}  # inputs that are not learned
+OUTPUTS = {"GRU": 2, "LSTM": 3, "RNN": 2, "Split": 1 << 16}  # ops that give a tuple, of up to so many

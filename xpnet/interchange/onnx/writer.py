@@ -2,13 +2,13 @@
 
 The network is run on an example and every op that it calls is written down as ONNX nodes.  It is run twice, with two
 batch sizes and other numbers: what differs between the runs depends on the batch, and what differs without having been
-computed by an op cannot be written.
+computed by an op cannot be written.  What is computed of constants alone is a constant and takes no node.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,49 +21,56 @@ from xpnet.interchange.onnx import messages
 from xpnet.interchange.onnx.messages import DTYPE_CODES, Node, OnnxError, attribute, to_tensor
 from xpnet.interchange.onnx.protobuf import encode
 from xpnet.nn import Module
-from xpnet.tensor import Tensor, TensorLike, as_tensor, no_grad, observe
+from xpnet.tensor import Tensor, as_tensor, no_grad, observe
 from xpnet_backends import is_array, to_numpy
 
 OPSET, IR_VERSION = 17, 8
-_BATCHES = (2, 3)
+_BATCHES = (2, 5)
+_FOLLOWS = frozenset(
+    ("broadcast_to", "embedding_bag", "getitem", "reshape")
+)  # they write options that follow the batch
 
 
 def to_onnx(
     model: Module,
-    example_input: TensorLike,
+    example_input: Any,
     path: str | os.PathLike[str],
     *,
-    input_name: str = "input",
+    input_name: str | Sequence[str] = "input",
     output_name: str = "output",
+    batch_axis: int | Sequence[int | None] = 0,
     metadata: Mapping[str, str] | None = None,
 ) -> None:
     """Write a network as it computes in evaluation mode, for any batch size: ONNX, version 17 of its ops.
 
-    ``example_input`` (N, ...) says the shape and dtype of its input; the first axis is the batch.  ``metadata`` is text
-    to keep in the file.
+    ``example_input`` (N, ...) says the shape and dtype of its input; a tuple, also a nested one, holds several, which
+    are called ``input``, ``input_1``, ... unless named.  ``batch_axis`` is the axis that may have any length, for all
+    inputs or one for each, None where none may: (T, N, I) has it at 1.  ``metadata`` is text to keep in the file.
 
     Raises: ``OnnxError`` with the layer's path where it computes something that ONNX, or this writer, does not know.
     """
     from xpnet.interchange.onnx.writer_ops import WRITERS
 
-    x = as_tensor(example_input)
-    if x.ndim < 1 or x.shape[0] < 1:
-        raise OnnxError(f"to_onnx() needs an example with a batch axis in front, got shape {x.shape}")
-    batches = [_example(x, n) for n in _BATCHES]
+    given = [as_tensor(x) for x in _leaves(example_input)]
+    axes = _batch_axes(given, batch_axis)
+    names = _names(input_name, len(given))
+    batches = [[_example(x, n, axis) for x, axis in zip(given, axes, strict=True)] for n in _BATCHES]
     log = Log()
-    with _evaluation(model), no_grad():
+    with _evaluation(model), no_grad(), np.errstate(all="ignore"):
         with observe(log):
-            before = model(batches[0])
+            before = model(*_arguments(example_input, batches[0]))
         writer = Writer(model, log, WRITERS)
-        writer.name(batches[1].data, input_name)
+        for name, x, axis in zip(names, batches[1], axes, strict=True):
+            writer.input(x, name, axis)
         with observe(writer):
-            after = model(batches[1])
+            after = model(*_arguments(example_input, batches[1]))
     outputs = _outputs(writer, before, after, output_name)
+    nodes, used = _needed(writer.nodes, [v.name or "" for v in outputs])
     graph = messages.Graph(
-        nodes=writer.nodes,
+        nodes=nodes,
         name=type(model).__name__,
-        weights=[to_tensor(array, name) for name, array in writer.weights.items()],
-        inputs=[_value(input_name, batches[0], batches[1])],
+        weights=[to_tensor(array, name) for name, array in writer.weights.items() if name in used],
+        inputs=[_value(name, *pair) for name, *pair in zip(names, *batches, strict=True)],
         outputs=outputs,
     )
     content = encode(
@@ -81,11 +88,53 @@ def to_onnx(
     write_atomically(path, content)
 
 
-def _example(x: Tensor, count: int) -> Tensor:
-    """``count`` samples like the first: other ones for each count."""
-    first = x.numpy()[:1]
-    rows = [first * (1.0 / (count + i)) if first.dtype.kind == "f" else first for i in range(count)]
-    return Tensor(x.backend.asarray(np.concatenate(rows).astype(first.dtype)))
+def _leaves(value: Any) -> list[Any]:
+    """What nested tuples hold, without None."""
+    if isinstance(value, tuple):
+        return [leaf for part in value for leaf in _leaves(part)]
+    return [] if value is None else [value]
+
+
+def _arguments(example: Any, batch: Sequence[Tensor]) -> tuple[Any, ...]:
+    """The tensors of a batch, nested as the example is."""
+    rest = iter(batch)
+
+    def like(value: Any) -> Any:
+        return tuple(map(like, value)) if isinstance(value, tuple) else None if value is None else next(rest)
+
+    return tuple(map(like, example)) if isinstance(example, tuple) else (next(rest),)
+
+
+def _batch_axes(given: Sequence[Tensor], wanted: int | Sequence[int | None]) -> list[int | None]:
+    axes = [wanted] * len(given) if isinstance(wanted, int) else list(wanted)
+    if len(axes) != len(given) or not any(axis is not None for axis in axes):
+        raise OnnxError(f"to_onnx() needs a batch axis for each of {len(given)} inputs, at least one not None: {axes}")
+    for x, axis in zip(given, axes, strict=True):
+        if axis is not None and (not -x.ndim <= axis < x.ndim or x.shape[axis] < 1):
+            place = "in front" if axis == 0 else f"at {axis}"
+            raise OnnxError(f"to_onnx() needs an example with a batch axis {place}, got shape {x.shape}")
+    return [axis if axis is None else axis % x.ndim for x, axis in zip(given, axes, strict=True)]
+
+
+def _names(wanted: str | Sequence[str], count: int) -> list[str]:
+    if isinstance(wanted, str):
+        return [wanted if i == 0 else f"{wanted}_{i}" for i in range(count)]
+    if len(set(wanted)) != count or len(wanted) != count:
+        raise OnnxError(f"to_onnx() needs {count} different input names, got {list(wanted)}")
+    return list(wanted)
+
+
+def _example(x: Tensor, count: int, axis: int | None) -> Tensor:
+    """``count`` other samples, of numbers that the example has; the larger count has floating ones of either sign.
+
+    So that what a network finds out about them, past the ops, differs from sample to sample and is noticed.
+    """
+    array, draw = x.numpy(), np.random.default_rng(count)
+    shape = tuple(count if i == axis else n for i, n in enumerate(array.shape))
+    drawn = draw.choice(array.reshape(-1), shape) if array.size else np.zeros(shape, array.dtype)
+    if array.dtype.kind == "f":
+        drawn *= draw.choice([-1.0, 1.0] if count == _BATCHES[1] else [1.0], shape) * draw.uniform(0.5, 1.0, shape)
+    return Tensor(x.backend.asarray(drawn.astype(array.dtype)))
 
 
 @contextmanager
@@ -108,15 +157,31 @@ def _value(name: str, before: Tensor, after: Tensor) -> messages.Value:
 
 
 def _outputs(writer: Writer, before: Any, after: Any, name: str) -> list[messages.Value]:
-    pairs = zip(before, after, strict=True) if isinstance(after, (tuple, list)) else [(before, after)]
     found = []
-    for i, (a, b) in enumerate(pairs):
+    for i, (a, b) in enumerate(zip(_flat_results(before), _flat_results(after), strict=True)):
         if not isinstance(b, Tensor) or id(b.data) not in writer.names:
             raise OnnxError(f"to_onnx(): an output of type {type(b).__name__} was not computed from the input by ops")
         own = name if i == 0 else f"{name}_{i}"
         writer.add("Identity", [writer.names[id(b.data)]], [own])
         found.append(_value(own, a, b))
     return found
+
+
+def _flat_results(value: Any) -> list[Any]:
+    """What nested tuples and lists hold, without None: an LSTM's y, (h, c) are three outputs."""
+    if isinstance(value, (tuple, list)):
+        return [leaf for part in value for leaf in _flat_results(part)]
+    return [] if value is None else [value]
+
+
+def _needed(nodes: Sequence[Node], wanted: Sequence[str]) -> tuple[list[Node], set[str]]:
+    """The nodes that the outputs need, and the names that they use."""
+    names, found = set(wanted), []
+    for node in reversed(nodes):
+        if not names.isdisjoint(node.outputs):
+            found.append(node)
+            names.update(node.inputs)
+    return found[::-1], names
 
 
 @dataclass
@@ -129,10 +194,10 @@ class Record:
     outputs: list[Any]
 
 
-def _record(op: Any, arguments: tuple[Any, ...], options: dict[str, Any], result: Any) -> Record:
+def _record(op: str, arguments: tuple[Any, ...], options: dict[str, Any], result: Any) -> Record:
     raw = [a.data if isinstance(a, Tensor) else a for a in arguments]
     outputs = [t.data for t in result] if isinstance(result, tuple) else [result.data]
-    return Record(op.__name__, raw, options, outputs)
+    return Record(op, raw, options, outputs)
 
 
 @dataclass
@@ -141,8 +206,12 @@ class Log:
 
     records: list[Record] = field(default_factory=list)
 
+    def plain(self, name: str, arguments: tuple[Any, ...], options: dict[str, Any], result: Tensor) -> None:
+        """What has no derivative: comparisons, casts."""
+        self.records.append(_record(name, arguments, options, result))
+
     def __call__(self, op: Any, arguments: tuple[Any, ...], options: dict[str, Any], result: Any) -> None:
-        self.records.append(_record(op, arguments, options, result))
+        self.records.append(_record(op.__name__, arguments, options, result))
 
 
 class Writer:
@@ -157,17 +226,68 @@ class Writer:
         self.state = {id(p.data): key for key, p in model.named_parameters()}
         self.state |= {id(array): key for key, array in model.named_buffers()}
         self.count = 0
+        self.batch: tuple[str, int] | None = None  # the input and axis that say how long the batch is
+        self.one_number = ""  # an input whose example holds but one whole number: what it is compared with is not seen
 
     def __call__(self, op: Any, arguments: tuple[Any, ...], options: dict[str, Any], result: Any) -> None:
+        self.plain(op.__name__, arguments, options, result)
+
+    def plain(self, op: str, arguments: tuple[Any, ...], options: dict[str, Any], result: Any) -> None:
+        """Write one op down."""
         now, before = _record(op, arguments, options, result), next(self.log, None)
         if before is None or before.op != now.op or len(before.arguments) != len(now.arguments):
             raise OnnxError("computes other ops for another batch: it cannot be written as one network")
-        if now.op not in self.writers:
-            raise OnnxError(f"to_onnx() does not know how to write {now.op!r}")
         call = Call(self, now, before)
-        name = self.writers[now.op](call)
-        self.name(now.outputs[0], name)
         self.kept.append(now)
+        if call.is_constant():
+            return
+        if now.op not in self.writers:
+            raise OnnxError(f"to_onnx() does not know how to write {now.op!r}{_WHY_NOT.get(now.op, '')}")
+        if now.op not in _FOLLOWS and not _same(before.options, now.options):
+            raise OnnxError(f"{now.op}: its options follow the batch: {before.options}, {now.options}")
+        names = self.writers[now.op](call)
+        for array, name in zip(now.outputs, [names] if isinstance(names, str) else names, strict=False):
+            self.name(array, name)
+
+    def input(self, x: Tensor, name: str, axis: int | None) -> None:
+        """An input of the network, with the axis of its batch."""
+        self.name(x.data, name)
+        if axis is not None and self.batch is None:
+            self.batch = name, axis
+        if x.dtype.kind != "f" and len(np.unique(x.numpy())) < 2:
+            self.one_number = name
+
+    def length(self, before: int, now: int) -> str:
+        """A row of one whole number that was these in the two runs: ``N·k`` or ``N + k``."""
+        if before == now:
+            return self.constant(np.array([now], np.int64))
+        assert self.batch is not None
+        name, axis = self.batch
+        n = self.add("Shape", [name], start=axis, end=axis + 1)
+        slope, rest = divmod(now - before, _BATCHES[1] - _BATCHES[0])
+        offset = before - slope * _BATCHES[0]
+        if rest or (offset and slope != 1):
+            raise OnnxError(f"a length that is {before} for {_BATCHES[0]} samples and {now} for {_BATCHES[1]}")
+        if offset:
+            return self.add("Add", [n, self.constant(np.array([offset], np.int64))])
+        return n if slope == 1 else self.add("Mul", [n, self.constant(np.array([slope], np.int64))])
+
+    def lengths(self, before: Sequence[int], now: Sequence[int]) -> str:
+        """A row of whole numbers that was these in the two runs."""
+        if list(before) == list(now):
+            return self.constant(np.array(list(now), np.int64))
+        return self.add("Concat", [self.length(a, b) for a, b in zip(before, now, strict=True)], axis=0)
+
+    def fixed(self, before: Any, now: Any) -> np.ndarray[Any, Any] | None:
+        """The values of an array that is constant, with length 1 where it only repeats them along the batch."""
+        if not is_array(before) or before.ndim != now.ndim:
+            return None
+        a, b = to_numpy(before), to_numpy(now)
+        index = tuple(slice(None) if m == n else slice(1) for m, n in zip(a.shape, b.shape, strict=True))
+        core = b[index]
+        if core.shape != b.shape and (core.size == 0 or self.one_number):
+            return None
+        return core if all(bool((x == core).all()) for x in (a, b)) else None
 
     def name(self, array: Any, name: str) -> None:
         """Call an array by a name from now on."""
@@ -227,27 +347,55 @@ class Call:
         """Whether there is such an argument."""
         return i < len(self.now.arguments) and self.now.arguments[i] is not None
 
+    def is_constant(self) -> bool:
+        """Whether it is computed of constants alone."""
+        arrays = [(a, b) for a, b in zip(self.before.arguments, self.now.arguments, strict=True) if is_array(b)]
+        names, state = self.writer.names, self.writer.state
+        return not any(id(b) in names or id(b) in state or self.writer.fixed(a, b) is None for a, b in arrays)
+
+    def is_zero(self, i: int) -> bool:
+        """Whether an argument is a constant of zeros."""
+        before, now = self.before.arguments[i], self.now.arguments[i]
+        if id(now) in self.writer.names or id(now) in self.writer.state:
+            return False
+        core = self.writer.fixed(before, now)
+        return core is not None and not core.any()
+
     def argument(self, i: int) -> str:
         """The name of an argument: computed before, a weight, or a constant."""
-        value, writer = self.now.arguments[i], self.writer
+        return self.name_of(self.before.arguments[i], self.now.arguments[i], f"argument {i}")
+
+    def name_of(self, earlier: Any, value: Any, what: str) -> str:
+        """The name of a number or array that was these in the two runs."""
+        writer = self.writer
         if not is_array(value):
-            like = next(a for a in self.now.arguments if is_array(a))
-            return writer.constant(np.array(value, like.dtype))
+            return self._number(earlier, value)
         if id(value) in writer.names:
             return writer.names[id(value)]
-        earlier = self.before.arguments[i]
-        array = to_numpy(value)
         if id(value) in writer.state:
-            name = writer.weight(array, writer.state[id(value)])
-        elif is_array(earlier) and earlier.shape == value.shape and bool((to_numpy(earlier) == array).all()):
-            name = writer.constant(array)
+            name = writer.weight(to_numpy(value), writer.state[id(value)])
+        elif (core := writer.fixed(earlier, value)) is not None:
+            name = writer.constant(core)
+            if core.shape != value.shape:
+                name = self.add("Expand", name, writer.lengths(earlier.shape, value.shape))
         else:
+            hint = ""
+            if writer.one_number:
+                hint = f" (the example of {writer.one_number!r} holds one whole number only: give one with several)"
             raise OnnxError(
-                f"{self.now.op}: argument {i} of shape {value.shape} follows the input, but was not computed by an op: "
-                "it cannot be written"
+                f"{self.now.op}: {what} of shape {value.shape} follows the input, but was not computed by an op: "
+                f"it cannot be written{hint}"
             )
         writer.name(value, name)
         return name
+
+    def _number(self, earlier: Any, value: Any) -> str:
+        arrays = [a for a in self.now.arguments if is_array(a)]
+        dtype = next((a for a in arrays if a.dtype.kind == "f"), arrays[0]).dtype
+        if earlier == value or value != value:
+            return self.writer.constant(np.array(value, dtype))
+        length = self.add("Cast", self.writer.length(earlier, value), to=DTYPE_CODES[dtype.name])
+        return self.add("Squeeze", length, self.integers([0]))
 
     def arguments(self) -> list[str]:
         """The names of all arguments; one that is absent in the middle has none."""
@@ -257,6 +405,12 @@ class Call:
     def add(self, op: str, *inputs: str, **options: Any) -> str:
         """One node of any op; the name of its output."""
         return self.writer.add(op, list(inputs), **options)
+
+    def split(self, x: str, sizes: Sequence[int], axis: int) -> list[str]:
+        """Pieces of these sizes along an axis."""
+        names = [self.writer.new("split") for _ in sizes]
+        self.writer.add("Split", [x, self.integers(sizes)], names, axis=axis)
+        return names
 
     def number(self, value: float) -> str:
         """A number of the output's dtype."""
@@ -273,7 +427,7 @@ class Call:
             keeps = a != b and i < len(before[0]) and (before[0][i], before[1][i]) == (a, b)
             wanted.append(0 if keeps else b if a == b else -1)
         if wanted.count(-1) > 1:
-            raise OnnxError(f"{self.now.op}: a shape {now[1]} that follows the batch in two axes cannot be written")
+            return self.add("Reshape", x, self.writer.lengths(*now))
         return self.add("Reshape", x, self.integers(wanted))
 
     def shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -287,3 +441,24 @@ class Call:
     def refuse(self, what: str) -> OnnxError:
         """The error that says what cannot be written."""
         return OnnxError(f"to_onnx() cannot write {self.now.op} with {what}")
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Whether two options are equal: numbers, text, arrays, and containers of them."""
+    if is_array(a) or is_array(b):
+        return is_array(a) and is_array(b) and a.shape == b.shape and bool((a == b).all())
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a)
+    if isinstance(a, (tuple, list)) and isinstance(b, (tuple, list)):
+        return len(a) == len(b) and all(map(_same, a, b))
+    return bool(a == b or (a != a and b != b))
+
+
+_LOSSES = [
+    "binary_cross_entropy", "binary_cross_entropy_with_logits", "cosine_embedding_loss", "cross_entropy", "ctc_loss",
+    "focal_loss", "gaussian_nll_loss", "hinge_embedding_loss", "huber_loss", "kl_div", "l1_loss", "margin_ranking_loss",
+    "mse_loss", "multi_margin_loss", "nll_loss", "poisson_nll_loss", "sigmoid_focal_loss", "smooth_l1_loss",
+    "triplet_margin_loss",
+]  # fmt: skip
+_WHY_NOT = dict.fromkeys(_LOSSES, ": it computes a loss, which is no part of a network in use")
+_WHY_NOT["dropout"] = ": it drops in evaluation too, and a file has no random numbers"

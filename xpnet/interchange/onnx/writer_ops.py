@@ -10,6 +10,13 @@ import numpy as np
 
 from xpnet.interchange.onnx.messages import DTYPE_CODES
 from xpnet.interchange.onnx.writer import Call
+from xpnet.interchange.onnx.writer_sequences import (
+    embedding,
+    embedding_bag,
+    recurrent,
+    rotary,
+    scaled_dot_product_attention,
+)
 from xpnet.ops.pool import bounds
 from xpnet_backends import to_numpy
 
@@ -52,10 +59,16 @@ def avg_pool2d(call: Call) -> str:
     o = call.options
     none, padding = ((0, 0), (0, 0)), tuple(o.get("padding", ((0, 0), (0, 0))))
     counted = none if o.get("counted") is None else tuple(o["counted"])
-    if o.get("divisor") is not None or counted not in (none, padding):
-        raise call.refuse("divisor_override, or a counted border together with ceil_mode")
-    options = {"kernel_shape": o["kernel"], "strides": o["stride"], "count_include_pad": int(counted == padding)}
-    return call.add("AveragePool", call.x, pads=_pads(padding), **options)
+    options = {"kernel_shape": o["kernel"], "strides": o["stride"]}
+    if o.get("divisor") is None and counted in (none, padding):
+        included = int(counted == padding)
+        return call.add("AveragePool", call.x, pads=_pads(padding), count_include_pad=included, **options)
+    if o.get("divisor") is not None:  # the mean over whole windows, that is the sum, is what it is
+        y = call.add("AveragePool", call.x, pads=_pads(padding), count_include_pad=1, **options)
+        return call.add("Mul", y, call.number(math.prod(o["kernel"]) / o["divisor"]))
+    x = call.add("Pad", call.x, call.integers(_pads([(0, 0), (0, 0), *counted])))  # as elements: those are counted
+    rest = [(p[0] - c[0], p[1] - c[1]) for p, c in zip(padding, counted, strict=True)]
+    return call.add("AveragePool", x, pads=_pads(rest), count_include_pad=0, **options)
 
 
 def adaptive_avg_pool2d(call: Call) -> str:
@@ -94,9 +107,19 @@ def adaptive_max_pool2d(call: Call) -> str:
     if size == (1, 1):
         return call.add("GlobalMaxPool", call.x)
     if any(n % s for n, s in zip(lengths, size, strict=True)):
-        raise call.refuse(f"output_size {size} for images of {lengths}: windows of unequal size")
+        y = _largest(call, call.x, 2, lengths[0], size[0])
+        return _largest(call, y, 3, lengths[1], size[1])
     kernel = [n // s for n, s in zip(lengths, size, strict=True)]
     return call.add("MaxPool", call.x, kernel_shape=kernel, strides=kernel)
+
+
+def _largest(call: Call, x: str, axis: int, length: int, count: int) -> str:
+    """The largest of each of so many windows of unequal size along an axis."""
+    parts = []
+    for low, high in bounds(length, count):
+        window = call.add("Slice", x, *(call.integers([n]) for n in (low, high, axis)))
+        parts.append(call.add("ReduceMax", window, axes=[axis], keepdims=1))
+    return call.add("Concat", *parts, axis=axis)
 
 
 # -- products and normalisation --------------------------------------------------------------------------------------
@@ -181,6 +204,82 @@ def cast(call: Call) -> str:
     return call.add("Cast", call.x, to=DTYPE_CODES[np.dtype(call.options["dtype"]).name])
 
 
+def celu(call: Call) -> str:
+    """ONNX has it for float32 only; ``α elu(x/α)``."""
+    alpha = float(call.options["alpha"])
+    if call.dtype == np.float32:
+        return call.add("Celu", call.x, alpha=alpha)
+    return call.add("Mul", call.add("Elu", call.add("Div", call.x, call.number(alpha)), alpha=1.0), call.number(alpha))
+
+
+def glu(call: Call) -> str:
+    axis = call.options["axis"]
+    a, b = call.split(call.x, [call.shape[axis] // 2] * 2, axis)
+    return call.add("Mul", a, call.add("Sigmoid", b))
+
+
+def hardtanh(call: Call) -> str:
+    return call.add("Clip", call.x, call.number(call.options["low"]), call.number(call.options["high"]))
+
+
+def logsigmoid(call: Call) -> str:
+    return call.add("Neg", call.add("Softplus", call.add("Neg", call.x)))
+
+
+def softplus(call: Call) -> str:
+    """Where it is linear it is x to the last digit of float32 already, unless the limit is low."""
+    beta, threshold = call.options["beta"], call.options["threshold"]
+    if beta == 1 and threshold >= 20 and call.dtype != np.float64:
+        return call.add("Softplus", call.x)
+    u = call.add("Mul", call.x, call.number(beta))
+    y = call.add("Div", call.add("Softplus", u), call.number(beta))
+    return call.add("Where", call.add("Greater", u, call.number(threshold)), call.x, y)
+
+
+def threshold(call: Call) -> str:
+    above = call.add("Greater", call.x, call.number(call.options["threshold"]))
+    return call.add("Where", above, call.x, call.number(call.options["value"]))
+
+
+def prelu(call: Call) -> str:
+    count, weight = call.now.arguments[1].shape[0], call.argument(1)
+    if count > 1:
+        weight = call.add("Reshape", weight, call.integers([count, *[1] * (len(call.shape) - 2)]))
+    return call.add("PRelu", call.x, weight)
+
+
+def where(call: Call) -> str:
+    names = (
+        call.argument(i) if hasattr(call.now.arguments[i], "dtype") else call.number(call.now.arguments[i])
+        for i in (1, 2)
+    )
+    return call.add("Where", call.argument(0), *names)
+
+
+def maximum(call: Call) -> str:
+    """Of truths: either."""
+    return call.add("Or" if call.dtype == np.bool_ else "Max", *call.arguments())
+
+
+def minimum(call: Call) -> str:
+    """Of truths: both."""
+    return call.add("And" if call.dtype == np.bool_ else "Min", *call.arguments())
+
+
+def _compare(op: str, *, turned: bool = False) -> Callable[[Call], str]:
+    def write(call: Call) -> str:
+        y = call.add(op, *call.arguments())
+        return call.add("Not", y) if turned else y
+
+    return write
+
+
+def argmax(call: Call) -> str:
+    axis = call.options["axis"]
+    x = call.add("Reshape", call.x, call.integers([-1])) if axis is None else call.x
+    return call.add("ArgMax", x, axis=0 if axis is None else axis, keepdims=0)
+
+
 # -- reductions and shapes -------------------------------------------------------------------------------------------
 
 
@@ -213,27 +312,26 @@ def transpose(call: Call) -> str:
 
 
 def broadcast_to(call: Call) -> str:
-    """An axis that follows the batch must be there already: 1 leaves it as it is."""
+    """Where an axis is there already 1 leaves it as it is."""
     before, now = call.result_shapes()
+    shapes = call.shapes()
     lead = len(now) - len(call.shape)
-    for i, (a, b) in enumerate(zip(before, now, strict=True)):
-        if a != b and (i < lead or call.shape[i - lead] != b):
-            raise call.refuse("a new axis as long as the batch")
-    return call.add("Expand", call.x, call.integers(b if a == b else 1 for a, b in zip(before, now, strict=True)))
+    kept = [i >= lead and (shapes[0][i - lead], shapes[1][i - lead]) == (before[i], now[i]) for i in range(len(now))]
+    ends = ([1 if k else n for n, k in zip(shape, kept, strict=True)] for shape in (before, now))
+    return call.add("Expand", call.x, call.writer.lengths(*ends))
+
+
+def split(call: Call) -> list[str]:
+    return call.split(call.x, call.options["sizes"], call.options["axis"])
 
 
 def getitem(call: Call) -> str:
-    """Slices, then axes of one element away, then new axes."""
-    index = call.options["index"]
-    parts = list(index) if isinstance(index, tuple) else [index]
-    if not all(p is None or p is ... or isinstance(p, (slice, int)) for p in parts):
-        raise call.refuse("an index other than numbers and slices")
-    given = sum(p is not None and p is not ... for p in parts)
-    fill = [slice(None)] * (len(call.shape) - given)
-    at = next((i for i, p in enumerate(parts) if p is ...), len(parts))
-    parts = [*parts[:at], *fill, *parts[at + 1 :]]
-    along = [p for p in parts if p is not None]
-    y = _sliced(call, along)
+    """Slices, then axes of one element away, then new axes.  Or a row of numbers along one axis."""
+    parts, earlier = (_parts(call, run) for run in (call.now, call.before))
+    if picks := [i for i, p in enumerate(parts) if not (p is None or isinstance(p, (slice, int)))]:
+        return _picked(call, parts, earlier, picks)
+    along, along_before = ([p for p in each if p is not None] for each in (parts, earlier))
+    y = _sliced(call, along_before, along)
     if drop := [i for i, p in enumerate(along) if isinstance(p, int)]:
         y = call.add("Squeeze", y, call.integers(drop))
     kept = [p for p in parts if not isinstance(p, int)]
@@ -242,19 +340,49 @@ def getitem(call: Call) -> str:
     return y
 
 
-def _sliced(call: Call, parts: list[Any]) -> str:
-    rows = []
-    for axis, p in enumerate(parts):
-        if isinstance(p, int):
-            rows.append((p, p + 1 if p != -1 else 1 << 62, axis, 1))
-        elif p != slice(None):
-            step = 1 if p.step is None else p.step
-            first = p.start if p.start is not None else (0 if step > 0 else 1 << 62)
-            last = p.stop if p.stop is not None else (1 << 62 if step > 0 else -(1 << 62))
-            rows.append((first, last, axis, step))
+def _parts(call: Call, run: Any) -> list[Any]:
+    """An index with something for each axis."""
+    index = run.options["index"]
+    parts = list(index) if isinstance(index, tuple) else [index]
+    parts = [int(p) if isinstance(p, np.integer) else np.asarray(p) if isinstance(p, list) else p for p in parts]
+    if any(isinstance(p, bool) or getattr(p, "dtype", None) == np.bool_ for p in parts):
+        raise call.refuse("a mask as index: how much it picks is not known before")
+    given = sum(p is not None and p is not ... for p in parts)
+    fill = [slice(None)] * (len(run.arguments[0].shape) - given)
+    at = next((i for i, p in enumerate(parts) if p is ...), len(parts))
+    return [*parts[:at], *fill, *parts[at + 1 :]]
+
+
+def _picked(call: Call, parts: list[Any], earlier: list[Any], picks: list[int]) -> str:
+    others = [p for i, p in enumerate(parts) if i not in picks]
+    if len(picks) > 1 or any(p is None or p != slice(None) for p in others):
+        raise call.refuse("an index of several arrays, or of an array beside numbers and slices: index in two steps")
+    at = picks[0]
+    return call.add("Gather", call.x, call.name_of(earlier[at], parts[at], "its index"), axis=at)
+
+
+def _sliced(call: Call, before: list[Any], now: list[Any]) -> str:
+    rows = [(_reach(a), _reach(b), axis) for axis, (a, b) in enumerate(zip(before, now, strict=True))]
+    rows = [row for row in rows if row[0] != _ALL or row[1] != _ALL]
     if not rows:
         return call.x
-    return call.add("Slice", call.x, *(call.integers(column) for column in zip(*rows, strict=True)))
+    if any(a[2] != b[2] for a, b, _ in rows):
+        raise call.refuse("a step that follows the batch")
+    ends = (call.writer.lengths([a[i] for a, _, _ in rows], [b[i] for _, b, _ in rows]) for i in (0, 1))
+    return call.add("Slice", call.x, *ends, call.integers(r[2] for r in rows), call.integers(r[1][2] for r in rows))
+
+
+_FAR = 1 << 62
+_ALL = (0, _FAR, 1)
+
+
+def _reach(p: int | slice) -> tuple[int, int, int]:
+    """Start, end and step; one number is a slice of one element."""
+    if isinstance(p, int):
+        return p, p + 1 if p != -1 else _FAR, 1
+    step = 1 if p.step is None else p.step
+    start = p.start if p.start is not None else (0 if step > 0 else _FAR)
+    return start, p.stop if p.stop is not None else (_FAR if step > 0 else -_FAR), step
 
 
 def concatenate(call: Call) -> str:
@@ -270,23 +398,37 @@ def stack(call: Call) -> str:
 
 def pad(call: Call) -> str:
     o = call.options
-    mode = {"constant": "constant", "reflect": "reflect", "replicate": "edge"}.get(o["mode"])
-    if mode is None:
-        raise call.refuse(f"mode={o['mode']!r}")
+    if o["mode"] == "circular":
+        return _circular(call, o["widths"])
+    mode = {"constant": "constant", "reflect": "reflect", "replicate": "edge"}[o["mode"]]
     value = [call.number(o.get("value", 0.0))] if mode == "constant" else []
     return call.add("Pad", call.x, call.integers(_pads(o["widths"])), *value, mode=mode)
 
 
-WRITERS: dict[str, Callable[[Call], str]] = {
+def _circular(call: Call, widths: Any) -> str:
+    """The end in front, the beginning behind."""
+    x = call.x
+    for axis, (low, high) in enumerate(widths):
+        ends = [(-low, _FAR)] if low else [], [(0, high)] if high else []
+        front, behind = (
+            [call.add("Slice", x, *(call.integers([n]) for n in (*end, axis))) for end in each] for each in ends
+        )
+        x = call.add("Concat", *front, x, *behind, axis=axis) if front or behind else x
+    return x
+
+
+WRITERS: dict[str, Callable[[Call], str | list[str]]] = {
     "absolute": _same("Abs"),
     "adaptive_avg_pool2d": adaptive_avg_pool2d,
     "adaptive_max_pool2d": adaptive_max_pool2d,
     "add": _same("Add"),
+    "argmax": argmax,
     "avg_pool2d": avg_pool2d,
     "batch_norm": training_only,
     "batch_norm_inference": batch_norm_inference,
     "broadcast_to": broadcast_to,
     "cast": cast,
+    "celu": celu,
     "clip": clip,
     "concatenate": concatenate,
     "conv2d": conv2d,
@@ -294,24 +436,43 @@ WRITERS: dict[str, Callable[[Call], str]] = {
     "cos": _same("Cos"),
     "divide": _same("Div"),
     "elu": lambda call: call.add("Elu", call.x, alpha=float(call.options["alpha"])),
+    "embedding": embedding,
+    "embedding_bag": embedding_bag,
+    "eq": _compare("Equal"),
     "exp": _same("Exp"),
+    "ge": _compare("GreaterOrEqual"),
     "gelu": gelu,
     "getitem": getitem,
+    "glu": glu,
     "group_norm": group_norm,
+    "gru": recurrent("GRU", 1, [1, 0, 2]),
+    "gt": _compare("Greater"),
+    "hardshrink": lambda call: call.add("Shrink", call.x, lambd=float(call.options["lambd"]), bias=0.0),
+    "hardsigmoid": lambda call: call.add("HardSigmoid", call.x, alpha=1.0 / 6.0, beta=0.5),
+    "hardswish": _same("HardSwish"),
+    "hardtanh": hardtanh,
     "layer_norm": layer_norm,
+    "le": _compare("LessOrEqual"),
     "leaky_relu": lambda call: call.add("LeakyRelu", call.x, alpha=float(call.options["negative_slope"])),
     "linear": linear,
     "log": _same("Log"),
     "log_softmax": _axis("LogSoftmax"),
+    "logsigmoid": logsigmoid,
+    "logsumexp": _reduce("ReduceLogSumExp"),
+    "lstm": recurrent("LSTM", 2, [0, 3, 1, 2]),
+    "lt": _compare("Less"),
     "matmul": _same("MatMul"),
     "max_pool2d": max_pool2d,
     "max_pool2d_with_indices": max_pool2d,
-    "maximum": _same("Max"),
-    "minimum": _same("Min"),
+    "maximum": maximum,
+    "minimum": minimum,
+    "mish": lambda call: call.add("Mul", call.x, call.add("Tanh", call.add("Softplus", call.x))),
     "multiply": _same("Mul"),
+    "ne": _compare("Equal", turned=True),
     "negative": _same("Neg"),
     "pad": pad,
     "power": _same("Pow"),
+    "prelu": prelu,
     "reduce_max": _reduce("ReduceMax"),
     "reduce_mean": _reduce("ReduceMean"),
     "reduce_min": _reduce("ReduceMin"),
@@ -319,13 +480,27 @@ WRITERS: dict[str, Callable[[Call], str]] = {
     "relu": _same("Relu"),
     "reshape": reshape,
     "rms_norm": rms_norm,
+    "rnn": recurrent("RNN", 1, [0]),
+    "rotary": rotary,
+    "scaled_dot_product_attention": scaled_dot_product_attention,
+    "selu": _same("Selu"),
     "separable2d": separable2d,
     "sigmoid": _same("Sigmoid"),
+    "silu": lambda call: call.add("Mul", call.x, call.add("Sigmoid", call.x)),
     "sin": _same("Sin"),
     "softmax": _axis("Softmax"),
+    "softplus": softplus,
+    "softshrink": lambda call: call.add(
+        "Shrink", call.x, lambd=float(call.options["lambd"]), bias=float(call.options["lambd"])
+    ),
+    "softsign": _same("Softsign"),
+    "split": split,
     "sqrt": _same("Sqrt"),
     "stack": stack,
     "subtract": _same("Sub"),
     "tanh": _same("Tanh"),
+    "tanhshrink": lambda call: call.add("Sub", call.x, call.add("Tanh", call.x)),
+    "threshold": threshold,
     "transpose": transpose,
+    "where": where,
 }

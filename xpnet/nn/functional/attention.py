@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import reduce
-from operator import add, or_
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -132,14 +132,19 @@ def _visible_or_added(masks: list[Tensor], like: Tensor, extra: int) -> Tensor |
     if not masks:
         return None
     added = [m for m in masks if m.dtype.kind == "f"]
-    hidden = [m.data for m in masks if m.dtype.kind == "b"]
-    merged = reduce(add, added) if added else Tensor(~reduce(or_, hidden))
+    hidden = [m for m in masks if m.dtype.kind == "b"]
+    merged = reduce(add, added) if added else reduce(_either, hidden) == False  # noqa: E712  "not", seen by observers
     if added and hidden:
-        merged = where(Tensor(reduce(or_, hidden)), -math.inf, merged)
+        merged = where(reduce(_either, hidden), -math.inf, merged)
     if not extra:
         return merged
     visible = like.backend.xp.zeros if added else like.backend.xp.ones
     return concatenate([merged, visible((*merged.shape[:-1], extra), dtype=merged.dtype)], axis=-1)
+
+
+def _either(a: Tensor, b: Tensor) -> Tensor:
+    """The larger of two truths."""
+    return apply(ops.maximum, a, b)
 
 
 def split(x: Tensor, sizes: tuple[int, ...], axis: int = -1) -> tuple[Tensor, ...]:

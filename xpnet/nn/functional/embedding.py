@@ -43,8 +43,9 @@ def embedding_bag(
     if per_sample_weights is not None:
         samples = _sample_weights(per_sample_weights, t, mode)
     padding = _row("embedding_bag", padding_idx, rows)
-    flat = t.data.reshape(t.size)
-    return apply(ops.embedding_bag, flat, bags, weight, samples, count=count, mode=mode, padding_idx=padding)
+    return apply(
+        ops.embedding_bag, t.reshape(t.size), bags, weight, samples, count=count, mode=mode, padding_idx=padding
+    )
 
 
 def _indices(name: str, x: TensorLike, rows: int, weight: TensorLike) -> Tensor:
