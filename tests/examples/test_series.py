@@ -41,12 +41,25 @@ def test_a_table_of_ones_own(tmp_path):
     assert result["your table"]["most frequent class"]["balanced_accuracy"] == 0.5
 
 
+@pytest.mark.slow
+def test_sentiment_asks_about_each_of_two_tenths_and_compares_with_the_bag(tmp_path):
+    result = found(run("13_sentiment.py", tmp_path, "--folds", "2"), tmp_path)
+    methods = result["methods"]
+    bag = methods["bag of words"]
+    assert result["test"] == pytest.approx(result["sentences"] / 5, abs=2)
+    assert bag["accuracy"] > 0.55
+    assert (bag["gain"], bag["standard_error"]) == (0.0, 0.0)
+    for method in methods.values():
+        assert method["gain"] == pytest.approx(method["accuracy"] - bag["accuracy"], abs=1e-5)
+
+
 @pytest.mark.parametrize(("name", "arguments", "message"), [
     ("05_table.py", ["--data", "none.csv"], "--data FILE and --target COLUMN belong together"),
     ("05_table.py", ["--data", "none.csv", "--target", "y"], "none.csv"),
     ("10_time_series.py", ["--data", "s.csv"], "need a longer series than 3 values"),
     ("10_time_series.py", ["--season", "0"], "--season 0"),
     ("13_sentiment.py", ["--data-dir", "nowhere"], "rt-polarity.neg"),
+    ("13_sentiment.py", ["--folds", "11"], "--folds 11"),
     ("14_forecasting.py", ["--data", "s.csv"], "there are 3 values"),
     ("14_forecasting.py", ["--data", "s.csv", "--column", "z"], "has no column 'z'"),
 ])  # fmt: skip
