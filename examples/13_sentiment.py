@@ -1,9 +1,11 @@
 """Does a sentence praise or blame? A bag of words against networks that read in order, and which words mattered.
 
 - The baseline is a logistic regression on word counts: one weight a word, the order is lost.
-- A GRU and an LSTM read the words of a sentence one after another, as vectors that are learned. Sentences differ in
+- A GRU and an LSTM read the words of a sentence one after another, forwards and backwards. The vectors of the words
+  start from the company that words keep in the training sentences (no labels), and learn on. Sentences differ in
   length: the padding is never read, for the layers are told the lengths.
-- Vocabulary and networks see the training sentences only; a tenth of the sentences is put aside and used once.
+- Vocabulary, vectors and networks see the training sentences only; a tenth of the sentences is put aside and used once.
+  With --folds K that is done with K tenths in turn, and each network is compared with the bag sentence by sentence.
 - A word matters as much as the score changes when it is hidden.
 
 By default the sentences are made by a grammar of this project, not by people, so that it works without any data: they
@@ -11,7 +13,7 @@ show what order is good for ("not clumsy", "dull but moving"), not how hard real
 sentences of film reviews of Pang and Lee (2005), rt-polarity.pos and rt-polarity.neg:
 
     python examples/13_sentiment.py
-    python examples/13_sentiment.py --data-dir FOLDER
+    python examples/13_sentiment.py --data-dir FOLDER --folds 5
 """
 
 from __future__ import annotations
@@ -23,15 +25,18 @@ import numpy as np
 
 import xpnet
 from xpnet import data, metrics, nn, optim, plot
-from xpnet.lesson import start
+from xpnet.lesson import positive, start
 from xpnet.nn import functional as F
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data-dir", metavar="DIR", help="folder with rt-polarity.pos and .neg (default: a grammar)")
+    parser.add_argument("--folds", type=positive, default=1, metavar="K", help="tenths to put aside in turn, 1 to 10")
 
 
 lesson = start(__doc__, __file__, add_options)
+if lesson.options.folds > 10:
+    lesson.refuse(f"--folds {lesson.options.folds}: there are ten tenths")
 real = lesson.options.data_dir is not None
 try:
     texts, labels = data.read_sentence_polarity(lesson.options.data_dir) if real else data.write_opinions(3000)
@@ -39,12 +44,14 @@ except (ValueError, OSError) as error:
     lesson.refuse(error)
 different = dict(zip(texts, labels.tolist(), strict=True))  # a sentence that occurs twice must not be on both sides
 sentences, labels = [data.Tokenizer()(text) for text in different], np.array([*different.values()])
+generator = np.random.default_rng(lesson.seed)
 if lesson.quick:
-    few = np.random.default_rng(0).permutation(len(labels))[:1000]
+    few = generator.permutation(len(labels))[:1000]
     sentences, labels = [sentences[i] for i in few], labels[few]
-train_rows, test_rows = data.split_rows(len(labels), 0.1, labels=labels, seed=lesson.seed)
-vocabulary = data.Vocabulary.build([sentences[i] for i in train_rows])
-numbers = [vocabulary.encode(sentence) for sentence in sentences]
+tenth = np.empty(len(labels), dtype=int)
+for label in (0, 1):  # as much praise as blame in each tenth
+    rows = generator.permutation(np.flatnonzero(labels == label))
+    tenth[rows] = np.arange(len(rows)) % 10
 UNKNOWN = 1
 DROPOUT, HIDDEN = (0.5, 0.3) if real else (0.1, 0.1)  # real language has thousands of rare words to learn by heart
 
@@ -63,15 +70,14 @@ class Bag(nn.Module):
 
 
 class Reader(nn.Module):
-    """Words as vectors, read in order; the mean of what the recurrent layer says at each word gives the score."""
+    """Words as vectors, read both ways; the mean of what the recurrent layer says at each word gives the score."""
 
     def __init__(self, cell: Callable[..., nn.Module], size: int = 48) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(len(vocabulary), size, padding_idx=0)
-        nn.init.normal_(self.embedding.weight, std=0.1)
+        self.embedding = nn.Embedding.from_pretrained(vectors, freeze=False, padding_idx=0)
         self.dropout = nn.Dropout(DROPOUT)
-        self.cell = cell(size, size, batch_first=True)
-        self.head = nn.Linear(size, 1)
+        self.cell = cell(vectors.shape[1], size, batch_first=True, bidirectional=True)
+        self.head = nn.Linear(2 * size, 1)
 
     def forward(self, batch):
         tokens, lengths = batch  # (N, T), (N,)
@@ -113,40 +119,54 @@ def scores(model: nn.Module, chosen: list[np.ndarray]) -> np.ndarray:
 
 
 kind = "sentences of film reviews" if real else "sentences that a grammar of this project made"
-lesson.say(f"{len(labels):,} {kind}, {len(test_rows):,} of them put aside; {len(vocabulary):,} words")
-test, truth = [numbers[i] for i in test_rows], labels[test_rows]
+lesson.say(f"{len(labels):,} {kind}; right on each tenth put aside (each seed alone):")
 seeds = [lesson.seed + i for i in range(1 if lesson.quick else 3)]
-epochs = 2 if lesson.quick else 5 if real else 10
+epochs = 2 if lesson.quick else 4 if real else 10
 recipes = {"bag of words": (Bag, 8, 0.005), "GRU": (lambda: Reader(nn.GRU), epochs, 0.003),
            "LSTM": (lambda: Reader(nn.LSTM), epochs, 0.003)}  # fmt: skip
-found: dict[str, np.ndarray] = {}  # the logits of each method, the mean of its seeds
-accuracy: dict[str, list[float]] = {}
+methods = [*recipes, "GRU and LSTM", "all three"]
+found = {name: np.zeros(len(labels)) for name in methods}  # the logits of each method, the mean of its seeds
 trained: dict[str, nn.Module] = {}
-for name, (make, count, lr) in recipes.items():
-    runs = []
-    for seed in seeds:
-        trained[name] = fit(make, count, lr, seed)
-        runs.append(scores(trained[name], test))
-    found[name] = np.mean(runs, axis=0)
-    accuracy[name] = [float(metrics.accuracy(z, truth, logits=True)) for z in runs]
+for fold in range(lesson.options.folds):
+    train_rows, test_rows = np.flatnonzero(tenth != fold), np.flatnonzero(tenth == fold)
+    vocabulary = data.Vocabulary.build([sentences[i] for i in train_rows])
+    numbers = [vocabulary.encode(sentence) for sentence in sentences]
+    vectors = data.word_vectors([numbers[i] for i in train_rows], len(vocabulary), size=100)
+    vectors = xpnet.tensor(vectors * (0.2 / vectors.std()), backend=lesson.backend)
+    test, truth = [numbers[i] for i in test_rows], labels[test_rows]
+    said = []
+    for name, (make, count, lr) in recipes.items():
+        runs = []
+        for seed in seeds:
+            trained[name] = fit(make, count, lr, seed)
+            runs.append(scores(trained[name], test))
+        found[name][test_rows] = np.mean(runs, axis=0)
+        each = " ".join(f"{metrics.accuracy(z, truth, logits=True):.3f}" for z in runs)
+        said.append(f"{name} {metrics.accuracy(found[name][test_rows], truth, logits=True):.3f} ({each})")
+    lesson.say(f"  tenth {fold}: {', '.join(said)}")
 found["GRU and LSTM"] = (found["GRU"] + found["LSTM"]) / 2
 found["all three"] = sum(found[name] for name in recipes) / 3  # they err on different sentences
-result = {}
-lesson.say(f"right of the {len(truth):,} put aside, the networks of {len(seeds)} seeds together (95% interval; each)")
-for name, z in found.items():
-    right, low, high = (float(v) for v in metrics.bootstrap(lambda a, b: metrics.accuracy(a, b, logits=True), z, truth))
-    each = " ".join(f"{a:.3f}" for a in accuracy.get(name, []))
-    lesson.say(f"  {name:14} {right:.3f} ({low:.3f} to {high:.3f})  {each}")
-    result[name] = {"accuracy": right, "low": low, "high": high, "each": accuracy.get(name, [])}
 
-# Which words mattered: hide one after another, as in training, and see how the score of the whole sentence changes.
+asked = np.flatnonzero(tenth < lesson.options.folds)
+right = {name: ((z[asked] > 0) == labels[asked]).astype(float) for name, z in found.items()}
+result = {}
+lesson.say(f"right of the {len(asked):,} put aside, and how much more than the bag of words")
+for name in methods:
+    gain = right[name] - right["bag of words"]  # 1, 0 or -1 for each sentence
+    error = gain.std() / np.sqrt(len(asked))
+    lesson.say(f"  {name:14} {right[name].mean():.3f}  {gain.mean():+.4f} (standard error {error:.4f})")
+    result[name] = {"accuracy": right[name].mean(), "gain": gain.mean(), "standard_error": error}
+
+# Which words mattered, in the last of these tenths: hide one after another, as in training, and see how the score of
+# the whole sentence changes.
 model = trained["GRU"]
 lengths = np.array([len(sentence) for sentence in test])
 readable = np.flatnonzero((lengths >= 6) & (lengths <= 24))
-sure = readable[np.argsort(-np.abs(found["GRU"][readable]))]
-right = (found["GRU"] > 0) == (truth == 1)
+told = found["GRU"][test_rows]
+sure = readable[np.argsort(-np.abs(told[readable]))]
+correct = (told > 0) == (truth == 1)
 turned = np.array([bool({"not", "never", "but"} & set(sentences[test_rows[i]])) for i in sure])
-examples = [*sure[right[sure] & turned][:4], *sure[right[sure] & ~turned][:2], *sure[~right[sure]][:2]]
+examples = [*sure[correct[sure] & turned][:4], *sure[correct[sure] & ~turned][:2], *sure[~correct[sure]][:2]]
 shown, weights, captions = [], [], []
 for i in examples:
     tokens = test[i]
@@ -162,5 +182,6 @@ known = [word for word in vocabulary.tokens[2:] if word.isalpha()]
 weight = dict(zip(vocabulary.tokens, trained["bag of words"].weights.weight.numpy()[:, 0].tolist(), strict=True))
 ranked = sorted(known, key=weight.__getitem__)
 lesson.say(f"the bag's words of blame: {', '.join(ranked[:10])}; of praise: {', '.join(ranked[:-11:-1])}")
-lesson.draw("roc", lambda: plot.roc({name: metrics.roc_curve(z, truth)[:2] for name, z in found.items()}))
-lesson.finish({"sentences": len(labels), "test": len(truth), "vocabulary": len(vocabulary), "methods": result})
+curves = {name: metrics.roc_curve(z[asked], labels[asked])[:2] for name, z in found.items()}
+lesson.draw("roc", lambda: plot.roc(curves))
+lesson.finish({"sentences": len(labels), "test": len(asked), "folds": lesson.options.folds, "methods": result})

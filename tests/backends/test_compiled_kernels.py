@@ -1,6 +1,9 @@
 """The compiled kernels against the ops that they stand in for."""
 
 import functools
+import importlib
+import importlib.util
+import math
 import os
 
 import numpy as np
@@ -17,7 +20,17 @@ from xpnet_backends.kernels import compiled, numpy_kernels, workers
 
 pytest.importorskip("numba", reason="numba is not installed (the extra 'fast')")
 
-from xpnet_backends.kernels import conv, functions, machine, norm, pool, product, winograd
+from xpnet_backends.kernels import (
+    activation,
+    conv,
+    functions,
+    machine,
+    norm,
+    pool,
+    product,
+    rows,
+    winograd,
+)
 
 KERNELS = numpy_kernels.KERNELS
 few = settings(max_examples=60, deadline=None)
@@ -289,6 +302,106 @@ class TestRecurrent:
         assert KERNELS[kind](np, arrays[0][:, :0], *(a[:0] for a in arrays[1:-4]), *arrays[-4:], None) is None
 
 
+class TestActivations:
+    @pytest.mark.parametrize(("name", "options"), [
+        ("relu", {}), ("leaky_relu", {"negative_slope": 0.2}), ("elu", {"alpha": 1.3}), ("gelu", {}), ("sigmoid", {}),
+        ("silu", {}),
+    ])  # fmt: skip
+    @few
+    @given(shape=st.lists(st.integers(0, 7), max_size=4), order=st.sampled_from(["C", "F", "last", "every other"]))
+    def test_equal_to_the_op(self, name, options, shape, order):
+        x = normal(*shape) * np.float32(4)
+        if order == "F":
+            x = np.asfortranarray(x)
+        if order == "last" and x.ndim > 2:
+            x = normal(*shape, last=True)
+        if order == "every other" and x.ndim:
+            x = x[..., ::2]
+        wide_y, wide_backward = getattr(ops, name)(np, x.astype(np.float64), **options)
+        y, backward = KERNELS[name](np, x, **options)
+        dy = normal(*x.shape, seed=1)
+        for e, f in ((wide_y, y), (wide_backward(dy.astype(np.float64))[0], backward(dy)[0])):
+            assert f.shape == e.shape
+            assert f.dtype == np.float32
+            np.testing.assert_allclose(f, e, rtol=2e-6, atol=2e-6)
+
+    @pytest.mark.parametrize("name", ["relu", "leaky_relu", "elu", "gelu", "sigmoid", "silu"])
+    def test_extremes(self, name):
+        x = np.float32([np.nan, np.inf, 1e30, -1e30, 0.0])
+        found, expected = (
+            [y, backward(np.ones_like(x))[0]] for y, backward in (f(np, x) for f in (KERNELS[name], getattr(ops, name)))
+        )
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+
+    def test_memory_order_is_kept(self):
+        x = normal(2, 3, 4, 5, last=True)
+        y, backward = activation.relu(np, x)
+        assert y.strides == x.strides == backward(np.ones(x.shape, np.float32))[0].strides
+
+    def test_threads_give_the_same(self, monkeypatch):
+        x = normal(1000)
+        y, backward = activation.gelu(np, x)
+        one = y, backward(x)[0]
+        monkeypatch.setattr(workers, "WORTH", 1)
+        monkeypatch.setenv("XPNET_THREADS", "3")
+        y, backward = activation.gelu(np, x)
+        np.testing.assert_allclose((y, backward(x)[0]), one, rtol=0, atol=1e-6)
+
+    def test_gelu_by_tanh_is_left_to_the_op(self):
+        assert KERNELS["gelu"](np, normal(3), approximate="tanh") is None
+
+
+class TestRows:
+    @pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+    @few
+    @given(shape=st.lists(st.integers(1, 40), min_size=1, max_size=3), mean=st.sampled_from([0, 1000]))
+    def test_softmax(self, name, shape, mean):
+        x = normal(*shape) * np.float32(3) + np.float32(mean)
+        wide = outcome(getattr(ops, name), [x.astype(np.float64)], {})
+        for e, f in zip(wide, outcome(KERNELS[name], [x], {"axis": -1}), strict=True):
+            assert f.shape == e.shape
+            assert f.dtype == np.float32
+            np.testing.assert_allclose(f, e, rtol=1e-6, atol=2e-6)
+
+    def test_rows_with_infinity(self):
+        x = np.float32([[0, -np.inf, 1], [np.nan, 1, 2]])
+        found, expected = rows.softmax(np, x)[0], ops.softmax(np, x)[0]
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+        assert found[0, 1] == 0
+
+    @few
+    @given(
+        st.lists(st.integers(1, 20), min_size=1, max_size=4), st.integers(1, 4), st.booleans(),
+        st.sampled_from([0, 1000]),
+    )  # fmt: skip
+    def test_layer_norm(self, shape, dims, affine, mean):
+        dims = min(dims, len(shape))
+        x = normal(*shape) + np.float32(mean)
+        arrays = [x, normal(*shape[-dims:], seed=2), normal(*shape[-dims:], seed=3)] if affine else [x, None, None]
+        wide = [a if a is None else a.astype(np.float64) for a in arrays]
+        options = {"dims": dims, "eps": 1e-3}
+        expected = outcome(ops.layer_norm, wide, options)
+        for e, f in zip(expected, outcome(KERNELS["layer_norm"], arrays, options), strict=True):
+            assert (f is None) == (e is None)
+            if e is not None:
+                assert f.shape == e.shape
+                assert f.dtype == np.float32
+                np.testing.assert_allclose(f, e, rtol=0, atol=5e-6 * max(1.0, abs(e).max()))
+
+    def test_threads_give_the_same(self, monkeypatch):
+        arrays = [normal(50, 6), normal(6), normal(6)]
+        one = outcome(rows.layer_norm, arrays, {})
+        monkeypatch.setattr(workers, "WORTH", 1)
+        monkeypatch.setenv("XPNET_THREADS", "3")
+        for a, b in zip(one, outcome(rows.layer_norm, arrays, {}), strict=True):
+            np.testing.assert_allclose(b, a, rtol=0, atol=2e-6 * max(1.0, abs(a).max()))
+
+    def test_declines(self):
+        assert KERNELS["softmax"](np, normal(2, 3), axis=0) is None
+        assert KERNELS["log_softmax"](np, np.zeros((0, 3), np.float32)) is None
+        assert KERNELS["layer_norm"](np, np.zeros((0, 3), np.float32), None, None) is None
+
+
 class TestProduct:
     @few
     @given(st.integers(0, 40), st.integers(0, 600), st.integers(0, 70), st.booleans(), st.booleans())
@@ -313,14 +426,25 @@ class TestFunctions:
             for i in range(len(x)):
                 y[0, i] = functions.tanh(x[i])
                 y[1, i] = functions.sigmoid(x[i])
+                y[2, i] = functions.exp(x[i])
+                y[3, i] = functions.erf(x[i])
+                y[4, i] = functions.expm1(-abs(x[i]))
 
         x = np.linspace(-100, 100, 400_001).astype(np.float32)
         x = np.concatenate([x, x / 10, np.float32([1e-30, -1e-30, np.inf, -np.inf])])
-        y = np.empty((2, len(x)), np.float32)
+        y = np.empty((5, len(x)), np.float32)
         both(x, y)
         wide = x.astype(np.float64)
         np.testing.assert_allclose(y[0], np.tanh(wide), rtol=3e-7)
         np.testing.assert_allclose(y[1], 0.5 + 0.5 * np.tanh(wide / 2), atol=2e-7)
+        with np.errstate(over="ignore"):
+            expected = np.exp(wide).astype(np.float32)
+        whole = (expected > 1e-37) & (x < 88)  # below, float32 has fewer digits; above, infinity
+        np.testing.assert_allclose(y[2][whole], expected[whole], rtol=3e-7)
+        np.testing.assert_allclose(y[2][expected <= 1e-37], 0.0, atol=1e-37)
+        assert y[2][-2:].tolist() == [np.inf, 0.0]
+        np.testing.assert_allclose(y[3][::9], [math.erf(v) for v in wide[::9]], rtol=0, atol=5e-7)
+        np.testing.assert_allclose(y[4], np.expm1(-abs(wide)), rtol=5e-7)
         both(np.full(len(x), np.nan, np.float32), y)
         assert np.isnan(y).all()
 
@@ -352,8 +476,21 @@ def test_a_network_learns_the_same_with_and_without(name, monkeypatch):
 
 class TestCompiled:
     def test_declines_without_numba(self, monkeypatch):
-        monkeypatch.setattr(compiled, "available", lambda: False)
+        compiled.load.cache_clear()
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
         assert KERNELS["conv2d"](np, normal(1, 1, 4, 4), normal(1, 1, 3, 3)) is None
+        compiled.load.cache_clear()
+
+    def test_a_numba_that_cannot_be_used_is_said_once(self, monkeypatch):
+        def fail(*arguments):
+            raise ImportError("Numba needs NumPy 1.0 or less")
+
+        compiled.load.cache_clear()
+        monkeypatch.setattr(importlib, "import_module", fail)
+        with pytest.warns(RuntimeWarning, match="without its compiled kernels.*Numba needs NumPy 1.0 or less"):
+            assert KERNELS["relu"](np, normal(3)) is None
+        assert KERNELS["relu"](np, normal(3)) is None  # a second warning would be an error
+        compiled.load.cache_clear()
 
     def test_a_folder_that_cannot_be_written_only_costs_time(self, monkeypatch):
         import numba

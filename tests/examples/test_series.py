@@ -61,6 +61,18 @@ def test_tables_that_cannot_be_learned(rows, message, said, tmp_path):
     assert said in done.stdout
 
 
+@pytest.mark.slow
+def test_sentiment_asks_about_each_of_two_tenths_and_compares_with_the_bag(tmp_path):
+    result = found(run("13_sentiment.py", tmp_path, "--folds", "2"), tmp_path)
+    methods = result["methods"]
+    bag = methods["bag of words"]
+    assert result["test"] == pytest.approx(result["sentences"] / 5, abs=2)
+    assert bag["accuracy"] > 0.55
+    assert (bag["gain"], bag["standard_error"]) == (0.0, 0.0)
+    for method in methods.values():
+        assert method["gain"] == pytest.approx(method["accuracy"] - bag["accuracy"], abs=1e-5)
+
+
 @pytest.mark.parametrize(("name", "arguments", "message"), [
     ("05_table.py", ["--data", "none.csv"], "--data FILE and --target COLUMN belong together"),
     ("05_table.py", ["--data", "none.csv", "--target", "y"], "none.csv"),
@@ -69,6 +81,7 @@ def test_tables_that_cannot_be_learned(rows, message, said, tmp_path):
     ("13_sentiment.py", ["--data-dir", "nowhere"], "rt-polarity.neg"),
     ("10_time_series.py", ["--column", "value"], "--column names a column of the file that --data gives"),
     ("10_time_series.py", ["--data", "huge.csv"], "values of up to 1e+300 are too large"),
+    ("13_sentiment.py", ["--folds", "11"], "--folds 11"),
     ("14_forecasting.py", ["--data", "s.csv"], "there are 3 values"),
     ("14_forecasting.py", ["--season", "80"], "at least 160 values and two seasons are needed"),
     ("14_forecasting.py", ["--column", "value"], "--column names a column of the file that --data gives"),

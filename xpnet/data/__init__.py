@@ -30,6 +30,7 @@ from .series import (
 from .tables import Table, TablePreprocessor, class_weights, embedded_table, read_table, split_rows
 from .text import Tokenizer, Vocabulary, pad_sequences
 from .transforms import Normalize, one_hot, to_float
+from .word_vectors import word_vectors
 
 __all__ = [
     "ArrayDataset", "DataError", "DataLoader", "DataUnavailableError", "MinMaxScaler", "Normalize",
@@ -39,6 +40,6 @@ __all__ = [
     "load_mnist", "load_photographs", "naive", "one_hot", "pad_sequences", "read_cifar_archive", "read_cifar_batch",
     "read_cifar_records", "read_digit_csv", "read_idx", "read_image", "read_sentence_polarity", "read_series",
     "read_table", "seasonal_means", "seasonal_naive", "show_digit", "sliding_windows", "split_rows", "to_digit",
-    "to_float", "train_val_split", "undifference", "walk_forward", "write_idx", "write_image", "write_opinions",
-    "write_submission",
+    "to_float", "train_val_split", "undifference", "walk_forward", "word_vectors", "write_idx", "write_image",
+    "write_opinions", "write_submission",
 ]  # fmt: skip

@@ -15,7 +15,7 @@ from numba import types
 Function = TypeVar("Function", bound=Callable[..., Any])
 ALLOWED = {"contract", "reassoc", "nsz", "arcp"}
 
-LONG, DOUBLE, BOOL = types.int64, types.float64, types.boolean
+LONG, FLOAT, DOUBLE, BOOL = types.int64, types.float32, types.float64, types.boolean
 PAIR = types.UniTuple(types.int64, 2)  # type: ignore[no-untyped-call]
 _array: Any = types.Array
 
@@ -49,7 +49,10 @@ def compiled(*arguments: Any) -> Callable[[Function], Function]:
 
 
 def inlined(function: Function) -> Function:
-    """A function of numbers, for use in compiled functions; loops over it can become vectors."""
-    jit: Any = numba.njit(error_model="numpy", fastmath=ALLOWED)
+    """A function of numbers, for use in compiled functions; loops over it can become vectors.
+
+    Its sums keep their order: some are there to save digits.
+    """
+    jit: Any = numba.njit(error_model="numpy", fastmath={"contract", "nsz"})
     machine_code: Function = jit(function)
     return machine_code

@@ -20,6 +20,7 @@ def max_pool2d(
     if 0 in x.shape or kernel[0] * kernel[1] > 255:
         return None
     images = _images(x)
+    shape = images.shape  # so that the backward does not keep x
     y = np.empty((len(x), *_size(x, kernel, stride, padding, dilation), x.shape[1]), np.float32)
     best = np.empty(y.shape, np.uint8)  # which element of the window
     start, work = (padding[0][0], padding[1][0]), y.size * kernel[0] * kernel[1]
@@ -27,7 +28,7 @@ def max_pool2d(
     in_threads(lambda i, j: _largest(images[i:j], y[i:j], best[i:j], *options), len(y), work)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
-        slopes, dx = _images(dy), np.zeros(images.shape, np.float32)
+        slopes, dx = _images(dy), np.zeros(shape, np.float32)
         in_threads(lambda i, j: _to_largest(slopes[i:j], best[i:j], dx[i:j], *options), len(y), work)
         return (dx.transpose(0, 3, 1, 2),)
 
@@ -48,12 +49,13 @@ def avg_pool2d(
     if 0 in x.shape or padding != ((0, 0), (0, 0)):
         return None
     images = _images(x)
+    shape = images.shape  # so that the backward does not keep x
     y = np.empty((len(x), *_size(x, kernel, stride, padding, (1, 1)), x.shape[1]), np.float32)
     share, work = 1.0 / (divisor or kernel[0] * kernel[1]), y.size * kernel[0] * kernel[1]
     in_threads(lambda i, j: _mean(images[i:j], y[i:j], kernel, stride, share), len(y), work)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
-        slopes, dx = _images(dy), np.zeros(images.shape, np.float32)
+        slopes, dx = _images(dy), np.zeros(shape, np.float32)
         in_threads(lambda i, j: _to_all(slopes[i:j], dx[i:j], kernel, stride, share), len(y), work)
         return (dx.transpose(0, 3, 1, 2),)
 

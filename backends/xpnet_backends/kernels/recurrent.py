@@ -26,7 +26,8 @@ def lstm(
     """In float32."""
     if 0 in x.shape or h0.size == 0:
         return None
-    (steps, n, _), hidden = x.shape, h0.shape[1]
+    shape = steps, n, _ = x.shape
+    hidden = h0.shape[1]
     ends, rows, weight = _prepared(x, lengths, weight_ih, None if bias_ih is None else bias_ih + bias_hh)
     gates = product(rows, weight.T).reshape(steps, n, 4 * hidden)  # what x gives, then the gates i, f, g, o
     h, before, after = _states(h0, steps, reverse)
@@ -35,12 +36,12 @@ def lstm(
     in_threads(lambda i, j: _lstm(gates, u, h, c, ends, reverse, i, j), n, work)
 
     def backward(dys: Any, needs: Any = (True,) * 7) -> tuple[Array | None, ...]:
-        dy, dh, dc = _output_slopes(dys[0], after), _own(dys[1], h0), _own(dys[2], h0)
+        dy, dh, dc = _output_slopes(dys[0], after), _own(dys[1], before[0]), _own(dys[2], before[0])
         dz = np.empty((steps * n + ROWS, 4 * hidden), np.float32)  # a tile reads beyond the last row
         back = panels(weight_hh)
         in_threads(lambda i, j: _lstm_back(gates, back, c, dy, ends, dh, dc, dz, reverse, i, j), n, work)
         dz = dz[: steps * n]
-        dx = product(dz, weight_ih).reshape(x.shape) if needs[0] else None
+        dx = product(dz, weight_ih).reshape(shape) if needs[0] else None
         dw, db = _weight_slopes(rows, dz, bias_ih is not None)
         du = product(dz.T, before.reshape(-1, hidden)) if needs[4] else None
         return dx, dh, dc, dw, du, db, db
@@ -56,7 +57,8 @@ def gru(
     """In float32."""
     if 0 in x.shape or h0.size == 0:
         return None
-    (steps, n, _), hidden = x.shape, h0.shape[1]
+    shape = steps, n, _ = x.shape
+    hidden = h0.shape[1]
     bias, inner = None, np.zeros(hidden, np.float32)
     if bias_ih is not None and bias_hh is not None:
         bias, inner = bias_ih.copy(), bias_hh[2 * hidden :]
@@ -70,12 +72,12 @@ def gru(
     in_threads(lambda i, j: _gru(gates, q, u, u_inner, inner, h, ends, reverse, i, j), n, work)
 
     def backward(dys: Any, needs: Any = (True,) * 6) -> tuple[Array | None, ...]:
-        dy, dh = _output_slopes(dys[0], after), _own(dys[1], h0)
+        dy, dh = _output_slopes(dys[0], after), _own(dys[1], before[0])
         dz = np.empty((steps * n + ROWS, 4 * hidden), np.float32)  # of q, a_r, a_z, a_n
         back = panels(np.roll(weight_hh, hidden, axis=0))  # U_n, U_r, U_z
         in_threads(lambda i, j: _gru_back(gates, q, back, h, dy, ends, dh, dz, reverse, i, j), n, work)
         of_state, of_input = dz[: steps * n, : 3 * hidden], dz[: steps * n, hidden:]
-        dx = product(of_input, weight_ih).reshape(x.shape) if needs[0] else None
+        dx = product(of_input, weight_ih).reshape(shape) if needs[0] else None
         dw, db = _weight_slopes(rows, of_input, bias is not None)
         du = np.roll(product(of_state.T, before.reshape(-1, hidden)), -hidden, axis=0) if needs[3] else None
         if db is None:

@@ -1,0 +1,130 @@
+"""Activation functions in one reading forward and one backward, where array operations take three to a hundred.
+
+One loop for each function, over the memory of an array in whatever order it has.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..base import Array, Backward, Namespace
+from .functions import erf, exp, expm1, sigmoid
+from .machine import FLOAT, LONG, compiled, inlined, read, write
+from .workers import in_threads
+
+Result = tuple[Array, Backward] | None
+RELU, LEAKY_RELU, ELU, GELU, SIGMOID, SILU = range(6)
+COST = 8  # multiplications that an element is worth
+ROOT, DENSITY = np.float32(math.sqrt(0.5)), np.float32(1.0 / math.sqrt(2.0 * math.pi))
+HALF, ONE, NOUGHT = np.float32(0.5), np.float32(1.0), np.float32(0.0)
+
+
+def relu(xp: Namespace, x: Array) -> Result:
+    """``y = max(x, 0)``."""
+    return _elementwise(RELU, x)
+
+
+def leaky_relu(xp: Namespace, x: Array, *, negative_slope: float = 0.01) -> Result:
+    """``y = x`` where x > 0, else ``a x``."""
+    return _elementwise(LEAKY_RELU, x, negative_slope)
+
+
+def elu(xp: Namespace, x: Array, *, alpha: float = 1.0) -> Result:
+    """``y = x`` where x > 0, else ``α (eˣ − 1)``."""
+    return _elementwise(ELU, x, alpha)
+
+
+def gelu(xp: Namespace, x: Array, *, approximate: str = "none") -> Result:
+    """``y = x Φ(x)``; the approximation by tanh is left to the op, which is fast."""
+    return _elementwise(GELU, x) if approximate == "none" else None
+
+
+def sigmoid_(xp: Namespace, x: Array) -> Result:
+    """``y = 1 / (1 + e⁻ˣ)``."""
+    return _elementwise(SIGMOID, x)
+
+
+def silu(xp: Namespace, x: Array) -> Result:
+    """``y = x σ(x)``."""
+    return _elementwise(SILU, x)
+
+
+def _elementwise(kind: int, x: Array, parameter: float = 0.0) -> Result:
+    y = np.empty_like(x)
+    given, found = _line(x, y), y.ravel("K")
+    in_threads(lambda i, j: _forward(kind, parameter, given[i:j], found[i:j]), x.size, x.size * COST)
+
+    kept = found if kind in (RELU, SIGMOID) else given  # x may change where y says enough
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
+        dx = np.empty_like(y)
+        slopes, result = _line(dy, y), dx.ravel("K")
+        work = lambda i, j: _backward(kind, parameter, kept[i:j], slopes[i:j], result[i:j])  # noqa: E731
+        in_threads(work, y.size, y.size * COST)
+        return (dx,)
+
+    return y, backward
+
+
+def _line(x: Array, like: Array) -> Any:
+    """The numbers in the memory order of ``like``; a view where it is that of x."""
+    if x.strides != like.strides:
+        copy = np.empty_like(like)
+        copy[...] = x
+        x = copy
+    return x.ravel("K")
+
+
+@inlined
+def _phi(x: Any) -> Any:
+    """The normal distribution function."""
+    return HALF + HALF * erf(x * ROOT)
+
+
+@compiled(LONG, FLOAT, read(1, "C"), write(1))
+def _forward(kind: int, a: Any, x: Array, y: Array) -> None:
+    if kind == RELU:
+        for i in range(x.size):
+            y[i] = NOUGHT if x[i] <= NOUGHT else x[i]  # NaN stays
+    elif kind == LEAKY_RELU:
+        for i in range(x.size):
+            y[i] = x[i] if x[i] > NOUGHT else a * x[i]
+    elif kind == ELU:
+        for i in range(x.size):
+            y[i] = x[i] if x[i] > NOUGHT else a * expm1(NOUGHT if x[i] > NOUGHT else x[i])
+    elif kind == GELU:
+        for i in range(x.size):
+            y[i] = x[i] * _phi(x[i])
+    elif kind == SIGMOID:
+        for i in range(x.size):
+            y[i] = sigmoid(x[i])
+    elif kind == SILU:
+        for i in range(x.size):
+            y[i] = x[i] * sigmoid(x[i])
+
+
+@compiled(LONG, FLOAT, read(1, "C"), read(1, "C"), write(1))
+def _backward(kind: int, a: Any, x: Array, dy: Array, dx: Array) -> None:
+    """In place of x, RELU and SIGMOID are given y."""
+    if kind == RELU:
+        for i in range(x.size):
+            dx[i] = dy[i] * (ONE if x[i] > NOUGHT else NOUGHT)
+    elif kind == LEAKY_RELU:
+        for i in range(x.size):
+            dx[i] = dy[i] * (ONE if x[i] > NOUGHT else a)
+    elif kind == ELU:
+        for i in range(x.size):
+            dx[i] = dy[i] * (ONE if x[i] > NOUGHT else a * exp(x[i]))
+    elif kind == GELU:
+        for i in range(x.size):
+            dx[i] = dy[i] * (_phi(x[i]) + x[i] * DENSITY * exp(-HALF * x[i] * x[i]))
+    elif kind == SIGMOID:
+        for i in range(x.size):
+            dx[i] = dy[i] * (x[i] * (ONE - x[i]))
+    elif kind == SILU:
+        for i in range(x.size):
+            s = sigmoid(x[i])
+            dx[i] = dy[i] * (s * (ONE + x[i] * (ONE - s)))

@@ -1,0 +1,159 @@
+"""Softmax and layer normalisation: each row of a matrix by itself, read from the cache as often as it takes."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..base import Array, Backward, Namespace
+from .functions import exp
+from .machine import BOOL, FLOAT, compiled, read, write
+from .workers import in_threads
+
+COST = 8  # multiplications that an element is worth
+
+
+def softmax(xp: Namespace, x: Array, *, axis: int = -1) -> tuple[Array, Backward] | None:
+    """``yᵢ = eˣⁱ / Σⱼ eˣʲ`` along the last axis."""
+    return _softmax(x, axis, log=False)
+
+
+def log_softmax(xp: Namespace, x: Array, *, axis: int = -1) -> tuple[Array, Backward] | None:
+    """``yᵢ = xᵢ − ln Σⱼ eˣʲ`` along the last axis."""
+    return _softmax(x, axis, log=True)
+
+
+def _softmax(x: Array, axis: int, *, log: bool) -> tuple[Array, Backward] | None:
+    if x.size == 0 or x.ndim == 0 or axis not in (-1, x.ndim - 1):
+        return None
+    rows = _rows(x, x.shape[-1])
+    y, top = np.empty_like(rows), rows.max(axis=1)
+    in_threads(lambda i, j: _shares(rows[i:j], top[i:j], y[i:j], log), len(rows), x.size * COST)
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
+        slopes, dx = _rows(dy, x.shape[-1]), np.empty_like(rows)
+        in_threads(lambda i, j: _shares_back(y[i:j], slopes[i:j], dx[i:j], log), len(rows), x.size * COST)
+        return (dx.reshape(x.shape),)
+
+    return y.reshape(x.shape), backward
+
+
+def layer_norm(
+    xp: Namespace, x: Array, weight: Array | None, bias: Array | None, *, dims: int = 1, eps: float = 1e-5
+) -> tuple[Array, Backward] | None:
+    """Each sample by the mean and variance of its last ``dims`` axes."""
+    if x.size == 0:
+        return None
+    size = math.prod(x.shape[x.ndim - dims :])
+    rows = _rows(x, size)
+    w = np.ones(size, np.float32) if weight is None else np.ascontiguousarray(weight).reshape(-1)
+    b = np.zeros(size, np.float32) if bias is None else np.ascontiguousarray(bias).reshape(-1)
+    y, statistics = np.empty_like(rows), np.empty((len(rows), 3), np.float32)
+    in_threads(lambda i, j: _norm(rows[i:j], w, b, eps, y[i:j], statistics[i:j]), len(rows), x.size * COST)
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True, True, True)) -> tuple[Array | None, ...]:
+        slopes, dx = _rows(dy, size), np.empty_like(rows)
+
+        def part(first: int, last: int) -> Array:
+            sums = np.zeros((2, size), np.float32)
+            some = slice(first, last)
+            _norm_back(rows[some], statistics[some], w, slopes[some], dx[some], sums)
+            return sums
+
+        dw, db = np.sum(in_threads(part, len(rows), x.size * COST), axis=0)
+        return (
+            dx.reshape(x.shape) if needs[0] else None,
+            dw.reshape(weight.shape) if weight is not None and needs[1] else None,
+            db.reshape(bias.shape) if bias is not None and needs[2] else None,
+        )
+
+    return y.reshape(x.shape), backward
+
+
+def _rows(x: Array, size: int) -> Any:
+    return np.ascontiguousarray(x).reshape(-1, size)
+
+
+@compiled(read(2, "C"), read(1, "C"), write(2), BOOL)
+def _shares(x: Array, top: Array, y: Array, log: bool) -> None:
+    for n in range(x.shape[0]):
+        row, found, most, total = x[n], y[n], top[n], np.float32(0.0)
+        for j in range(x.shape[1]):
+            found[j] = row[j] - most
+        for j in range(x.shape[1]):
+            total += exp(found[j])  # cannot overflow
+        if log:
+            least = np.float32(math.log(total))
+            for j in range(x.shape[1]):
+                found[j] -= least
+        else:
+            share = np.float32(1.0) / total
+            for j in range(x.shape[1]):
+                found[j] = exp(found[j]) * share
+
+
+@compiled(read(2, "C"), read(2, "C"), write(2), BOOL)
+def _shares_back(y: Array, dy: Array, dx: Array, log: bool) -> None:
+    """``dx = y (dy − Σ dy y)``, or ``dy − eʸ Σ dy``."""
+    for n in range(y.shape[0]):
+        row, slope, found, total = y[n], dy[n], dx[n], np.float32(0.0)
+        if log:
+            for j in range(y.shape[1]):
+                total += slope[j]
+            for j in range(y.shape[1]):
+                found[j] = slope[j] - exp(row[j]) * total
+        else:
+            for j in range(y.shape[1]):
+                total += slope[j] * row[j]
+            for j in range(y.shape[1]):
+                found[j] = row[j] * (slope[j] - total)
+
+
+@compiled(read(2, "C"), read(1, "C"), read(1, "C"), FLOAT, write(2), write(2))
+def _norm(x: Array, weight: Array, bias: Array, eps: Any, y: Array, statistics: Array) -> None:
+    """Also a middle, what it lacks to the mean, and 1/σ: a large mean costs no digits."""
+    count = np.float32(x.shape[1])
+    for n in range(x.shape[0]):
+        row, found = x[n], y[n]
+        middle, rest, square = np.float32(0.0), np.float32(0.0), np.float32(0.0)
+        for j in range(x.shape[1]):
+            middle += row[j]
+        middle /= count
+        for j in range(x.shape[1]):
+            d = row[j] - middle
+            found[j] = d
+            rest += d
+            square += d * d
+        rest /= count
+        scale = np.float32(1.0) / np.float32(math.sqrt(square / count - rest * rest + eps))
+        for j in range(x.shape[1]):
+            found[j] = (found[j] - rest) * scale * weight[j] + bias[j]
+        statistics[n, 0], statistics[n, 1], statistics[n, 2] = middle, rest, scale
+
+
+@compiled(read(2, "C"), read(2, "C"), read(1, "C"), read(2, "C"), write(2), write(2))
+def _norm_back(x: Array, statistics: Array, weight: Array, dy: Array, dx: Array, sums: Array) -> None:
+    """``dx = (dx̂ − mean(dx̂) − x̂ mean(dx̂ x̂)) / σ``,  ``dx̂ = w dy``;  adds ``Σ dy x̂`` and ``Σ dy`` to sums."""
+    count = np.float32(x.shape[1])
+    dw, db = sums[0], sums[1]
+    hat = np.empty(x.shape[1], np.float32)
+    for n in range(x.shape[0]):
+        row, slope, found = x[n], dy[n], dx[n]
+        middle, rest, scale = statistics[n, 0], statistics[n, 1], statistics[n, 2]
+        mean, along = np.float32(0.0), np.float32(0.0)
+        for j in range(x.shape[1]):
+            hat[j] = row[j] - middle
+        for j in range(x.shape[1]):
+            hat[j] = (hat[j] - rest) * scale
+            along += slope[j] * weight[j] * hat[j]
+            mean += slope[j] * weight[j]
+        mean /= count
+        along /= count
+        for j in range(x.shape[1]):
+            dw[j] += slope[j] * hat[j]
+        for j in range(x.shape[1]):
+            db[j] += slope[j]
+        for j in range(x.shape[1]):
+            found[j] = (slope[j] * weight[j] - mean - hat[j] * along) * scale
