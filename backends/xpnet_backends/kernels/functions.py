@@ -38,12 +38,6 @@ def tanh(x: Any) -> Any:
 
 
 @inlined
-def sigmoid(x: Any) -> Any:
-    """``½ + ½ tanh(x/2)``, which cannot overflow."""
-    return np.float32(0.5) + np.float32(0.5) * tanh(np.float32(0.5) * x)
-
-
-@inlined
 def expm1(x: Any) -> Any:
     """``eˣ − 1 = 2t / (1 − t)``, ``t = tanh(x/2)``, for x ≤ 0: no digits are lost near 0."""
     t = tanh(np.float32(0.5) * x)
@@ -71,15 +65,15 @@ def erf(x: Any) -> Any:
     return z * p / q
 
 
-@intrinsic
-def _power_of_two(_: Any, n: Any) -> Any:
-    """``2ⁿ`` for −126 ≤ n ≤ 127: the exponent's bits, written directly."""
-
+def _bits(_: Any, n: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         bits = builder.shl(builder.add(arguments[0], ir.IntType(32)(127)), ir.IntType(32)(23))
         return builder.bitcast(bits, ir.FloatType())
 
     return types.float32(types.int32), generate
+
+
+_power_of_two: Any = intrinsic(_bits)  # of a whole number n: the exponent's bits, written directly
 
 
 @inlined
@@ -97,3 +91,9 @@ def exp(x: Any) -> Any:
     p = p * r + np.float32(5.0000001201e-1)
     y = (p * r * r + r + np.float32(1.0)) * _power_of_two(np.int32(n))
     return np.float32(np.inf) if x > high else (np.float32(0.0) if x < low else y)
+
+
+@inlined
+def sigmoid(x: Any) -> Any:
+    """``1 / (1 + e⁻ˣ)``: where e⁻ˣ is infinite, 0."""
+    return np.float32(1.0) / (np.float32(1.0) + exp(-x))

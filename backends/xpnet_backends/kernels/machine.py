@@ -6,7 +6,9 @@ Only modules of compiled kernels import this one, and it numba: that takes a thi
 from __future__ import annotations
 
 import functools
+import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
@@ -18,6 +20,9 @@ ALLOWED = {"contract", "reassoc", "nsz", "arcp"}
 LONG, FLOAT, DOUBLE, BOOL = types.int64, types.float32, types.float64, types.boolean
 PAIR = types.UniTuple(types.int64, 2)  # type: ignore[no-untyped-call]
 _array: Any = types.Array
+
+VERSION = zlib.crc32(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))))
+# numba keeps machine code until the function's own file changes; it does not see changes of what the function calls
 
 
 def read(dimensions: int, order: str = "A", dtype: str = "float32") -> Any:
@@ -39,6 +44,7 @@ def compiled(*arguments: Any) -> Callable[[Function], Function]:
 
     def compile_(function: Function) -> Function:
         machine_code: Function
+        function.__qualname__ += f"_{VERSION:08x}"  # a part of the name under which it is kept
         try:
             machine_code = jit(cache=True)(function)
         except RuntimeError:  # no folder that may be written: compiled anew in each process
