@@ -10,7 +10,7 @@ import numpy as np
 
 from .base import Array, Backend
 from .kernels import numpy_kernels, numpy_philox
-from .kernels.workers import SmallProducts
+from .kernels.blas import SmallProducts
 from .memory import keep_freed_memory
 
 LONG_ROW = 64  # words: from here on, setting NumPy's generator to a row costs less than array operations do

@@ -16,21 +16,11 @@ from tests.support.process import environment, python
 from xpnet import models, ops, optim
 from xpnet.nn import functional as F
 from xpnet_backends import get_backend
-from xpnet_backends.kernels import compiled, numpy_kernels, workers
+from xpnet_backends.kernels import blas, compiled, numpy_kernels
 
 pytest.importorskip("numba", reason="numba is not installed (the extra 'fast')")
 
-from xpnet_backends.kernels import (
-    activation,
-    conv,
-    functions,
-    machine,
-    norm,
-    pool,
-    product,
-    rows,
-    winograd,
-)
+from xpnet_backends.kernels import activation, conv, functions, machine, norm, pool, product, rows, winograd, workers
 
 KERNELS = numpy_kernels.KERNELS
 few = settings(max_examples=60, deadline=None)
@@ -550,7 +540,7 @@ class TestSmallProducts:
             within.append(count())
             return a @ b
 
-        product_of = workers.SmallProducts()
+        product_of = blas.SmallProducts()
         small, large = normal(100, 100), normal(200, 200)
         np.testing.assert_allclose(product_of(product, small, small), small @ small, rtol=0, atol=1e-4)
         assert within.pop() == [1] * len(before)

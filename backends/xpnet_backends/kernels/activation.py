@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 
 from ..base import Array, Backward, Namespace
+from ..memory import empty_like
 from .functions import erf, exp, expm1, sigmoid
 from .machine import FLOAT, LONG, compiled, inlined, read, write
 from .workers import in_threads
 
 Result = tuple[Array, Backward] | None
 RELU, LEAKY_RELU, ELU, GELU, SIGMOID, SILU = range(6)
-COST = 8  # multiplications that an element is worth
+COST = 24  # multiplications that an element is worth
 ROOT, DENSITY = np.float32(math.sqrt(0.5)), np.float32(1.0 / math.sqrt(2.0 * math.pi))
 HALF, ONE, NOUGHT = np.float32(0.5), np.float32(1.0), np.float32(0.0)
 
@@ -53,14 +54,14 @@ def silu(xp: Namespace, x: Array) -> Result:
 
 
 def _elementwise(kind: int, x: Array, parameter: float = 0.0) -> Result:
-    y = np.empty_like(x)
+    y = empty_like(x)
     given, found = _line(x, y), y.ravel("K")
     in_threads(lambda i, j: _forward(kind, parameter, given[i:j], found[i:j]), x.size, x.size * COST)
 
     kept = found if kind in (RELU, SIGMOID) else given  # x may change where y says enough
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
-        dx = np.empty_like(y)
+        dx = empty_like(y)
         slopes, result = _line(dy, y), dx.ravel("K")
         work = lambda i, j: _backward(kind, parameter, kept[i:j], slopes[i:j], result[i:j])  # noqa: E731
         in_threads(work, y.size, y.size * COST)
@@ -72,7 +73,7 @@ def _elementwise(kind: int, x: Array, parameter: float = 0.0) -> Result:
 def _line(x: Array, like: Array) -> Any:
     """The numbers in the memory order of ``like``; a view where it is that of x."""
     if x.strides != like.strides:
-        copy = np.empty_like(like)
+        copy = empty_like(like)
         copy[...] = x
         x = copy
     return x.ravel("K")

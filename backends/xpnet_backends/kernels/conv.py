@@ -14,13 +14,17 @@ Georganas et al. 2018, arXiv:1808.05567.
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any
 
 import numpy as np
 
 from ..base import Array, Backward, Namespace
+from ..memory import empty
 from . import winograd
 from .machine import LONG, PAIR, compiled, read, write
+from .order import usual_order
+from .product import product
 from .tile import LANES, ROWS, tile
 from .workers import in_threads
 
@@ -46,14 +50,14 @@ def conv2d(
     size = [(x.shape[i + 2] + sum(padding[i]) - kernel[i]) // stride[i] + 1 for i in (0, 1)]
     start = padding[0][0], padding[1][0]
     images = x.transpose(0, 2, 3, 1)
-    y = np.empty((len(x), *size, len(weight)), np.float32)
+    y = empty((len(x), *size, len(weight)))
     correlate(images, weight, bias, y, stride, start)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True, True, True)) -> tuple[Array | None, ...]:
         dx = dw = db = None
         slopes = dy.transpose(0, 2, 3, 1)
         if needs[0]:
-            dx = np.empty(images.shape, np.float32)
+            dx = empty(images.shape)
             input_gradient(slopes, weight, dx, stride, start)
             dx = dx.transpose(0, 3, 1, 2)
         if needs[1]:
@@ -73,7 +77,7 @@ def correlate(x: Array, weight: Array, bias: Array | None, y: Array, stride: Pai
         return winograd.correlate(x, weight, bias, y, start)
     vectors = -(-out // LANES)
     panel = LANES if vectors == 1 or (vectors % 2 and vectors < 6) else 2 * LANES  # columns of a tile
-    packed = np.empty((-(-out // panel), height, width * channels, panel), np.float32)
+    packed = empty((-(-out // panel), height, width * channels, panel))
     in_threads(lambda i, j: pack(weight[i * panel : j * panel], packed[i:j]), len(packed), packed.size)
     pitch = (y.shape[2] - 1) * stride[1] + width  # pixels of a bordered row
     together = ROWS if len(x) >= ROWS and y.shape[2] % ROWS else 1
@@ -124,24 +128,53 @@ def weight_gradient(x: Array, dy: Array, kernel: Any, stride: Pair, start: Pair)
     channels, out = x.shape[3], dy.shape[3]
     if _few_products(kernel, stride, channels, dy):
         return winograd.weight_gradient(x, dy, start)
+    if dy.shape[1] * dy.shape[2] <= 16:
+        return _of_windows(x, dy, kernel, stride, start)
     row = ((dy.shape[2] - 1) * stride[1] + kernel[1]) * channels
     rows = _rows(dy, stride[0], kernel[0], row)
     image = ((rows - 1) * stride[0] + kernel[0]) * row
     together = max(1, channels * kernel[0] * kernel[1] * out // 8 // image) if rows == dy.shape[1] else 1
     pieces = -(-len(x) // together) * -(-dy.shape[1] // rows)
 
-    def part(first: int, last: int) -> Array:
-        dw = np.zeros((kernel[0], kernel[1] * channels, out), np.float32)
-        _weight_gradient(x, dy, dw, kernel, stride, start, (together, rows), first, last)
-        return dw
+    blocks, work = kernel[0] * -(-kernel[1] * channels // ROWS), dy.size * channels * kernel[0] * kernel[1]
+    shape = kernel[0], kernel[1] * channels, out
+    if math.prod(shape) > x.size:  # more weights than pixels: each thread takes some weights
+        dw = np.zeros(shape, np.float32)
 
-    dw = functools.reduce(np.add, in_threads(part, pieces, dy.size * channels * kernel[0] * kernel[1]))
-    return np.ascontiguousarray(dw.reshape(*kernel, channels, out).transpose(3, 2, 0, 1))
+        def some_weights(first: int, last: int) -> None:
+            _weight_gradient(x, dy, dw, kernel, stride, start, (together, rows), (0, pieces), first, last)
+
+        in_threads(some_weights, blocks, work)
+    else:
+
+        def some_pieces(first: int, last: int) -> Array:
+            dw = np.zeros(shape, np.float32)
+            _weight_gradient(x, dy, dw, kernel, stride, start, (together, rows), (first, last), 0, blocks)
+            return dw
+
+        dw = functools.reduce(np.add, in_threads(some_pieces, pieces, work))
+    return usual_order(dw, kernel)
+
+
+def _of_windows(x: Array, dy: Array, kernel: Any, stride: Pair, start: Pair) -> Array:
+    """``dW = windowsᵀ dy``, with copies of the windows after all: of tiny images there are few."""
+    n, p, q, out = dy.shape
+    rows, columns = ((size - 1) * stride[i] + kernel[i] for i, size in enumerate((p, q)))
+    piece = np.zeros((n, rows, columns, x.shape[3]), np.float32)
+    seen = x[:, : max(0, rows - start[0]), : max(0, columns - start[1])]
+    piece[:, start[0] : start[0] + x.shape[1], start[1] : start[1] + x.shape[2]] = seen
+    sn, sh, sw, sc = piece.strides
+    strides = (sn, sh * stride[0], sw * stride[1], sh, sw, sc)
+    windows = np.lib.stride_tricks.as_strided(piece, (n, p, q, *kernel, x.shape[3]), strides)
+    dw = product(windows.reshape(n * p * q, -1).T, dy.reshape(n * p * q, out))
+    return usual_order(dw, kernel)
 
 
 def _few_products(kernel: Any, stride: Pair, channels: int, y: Array) -> bool:
-    """Whether Winograd's method pays: 3x3, stride 1, not too few channels, no tiny images."""
-    return tuple(kernel) == (3, 3) and stride == (1, 1) and min(channels, y.shape[3]) >= 16 and min(y.shape[1:3]) >= 3
+    """Whether Winograd's method pays: 3x3, stride 1, not too few channels or tiles."""
+    tiles = len(y) * -(-y.shape[1] // 4) * -(-y.shape[2] // 4)
+    many = min(channels, y.shape[3]) >= 16 and min(y.shape[1:3]) >= 3 and tiles >= max(channels, y.shape[3]) // 4
+    return tuple(kernel) == (3, 3) and stride == (1, 1) and many
 
 
 def _rows(y: Array, stride: int, kernel: int, row: int) -> int:
@@ -225,11 +258,12 @@ def _correlate(
                     )  # fmt: skip
 
 
-@compiled(read(4), read(4), write(3), PAIR, PAIR, PAIR, PAIR, LONG, LONG)
+@compiled(read(4), read(4), write(3), PAIR, PAIR, PAIR, PAIR, PAIR, LONG, LONG)
 def _weight_gradient(
-    x: Array, dy: Array, dw: Array, kernel: Pair, stride: Pair, start: Pair, sizes: Pair, first: int, last: int
-) -> None:
-    """Adds to dw (K, L·C, O) what these pieces give."""
+    x: Array, dy: Array, dw: Array, kernel: Pair, stride: Pair, start: Pair, sizes: Pair, pieces: Pair,
+    first: int, last: int,
+) -> None:  # fmt: skip
+    """Adds to dw (K, L·C, O) what these pieces give: to its blocks ``first`` to ``last`` of up to 8 rows."""
     channels = x.shape[3]
     count, height, width, out = dy.shape
     together, rows = sizes
@@ -241,22 +275,23 @@ def _weight_gradient(
     image, slope = ((rows - 1) * stride[0] + kernel[0]) * line, rows * width * out
     piece = np.zeros(together * image + ROWS, np.float32)
     slopes = np.zeros(together * slope + panel, np.float32)
-    for unit in range(first, last):
+    across = (length + ROWS - 1) // ROWS
+    for unit in range(pieces[0], pieces[1]):
         begin, top = unit // parts * together, unit % parts * rows
         number, high = min(together, count - begin), min(rows, height - top)
         for n in range(number):
             lines = (high - 1) * stride[0] + kernel[0]
             _border(piece[n * image :], x[begin + n], lines, pitch, start[0] - top * stride[0], start[1])
             _border(slopes[n * slope :], dy[begin + n], high, width, -top, 0)
-        for k in range(kernel[0]):
-            for m in range(0, length, ROWS):
-                used = min(ROWS, length - m)
-                for o in range(0, out, panel):
-                    c, columns = dw.ctypes.data + 4 * ((k * length + m) * out + o), min(panel, out - o)
-                    for n in range(number):
-                        a = piece.ctypes.data + 4 * (n * image + k * line + m)
-                        b = slopes.ctypes.data + 4 * (n * slope + o)
-                        tile(
-                            panel, a, 1, stride[1] * channels, stride[0] * line, b, out, width * out, high, width,
-                            c, out, used, columns, 1,
-                        )  # fmt: skip
+        for block in range(first, last):
+            k, m = block // across, block % across * ROWS
+            used = min(ROWS, length - m)
+            for o in range(0, out, panel):
+                c, columns = dw.ctypes.data + 4 * ((k * length + m) * out + o), min(panel, out - o)
+                for n in range(number):
+                    a = piece.ctypes.data + 4 * (n * image + k * line + m)
+                    b = slopes.ctypes.data + 4 * (n * slope + o)
+                    tile(
+                        panel, a, 1, stride[1] * channels, stride[0] * line, b, out, width * out, high, width,
+                        c, out, used, columns, 1,
+                    )  # fmt: skip

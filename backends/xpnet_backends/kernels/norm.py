@@ -14,10 +14,12 @@ import functools
 import numpy as np
 
 from ..base import Array, Backward, Namespace
+from ..memory import empty
 from .machine import compiled, read, write
 from .workers import in_threads
 
 BLOCK = 4096  # numbers: 16 kB, a part of a core's first cache
+COST = 32  # multiplications that an element is worth: reading it from memory takes longer than they do
 Moments = tuple[int, Array, Array]  # count, means, sums of squares about them
 
 
@@ -29,16 +31,16 @@ def batch_norm(
         return None
     rows = channels_last(x)
     count, channels = rows.shape
-    _, mean, squares = functools.reduce(_joined, in_threads(lambda i, j: _moments(rows[i:j]), count, rows.size))
+    _, mean, squares = functools.reduce(_joined, in_threads(lambda i, j: _moments(rows[i:j]), count, rows.size * COST))
     variance = squares / count
     scale = 1.0 / np.sqrt(variance + eps)
     w = np.ones(channels) if weight is None else weight
-    y = np.empty_like(rows)
+    y = empty(rows.shape)
     middle = mean.astype(np.float32)
     rest = middle - mean  # x − μ = (x − middle) + rest: a large mean costs no digits
     slope = (scale * w).astype(np.float32)
     shift = (rest * scale * w + (0.0 if bias is None else bias)).astype(np.float32)
-    in_threads(lambda i, j: _line(rows[i:j], middle, slope, shift, y[i:j]), count, rows.size)
+    in_threads(lambda i, j: _line(rows[i:j], middle, slope, shift, y[i:j]), count, rows.size * COST)
 
     def backward(
         dys: tuple[Array | None, ...], needs: tuple[bool, ...] = (True, True, True)
@@ -47,14 +49,14 @@ def batch_norm(
             return None, None, None
         dy: Array = channels_last(dys[0])
         dx: Array = None
-        sums = in_threads(lambda i, j: _slopes(rows[i:j], dy[i:j], middle), count, rows.size)
+        sums = in_threads(lambda i, j: _slopes(rows[i:j], dy[i:j], middle), count, rows.size * COST)
         total, along = np.sum(sums, axis=0)
         along = along + rest * total
         if needs[0]:  # dx = w/σ (dy − mean(dy) − x̂ mean(dy x̂)),  x̂ = (x − μ)/σ
-            dx = np.empty_like(rows)
+            dx = empty(rows.shape)
             tilt = along * scale * scale / count
             b, c = tilt.astype(np.float32), (total / count + rest * tilt).astype(np.float32)
-            in_threads(lambda i, j: _plane(rows[i:j], dy[i:j], middle, slope, b, c, dx[i:j]), count, rows.size)
+            in_threads(lambda i, j: _plane(rows[i:j], dy[i:j], middle, slope, b, c, dx[i:j]), count, rows.size * COST)
             dx = channels_first(dx, x.shape)
         dw = (along * scale).astype(np.float32) if weight is not None and needs[1] else None
         db = total.astype(np.float32) if bias is not None and needs[2] else None

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 
 from ..base import Array, Backward, Namespace
+from ..memory import empty
 from .machine import DOUBLE, PAIR, compiled, read, write
 from .workers import in_threads
 
 Pair = tuple[int, int]
+COST = 16  # multiplications that an element is worth
 
 
 def max_pool2d(
@@ -21,9 +23,9 @@ def max_pool2d(
         return None
     images = _images(x)
     shape = images.shape  # so that the backward does not keep x
-    y = np.empty((len(x), *_size(x, kernel, stride, padding, dilation), x.shape[1]), np.float32)
+    y = empty((len(x), *_size(x, kernel, stride, padding, dilation), x.shape[1]))
     best = np.empty(y.shape, np.uint8)  # which element of the window
-    start, work = (padding[0][0], padding[1][0]), y.size * kernel[0] * kernel[1]
+    start, work = (padding[0][0], padding[1][0]), y.size * kernel[0] * kernel[1] * COST
     options = kernel, stride, start, dilation
     in_threads(lambda i, j: _largest(images[i:j], y[i:j], best[i:j], *options), len(y), work)
 
@@ -50,8 +52,8 @@ def avg_pool2d(
         return None
     images = _images(x)
     shape = images.shape  # so that the backward does not keep x
-    y = np.empty((len(x), *_size(x, kernel, stride, padding, (1, 1)), x.shape[1]), np.float32)
-    share, work = 1.0 / (divisor or kernel[0] * kernel[1]), y.size * kernel[0] * kernel[1]
+    y = empty((len(x), *_size(x, kernel, stride, padding, (1, 1)), x.shape[1]))
+    share, work = 1.0 / (divisor or kernel[0] * kernel[1]), y.size * kernel[0] * kernel[1] * COST
     in_threads(lambda i, j: _mean(images[i:j], y[i:j], kernel, stride, share), len(y), work)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:

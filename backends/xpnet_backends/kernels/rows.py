@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from ..base import Array, Backward, Namespace
+from ..memory import empty
 from .functions import exp
 from .machine import BOOL, FLOAT, compiled, read, write
 from .workers import in_threads
 
-COST = 8  # multiplications that an element is worth
+COST = 24  # multiplications that an element is worth
 
 
 def softmax(xp: Namespace, x: Array, *, axis: int = -1) -> tuple[Array, Backward] | None:
@@ -29,11 +30,11 @@ def _softmax(x: Array, axis: int, *, log: bool) -> tuple[Array, Backward] | None
     if x.size == 0 or x.ndim == 0 or axis not in (-1, x.ndim - 1):
         return None
     rows = _rows(x, x.shape[-1])
-    y, top = np.empty_like(rows), rows.max(axis=1)
+    y, top = empty(rows.shape), rows.max(axis=1)
     in_threads(lambda i, j: _shares(rows[i:j], top[i:j], y[i:j], log), len(rows), x.size * COST)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
-        slopes, dx = _rows(dy, x.shape[-1]), np.empty_like(rows)
+        slopes, dx = _rows(dy, x.shape[-1]), empty(rows.shape)
         in_threads(lambda i, j: _shares_back(y[i:j], slopes[i:j], dx[i:j], log), len(rows), x.size * COST)
         return (dx.reshape(x.shape),)
 
@@ -50,11 +51,11 @@ def layer_norm(
     rows = _rows(x, size)
     w = np.ones(size, np.float32) if weight is None else np.ascontiguousarray(weight).reshape(-1)
     b = np.zeros(size, np.float32) if bias is None else np.ascontiguousarray(bias).reshape(-1)
-    y, statistics = np.empty_like(rows), np.empty((len(rows), 3), np.float32)
+    y, statistics = empty(rows.shape), np.empty((len(rows), 3), np.float32)
     in_threads(lambda i, j: _norm(rows[i:j], w, b, eps, y[i:j], statistics[i:j]), len(rows), x.size * COST)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True, True, True)) -> tuple[Array | None, ...]:
-        slopes, dx = _rows(dy, size), np.empty_like(rows)
+        slopes, dx = _rows(dy, size), empty(rows.shape)
 
         def part(first: int, last: int) -> Array:
             sums = np.zeros((2, size), np.float32)

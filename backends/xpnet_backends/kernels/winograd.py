@@ -18,9 +18,12 @@ import functools
 import numpy as np
 
 from ..base import Array
+from ..memory import empty
 from .machine import LONG, PAIR, compiled, read, write
+from .order import usual_order
+from .product import product
 from .tile import LANES, ROWS, combination, tile
-from .workers import in_threads
+from .workers import cores, in_threads
 
 Pair = tuple[int, int]
 G = [[1 / 4, 0, 0], [-1 / 6, -1 / 6, -1 / 6], [-1 / 6, 1 / 6, -1 / 6], [1 / 24, 1 / 12, 1 / 6], [1 / 24, -1 / 12, 1 / 6], [0, 0, 1]]  # fmt: skip  # noqa: E501
@@ -37,8 +40,8 @@ def correlate(x: Array, weight: Array, bias: Array | None, y: Array, start: Pair
     """What ``conv.correlate`` does, for 3x3 and stride 1.  x (N, H, W, C), weight (O, C, 3, 3), y (N, P, Q, O)."""
     out, channels = weight.shape[:2]
     panel = LANES if out <= LANES else 2 * LANES
-    u = np.empty((POINTS, -(-out // panel), channels, panel), np.float32)
-    _kernels(weight, KERNEL, u)
+    u = empty((POINTS, -(-out // panel), channels, panel))
+    in_threads(lambda i, j: _kernels(weight, KERNEL, u, i, j), channels, u.size)
     tiles, block = _blocks(y.shape, channels, out)
     b = np.zeros(out, np.float32) if bias is None else bias
 
@@ -59,35 +62,35 @@ def weight_gradient(x: Array, dy: Array, start: Pair) -> Array:
         return du
 
     du = functools.reduce(np.add, in_threads(part, -(-tiles // block), dy.size * channels * 2))
-    dg = np.dot(KERNEL.T, du.reshape(POINTS, -1)).reshape(3, 3, channels, out)
-    return np.ascontiguousarray(dg.transpose(3, 2, 0, 1))
+    return usual_order(product(KERNEL.T, du.reshape(POINTS, -1)).reshape(9, channels, out), (3, 3))
 
 
 def _blocks(shape: tuple[int, ...], channels: int, out: int) -> Pair:
     """The number of tiles, and how many are worked on together: as many numbers as the kernels have, or 256 kB."""
     tiles = shape[0] * -(-shape[1] // 4) * -(-shape[2] // 4)
     block = max(PIECE, POINTS * channels * out) // (POINTS * (channels + out))
-    return tiles, min(-(-tiles // ROWS), max(1, block // ROWS)) * ROWS
+    return tiles, min(-(-tiles // (ROWS * cores())), max(1, block // ROWS)) * ROWS
 
 
-@compiled(read(4), read(2, "C"), write(4))
-def _kernels(weight: Array, transform: Array, u: Array) -> None:
-    """``G g Gᵀ`` of every kernel, in panels of outputs.  (O, C, 3, 3) -> (36, O / panel, C, panel)."""
-    out, channels = weight.shape[:2]
-    _, blocks, _, panel = u.shape
+@compiled(read(4), read(2, "C"), write(4), LONG, LONG)
+def _kernels(weight: Array, transform: Array, u: Array, first: int, last: int) -> None:
+    """``G g Gᵀ`` of these channels, in panels of outputs.  (O, C, 3, 3) -> (36, O / panel, C, panel)."""
+    out, (_, blocks, _, panel) = weight.shape[0], u.shape
     g = np.zeros((9, panel), np.float32)
     for block in range(blocks):
-        for c in range(channels):
+        for c in range(first, last):
             for lane in range(panel):
                 o = block * panel + lane
                 for i in range(9):
                     g[i, lane] = weight[o, c, i // 3, i % 3] if o < out else np.float32(0.0)
             for e in range(POINTS):
+                found = u[e, block, c]
                 for lane in range(panel):
-                    value = np.float32(0.0)
-                    for i in range(9):
-                        value += transform[e, i] * g[i, lane]
-                    u[e, block, c, lane] = value
+                    found[lane] = 0.0
+                for i in range(9):
+                    factor = transform[e, i]
+                    for lane in range(panel):
+                        found[lane] += factor * g[i, lane]
 
 
 @compiled(read(4), LONG, LONG, LONG, write(3))
