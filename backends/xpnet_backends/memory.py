@@ -46,5 +46,7 @@ def empty(shape: tuple[int, ...] | list[int], dtype: Any = np.float32) -> np.nda
 
 def empty_like(x: np.ndarray) -> np.ndarray:
     """``np.empty_like`` at the beginning of a line: in the memory order of x, if its memory is in one piece."""
+    if x.flags.c_contiguous:
+        return empty(x.shape, x.dtype)
     order = sorted(range(x.ndim), key=lambda axis: (-abs(x.strides[axis]), axis))
     return empty([x.shape[axis] for axis in order], x.dtype).transpose([order.index(axis) for axis in range(x.ndim)])

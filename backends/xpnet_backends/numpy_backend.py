@@ -10,7 +10,8 @@ import numpy as np
 
 from .base import Array, Backend
 from .kernels import numpy_kernels, numpy_philox
-from .kernels.blas import SmallProducts
+from .kernels.blas import TINY_PRODUCT, SmallProducts
+from .kernels.compiled import load
 from .memory import keep_freed_memory
 
 LONG_ROW = 64  # words: from here on, setting NumPy's generator to a row costs less than array operations do
@@ -37,8 +38,15 @@ class NumpyBackend(Backend):
         return np.asarray(array)
 
     def matmul(self, a: Array, b: Array) -> Array:
-        # dot hands any transposed view to BLAS, and copies what BLAS cannot read
-        return self._product(np.dot if a.ndim == b.ndim == 2 else np.matmul, a, b)
+        if a.ndim != 2 or b.ndim != 2:
+            return self._product(np.matmul, a, b)
+        if a.dtype == b.dtype == np.float32 and a.size * b.shape[1] > TINY_PRODUCT:
+            kernels = load("product")
+            if kernels is not None and a.flags.aligned and b.flags.aligned:
+                return kernels.product(a, b)
+        return self._product(
+            np.dot, a, b
+        )  # dot hands any transposed view to the BLAS, and copies what that cannot read
 
     def philox(self, count: int, key: tuple[int, int], counter: tuple[int, int, int, int]) -> Array:
         bits = self._bit_generator()

@@ -352,6 +352,37 @@ class TestRows:
             assert f.dtype == np.float32
             np.testing.assert_allclose(f, e, rtol=1e-6, atol=2e-6)
 
+    @few
+    @given(st.integers(1, 30), st.integers(1, 40), st.sampled_from([0, 1000]))
+    def test_cross_entropy(self, n, classes, mean):
+        z = normal(n, classes) * np.float32(3) + np.float32(mean)
+        target = np.random.default_rng(1).integers(0, classes, n)
+        (e, e_backward), (f, f_backward) = (
+            function(np, logits, target)
+            for function, logits in ((ops.cross_entropy, z.astype(np.float64)), (KERNELS["cross_entropy"], z))
+        )
+        assert f.dtype == np.float32
+        np.testing.assert_allclose(f, e, rtol=1e-6, atol=1e-6)
+        found = f_backward(np.float32(0.5))
+        assert found[1:] == (None, None)
+        np.testing.assert_allclose(found[0], e_backward(np.float64(0.5))[0], rtol=0, atol=1e-6)
+
+    @pytest.mark.parametrize("target", [[0, 3], [-1, 0], [-100, 0]])
+    def test_cross_entropy_leaves_unusual_labels_to_the_op(self, target):
+        assert KERNELS["cross_entropy"](np, normal(2, 3), np.array(target)) is None
+
+    @pytest.mark.parametrize("options", [
+        {"label_smoothing": 0.1}, {"reduction": "sum"}, {"ignore_index": 1}, {"weight": np.ones(3, np.float32)},
+    ], ids=str)  # fmt: skip
+    def test_cross_entropy_leaves_unusual_options_to_the_op(self, options):
+        assert (
+            KERNELS["cross_entropy"](np, normal(2, 3), np.array([0, 2]), options.pop("weight", None), **options) is None
+        )
+
+    def test_cross_entropy_of_diverged_logits(self):
+        z = np.float32([[np.inf, 0.0], [np.nan, 1.0]])
+        assert np.isnan(KERNELS["cross_entropy"](np, z, np.array([0, 1]))[0])
+
     def test_rows_with_infinity(self):
         x = np.float32([[0, -np.inf, 1], [np.nan, 1, 2]])
         found, expected = rows.softmax(np, x)[0], ops.softmax(np, x)[0]

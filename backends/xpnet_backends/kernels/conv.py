@@ -23,7 +23,7 @@ from ..base import Array, Backward, Namespace
 from ..memory import empty
 from . import winograd
 from .machine import LONG, PAIR, compiled, read, write
-from .order import usual_order
+from .order import column_sums, usual_order
 from .product import product
 from .tile import LANES, ROWS, tile
 from .workers import in_threads
@@ -63,8 +63,7 @@ def conv2d(
         if needs[1]:
             dw = weight_gradient(images, slopes, kernel, stride, start)
         if bias is not None and needs[2]:
-            rows = slopes.reshape(-1, len(weight))
-            db = np.dot(np.ones(len(rows), np.float32), rows)  # a product: NumPy is slow at sums of narrow columns
+            db = column_sums(slopes.reshape(-1, len(weight)))
         return dx, dw, db
 
     return y.transpose(0, 3, 1, 2), backward
@@ -99,7 +98,7 @@ def input_gradient(dy: Array, weight: Array, dx: Array, stride: Pair, start: Pai
     """
     if dy.shape[1:3] == (1, 1):  # one window an image: a product, and what the window sees of the border cut off
         _, _, height, width = weight.shape
-        seen = np.dot(dy[:, 0, 0], weight.transpose(0, 2, 3, 1).reshape(len(weight), -1))
+        seen = product(dy[:, 0, 0], weight.transpose(0, 2, 3, 1).reshape(len(weight), -1))
         parts = [slice(max(0, start[i]), start[i] + dx.shape[i + 1]) for i in (0, 1)]
         inside = seen.reshape(len(dy), height, width, -1)[:, parts[0], parts[1]]
         dx[...] = 0.0

@@ -1,4 +1,4 @@
-"""From the memory order of the kernels' products to that of parameters."""
+"""Gradients of parameters: in the memory order of parameters, and sums over all pixels."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from ..base import Array
 from .machine import LONG, compiled, read, write
 from .tile import LANES
 from .workers import in_threads
+
+BLOCK = 128  # rows
 
 
 def usual_order(dw: Array, kernel: Any) -> Array:
@@ -30,3 +32,28 @@ def _turn(rows: Array, found: Array, first: int, last: int) -> None:
             for i in range(taps):
                 for o in range(block * LANES, min((block + 1) * LANES, out)):
                     found[o, c, i] = rows[i, c, o]
+
+
+def column_sums(rows: Array) -> Any:
+    """``Σ_n rows[n, :]``, (C,).  NumPy is slow where there are few columns."""
+    rows = np.ascontiguousarray(rows)
+
+    def part(first: int, last: int) -> Array:
+        total = np.zeros(rows.shape[1])
+        _add(rows[first:last], total)
+        return total
+
+    return np.sum(in_threads(part, len(rows), 8 * rows.size), axis=0).astype(np.float32)
+
+
+@compiled(read(2, "C"), write(1, dtype="float64"))
+def _add(rows: Array, total: Array) -> None:
+    """Blocks in float32, their sums in float64."""
+    some = np.empty(rows.shape[1], np.float32)
+    for start in range(0, rows.shape[0], BLOCK):
+        some[:] = 0.0
+        for n in range(start, min(start + BLOCK, rows.shape[0])):
+            for c in range(rows.shape[1]):
+                some[c] += rows[n, c]
+        for c in range(rows.shape[1]):
+            total[c] += some[c]

@@ -20,14 +20,54 @@ DEPTH, PANEL = 256, 2 * LANES
 def product(a: Array, b: Array) -> Array:
     """``a · b`` in float32.  a (M, K), b (K, N), in any memory order -> (M, N)."""
     (rows, depth), columns = a.shape, b.shape[1]
+    if rows < columns and b.strides[0] == 4 and a.strides[1] == 4:  # bᵀ needs no packing as a left side, and aᵀ less
+        return np.ascontiguousarray(product(b.T, a.T).T)
     c = np.empty((rows, columns), np.float32)
-    work = rows * depth * columns
+    work = rows * depth * columns // 2  # packing takes its time too
     if rows >= columns:  # each thread takes rows, or columns: of what there are more
         in_threads(lambda i, j: _product(a, b, c, ROWS * i, min(ROWS * j, rows), 0, columns), -(-rows // ROWS), work)
     else:
         panels = -(-columns // PANEL)
         in_threads(lambda i, j: _product(a, b, c, 0, rows, PANEL * i, min(PANEL * j, columns)), panels, work)
     return c
+
+
+@compiled(read(2), LONG, LONG, LONG, write(2))
+def _pack(b: Array, k: int, length: int, n: int, panel: Array) -> None:
+    """``length`` rows of b from k on, and the columns from n on; zeros beyond the last."""
+    used = min(PANEL, b.shape[1] - n)
+    if b.strides[0] == 4:  # a matrix turned: read along its columns
+        for lane in range(used):
+            column = b[k : k + length, n + lane]
+            for j in range(length):
+                panel[j, lane] = column[j]
+    else:
+        for j in range(length):
+            row = b[k + j, n : n + used]
+            for lane in range(used):
+                panel[j, lane] = row[lane]
+    for j in range(length):
+        for lane in range(used, PANEL):
+            panel[j, lane] = 0.0
+
+
+@compiled(read(2), LONG, LONG, LONG, LONG, write(2))
+def _pack_rows(a: Array, m: int, rows: int, k: int, length: int, packed: Array) -> None:
+    """``length`` columns of a from k on, and the rows from m on; zeros beyond the last.  (length, 8)."""
+    if rows < ROWS:
+        for j in range(length):
+            for r in range(ROWS):
+                packed[j, r] = a[m + r, k + j] if r < rows else np.float32(0.0)
+    elif a.strides[0] == 4:  # a matrix turned: read along its columns
+        for j in range(length):
+            column = a[m : m + ROWS, k + j]
+            for r in range(ROWS):
+                packed[j, r] = column[r]
+    else:
+        for r in range(ROWS):
+            row = a[m + r, k : k + length]
+            for j in range(length):
+                packed[j, r] = row[j]
 
 
 @compiled(read(2), read(2), write(2), LONG, LONG, LONG, LONG)
@@ -38,30 +78,23 @@ def _product(a: Array, b: Array, c: Array, top: int, bottom: int, left: int, rig
         c[top:bottom, left:right] = 0.0
     panel = np.empty((DEPTH, PANEL), np.float32)
     number = (bottom - top + ROWS - 1) // ROWS
-    far = a.strides[1] != 4 or a.strides[0] > 4 * 2 * DEPTH  # rows so far apart fall into the same lines of the cache
+    # rows that lie a multiple of 512 bytes apart fall into the same lines of the cache
+    far = a.strides[1] != 4 or (a.strides[0] % 512 == 0 and a.strides[0] > 8 * DEPTH)
     packed = np.empty((number, DEPTH, ROWS), np.float32)
     for k in range(0, depth, DEPTH):
         length = min(DEPTH, depth - k)
         for i in range(number):
             m = top + i * ROWS
             if far or m + ROWS > bottom:  # a tile reads 8 rows, also where there are fewer
-                for j in range(length):
-                    for r in range(ROWS):
-                        packed[i, j, r] = a[m + r, k + j] if m + r < bottom else np.float32(0.0)
+                _pack_rows(a, m, min(ROWS, bottom - m), k, length, packed[i])
         for n in range(left, right, PANEL):
-            used = min(PANEL, right - n)
-            for j in range(length):
-                for lane in range(used):
-                    panel[j, lane] = b[k + j, n + lane]
-                for lane in range(used, PANEL):
-                    panel[j, lane] = 0.0
+            _pack(b, k, length, n, panel)
             for i in range(number):
                 m = top + i * ROWS
                 here, row, step = a.ctypes.data + m * a.strides[0] + k * a.strides[1], a.strides[0] // 4, 1
                 if far or m + ROWS > bottom:
                     here, row, step = packed[i].ctypes.data, 1, ROWS
-                there = c.ctypes.data + 4 * (m * columns + n)
-                rows = min(ROWS, bottom - m)
+                there, rows, used = c.ctypes.data + 4 * (m * columns + n), min(ROWS, bottom - m), min(PANEL, right - n)
                 tile(
                     PANEL, here, row, step, 0, panel.ctypes.data, PANEL, 0, 1, length, there, columns, rows, used, k > 0
                 )

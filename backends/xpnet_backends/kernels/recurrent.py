@@ -14,6 +14,7 @@ import numpy as np
 from ..base import Array, Backward, Namespace
 from .functions import sigmoid, tanh
 from .machine import BOOL, LONG, compiled, read, write
+from .order import column_sums
 from .product import PANEL, product
 from .tile import ROWS, tile
 from .workers import in_threads
@@ -82,7 +83,7 @@ def gru(
         du = np.roll(product(of_state.T, before.reshape(-1, hidden)), -hidden, axis=0) if needs[3] else None
         if db is None:
             return dx, dh, dw, du, None, None
-        inner_db = np.dot(np.ones(steps * n, np.float32), of_state[:, :hidden])
+        inner_db = column_sums(of_state[:, :hidden])
         return dx, dh, dw, du, db, np.concatenate([db[: 2 * hidden], inner_db])
 
     last = 0 if reverse else steps - 1

@@ -1,4 +1,4 @@
-"""Softmax and layer normalisation: each row of a matrix by itself, read from the cache as often as it takes."""
+"""Softmax, cross-entropy, layer normalisation: each row by itself, read from the cache as often as it takes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from .functions import exp
 from .machine import BOOL, FLOAT, compiled, read, write
 from .workers import in_threads
 
+WRONG = -1.0
 COST = 24  # multiplications that an element is worth
 
 
@@ -24,6 +25,38 @@ def softmax(xp: Namespace, x: Array, *, axis: int = -1) -> tuple[Array, Backward
 def log_softmax(xp: Namespace, x: Array, *, axis: int = -1) -> tuple[Array, Backward] | None:
     """``yᵢ = xᵢ − ln Σⱼ eˣʲ`` along the last axis."""
     return _softmax(x, axis, log=True)
+
+
+def cross_entropy(
+    xp: Namespace,
+    logits: Array,
+    target: Array,
+    weight: Array | None = None,
+    *,
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+    reduction: str = "mean",
+) -> tuple[Array, Backward] | None:
+    """The mean over class numbers, without weights or smoothing: no tables of ones and zeros are built.
+
+    ``L = mean(ln Σ e^z − z_t)``;  ``dz = (p − onehot(t)) / N``.
+    """
+    if weight is not None or label_smoothing or reduction != "mean" or logits.ndim != 2 or target.dtype != np.int64:
+        return None
+    if logits.size == 0 or 0 <= ignore_index < logits.shape[1] or not target.flags.aligned:
+        return None
+    rows, found = np.ascontiguousarray(logits), np.empty(1)
+    p = np.empty(rows.shape, np.float32)
+    _cross_entropy(rows, target, p, found)
+    if found[0] == WRONG:  # ignored or wrong labels are the op's business
+        return None
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True, False, False)) -> tuple[Array | None, ...]:
+        dz = np.empty(p.shape, np.float32)
+        _cross_entropy_back(p, target, float(dy) / len(p), dz)
+        return dz, None, None
+
+    return found.astype(np.float32)[0], backward
 
 
 def _softmax(x: Array, axis: int, *, log: bool) -> tuple[Array, Backward] | None:
@@ -158,3 +191,32 @@ def _norm_back(x: Array, statistics: Array, weight: Array, dy: Array, dx: Array,
             db[j] += slope[j]
         for j in range(x.shape[1]):
             found[j] = (slope[j] * weight[j] - mean - hat[j] * along) * scale
+
+
+@compiled(read(2, "C"), read(1, dtype="int64"), write(2), write(1, dtype="float64"))
+def _cross_entropy(z: Array, target: Array, p: Array, loss: Array) -> None:
+    """The loss, and p for its derivative.  A wrong label makes the loss −1, which no true one is."""
+    loss[0] = 0.0
+    for n in range(z.shape[0]):
+        row, share, label = z[n], p[n], target[n]
+        if label < 0 or label >= z.shape[1]:
+            loss[0] = WRONG
+            return
+        top, total = row[0], np.float32(0.0)
+        for j in range(z.shape[1]):
+            top = row[j] if row[j] > top else top
+        for j in range(z.shape[1]):
+            share[j] = exp(row[j] - top)
+            total += share[j]
+        for j in range(z.shape[1]):
+            share[j] /= total
+        loss[0] += (math.log(total) - (row[label] - top)) / z.shape[0]
+
+
+@compiled(read(2, "C"), read(1, dtype="int64"), FLOAT, write(2))
+def _cross_entropy_back(p: Array, target: Array, share: Any, dz: Array) -> None:
+    for n in range(p.shape[0]):
+        row, found = p[n], dz[n]
+        for j in range(p.shape[1]):
+            found[j] = row[j] * share
+        found[target[n]] -= share

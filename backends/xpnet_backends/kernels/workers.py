@@ -26,12 +26,18 @@ from .machine import LONG, compiled, write
 
 WORTH = 2_000_000  # multiplications that take somewhat longer than handing them to another thread
 LOOKS = 3_000
+MOMENT = 150  # looks, until who rang has let go of Python's lock; to queue for it means to sleep
 PAUSE = "llvm.x86.sse2.pause" if platform.machine() in ("x86_64", "AMD64") else None  # leaves more to the others
 
 
 def cores() -> int:
     """The processors that this process may use, or ``XPNET_THREADS``."""
-    if threads := os.environ.get("XPNET_THREADS"):
+    return _cores(os.environ.get("XPNET_THREADS"))
+
+
+@functools.cache
+def _cores(threads: str | None) -> int:
+    if threads:
         return int(threads)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -48,12 +54,14 @@ def _look(_: Any, address: Any) -> Any:
 _seen: Any = intrinsic(_look)  # a number that another thread may write
 
 
-@compiled(write(1, dtype="int64"), LONG)
-def _wait(bell: Array, heard: int) -> None:
-    """Until the bell has been rung more often than was heard, or in vain."""
+@compiled(write(1, dtype="int64"), LONG, LONG)
+def _wait(bell: Array, heard: int, moment: int) -> None:
+    """Until the bell has been rung more often than was heard, and a moment longer; or in vain."""
     for _ in range(LOOKS):
         if _seen(bell.ctypes.data) > heard:
             break
+    for _ in range(moment):
+        _seen(bell.ctypes.data)
 
 
 class _Worker:
@@ -68,7 +76,7 @@ class _Worker:
 
     def _serve(self) -> None:
         for done in itertools.count():
-            _wait(self.asked, done)
+            _wait(self.asked, done, MOMENT)
             work, start, stop = self.tasks.get()  # sleeps where nothing came
             try:
                 self.results.put((work(start, stop), None))
@@ -82,7 +90,7 @@ class _Worker:
         self.asked += 1
 
     def answer(self) -> tuple[Any, BaseException | None]:
-        _wait(self.answered, int(self.asked[0]) - 1)
+        _wait(self.answered, int(self.asked[0]) - 1, 0)
         found: tuple[Any, BaseException | None] = self.results.get()
         return found
 
