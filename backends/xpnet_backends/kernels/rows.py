@@ -210,7 +210,8 @@ def _cross_entropy(z: Array, target: Array, p: Array, loss: Array) -> None:
             total += share[j]
         for j in range(z.shape[1]):
             share[j] /= total
-        loss[0] += (math.log(total) - (row[label] - top)) / z.shape[0]
+        picked = np.float64(row[label]) - np.float64(top)  # of float32, this difference is exact
+        loss[0] += (math.log(np.float64(total)) - picked) / z.shape[0]
 
 
 @compiled(read(2, "C"), read(1, dtype="int64"), FLOAT, write(2))
