@@ -21,7 +21,6 @@ from xpnet import data, explore, metrics, nn, ops, optim, plot
 from xpnet.data.augment import Compose, RandomCrop, RandomHorizontalFlip
 from xpnet.lesson import positive, start
 from xpnet.models import resnet20
-from xpnet.models.resnet import BasicBlock, ResNet
 from xpnet.train import Trainer
 
 
@@ -70,14 +69,13 @@ lesson.say(f"baselines: nearest class mean {nearest_mean:.3f}, linear softmax {s
 # -- The network ------------------------------------------------------------------------------------------------------
 
 per_epoch = -(-len(train) // 128)  # rounded up: batches of 128
+model = resnet20(classes, in_channels=channels)
 if options.full:
-    model = resnet20(classes, in_channels=channels)
     epochs = options.epochs or -(-64_000 // per_epoch)  # rounded up
     optimizer = optim.SGD(model.named_parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
     milestones = [max(1, 32_000 // per_epoch), max(2, 48_000 // per_epoch)]
     schedule, batch = optim.lr_scheduler.MultiStepLR(optimizer, milestones), 128
-else:  # a network of 8 layers, small batches (few images must do for many steps), and a cosine instead of steps
-    model = ResNet(BasicBlock, (1, 1, 1), classes, width=16, stem="cifar", in_channels=channels)
+else:  # small batches (few images must do for many steps), and a cosine instead of steps
     epochs = options.epochs or (1 if lesson.quick else 20)
     optimizer = optim.SGD(model.named_parameters(), lr=0.05, momentum=0.9, weight_decay=5e-4, nesterov=True)
     schedule, batch = optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=epochs), 64
@@ -91,7 +89,7 @@ folder = lesson.out / "run" if options.full else None  # hours can be resumed
 measured = {"accuracy": metrics.accuracy}
 trainer = Trainer(model, nn.CrossEntropyLoss(), optimizer, scheduler=schedule, metrics=measured, folder=folder)
 parameters = sum(p.size for p in model.parameters())
-lesson.say(f"a residual network of {parameters:,} parameters, {epochs} epochs of {len(loader)} batches:")
+lesson.say(f"ResNet-20, {parameters:,} parameters, {epochs} epochs of {len(loader)} batches:")
 
 
 class Report:

