@@ -14,6 +14,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+PAUSE = 0.1  # seconds
+
 
 def in_turns(contestants: dict[str, Callable[[], Any]], rounds: int, repeat: int) -> dict[str, list[float]]:
     """Seconds a call, a list a contestant: each round calls every one ``repeat`` times, one after the other."""
@@ -33,7 +35,9 @@ def in_turns(contestants: dict[str, Callable[[], Any]], rounds: int, repeat: int
 def in_processes(makers: dict[str, tuple[Any, ...]], rounds: int, repeat: int) -> dict[str, list[float]]:
     """As ``in_turns``, each contestant in a process of its own: thread pools in one process disturb each other.
 
-    A maker is ``(function, *arguments)``; the function is called in the process and returns what is timed.
+    A maker is ``(function, *arguments)``; the function is called in the process and returns what is timed.  Each turn
+    begins with a pause and calls that are not timed: the threads of the one before are at rest then, and its own awake
+    and on processors of their own.
     """
     context = multiprocessing.get_context("spawn")
     pipes = {}
@@ -58,6 +62,10 @@ def _serve(pipe: Connection, repeat: int, make: Callable[..., Callable[[], Any]]
         run()
     pipe.send("ready")
     while pipe.recv() == "go":
+        time.sleep(PAUSE)
+        awake = time.perf_counter() + PAUSE
+        while time.perf_counter() < awake:
+            run()
         started = time.perf_counter()
         for _ in range(repeat):
             run()

@@ -16,6 +16,7 @@ import numpy as np
 from ..base import Array, Backward, Namespace
 from ..memory import empty
 from .machine import compiled, read, write
+from .order import channels_last
 from .workers import in_threads
 
 BLOCK = 4096  # numbers: 16 kB, a part of a core's first cache
@@ -29,7 +30,7 @@ def batch_norm(
     """In float32.  The result's memory is channels-last."""
     if x.size == 0:
         return None
-    rows = channels_last(x)
+    rows = _rows(x)
     count, channels = rows.shape
     _, mean, squares = functools.reduce(_joined, in_threads(lambda i, j: _moments(rows[i:j]), count, rows.size * COST))
     variance = squares / count
@@ -47,7 +48,7 @@ def batch_norm(
     ) -> tuple[Array | None, ...]:
         if dys[0] is None:
             return None, None, None
-        dy: Array = channels_last(dys[0])
+        dy = _rows(dys[0])
         dx: Array = None
         sums = in_threads(lambda i, j: _slopes(rows[i:j], dy[i:j], middle), count, rows.size * COST)
         total, along = np.sum(sums, axis=0)
@@ -66,9 +67,9 @@ def batch_norm(
     return (channels_first(y, x.shape), *statistics), backward
 
 
-def channels_last(x: Array) -> Array:
+def _rows(x: Array) -> Array:
     """(N, C, ...) as rows of C numbers; a view where the memory is in that order."""
-    return np.ascontiguousarray(np.moveaxis(x, 1, -1)).reshape(-1, x.shape[1])
+    return channels_last(x).reshape(-1, x.shape[1])
 
 
 def channels_first(rows: Array, shape: tuple[int, ...]) -> Array:

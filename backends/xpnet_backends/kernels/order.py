@@ -1,4 +1,4 @@
-"""Gradients of parameters: in the memory order of parameters, and sums over all pixels."""
+"""Memory orders: images with their channels side by side, and parameters as they are kept; sums over all pixels."""
 
 from __future__ import annotations
 
@@ -7,11 +7,34 @@ from typing import Any
 import numpy as np
 
 from ..base import Array
+from ..memory import empty
 from .machine import LONG, compiled, read, write
 from .tile import LANES
 from .workers import in_threads
 
 BLOCK = 128  # rows
+
+
+def channels_last(x: Array) -> Array:
+    """(N, C, ...) as (N, ..., C); a view where the memory is in that order."""
+    turned: Array = np.moveaxis(x, 1, -1)
+    if turned.flags.c_contiguous or x.ndim != 4:
+        return np.ascontiguousarray(turned)
+    found = empty(turned.shape)
+    in_threads(lambda i, j: _turn_images(x[i:j], found[i:j]), len(x), 8 * x.size)
+    return found
+
+
+@compiled(read(4), write(4))
+def _turn_images(x: Array, found: Array) -> None:
+    """Some pixels of a row at a time, so that both sides stay in the cache."""
+    count, channels, height, width = x.shape
+    for n in range(count):
+        for h in range(height):
+            for start in range(0, width, LANES):
+                for c in range(channels):
+                    for w in range(start, min(start + LANES, width)):
+                        found[n, h, w, c] = x[n, c, h, w]
 
 
 def usual_order(dw: Array, kernel: Any) -> Array:

@@ -9,6 +9,7 @@ import numpy as np
 from ..base import Array, Backward, Namespace
 from ..memory import empty
 from .machine import DOUBLE, PAIR, compiled, read, write
+from .order import channels_last
 from .workers import in_threads
 
 Pair = tuple[int, int]
@@ -21,7 +22,7 @@ def max_pool2d(
     """In float32.  The result's memory is channels-last."""
     if 0 in x.shape or kernel[0] * kernel[1] > 255:
         return None
-    images = _images(x)
+    images = channels_last(x)
     shape = images.shape  # so that the backward does not keep x
     y = empty((len(x), *_size(x, kernel, stride, padding, dilation), x.shape[1]))
     best = np.empty(y.shape, np.uint8)  # which element of the window
@@ -30,7 +31,7 @@ def max_pool2d(
     in_threads(lambda i, j: _largest(images[i:j], y[i:j], best[i:j], *options), len(y), work)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
-        slopes, dx = _images(dy), np.zeros(shape, np.float32)
+        slopes, dx = channels_last(dy), np.zeros(shape, np.float32)
         in_threads(lambda i, j: _to_largest(slopes[i:j], best[i:j], dx[i:j], *options), len(y), work)
         return (dx.transpose(0, 3, 1, 2),)
 
@@ -50,23 +51,18 @@ def avg_pool2d(
     """In float32, without a border.  The result's memory is channels-last."""
     if 0 in x.shape or padding != ((0, 0), (0, 0)):
         return None
-    images = _images(x)
+    images = channels_last(x)
     shape = images.shape  # so that the backward does not keep x
     y = empty((len(x), *_size(x, kernel, stride, padding, (1, 1)), x.shape[1]))
     share, work = 1.0 / (divisor or kernel[0] * kernel[1]), y.size * kernel[0] * kernel[1] * COST
     in_threads(lambda i, j: _mean(images[i:j], y[i:j], kernel, stride, share), len(y), work)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
-        slopes, dx = _images(dy), np.zeros(shape, np.float32)
+        slopes, dx = channels_last(dy), np.zeros(shape, np.float32)
         in_threads(lambda i, j: _to_all(slopes[i:j], dx[i:j], kernel, stride, share), len(y), work)
         return (dx.transpose(0, 3, 1, 2),)
 
     return y.transpose(0, 3, 1, 2), backward
-
-
-def _images(x: Array) -> Array:
-    """(N, C, H, W) as (N, H, W, C); a view where the memory is in that order."""
-    return np.ascontiguousarray(x.transpose(0, 2, 3, 1))
 
 
 def _size(x: Array, kernel: Pair, stride: Pair, padding: Any, dilation: Pair) -> list[int]:

@@ -51,15 +51,28 @@ def _look(_: Any, address: Any) -> Any:
     return types.int64(types.int64), generate
 
 
+def _pass_on(_: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        if os.name == "posix":
+            give = cgutils.get_or_insert_function(builder.module, ir.FunctionType(ir.IntType(32), []), "sched_yield")
+            builder.call(give, [])
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
 _seen: Any = intrinsic(_look)  # a number that another thread may write
+_yield: Any = intrinsic(_pass_on)  # the processor, to a thread that waits for the same one
 
 
 @compiled(write(1, dtype="int64"), LONG, LONG)
 def _wait(bell: Array, heard: int, moment: int) -> None:
     """Until the bell has been rung more often than was heard, and a moment longer; or in vain."""
-    for _ in range(LOOKS):
+    for look in range(LOOKS):
         if _seen(bell.ctypes.data) > heard:
             break
+        if look % 64 == 63:
+            _yield()
     for _ in range(moment):
         _seen(bell.ctypes.data)
 
