@@ -19,8 +19,8 @@ HEAD = """# Gallery
 What the numbered examples find, with their figures and the commands. `xpnet example list` shows them all,
 `xpnet example 01` runs one; pictures and `metrics.json` go to `out/NAME`.
 
-Figures are those of seed 0 on one machine of two cores. Another processor, number of threads or kernel adds up in another
-order; training makes of that differences as large as those between seeds.
+Figures are those of seed 0 on one machine of two cores. Another processor, number of threads or kernel adds up in
+another order; training makes of that differences as large as those between seeds.
 
 """
 
