@@ -5,6 +5,7 @@ import importlib
 import importlib.util
 import math
 import os
+import threading
 
 import numpy as np
 import pytest
@@ -545,10 +546,48 @@ class TestWorkers:
         assert workers.in_threads(both, 7, 1) == [(0, 7)]
         assert workers.in_threads(both, 0, 10**9) == [(0, 0)]
 
-    def test_an_error_is_passed_on(self, monkeypatch):
+    @pytest.mark.parametrize("place", [0, 2])
+    def test_an_error_is_passed_on_and_nothing_is_left_behind(self, place, monkeypatch):
         monkeypatch.setenv("XPNET_THREADS", "2")
         with pytest.raises(ZeroDivisionError):
-            workers.in_threads(lambda start, stop: 1 // (start - 2), 4, 10**9)
+            workers.in_threads(lambda start, stop: 1 // (start - place), 4, 10**9)
+        assert workers.in_threads(lambda start, stop: stop, 4, 10**9) == [2, 4]
+
+    def test_an_answer_that_nobody_fetched_is_thrown_away(self, monkeypatch):
+        """As after Ctrl-C in the middle of a step."""
+        monkeypatch.setenv("XPNET_THREADS", "2")
+        workers._workers(1)[0].ask(lambda start, stop: "stale", 0, 1)
+        assert workers.in_threads(lambda start, stop: stop, 4, 10**9) == [2, 4]
+
+        def interrupted(start, stop):
+            if start == 0:
+                raise KeyboardInterrupt
+            return "stale"
+
+        with pytest.raises(KeyboardInterrupt):
+            workers.in_threads(interrupted, 4, 10**9)
+        assert workers.in_threads(lambda start, stop: stop, 4, 10**9) == [2, 4]
+
+    def test_a_busy_thread_changes_nothing(self, monkeypatch):
+        monkeypatch.setenv("XPNET_THREADS", "3")
+        with workers._workers(2)[0].lock:
+            assert workers.in_threads(lambda start, stop: (start, stop), 7, 10**9) == [(0, 2), (2, 4), (4, 7)]
+
+    def test_two_callers_at_once_get_what_is_theirs(self, monkeypatch):
+        monkeypatch.setenv("XPNET_THREADS", "2")
+        wrong = []
+
+        def call(name):
+            for _ in range(300):
+                if workers.in_threads(lambda start, stop: (name, stop), 4, 10**9) != [(name, 2), (name, 4)]:
+                    wrong.append(name)
+
+        callers = [threading.Thread(target=call, args=(name,)) for name in "ab"]
+        for caller in callers:
+            caller.start()
+        for caller in callers:
+            caller.join()
+        assert wrong == []
 
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
     def test_a_forked_process_has_threads_of_its_own(self, monkeypatch):

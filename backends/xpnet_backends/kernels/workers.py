@@ -78,34 +78,45 @@ def _wait(bell: Array, heard: int, moment: int) -> None:
 
 
 class _Worker:
-    """A thread with two queues, and a bell beside each that says that something was put there."""
+    """A thread with two queues, and beside each a bell: the number of the last task that was put there.
+
+    An answer says what it answers: one that nobody fetched, because Ctrl-C came between, is thrown away.
+    """
 
     def __init__(self, number: int) -> None:
-        self.lock = threading.Lock()  # its answers go to whoever asked
+        self.lock = threading.Lock()  # held by who asks, until the answer is there
         self.tasks: SimpleQueue[Any] = SimpleQueue()
-        self.results: SimpleQueue[Any] = SimpleQueue()
+        self.answers: SimpleQueue[Any] = SimpleQueue()
         self.asked, self.answered = np.zeros(1, np.int64), np.zeros(1, np.int64)
+        self.tickets = itertools.count(1)
         threading.Thread(target=self._serve, name=f"xpnet-{number}", daemon=True).start()
 
     def _serve(self) -> None:
-        for done in itertools.count():
-            _wait(self.asked, done, MOMENT)
-            work, start, stop = self.tasks.get()  # sleeps where nothing came
+        ticket = 0
+        while True:
+            _wait(self.asked, ticket, MOMENT)
+            ticket, work, start, stop = self.tasks.get()  # sleeps where nothing came
+            result, error = None, None
             try:
-                self.results.put((work(start, stop), None))
-            except BaseException as error:
-                self.results.put((None, error))
-            del work  # hold nothing while waiting
-            self.answered += 1
+                result = work(start, stop)
+            except BaseException as wrong:
+                error = wrong
+            self.answers.put((ticket, result, error))
+            del work, result, error  # hold nothing while waiting
+            self.answered[0] = ticket
 
-    def ask(self, work: Callable[[int, int], Any], start: int, stop: int) -> None:
-        self.tasks.put((work, start, stop))
-        self.asked += 1
+    def ask(self, work: Callable[[int, int], Any], start: int, stop: int) -> int:
+        ticket = next(self.tickets)
+        self.tasks.put((ticket, work, start, stop))
+        self.asked[0] = ticket
+        return ticket
 
-    def answer(self) -> tuple[Any, BaseException | None]:
-        _wait(self.answered, int(self.asked[0]) - 1, 0)
-        found: tuple[Any, BaseException | None] = self.results.get()
-        return found
+    def answer(self, ticket: int) -> tuple[Any, BaseException | None]:
+        _wait(self.answered, ticket - 1, 0)
+        while True:
+            answered, result, error = self.answers.get()
+            if answered == ticket:
+                return result, error
 
 
 @functools.cache
@@ -120,29 +131,31 @@ if hasattr(os, "register_at_fork"):  # threads do not live on in a forked proces
 def in_threads(work: Callable[[int, int], Any], count: int, cost: int) -> list[Any]:
     """``work(start, stop)`` for stretches of ``range(count)``, one a thread, as many as ``cost`` is worth.
 
-    The results come in order.  ``cost`` is in multiplications; ``work`` should be compiled code.  Where the threads
-    are at work for another thread of the program already, it is done by this one alone.
+    The results come in order.  ``cost`` is in multiplications; ``work`` should be compiled code.  What a thread that
+    is busy with another caller's work should do, this one does itself: the stretches are the same, and so the sums.
     """
     threads = max(1, min(cores(), count, 1 + cost // WORTH))
-    workers = [worker for worker in _workers(cores() - 1)[: threads - 1] if worker.lock.acquire(blocking=False)]
+    if threads == 1:
+        return [work(0, count)]
+    stretches = list(itertools.pairwise([count * i // threads for i in range(threads + 1)]))
+    held: list[_Worker] = []
     try:
-        parts = len(workers) + 1
-        ends = [count * i // parts for i in range(parts + 1)]
-        for worker, stretch in zip(workers, itertools.pairwise(ends[1:]), strict=True):
-            worker.ask(work, *stretch)
-        mine: list[Any] = []
-        failed: BaseException | None = None
-        try:
-            mine.append(work(0, ends[1]))
-        except BaseException as error:  # the others' answers must be taken all the same
-            failed = error
-        for worker in workers:
-            result, wrong = worker.answer()
-            mine.append(result)
-            failed = failed or wrong
+        asked = {}
+        for i, worker in enumerate(_workers(cores() - 1)[: threads - 1], start=1):
+            if worker.lock.acquire(blocking=False):
+                held.append(worker)
+                asked[i] = worker, worker.ask(work, *stretches[i])
+        results, failed = [], None
+        for i, stretch in enumerate(stretches):
+            try:
+                result, error = (work(*stretch), None) if i not in asked else asked[i][0].answer(asked[i][1])
+            except Exception as wrong:  # the others' answers are fetched all the same
+                result, error = None, wrong
+            results.append(result)
+            failed = failed or error
     finally:
-        for worker in workers:
+        for worker in held:
             worker.lock.release()
     if failed is not None:
         raise failed
-    return mine
+    return results
