@@ -456,7 +456,7 @@ class TestFunctions:
         y = np.empty((5, len(x)), np.float32)
         both(x, y)
         wide = x.astype(np.float64)
-        np.testing.assert_allclose(y[0], np.tanh(wide), rtol=3e-7)
+        np.testing.assert_allclose(y[0], np.tanh(wide), rtol=5e-7)  # 4e-7 on processors without fused multiply-add
         np.testing.assert_allclose(y[1], 0.5 + 0.5 * np.tanh(wide / 2), atol=2e-7)
         with np.errstate(over="ignore"):
             expected = np.exp(wide).astype(np.float32)
