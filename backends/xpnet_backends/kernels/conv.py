@@ -73,7 +73,8 @@ def correlate(x: Array, weight: Array, bias: Array | None, y: Array, stride: Pai
     """``y[n,p,q] = b + Σ_kl W[:,:,k,l] x[n, p·s + k − start₀, q·s + l − start₁]``.  x (N, H, W, C), y (N, P, Q, O)."""
     out, channels, height, width = weight.shape
     if _few_products((height, width), stride, channels, y):
-        return winograd.correlate(x, weight, bias, y, start)
+        winograd.correlate(x, weight, bias, y, start)
+        return
     vectors = -(-out // LANES)
     panel = LANES if vectors == 1 or (vectors % 2 and vectors < 6) else 2 * LANES  # columns of a tile
     packed = empty((-(-out // panel), height, width * channels, panel))
@@ -88,7 +89,6 @@ def correlate(x: Array, weight: Array, bias: Array | None, y: Array, stride: Pai
         _correlate(x, packed, b, y, (height, width), stride, start, (together, rows), first, last)
 
     in_threads(part, pieces, y.size * channels * height * width)
-    return None
 
 
 def input_gradient(dy: Array, weight: Array, dx: Array, stride: Pair, start: Pair) -> None:

@@ -30,7 +30,7 @@ def batch_norm(
     """In float32.  The result's memory is channels-last."""
     if x.size == 0:
         return None
-    rows = _rows(x)
+    shape, rows = x.shape, _rows(x)
     count, channels = rows.shape
     _, mean, squares = functools.reduce(_joined, in_threads(lambda i, j: _moments(rows[i:j]), count, rows.size * COST))
     variance = squares / count
@@ -58,13 +58,13 @@ def batch_norm(
             tilt = along * scale * scale / count
             b, c = tilt.astype(np.float32), (total / count + rest * tilt).astype(np.float32)
             in_threads(lambda i, j: _plane(rows[i:j], dy[i:j], middle, slope, b, c, dx[i:j]), count, rows.size * COST)
-            dx = channels_first(dx, x.shape)
+            dx = channels_first(dx, shape)
         dw = (along * scale).astype(np.float32) if weight is not None and needs[1] else None
         db = total.astype(np.float32) if bias is not None and needs[2] else None
         return dx, dw, db
 
     statistics = mean.astype(np.float32), variance.astype(np.float32)
-    return (channels_first(y, x.shape), *statistics), backward
+    return (channels_first(y, shape), *statistics), backward
 
 
 def _rows(x: Array) -> Array:

@@ -34,8 +34,8 @@ def product(a: Array, b: Array) -> Array:
 
 @compiled(read(2), LONG, LONG, LONG, write(2))
 def _pack(b: Array, k: int, length: int, n: int, panel: Array) -> None:
-    """``length`` rows of b from k on, and the columns from n on; zeros beyond the last."""
-    used = min(PANEL, b.shape[1] - n)
+    """``length`` rows of b from k on, and as many columns from n on as the panel has; zeros beyond the last."""
+    used = min(panel.shape[1], b.shape[1] - n)
     if b.strides[0] == 4:  # a matrix turned: read along its columns
         for lane in range(used):
             column = b[k : k + length, n + lane]
@@ -47,27 +47,8 @@ def _pack(b: Array, k: int, length: int, n: int, panel: Array) -> None:
             for lane in range(used):
                 panel[j, lane] = row[lane]
     for j in range(length):
-        for lane in range(used, PANEL):
+        for lane in range(used, panel.shape[1]):
             panel[j, lane] = 0.0
-
-
-@compiled(read(2), LONG, LONG, LONG, LONG, write(2))
-def _pack_rows(a: Array, m: int, rows: int, k: int, length: int, packed: Array) -> None:
-    """``length`` columns of a from k on, and the rows from m on; zeros beyond the last.  (length, 8)."""
-    if rows < ROWS:
-        for j in range(length):
-            for r in range(ROWS):
-                packed[j, r] = a[m + r, k + j] if r < rows else np.float32(0.0)
-    elif a.strides[0] == 4:  # a matrix turned: read along its columns
-        for j in range(length):
-            column = a[m : m + ROWS, k + j]
-            for r in range(ROWS):
-                packed[j, r] = column[r]
-    else:
-        for r in range(ROWS):
-            row = a[m + r, k : k + length]
-            for j in range(length):
-                packed[j, r] = row[j]
 
 
 @compiled(read(2), read(2), write(2), LONG, LONG, LONG, LONG)
@@ -86,7 +67,7 @@ def _product(a: Array, b: Array, c: Array, top: int, bottom: int, left: int, rig
         for i in range(number):
             m = top + i * ROWS
             if far or m + ROWS > bottom:  # a tile reads 8 rows, also where there are fewer
-                _pack_rows(a, m, min(ROWS, bottom - m), k, length, packed[i])
+                _pack(a.T, k, length, m, packed[i])
         for n in range(left, right, PANEL):
             _pack(b, k, length, n, panel)
             for i in range(number):

@@ -62,16 +62,16 @@ def cross_entropy(
 def _softmax(x: Array, axis: int, *, log: bool) -> tuple[Array, Backward] | None:
     if x.size == 0 or x.ndim == 0 or axis not in (-1, x.ndim - 1):
         return None
-    rows = _rows(x, x.shape[-1])
+    shape, rows = x.shape, _rows(x, x.shape[-1])
     y, top = empty(rows.shape), rows.max(axis=1)
-    in_threads(lambda i, j: _shares(rows[i:j], top[i:j], y[i:j], log), len(rows), x.size * COST)
+    in_threads(lambda i, j: _shares(rows[i:j], top[i:j], y[i:j], log), len(y), y.size * COST)
 
-    def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
-        slopes, dx = _rows(dy, x.shape[-1]), empty(rows.shape)
-        in_threads(lambda i, j: _shares_back(y[i:j], slopes[i:j], dx[i:j], log), len(rows), x.size * COST)
-        return (dx.reshape(x.shape),)
+    def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:  # it keeps y only: x may change
+        slopes, dx = _rows(dy, shape[-1]), empty(y.shape)
+        in_threads(lambda i, j: _shares_back(y[i:j], slopes[i:j], dx[i:j], log), len(y), y.size * COST)
+        return (dx.reshape(shape),)
 
-    return y.reshape(x.shape), backward
+    return y.reshape(shape), backward
 
 
 def layer_norm(
