@@ -14,11 +14,12 @@ FLOORS = {
     "xpnet._extras": set(),
     "xpnet._files": set(),
     "xpnet.ops": {"xpnet_backends"},
-    "xpnet.tensor": {"xpnet_backends", "xpnet.ops"},
+    "xpnet.tape": {"xpnet_backends"},
+    "xpnet.tensor": {"xpnet_backends", "xpnet.ops", "xpnet.tape"},
     "xpnet.gradcheck": {"xpnet_backends", "xpnet.tensor"},
     "xpnet.serialization": {"xpnet_backends", "xpnet._files"},
-    "xpnet.nn": {"xpnet_backends", "xpnet.ops", "xpnet.tensor"},
-    "xpnet.optim": {"xpnet_backends", "xpnet.tensor", "xpnet.nn"},
+    "xpnet.nn": {"xpnet_backends", "xpnet.ops", "xpnet.tape", "xpnet.tensor"},
+    "xpnet.optim": {"xpnet_backends", "xpnet.tape", "xpnet.tensor", "xpnet.nn"},
     "xpnet.data": {"xpnet_backends", "xpnet._extras", "xpnet._files"},
     "xpnet.metrics": {"xpnet_backends", "xpnet.tensor"},
     "xpnet.models": {"xpnet_backends", "xpnet.tensor", "xpnet.nn"},
@@ -27,12 +28,12 @@ FLOORS = {
     },
     "xpnet.train": {
         "xpnet_backends", "xpnet._files", "xpnet.data", "xpnet.metrics", "xpnet.nn", "xpnet.ops", "xpnet.optim",
-        "xpnet.serialization", "xpnet.tensor",
+        "xpnet.serialization", "xpnet.tape", "xpnet.tensor",
     },
     "xpnet.plot": {"xpnet_backends", "xpnet._extras", "xpnet._files"},
     "xpnet.explore": {
         "xpnet_backends", "xpnet._files", "xpnet.data", "xpnet.metrics", "xpnet.nn", "xpnet.ops", "xpnet.optim",
-        "xpnet.serialization", "xpnet.tensor", "xpnet.train", "xpnet.plot", "xpnet.models", "xpnet.interchange",
+        "xpnet.serialization", "xpnet.tape", "xpnet.tensor", "xpnet.train", "xpnet.plot", "xpnet.models", "xpnet.interchange",
     },
     "xpnet.sklearn": {
         "xpnet_backends", "xpnet._extras", "xpnet.data", "xpnet.nn", "xpnet.optim", "xpnet.serialization", "xpnet.tensor",
@@ -112,6 +113,50 @@ def test_nobody_imports_from_above(path, name):
 def test_functional_knows_no_layers(path, name):
     for found in imports(path, name) if name.startswith("xpnet.nn.functional") else ():
         assert not found.startswith("xpnet.nn") or found.startswith("xpnet.nn.functional"), f"{name} imports {found}"
+
+
+def private_imports(path, name):
+    """Names that begin with an underscore, taken from another module of ours; private modules of a package are not meant."""
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    ours = {}  # local name -> module, for modules imported as a whole
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            if base.partition(".")[0] not in ("xpnet", "xpnet_backends"):
+                continue
+            for alias in node.names:
+                if known(f"{base}.{alias.name}") or known_backend(f"{base}.{alias.name}"):
+                    ours[alias.asname or alias.name] = f"{base}.{alias.name}"
+                elif alias.name.startswith("_") and not alias.name.endswith("__"):
+                    yield f"{base}.{alias.name}"
+    for node in ast.walk(ast.parse(path.read_text())):
+        if not (isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in ours):
+            continue
+        if node.attr.startswith("_") and not node.attr.endswith("__"):
+            yield f"{ours[node.value.id]}.{node.attr}"
+
+
+def known_backend(name):
+    folder = ROOT / "backends" / Path(*name.split("."))
+    return folder.is_dir() or folder.with_suffix(".py").exists()
+
+
+@by_module
+def test_nobody_takes_a_private_name_of_another_module(path, name):
+    assert list(private_imports(path, name)) == []
+
+
+@pytest.mark.parametrize(("lines", "found"), [
+    ("from xpnet.tape import _clock", "xpnet.tape._clock"),
+    ("from ..tape import Node, _clock", "xpnet.tape._clock"),
+    ("from xpnet_backends import select\nselect._loaded", "xpnet_backends.select._loaded"),
+    ("from xpnet import tape as t\ndef f():\n    return t._clock", "xpnet.tape._clock"),
+])  # fmt: skip
+def test_the_search_for_private_names_bites(lines, found, tmp_path):
+    wrong = tmp_path / "wrong.py"
+    wrong.write_text(f"{lines}\n")
+    assert list(private_imports(wrong, "xpnet.nn.wrong")) == [found]
 
 
 @pytest.mark.parametrize(("line", "found", "message"), [

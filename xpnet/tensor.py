@@ -1,175 +1,42 @@
-"""Tensor and the tape: reverse-mode differentiation over ops.
-
-``apply`` runs an op and, where a gradient may be asked for, hangs its ``backward`` on the result.  ``Tensor.backward``
-walks from a result back to its origins, newest op first, and adds up gradients on the way.
-"""
+"""Tensor: an array with a gradient.  Methods are one line each over ops; the tape records them."""
 
 from __future__ import annotations
 
-import itertools
 import operator
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from xpnet import ops
-from xpnet_backends import Array, Backend, BackendError, backend_of, get_backend, is_array, select
+from xpnet.tape import (
+    GradientHook,
+    Handle,
+    Node,
+    Op,
+    Recorded,
+    TensorLike,
+    apply,
+    backpropagate,
+    hooks_of,
+    is_grad_enabled,
+    mark_changed,
+    no_grad,
+    note_plain,
+    observe,
+    results_of_apply,
+    wrap,
+)
+from xpnet_backends import Array, Backend, backend_of, get_backend, is_array
 
-Op: TypeAlias = Callable[..., Any]
-TensorLike: TypeAlias = Any
-"""A Tensor, an array of a backend, or where it makes sense a Python number."""
-
-_grad_enabled: ContextVar[bool] = ContextVar("xpnet_grad_enabled", default=True)
-_observer: ContextVar[Callable[..., None] | None] = ContextVar("xpnet_observer", default=None)
-_clock = itertools.count()
-_NUMBERS = frozenset((float, int, bool, type(None)))
-_backends = select._by_type  # array type -> backend, as the selector knows them
-
-
-@contextmanager
-def no_grad() -> Iterator[None]:
-    """Record nothing inside the block: for evaluation, and for changing parameters by hand."""
-    token = _grad_enabled.set(False)
-    try:
-        yield
-    finally:
-        _grad_enabled.reset(token)
-
-
-def is_grad_enabled() -> bool:
-    """Whether ops are being recorded."""
-    return _grad_enabled.get()
+__all__ = [
+    "Node", "Op", "Tensor", "TensorLike", "apply", "as_tensor", "concatenate", "is_grad_enabled", "maximum", "minimum",
+    "no_grad", "observe", "stack", "tensor", "where",
+]  # fmt: skip
 
 
-@contextmanager
-def observe(observer: Callable[..., None]) -> Iterator[None]:
-    """Call ``observer(op, args, options, result)`` after every op inside the block: to write a network down.
-
-    An observer's method ``plain(name, args, options, result)``, if it has one, is called after what has no derivative:
-    comparisons, and casts from or to whole numbers.
-    """
-    token = _observer.set(observer)
-    try:
-        yield
-    finally:
-        _observer.reset(token)
-
-
-class Node:
-    """One op that was run: what its backward needs to be called."""
-
-    __slots__ = ("backward", "inputs", "name", "needs", "outputs", "time")
-
-    def __init__(self, name: str, backward: Op, inputs: tuple[Any, ...], needs: list[bool]) -> None:
-        self.name = name
-        self.backward: Op | None = backward
-        self.inputs = inputs
-        self.needs = needs
-        self.outputs = 1
-        self.time = next(_clock)  # an op is newer than the ops that made its inputs
-
-
-def apply(op: Op, *args: TensorLike, **options: Any) -> Tensor:
-    """Run ``op`` on tensors, arrays and numbers; record it where an argument requires a gradient.
-
-    A kernel of the backend under the op's name goes first; where there is none, or it declines, the op itself runs.
-    An op with several outputs gives a tuple of tensors.
-
-    Raises: ``BackendError`` for arrays of two backends, ``TypeError`` for two floating dtypes.
-    """
-    arrays, needs = [], []
-    for a in args:
-        if isinstance(a, Tensor):
-            arrays.append(a._array)
-            needs.append(a.requires_grad)
-        else:
-            arrays.append(a)
-            needs.append(False)
-    backend = _common_backend(op, arrays)
-    for key, value in options.items():
-        if isinstance(value, np.generic):  # it would change the dtype
-            options[key] = value.item()
-    kernel = backend.kernels.get(op.__name__)
-    result = kernel(backend.xp, *arrays, **options) if kernel is not None else None
-    y, backward = op(backend.xp, *arrays, **options) if result is None else result
-    node = Node(op.__name__, backward, args, needs) if True in needs and _grad_enabled.get() else None
-    found: Any
-    if type(y) is not tuple:
-        found = _result(y, backend, node, 0, args)
-    else:
-        if node is not None:
-            node.outputs = len(y)
-        found = tuple(_result(part, backend, node, i, args) for i, part in enumerate(y))
-    if (observer := _observer.get()) is not None:
-        observer(op, args, options, found)
-    return found  # type: ignore[no-any-return]
-
-
-def _common_backend(op: Op, arrays: list[Any]) -> Backend:
-    backend = dtype = None
-    for x in arrays:
-        kind = type(x)
-        if kind in _NUMBERS:
-            continue
-        found = _backends.get(kind)
-        if found is None or (backend is not None and found is not backend):
-            found = _explain_backends(op, arrays)
-        backend = found
-        if x.dtype is not dtype and x.dtype.kind == "f":
-            if dtype is not None and x.dtype != dtype:
-                raise TypeError(_two_dtypes(op, arrays))
-            dtype = x.dtype
-    if backend is None:
-        raise TypeError(f"{op.__name__}: needs at least one tensor or array, got {arrays}")
-    return backend
-
-
-def _describe(arrays: list[Any]) -> str:
-    return ", ".join(f"{x.dtype}{tuple(x.shape)}" if hasattr(x, "dtype") else repr(x) for x in arrays)
-
-
-def _explain_backends(op: Op, arrays: list[Any]) -> Backend:
-    """The common backend after all (an array type met for the first time), or the error that says what is mixed."""
-    held = [x for x in arrays if type(x) not in _NUMBERS]
-    strange = [type(x).__name__ for x in held if not is_array(x)]
-    if strange:
-        raise TypeError(f"{op.__name__}: expected tensors or arrays, got {', '.join(strange)}")
-    names = [backend_of(x).name for x in held]
-    if len(set(names)) > 1:
-        where = ", ".join(
-            f"argument {i} {x.dtype}{tuple(x.shape)} on {n}" for i, (x, n) in enumerate(zip(held, names, strict=True))
-        )
-        raise BackendError(
-            f"{op.__name__}: arrays of two backends: {where}. Nothing is moved silently: move one of them first, "
-            f'e.g. tensor.to(backend="{names[0]}") or model.to(backend="{names[0]}")'
-        )
-    return backend_of(*held)
-
-
-def _two_dtypes(op: Op, arrays: list[Any]) -> str:
-    return (
-        f"{op.__name__}: two floating dtypes in one operation: {_describe(arrays)}. "
-        'Convert one of them, e.g. tensor.astype("float32") or model.to(dtype="float64")'
-    )
-
-
-def _result(y: Any, backend: Backend, node: Node | None, output: int, args: tuple[Any, ...]) -> Tensor:
-    if type(y) is not backend.array_type:
-        y = backend.asarray(y)  # NumPy turns 0-d results into scalars
-    tensor = _wrap(y)
-    if node is not None and y.dtype.kind == "f":
-        tensor.requires_grad, tensor._node, tensor._output = True, node, output
-    if y.base is not None:  # a view: share the time of change with the tensor whose memory it shows
-        for a in args:
-            if isinstance(a, Tensor) and (y.base is a.data or y.base is a.data.base):
-                tensor._changed_at = a._changed_at
-    return tensor
-
-
-class Tensor:
+@results_of_apply
+class Tensor(Recorded):
     """An array that remembers how it was computed.
 
     ``grad`` is a plain array of the same backend, filled by ``backward()``; None until then.
@@ -180,22 +47,8 @@ class Tensor:
     array([2., 4.])
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_array",
-        "_changed_at",
-        "_grad",
-        "_node",
-        "_output",
-        "_owns_grad",
-        "requires_grad",
-    )
+    __slots__ = ()
     __array_ufunc__ = None  # so that ndarray * tensor reaches Tensor.__rmul__
-
-    _array: Array
-    _grad: Array | None
-    requires_grad: bool
-    _node: Node | None
 
     def __init__(self, data: Array, requires_grad: bool = False) -> None:
         if not is_array(data):
@@ -204,15 +57,6 @@ class Tensor:
             raise TypeError(f"only floating-point tensors can require gradients, got {data.dtype}")
         self._start(data)
         self.requires_grad = requires_grad
-
-    def _start(self, data: Array) -> None:
-        self._array = data
-        self.grad = None
-        self.requires_grad = False
-        self._node = None
-        self._output = 0
-        self._owns_grad = False
-        self._changed_at = [-1]  # one cell for all tensors that show the same memory
 
     # -- what it is ----------------------------------------------------------------------------------------------
 
@@ -238,7 +82,7 @@ class Tensor:
 
     def _changed(self) -> None:
         """Note that the values were changed in place, for ops that saved them."""
-        self._changed_at[0] = next(_clock)
+        mark_changed((self,))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -325,13 +169,13 @@ class Tensor:
 
     def detach(self) -> Tensor:
         """The same memory, without history."""
-        tensor = _wrap(self._array)
+        tensor = wrap(self._array)
         tensor._changed_at = self._changed_at
         return tensor
 
     def clone(self) -> Tensor:
         """A copy with its own memory; the gradient passes through."""
-        return self * 1 if self.dtype.kind == "f" else _wrap(self._array.copy())
+        return self * 1 if self.dtype.kind == "f" else wrap(self._array.copy())
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if self._node is not None:
@@ -350,7 +194,7 @@ class Tensor:
             return self if dtype is None else self.astype(dtype)
         if self._node is not None:
             raise ValueError("a computed tensor can not be moved with its history: use .detach().to(...)")
-        moved = _wrap(target.asarray(self.numpy(), dtype))
+        moved = wrap(target.asarray(self.numpy(), dtype))
         moved.requires_grad = self.requires_grad and moved.dtype.kind == "f"
         return moved
 
@@ -364,24 +208,40 @@ class Tensor:
 
     # -- backpropagation -----------------------------------------------------------------------------------------
 
-    def backward(self, gradient: TensorLike = None) -> None:
+    def backward(self, gradient: TensorLike = None, retain_graph: bool = False) -> None:
         """Add ``∂self/∂t`` to ``t.grad`` of every tensor ``t`` that self was computed from.
 
-        ``gradient`` weights the elements of self; it may be left out where self has one element.
+        ``gradient`` weights the elements of self; it may be left out where self has one element.  ``retain_graph``
+        keeps what the ops saved, so that ``backward()`` can be called again.
 
         Raises: ``RuntimeError`` where nothing was recorded, where the graph was walked before, or where an array that
         an op had saved was changed in place since.
         """
         if not self.requires_grad:
             raise RuntimeError("backward() on a tensor without history: no input has requires_grad=True")
-        if self._node is None:
-            self._accumulate(self._start_gradient(gradient))
-            return
-        self.grad = self._start_gradient(gradient)
-        order, members = _collect(self)
-        while order:
-            node = order.pop()
-            _run_backward(node, members.pop(node))
+        backpropagate(self, self._start_gradient(gradient), retain_graph)
+
+    def register_hook(self, hook: GradientHook) -> Handle:
+        """Call ``hook(gradient)`` when the gradient of this tensor is complete; ``handle.remove()`` ends it.
+
+        The gradient is an array that the hook must not change; it may return another one, which goes on in its place.
+        A leaf's hooks see the gradient of this walk, before it is added to ``grad``.
+
+        >>> x = Tensor(np.array([1.0, 2.0]), requires_grad=True)
+        >>> handle = x.register_hook(lambda g: 10 * g)
+        >>> x.sum().backward()
+        >>> x.grad
+        array([10., 10.])
+        """
+        if not self.requires_grad:
+            raise RuntimeError("register_hook() on a tensor that has no gradient: it needs requires_grad=True")
+        return Handle(hooks_of(self).gradient, hook)
+
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Any], None]) -> Handle:
+        """Call ``hook(tensor)`` of a leaf as soon as a walk has added all of its gradient to ``grad``."""
+        if not self.requires_grad or self._node is not None:
+            raise RuntimeError("register_post_accumulate_grad_hook() is for leaf tensors with requires_grad=True")
+        return Handle(hooks_of(self).after, hook)
 
     def _start_gradient(self, gradient: TensorLike) -> Array:
         if gradient is None:
@@ -399,23 +259,10 @@ class Tensor:
             raise ValueError(f"gradient must be {self.dtype}{self.shape}, got {array.dtype}{array.shape}")
         return array
 
-    def _accumulate(self, g: Array) -> None:
-        """Add to ``grad``.  In place only into arrays made here: ops hand out views and one array several times."""
-        held = self._grad
-        if held is None:
-            self._owns_grad = leaf = self._node is None
-            self._grad = g.copy() if leaf else g
-        elif self._owns_grad:
-            held += g  # in place, but for the scalars that NumPy makes of 0-d arrays
-            self._grad = held
-        else:
-            self._grad = held + g
-            self._owns_grad = True
-
     # -- changing values in place --------------------------------------------------------------------------------
 
     def _may_change(self) -> None:
-        if self.requires_grad and _grad_enabled.get():
+        if self.requires_grad and is_grad_enabled():
             raise RuntimeError(
                 "in-place change of a tensor that requires a gradient: do it inside `with xpnet.no_grad():`, or make a "
                 "new tensor, e.g. xpnet.where(...)"
@@ -435,7 +282,7 @@ class Tensor:
 
     def _in_place(self, other: TensorLike, operation: Callable[[Any, Any], Any]) -> Any:
         """``x += y``: in place where nothing is recorded; else x becomes the name of a new, recorded tensor."""
-        recorded = _grad_enabled.get() and (self.requires_grad or getattr(other, "requires_grad", False))
+        recorded = is_grad_enabled() and (self.requires_grad or getattr(other, "requires_grad", False))
         if recorded and self._node is None and self.requires_grad:
             self._may_change()  # a leaf: says what to do instead
         if recorded:
@@ -645,84 +492,6 @@ def _raw_index(index: Any) -> Any:
     return index.data if isinstance(index, Tensor) else index
 
 
-def _collect(root: Tensor) -> tuple[list[Node], dict[Node, list[Tensor]]]:
-    """All ops behind ``root``, oldest first, and the tensors that each of them made."""
-    members: dict[Node, list[Tensor]] = {}
-    seen: set[int] = set()
-    waiting = [root]
-    while waiting:
-        tensor = waiting.pop()
-        node = tensor._node
-        if node is None or id(tensor) in seen:
-            continue
-        seen.add(id(tensor))
-        if node.backward is None:
-            raise RuntimeError(
-                f"backward() through {node.name!r} a second time: what it saved was freed by the first. "
-                "Add the losses and call backward() once, or compute the tensor again"
-            )
-        if tensor is not root:
-            tensor._grad = None
-        tensor._owns_grad = False
-        if node not in members:
-            members[node] = []
-            waiting += [t for t, need in zip(node.inputs, node.needs, strict=True) if need]
-        members[node].append(tensor)
-    return sorted(members, key=lambda n: n.time), members
-
-
-def _run_backward(node: Node, outputs: list[Tensor]) -> None:
-    """Turn the gradients of an op's outputs into gradients of its inputs; then free what it saved."""
-    assert node.backward is not None
-    _check_unchanged(node, outputs)
-    by_output = {t._output: t._grad for t in outputs if t._grad is not None}
-    if not by_output:  # the op above has no gradient for them
-        gradients: tuple[Array | None, ...] = ()
-    elif node.outputs == 1:
-        gradients = node.backward(by_output[0], node.needs)
-    else:
-        gradients = node.backward(tuple(by_output.get(i) for i in range(node.outputs)), node.needs)
-    for tensor, need, gradient in zip(node.inputs, node.needs, gradients, strict=False):  # optional inputs left out
-        if need and gradient is not None:
-            tensor._accumulate(gradient)
-    node.backward = None
-    node.inputs, node.needs = (), []
-
-
-def _check_unchanged(node: Node, outputs: list[Tensor]) -> None:
-    for tensor in (*node.inputs, *outputs):
-        if isinstance(tensor, Tensor) and tensor._changed_at[0] > node.time and _saves(node.backward, tensor._array):
-            raise RuntimeError(
-                f"an array of shape {tensor.shape} that {node.name!r} saved for its backward was changed in place "
-                "since: call backward() before the change, or change a copy"
-            )
-
-
-def _saves(function: Any, array: Array) -> bool:
-    """Whether a backward holds memory of ``array``: it closes over exactly what its derivative needs."""
-    xp = backend_of(array).xp
-    waiting, seen = [function], set()
-    while waiting:
-        x = waiting.pop()
-        if id(x) in seen:
-            continue
-        seen.add(id(x))
-        if type(x) is type(array):
-            if xp.may_share_memory(x, array):
-                return True
-        elif isinstance(x, (tuple, list)):
-            waiting += x
-        elif getattr(x, "__closure__", None):
-            waiting += [cell.cell_contents for cell in x.__closure__]
-    return False
-
-
-def _wrap(data: Array) -> Tensor:
-    tensor = Tensor.__new__(Tensor)
-    tensor._start(data)
-    return tensor
-
-
 def _number(x: Any) -> Any:
     return x.item() if isinstance(x, np.generic) else x  # a NumPy scalar would change the dtype
 
@@ -773,9 +542,8 @@ def _compare(x: Tensor, other: object, method: str) -> Tensor:
 
 def _noted(name: str, args: tuple[Any, ...], options: dict[str, Any], y: Array) -> Tensor:
     """A result without a derivative, shown to an observer that wants to see those too."""
-    result = _wrap(y)
-    if (plain := getattr(_observer.get(), "plain", None)) is not None:
-        plain(name, args, options, result)
+    result = wrap(y)
+    note_plain(name, args, options, result)
     return result
 
 
@@ -783,7 +551,7 @@ def as_tensor(x: TensorLike) -> Tensor:
     """``x`` itself if it is a tensor; else a tensor on the same memory if it is an array, of its values if a list."""
     if isinstance(x, Tensor):
         return x
-    return _wrap(x) if is_array(x) else tensor(x)
+    return wrap(x) if is_array(x) else tensor(x)
 
 
 def tensor(

@@ -14,7 +14,7 @@ from .base import Array, Backend, BackendError
 
 _loaders: dict[str, Callable[[], Backend]] = {}
 _loaded: dict[str, Backend] = {}
-_by_type: dict[type, Backend] = {}
+by_type: dict[type, Backend] = {}  # array type -> its backend, for the tape too
 _in_context: ContextVar[str | None] = ContextVar("xpnet_backend", default=None)
 _process_wide: str | None = None
 
@@ -53,7 +53,7 @@ def _load(name: str) -> Backend:
             raise ValueError(f"unknown backend {name!r}: choose one of {known}")
         backend = _loaders[name]()
         _loaded[name] = backend
-        _by_type[backend.array_type] = backend
+        by_type[backend.array_type] = backend
     return _loaded[name]
 
 
@@ -73,12 +73,12 @@ def available_backends() -> list[str]:
 
 def is_array(x: object) -> bool:
     """Whether ``x`` is an array of some backend."""
-    return type(x) in _by_type or _adopt(type(x)) is not None
+    return type(x) in by_type or _adopt(type(x)) is not None
 
 
 def _adopt(kind: type) -> Backend | None:
     """The backend of an array type not met before: a subclass, or a CuPy array the user made himself."""
-    for known, backend in list(_by_type.items()):
+    for known, backend in list(by_type.items()):
         if issubclass(kind, known):
             return backend
     if kind.__module__.partition(".")[0] == "cupy" and kind.__name__ == "ndarray":
@@ -93,7 +93,7 @@ def backend_of(*arrays: Array) -> Backend:
     """
     found: Backend | None = None
     for array in arrays:
-        backend = _by_type.get(type(array)) or _adopt(type(array))
+        backend = by_type.get(type(array)) or _adopt(type(array))
         if backend is None:
             raise TypeError(f"expected an array of a backend ({', '.join(_loaded)}), got {type(array).__name__}")
         if found is not None and backend is not found:
@@ -112,7 +112,7 @@ def matmul(a: Array, b: Array) -> Array:
 
     ``a`` (..., M, K), ``b`` (..., K, N) -> (..., M, N).
     """
-    backend = _by_type.get(type(a))
+    backend = by_type.get(type(a))
     if backend is None or type(b) is not backend.array_type:
         backend = backend_of(a, b)
     return backend.matmul(a, b)

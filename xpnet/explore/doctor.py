@@ -12,8 +12,9 @@ import numpy as np
 
 from xpnet import optim
 from xpnet.nn import Module
-from xpnet.nn.recording import Recording, recorded_ops
+from xpnet.nn.recording import Recording
 from xpnet.nn.utils import keep_modes
+from xpnet.tape import walk
 from xpnet.tensor import Tensor, no_grad
 from xpnet_backends import Array, random, to_numpy
 
@@ -217,7 +218,7 @@ def check_units(report: Report, model: Module, loss: Loss, inputs: Array, target
     """ReLU units that are zero for every sample; sigmoid and tanh units that are flat for most."""
     recording, value = _recorded(model, loss, inputs, targets)
     seen = 0
-    for node, outputs in recorded_ops(value):
+    for node, outputs in walk(value):
         layer = recording.layer_of(node) or "the model"
         if node.name == "relu":
             seen += 1

@@ -11,8 +11,8 @@ from statistics import median
 from typing import Any
 
 from xpnet.nn import Module
-from xpnet.nn.recording import recorded_ops
-from xpnet.tensor import Node, Tensor, _run_backward, observe
+from xpnet.tape import Node, held, node_of, observe, run_backward, walk
+from xpnet.tensor import Tensor
 from xpnet_backends import Array, Backend, get_backend, random
 
 Key = tuple[str, str]  # layer, op
@@ -203,13 +203,13 @@ class _Step:
             raise ValueError(
                 "nothing to differentiate: neither the model's parameters nor its inputs require a gradient"
             )
-        order = recorded_ops(result)
+        order = walk(result)
         self._measure_kept((node for node, _ in order), inputs)
         result.grad = self.backend.xp.ones(result.shape, dtype=result.dtype)
         self._then = self._now()
         while order:
             node, outputs = order.pop()
-            _run_backward(node, outputs)
+            run_backward(node, outputs)
             self.backward[self._key(node)] += self._lap()
 
     def _now(self) -> float:
@@ -236,8 +236,8 @@ class _Step:
         self.forward[key] += self._lap()
         self.calls[key] += 1
         for tensor in result if isinstance(result, tuple) else (result,):
-            if tensor._node is not None:
-                self._keys[tensor._node.time] = key
+            if (node := node_of(tensor)) is not None:
+                self._keys[node.time] = key
 
     def _key(self, node: Node) -> Key:
         return self._keys.get(node.time, (LOSS, node.name))
@@ -249,7 +249,7 @@ class _Step:
         known += [x.data if isinstance(x, Tensor) else x for x in given]
         seen = {id(_owner(array)) for array in known}
         for node in nodes:
-            for array in _held(node.backward, self.backend):
+            for array in held(node.backward):
                 owner = _owner(array)
                 if id(owner) not in seen:
                     seen.add(id(owner))
@@ -268,24 +268,3 @@ def _owner(array: Array) -> Array:
     while type(base := getattr(array, "base", None)) is type(array):
         array = base
     return array
-
-
-def _held(function: Any, backend: Backend) -> list[Array]:
-    """The arrays that a backward closes over, also through functions and tuples within."""
-    waiting, seen, arrays = [function], set(), []
-    while waiting:
-        x = waiting.pop()
-        if id(x) in seen:
-            continue
-        seen.add(id(x))
-        if isinstance(x, backend.array_type):
-            arrays.append(x)
-        elif isinstance(x, Tensor):
-            arrays.append(x.data)
-        elif isinstance(x, (tuple, list)):
-            waiting += x
-        elif isinstance(x, dict):
-            waiting += x.values()
-        elif getattr(x, "__closure__", None):
-            waiting += [cell.cell_contents for cell in x.__closure__]
-    return arrays

@@ -15,7 +15,8 @@ import numpy as np
 
 from xpnet.nn import Module
 from xpnet.nn.recording import Recording
-from xpnet.tensor import Op, Tensor, _clock, as_tensor, observe
+from xpnet.tape import Op, gradients_kept, node_of, observe, tick
+from xpnet.tensor import Tensor, as_tensor
 from xpnet_backends import is_array, to_numpy
 
 Numbers: TypeAlias = np.ndarray[Any, Any]
@@ -164,7 +165,7 @@ class _Draft:
 
     def __init__(self, op: Op, options: dict[str, Any], inputs: list[Value], outputs: list[Value]) -> None:
         self.op, self.options, self.inputs, self.outputs = op, options, inputs, outputs
-        self.time = next(_clock)
+        self.time = tick()
         self.arrived: tuple[Any, ...] = ()
         self.passed_on: tuple[Any, ...] = ()
 
@@ -199,7 +200,7 @@ class _Book:
         self._alive += [*args, *results]
         for i, t in enumerate(results):
             self._made[id(t)] = number, i
-        node = next((t._node for t in results if t._node is not None), None)
+        node = next(filter(None, map(node_of, results)), None)
         if node is not None and node.backward is not None:
             node.backward = _listening(node.backward, draft)
 
@@ -290,16 +291,12 @@ def _sum(output: Any) -> Tensor:
 @contextmanager
 def _left_as_it_was(model: Module) -> Iterator[None]:
     """Put gradients and buffers back, in the very arrays that held them."""
-    gradients = [(p, p._grad, p._owns_grad, None if p._grad is None else p._grad.copy()) for p in model.parameters()]
     buffers = [(m, n, a, None if a is None else a.copy()) for m in model.modules() for n, a in m._buffers.items()]
-    model.zero_grad()
     try:
-        yield
+        with gradients_kept(model.parameters()):
+            model.zero_grad()
+            yield
     finally:
-        for p, array, owned, values in gradients:
-            if array is not None:
-                array[...] = values
-            p._grad, p._owns_grad = array, owned
         for module, name, array, values in buffers:
             if array is not None:
                 array[...] = values

@@ -10,6 +10,7 @@ import numpy as np
 
 from xpnet.nn.hooks import BackwardHook, call_watched
 from xpnet.nn.summary import Summary, summarise
+from xpnet.tape import Handle
 from xpnet.tensor import Tensor, as_tensor, no_grad, tensor
 from xpnet_backends import Array, Backend, BackendError, backend_of, get_backend
 
@@ -18,40 +19,13 @@ PreHook = Callable[["Module", tuple[Any, ...]], Any]
 M = TypeVar("M", bound="Module")
 
 
-def _register(hooks: dict[object, Any], hook: Any) -> Callable[[], None]:
-    key = object()
-    hooks[key] = hook
-
-    def remove() -> None:
-        hooks.pop(key, None)
-
-    return remove
-
-
 class Parameter(Tensor):
-    """A tensor that a module learns.  Assigned to an attribute of a module, it is found by ``parameters()``.
+    """A tensor that a module learns.  Assigned to an attribute of a module, it is found by ``parameters()``."""
 
-    ``_home`` is its place in an optimizer's flat gradient buffer: the first gradient after ``zero_grad()`` is copied
-    there, further ones are added.
-    """
-
-    __slots__ = ("_home",)
-    _home: Array | None
+    __slots__ = ()
 
     def __init__(self, data: Any, requires_grad: bool = True) -> None:
         super().__init__(as_tensor(data).data, requires_grad)
-
-    def _start(self, data: Array) -> None:
-        super()._start(data)
-        self._home = None
-
-    def _accumulate(self, g: Array) -> None:
-        if self.grad is None and self._home is not None:
-            self._home[...] = g
-            self.grad = self._home
-            self._owns_grad = True
-        else:
-            super()._accumulate(g)
 
     def __repr__(self) -> str:
         return f"Parameter({super().__repr__()})"
@@ -153,27 +127,27 @@ class Module:
         (self._not_saved.discard if persistent else self._not_saved.add)(name)
         object.__setattr__(self, name, array)
 
-    def register_forward_hook(self, hook: Hook) -> Callable[[], None]:
+    def register_forward_hook(self, hook: Hook) -> Handle:
         """Call ``hook(module, inputs, output)`` after every forward; what it returns, if not None, replaces the output.
 
-        Returns a function that removes the hook.
+        Returns a handle: calling it, or its ``remove()``, takes the hook away.
         """
-        return _register(self._forward_hooks, hook)
+        return Handle(self._forward_hooks, hook)
 
-    def register_forward_pre_hook(self, hook: PreHook) -> Callable[[], None]:
+    def register_forward_pre_hook(self, hook: PreHook) -> Handle:
         """Call ``hook(module, inputs)`` before every forward; what it returns, if not None, replaces the inputs.
 
-        Returns a function that removes the hook.
+        Returns a handle: calling it, or its ``remove()``, takes the hook away.
         """
-        return _register(self._forward_pre_hooks, hook)
+        return Handle(self._forward_pre_hooks, hook)
 
-    def register_full_backward_hook(self, hook: BackwardHook) -> Callable[[], None]:
+    def register_full_backward_hook(self, hook: BackwardHook) -> Handle:
         """Call ``hook(module, grad_input, grad_output)`` with tuples of arrays when the gradients were computed.
 
         One gradient for each positional input of ``forward``, None where it needs none; what the hook returns, if not
-        None, replaces them.  Returns a function that removes the hook.
+        None, replaces them.  Returns a handle: calling it, or its ``remove()``, takes the hook away.
         """
-        return _register(self._backward_hooks, hook)
+        return Handle(self._backward_hooks, hook)
 
     def children(self) -> Iterator[Module]:
         """The modules directly below."""

@@ -7,17 +7,18 @@ from types import TracebackType
 from typing import Any, Self
 
 from xpnet.nn.module import Module
-from xpnet.tensor import Node, Tensor, _clock, _collect
+from xpnet.tape import Node, tick
 
 
 class Recording:
     """While it is open, notes between which moments of the tape's clock each layer of ``model`` computes.
 
     >>> import xpnet
+    >>> from xpnet.tape import walk
     >>> model = xpnet.nn.Sequential(xpnet.nn.Linear(2, 3), xpnet.nn.ReLU())
     >>> with Recording(model) as recording:
     ...     y = model(xpnet.tensor([[1.0, 2.0]]))
-    >>> [(recording.layer_of(node), node.name) for node, _ in recorded_ops(y)]
+    >>> [(recording.layer_of(node), node.name) for node, _ in walk(y)]
     [('0', 'linear'), ('1', 'relu')]
     """
 
@@ -35,10 +36,10 @@ class Recording:
         started: list[int] = []  # a stack: a module may be used within itself
 
         def before(_: Module, inputs: tuple[Any, ...]) -> None:
-            started.append(next(_clock))
+            started.append(tick())
 
         def after(_: Module, inputs: tuple[Any, ...], output: Any) -> None:
-            self._intervals.append((started.pop(), next(_clock), path))
+            self._intervals.append((started.pop(), tick(), path))
 
         self._undo += [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
 
@@ -57,9 +58,3 @@ class Recording:
         """The path of the innermost layer at work at a moment of the tape's clock; "" outside all of them."""
         around = [(end - start, path) for start, end, path in self._intervals if start < time < end]
         return min(around)[1] if around else ""
-
-
-def recorded_ops(result: Tensor) -> list[tuple[Node, list[Tensor]]]:
-    """The ops behind a tensor, oldest first, each with its outputs.  Nothing is computed or freed."""
-    order, members = _collect(result)
-    return [(node, members[node]) for node in order]

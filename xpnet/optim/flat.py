@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from xpnet.nn import Parameter
-from xpnet.tensor import _clock
+from xpnet.tape import mark_changed
 from xpnet_backends import Array, Backend, Namespace
 
 LR, STEP = 0, 1  # places in a run's vector of numbers
@@ -129,9 +129,7 @@ class Flat:
 
     def note_change(self) -> None:
         """Tell the tape that the values changed."""
-        now = next(_clock)
-        for p in self.parameters:
-            p._changed_at[0] = now
+        mark_changed(self.parameters)
 
     def steps_of(self, i: int) -> int:
         """How many steps parameter ``i`` has taken."""

@@ -11,8 +11,9 @@ import numpy as np
 
 from xpnet import ops
 from xpnet.nn import Module, Parameter
-from xpnet.nn.recording import Recording, recorded_ops
-from xpnet.tensor import Node, Tensor, _run_backward
+from xpnet.nn.recording import Recording
+from xpnet.tape import Node, run_backward, walk
+from xpnet.tensor import Tensor
 from xpnet_backends import Array, to_numpy
 
 CAUSES = {
@@ -88,7 +89,7 @@ def _in_parameters(model: Module) -> Provenance | None:
 
 def _in_graph(value: Tensor, recording: Recording) -> Provenance | None:
     """Forward in the order of time, then backward node by node."""
-    order = recorded_ops(value)
+    order = walk(value)
     for node, outputs in order:
         if not all(_finite(t.data) for t in outputs):
             return _blame("forward", node, node.inputs, recording)
@@ -97,7 +98,7 @@ def _in_graph(value: Tensor, recording: Recording) -> Provenance | None:
         inputs = [t for t in node.inputs if isinstance(t, Tensor)]
         shown = (*node.inputs, *(t.grad for t in outputs if t.grad is not None))
         before = [_finite(t.grad) for t in inputs]
-        _run_backward(node, outputs)
+        run_backward(node, outputs)
         if any(good and not _finite(t.grad) for good, t in zip(before, inputs, strict=True)):
             return _blame("backward", node, shown, recording)
     return None
