@@ -17,7 +17,7 @@ Namespace: TypeAlias = Any
 Backward: TypeAlias = Callable[..., Any]
 """``backward(dy, needs) -> (dx, ...)``, one gradient for each array argument of the op."""
 
-Kernel: TypeAlias = Callable[..., "tuple[Any, Backward] | None"]
+Kernel: TypeAlias = Callable[..., Any]
 """A faster op with the op's own signature.  Returns None where it declines; the reference op then runs."""
 
 
@@ -34,6 +34,7 @@ class Backend(ABC):
     xp : the array namespace that ops are called with.
     array_type : the class of its arrays.
     kernels : faster versions of single ops, by the op's name.  The tape looks here before it calls the reference op.
+        ``"gemm"`` is the product of two matrices, which ``xpnet_backends.matmul`` looks for.
     on_host : True where reading a number costs nothing, so that values may be checked at every step.
     """
 
@@ -53,7 +54,7 @@ class Backend(ABC):
 
     @abstractmethod
     def matmul(self, a: Array, b: Array) -> Array:
-        """``a @ b`` for 2-D and batched arrays.  Transposed views are read in place, not copied."""
+        """``a @ b`` for 2-D and batched arrays, without a kernel.  Transposed views are read in place, not copied."""
 
     @abstractmethod
     def philox(self, count: int, key: tuple[int, int], counter: tuple[int, int, int, int]) -> Array:

@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from .base import Array, Backend, BackendError, Kernel
-from .kernels import cuda
+from .base import Array, Backend, BackendError
+from .kernels import registry
+from .kernels.cuda import launch
 
 WHEELS = {"cupy-cuda13x": "cuda13", "cupy-cuda12x": "cuda12", "cupy-cuda11x": None, "cupy": None}  # and our extras
 INSTALL = 'pip install "xpnet[cuda13]" (driver 580 or newer) or "xpnet[cuda12]"'
 
 NO_DRIVER, NO_DEVICE, DRIVER_MISMATCH = 35, 100, 803  # cudaError: 35 also stands for a driver that is too old
-KERNELS: dict[str, Kernel] = {}
 HIDDEN = ("", "-1")  # values of CUDA_VISIBLE_DEVICES that leave no device
 
 
@@ -29,17 +29,17 @@ class CupyBackend(Backend):
     """
 
     name = "cupy"
-    kernels = KERNELS
+    kernels = registry.CUDA
     on_host = False
 
     def __init__(self) -> None:
         self.xp = probe()
         self.array_type = self.xp.ndarray
-        self._philox = self._kernel("philox.cu", "philox4x64", cuda.PHILOX)
-        self._philox_rows = self._kernel("philox.cu", "philox4x64_rows", cuda.PHILOX_ROWS)
+        self._philox = self._kernel("philox.cu", "philox4x64", launch.PHILOX)
+        self._philox_rows = self._kernel("philox.cu", "philox4x64_rows", launch.PHILOX_ROWS)
 
-    def _kernel(self, file: str, name: str, parameters: dict[str, str]) -> cuda.Launcher:
-        return cuda.Launcher(name, parameters, self.xp.RawKernel(cuda.source(file), name))
+    def _kernel(self, file: str, name: str, parameters: dict[str, str]) -> launch.Launcher:
+        return launch.Launcher(name, parameters, self.xp.RawKernel(launch.source(file), name))
 
     def asarray(self, values: Any, dtype: Any = None) -> Array:
         return self.xp.asarray(values, dtype=dtype)

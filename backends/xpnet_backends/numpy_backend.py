@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from .base import Array, Backend
-from .kernels import numpy_kernels, numpy_philox
-from .kernels.blas import TINY_PRODUCT, SmallProducts
-from .kernels.compiled import load
+from .kernels import registry
+from .kernels.cpu import philox
+from .kernels.cpu.machinery.blas import SmallProducts
 from .memory import keep_freed_memory
 
 LONG_ROW = 64  # words: from here on, setting NumPy's generator to a row costs less than array operations do
@@ -23,7 +23,7 @@ class NumpyBackend(Backend):
     name = "numpy"
     xp = np
     array_type = np.ndarray
-    kernels = numpy_kernels.KERNELS
+    kernels = registry.CPU
     on_host = True
 
     def __init__(self) -> None:
@@ -38,15 +38,8 @@ class NumpyBackend(Backend):
         return np.asarray(array)
 
     def matmul(self, a: Array, b: Array) -> Array:
-        if a.ndim != 2 or b.ndim != 2:
-            return self._product(np.matmul, a, b)
-        if a.dtype == b.dtype == np.float32 and a.size * b.shape[1] > TINY_PRODUCT:
-            kernels = load("product")
-            if kernels is not None and a.flags.aligned and b.flags.aligned:
-                return kernels.product(a, b)
-        return self._product(
-            np.dot, a, b
-        )  # dot hands any transposed view to the BLAS, and copies what that cannot read
+        # dot hands any transposed view of a matrix to the BLAS, and copies what that cannot read
+        return self._product(np.dot if a.ndim == b.ndim == 2 else np.matmul, a, b)
 
     def philox(self, count: int, key: tuple[int, int], counter: tuple[int, int, int, int]) -> Array:
         bits = self._bit_generator()
@@ -59,7 +52,7 @@ class NumpyBackend(Backend):
 
     def philox_rows(self, count: int, key: tuple[int, int], moment: tuple[int, int], rows: Array) -> Array:
         if count <= LONG_ROW:
-            return numpy_philox.philox_rows(count, key, moment, rows.astype(np.uint64))
+            return philox.philox_rows(count, key, moment, rows.astype(np.uint64))
         words = np.empty((len(rows), count), dtype=np.uint64)
         for row, number in zip(words, rows.tolist(), strict=True):
             row[:] = self.philox(count, key, (0, *moment, number))

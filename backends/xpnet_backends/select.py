@@ -115,7 +115,9 @@ def matmul(a: Array, b: Array) -> Array:
     backend = by_type.get(type(a))
     if backend is None or type(b) is not backend.array_type:
         backend = backend_of(a, b)
-    return backend.matmul(a, b)
+    kernel = backend.kernels.get("gemm")
+    product = None if kernel is None else kernel(backend.xp, a, b)
+    return backend.matmul(a, b) if product is None else product
 
 
 class use:  # noqa: N801  a verb, for it reads as one: xpnet.use(backend="cupy")

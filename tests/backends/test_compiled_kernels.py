@@ -17,13 +17,15 @@ from tests.support.process import environment, python
 from xpnet import models, ops, optim
 from xpnet.nn import functional as F
 from xpnet_backends import get_backend
-from xpnet_backends.kernels import blas, compiled, numpy_kernels
+from xpnet_backends.kernels import registry
+from xpnet_backends.kernels.cpu.machinery import blas
 
 pytest.importorskip("numba", reason="numba is not installed (the extra 'fast')")
 
-from xpnet_backends.kernels import activation, conv, functions, machine, norm, pool, product, rows, winograd, workers
+from xpnet_backends.kernels.cpu import activation, conv, gemm, norm, pool, softmax, winograd
+from xpnet_backends.kernels.cpu.machinery import compiler, functions, thread_pool
 
-KERNELS = numpy_kernels.KERNELS
+KERNELS = registry.CPU
 few = settings(max_examples=60, deadline=None)
 pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
 sides = st.tuples(st.integers(0, 2), st.integers(0, 2))
@@ -82,7 +84,7 @@ class TestConvolution:
         arrays = [normal(11, 20, 19, 18), normal(24, 20, 3, 3), normal(24)]
         options = {"stride": stride, "padding": ((1, 1), (1, 1))}
         whole = outcome(conv.conv2d, arrays, options)
-        monkeypatch.setattr(workers, "WORTH", 1)
+        monkeypatch.setattr(thread_pool, "WORTH", 1)
         monkeypatch.setattr(conv, "PIECE", 1)
         monkeypatch.setattr(winograd, "PIECE", 1)
         for threads in ("1", "3"):
@@ -216,7 +218,7 @@ class TestBatchNorm:
     def test_threads_give_the_same(self, monkeypatch):
         arrays = [normal(50, 6, 5, 5), normal(6), normal(6)]
         one = outcome(norm.batch_norm, arrays, {})
-        monkeypatch.setattr(workers, "WORTH", 1)
+        monkeypatch.setattr(thread_pool, "WORTH", 1)
         monkeypatch.setenv("XPNET_THREADS", "3")
         for a, b in zip(one, outcome(norm.batch_norm, arrays, {}), strict=True):
             np.testing.assert_allclose(b, a, rtol=0, atol=1e-6 * abs(a).max())
@@ -265,7 +267,7 @@ class TestRecurrent:
     def test_threads_give_the_same(self, kind, monkeypatch):
         arrays = sequences(kind, 4, 21, 5, 20, bias=True)
         one = through(KERNELS[kind], arrays, None, False)
-        monkeypatch.setattr(workers, "WORTH", 1)
+        monkeypatch.setattr(thread_pool, "WORTH", 1)
         monkeypatch.setenv("XPNET_THREADS", "3")
         for a, b in zip(one, through(KERNELS[kind], arrays, None, False), strict=True):
             np.testing.assert_allclose(b, a, rtol=0, atol=2e-6 * max(1.0, abs(a).max()))
@@ -332,7 +334,7 @@ class TestActivations:
         x = normal(1000)
         y, backward = activation.gelu(np, x)
         one = y, backward(x)[0]
-        monkeypatch.setattr(workers, "WORTH", 1)
+        monkeypatch.setattr(thread_pool, "WORTH", 1)
         monkeypatch.setenv("XPNET_THREADS", "3")
         y, backward = activation.gelu(np, x)
         np.testing.assert_allclose((y, backward(x)[0]), one, rtol=0, atol=1e-6)
@@ -393,7 +395,7 @@ class TestRows:
 
     def test_rows_with_infinity(self):
         x = np.float32([[0, -np.inf, 1], [np.nan, 1, 2]])
-        found, expected = rows.softmax(np, x)[0], ops.softmax(np, x)[0]
+        found, expected = softmax.softmax(np, x)[0], ops.softmax(np, x)[0]
         np.testing.assert_allclose(found, expected, rtol=1e-6)
         assert found[0, 1] == 0
 
@@ -418,10 +420,10 @@ class TestRows:
 
     def test_threads_give_the_same(self, monkeypatch):
         arrays = [normal(50, 6), normal(6), normal(6)]
-        one = outcome(rows.layer_norm, arrays, {})
-        monkeypatch.setattr(workers, "WORTH", 1)
+        one = outcome(softmax.layer_norm, arrays, {})
+        monkeypatch.setattr(thread_pool, "WORTH", 1)
         monkeypatch.setenv("XPNET_THREADS", "3")
-        for a, b in zip(one, outcome(rows.layer_norm, arrays, {}), strict=True):
+        for a, b in zip(one, outcome(softmax.layer_norm, arrays, {}), strict=True):
             np.testing.assert_allclose(b, a, rtol=0, atol=2e-6 * max(1.0, abs(a).max()))
 
     def test_declines(self):
@@ -437,19 +439,19 @@ class TestProduct:
         a = normal(depth, rows).T if a_turned else normal(rows, depth)
         b = normal(columns, depth, seed=1).T if b_turned else normal(depth, columns, seed=1)
         expected = a.astype(np.float64) @ b.astype(np.float64)
-        np.testing.assert_allclose(product.product(a, b), expected, rtol=0, atol=1e-6 * (1 + depth))
+        np.testing.assert_allclose(gemm.product(a, b), expected, rtol=0, atol=1e-6 * (1 + depth))
 
     def test_threads_and_strides(self, monkeypatch):
-        monkeypatch.setattr(workers, "WORTH", 1)
+        monkeypatch.setattr(thread_pool, "WORTH", 1)
         monkeypatch.setenv("XPNET_THREADS", "3")
         for height, width in ((90, 33), (10, 200)):
             a, b = normal(height, 80)[:, ::2], normal(40, width + 5)[:, 5:]
-            np.testing.assert_allclose(product.product(a, b), a @ b, rtol=0, atol=1e-4)
+            np.testing.assert_allclose(gemm.product(a, b), a @ b, rtol=0, atol=1e-4)
 
 
 class TestFunctions:
     def test_within_a_few_units_in_the_last_place(self):
-        @machine.compiled(machine.read(1), machine.write(2))
+        @compiler.compiled(compiler.read(1), compiler.write(2))
         def both(x, y):
             for i in range(len(x)):
                 y[0, i] = functions.tanh(x[i])
@@ -504,21 +506,21 @@ def test_a_network_learns_the_same_with_and_without(name, monkeypatch):
 
 class TestCompiled:
     def test_declines_without_numba(self, monkeypatch):
-        compiled.load.cache_clear()
+        registry.load.cache_clear()
         monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
         assert KERNELS["conv2d"](np, normal(1, 1, 4, 4), normal(1, 1, 3, 3)) is None
-        compiled.load.cache_clear()
+        registry.load.cache_clear()
 
     def test_a_numba_that_cannot_be_used_is_said_once(self, monkeypatch):
         def fail(*arguments):
             raise ImportError("Numba needs NumPy 1.0 or less")
 
-        compiled.load.cache_clear()
+        registry.load.cache_clear()
         monkeypatch.setattr(importlib, "import_module", fail)
         with pytest.warns(RuntimeWarning, match="without its compiled kernels.*Numba needs NumPy 1.0 or less"):
             assert KERNELS["relu"](np, normal(3)) is None
         assert KERNELS["relu"](np, normal(3)) is None  # a second warning would be an error
-        compiled.load.cache_clear()
+        registry.load.cache_clear()
 
     def test_a_folder_that_cannot_be_written_only_costs_time(self, monkeypatch):
         import numba
@@ -536,7 +538,7 @@ class TestCompiled:
         def twos(x):
             x[:] = 2
 
-        machine.compiled(machine.write(1))(twos)(found)
+        compiler.compiled(compiler.write(1))(twos)(found)
         assert found.tolist() == [2, 2, 2]
 
     def test_nothing_is_compiled_before_it_is_needed(self):
@@ -548,23 +550,23 @@ class TestWorkers:
     def test_results_come_in_order(self, monkeypatch):
         monkeypatch.setenv("XPNET_THREADS", "3")
         both = lambda start, stop: (start, stop)  # noqa: E731
-        assert workers.in_threads(both, 7, 10**9) == [(0, 2), (2, 4), (4, 7)]
-        assert workers.in_threads(both, 2, 10**9) == [(0, 1), (1, 2)]
-        assert workers.in_threads(both, 7, 1) == [(0, 7)]
-        assert workers.in_threads(both, 0, 10**9) == [(0, 0)]
+        assert thread_pool.in_threads(both, 7, 10**9) == [(0, 2), (2, 4), (4, 7)]
+        assert thread_pool.in_threads(both, 2, 10**9) == [(0, 1), (1, 2)]
+        assert thread_pool.in_threads(both, 7, 1) == [(0, 7)]
+        assert thread_pool.in_threads(both, 0, 10**9) == [(0, 0)]
 
     @pytest.mark.parametrize("place", [0, 2])
     def test_an_error_is_passed_on_and_nothing_is_left_behind(self, place, monkeypatch):
         monkeypatch.setenv("XPNET_THREADS", "2")
         with pytest.raises(ZeroDivisionError):
-            workers.in_threads(lambda start, stop: 1 // (start - place), 4, 10**9)
-        assert workers.in_threads(lambda start, stop: stop, 4, 10**9) == [2, 4]
+            thread_pool.in_threads(lambda start, stop: 1 // (start - place), 4, 10**9)
+        assert thread_pool.in_threads(lambda start, stop: stop, 4, 10**9) == [2, 4]
 
     def test_an_answer_that_nobody_fetched_is_thrown_away(self, monkeypatch):
         """As after Ctrl-C in the middle of a step."""
         monkeypatch.setenv("XPNET_THREADS", "2")
-        workers._workers(1)[0].ask(lambda start, stop: "stale", 0, 1)
-        assert workers.in_threads(lambda start, stop: stop, 4, 10**9) == [2, 4]
+        thread_pool._workers(1)[0].ask(lambda start, stop: "stale", 0, 1)
+        assert thread_pool.in_threads(lambda start, stop: stop, 4, 10**9) == [2, 4]
 
         def interrupted(start, stop):
             if start == 0:
@@ -572,13 +574,13 @@ class TestWorkers:
             return "stale"
 
         with pytest.raises(KeyboardInterrupt):
-            workers.in_threads(interrupted, 4, 10**9)
-        assert workers.in_threads(lambda start, stop: stop, 4, 10**9) == [2, 4]
+            thread_pool.in_threads(interrupted, 4, 10**9)
+        assert thread_pool.in_threads(lambda start, stop: stop, 4, 10**9) == [2, 4]
 
     def test_a_busy_thread_changes_nothing(self, monkeypatch):
         monkeypatch.setenv("XPNET_THREADS", "3")
-        with workers._workers(2)[0].lock:
-            assert workers.in_threads(lambda start, stop: (start, stop), 7, 10**9) == [(0, 2), (2, 4), (4, 7)]
+        with thread_pool._workers(2)[0].lock:
+            assert thread_pool.in_threads(lambda start, stop: (start, stop), 7, 10**9) == [(0, 2), (2, 4), (4, 7)]
 
     def test_two_callers_at_once_get_what_is_theirs(self, monkeypatch):
         monkeypatch.setenv("XPNET_THREADS", "2")
@@ -586,7 +588,7 @@ class TestWorkers:
 
         def call(name):
             for _ in range(300):
-                if workers.in_threads(lambda start, stop: (name, stop), 4, 10**9) != [(name, 2), (name, 4)]:
+                if thread_pool.in_threads(lambda start, stop: (name, stop), 4, 10**9) != [(name, 2), (name, 4)]:
                     wrong.append(name)
 
         callers = [threading.Thread(target=call, args=(name,)) for name in "ab"]
@@ -599,7 +601,7 @@ class TestWorkers:
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
     def test_a_forked_process_has_threads_of_its_own(self, monkeypatch):
         monkeypatch.setenv("XPNET_THREADS", "2")
-        start = functools.partial(workers.in_threads, lambda i, j: j, 4, 10**9)
+        start = functools.partial(thread_pool.in_threads, lambda i, j: j, 4, 10**9)
         start()
         child = os.fork()
         if child == 0:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.support.cuda_on_cpu import compile_cuda, needs_compiler
 from xpnet_backends import get_backend
-from xpnet_backends.kernels import cuda
+from xpnet_backends.kernels.cuda import launch
 
 pytestmark = needs_compiler
 MAX = (1 << 64) - 1
@@ -37,10 +37,10 @@ extern "C" __global__ void divergent(float* x, int n) { if (threadIdx.x < n) __s
 
 def philox(count: int, key: tuple[int, ...], counter: tuple[int, ...], order: int = 0) -> np.ndarray:
     """The kernel's words, through the same launcher as on a GPU."""
-    kernel = compile_cuda(cuda.source("philox.cu"))["philox4x64"]
+    kernel = compile_cuda(launch.source("philox.cu"))["philox4x64"]
     kernel.order = order
     words = np.zeros(count, dtype=np.uint64)
-    cuda.Launcher("philox4x64", cuda.PHILOX, kernel)((count + 3) // 4, words, count, *key, *counter)
+    launch.Launcher("philox4x64", launch.PHILOX, kernel)((count + 3) // 4, words, count, *key, *counter)
     return words
 
 
@@ -96,10 +96,10 @@ def test_philox_equals_the_numpy_backend() -> None:
 def test_philox_rows_equal_numpy(
     key: tuple[int, ...], moment: tuple[int, ...], numbers: list[int], count: int, order: int
 ) -> None:
-    kernel = compile_cuda(cuda.source("philox.cu"))["philox4x64_rows"]
+    kernel = compile_cuda(launch.source("philox.cu"))["philox4x64_rows"]
     kernel.order = order
     rows, found = np.array(numbers, np.int64), np.zeros((len(numbers), count), np.uint64)
-    launcher = cuda.Launcher("philox4x64_rows", cuda.PHILOX_ROWS, kernel)
+    launcher = launch.Launcher("philox4x64_rows", launch.PHILOX_ROWS, kernel)
     launcher(len(rows) * ((count + 3) // 4), found, rows, len(rows), count, *key, *moment)
     for row, number in zip(found, numbers, strict=True):
         np.testing.assert_array_equal(row, of_numpy(count, key, (0, *moment, number)))
@@ -145,10 +145,10 @@ def test_an_argument_of_the_wrong_size_is_found() -> None:
 
 
 class TestLauncher:
-    def launcher(self) -> cuda.Launcher:
+    def launcher(self) -> launch.Launcher:
         self.calls: list[tuple[object, ...]] = []
         parameters = {"x": "array of float32", "a": "float32", "n": "int32"}
-        return cuda.Launcher("scale", parameters, lambda *call: self.calls.append(call))
+        return launch.Launcher("scale", parameters, lambda *call: self.calls.append(call))
 
     def test_numbers_become_the_kernels_types(self) -> None:
         x = np.zeros(300, np.float32)

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from xpnet_backends.kernels import cuda
+from xpnet_backends.kernels.cuda import launch
 
-SOURCES = sorted(f.name for f in resources.files("xpnet_backends.kernels").iterdir() if f.name.endswith(".cu"))
+SOURCES = sorted(f.name for f in resources.files("xpnet_backends.kernels.cuda").iterdir() if f.name.endswith(".cu"))
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def test_there_are_sources() -> None:
 @pytest.mark.parametrize("architecture", [75, 80, 90])
 @pytest.mark.parametrize("file", SOURCES)
 def test_source_compiles(compiler: Any, file: str, architecture: int) -> None:
-    assert compiled(compiler, cuda.source(file), architecture).startswith(b"\x7fELF")
+    assert compiled(compiler, launch.source(file), architecture).startswith(b"\x7fELF")
 
 
 def test_a_mistake_is_found(compiler: Any) -> None:

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from ..base import Array, Backward, Namespace
-from .functions import sigmoid, tanh
-from .machine import BOOL, LONG, compiled, read, write
-from .order import column_sums
-from .product import PANEL, product
-from .tile import ROWS, tile
-from .workers import in_threads
+from ...base import Array, Backward, Namespace
+from .gemm import PANEL, product
+from .machinery.compiler import BOOL, LONG, compiled, read, write
+from .machinery.functions import sigmoid, tanh
+from .machinery.memory_order import column_sums
+from .machinery.thread_pool import in_threads
+from .machinery.tile import ROWS, tile
 
 
 def lstm(

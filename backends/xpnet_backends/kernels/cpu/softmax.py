@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from ..base import Array, Backward, Namespace
-from ..memory import empty
-from .functions import exp
-from .machine import BOOL, FLOAT, compiled, read, write
-from .workers import in_threads
+from ...base import Array, Backward, Namespace
+from ...memory import empty
+from .machinery.compiler import BOOL, FLOAT, compiled, read, write
+from .machinery.functions import exp
+from .machinery.thread_pool import in_threads
 
 WRONG = -1.0
 COST = 24  # multiplications that an element is worth

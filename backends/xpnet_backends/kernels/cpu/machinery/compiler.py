@@ -21,7 +21,7 @@ LONG, FLOAT, DOUBLE, BOOL = types.int64, types.float32, types.float64, types.boo
 PAIR = types.UniTuple(types.int64, 2)  # type: ignore[no-untyped-call]
 _array: Any = types.Array
 
-VERSION = zlib.crc32(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))))
+VERSION = zlib.crc32(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.parent.rglob("*.py"))))
 # numba keeps machine code until the function's own file changes; it does not see changes of what the function calls
 
 

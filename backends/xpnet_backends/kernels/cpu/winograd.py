@@ -17,13 +17,13 @@ import functools
 
 import numpy as np
 
-from ..base import Array
-from ..memory import empty
-from .machine import LONG, PAIR, compiled, read, write
-from .order import usual_order
-from .product import product
-from .tile import LANES, ROWS, combination, tile
-from .workers import cores, in_threads
+from ...base import Array
+from ...memory import empty
+from .gemm import product
+from .machinery.compiler import LONG, PAIR, compiled, read, write
+from .machinery.memory_order import usual_order
+from .machinery.thread_pool import cores, in_threads
+from .machinery.tile import LANES, ROWS, combination, tile
 
 Pair = tuple[int, int]
 G = [[1 / 4, 0, 0], [-1 / 6, -1 / 6, -1 / 6], [-1 / 6, 1 / 6, -1 / 6], [1 / 24, 1 / 12, 1 / 6], [1 / 24, -1 / 12, 1 / 6], [0, 0, 1]]  # fmt: skip  # noqa: E501

@@ -21,8 +21,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from ..base import Array
-from .machine import LONG, compiled, write
+from ....base import Array
+from .compiler import LONG, compiled, write
 
 WORTH = 2_000_000  # multiplications that take somewhat longer than handing them to another thread
 LOOKS = 3_000

@@ -19,14 +19,14 @@ from typing import Any
 
 import numpy as np
 
-from ..base import Array, Backward, Namespace
-from ..memory import empty
+from ...base import Array, Backward, Namespace
+from ...memory import empty
 from . import winograd
-from .machine import LONG, PAIR, compiled, read, write
-from .order import column_sums, usual_order
-from .product import product
-from .tile import LANES, ROWS, tile
-from .workers import in_threads
+from .gemm import product
+from .machinery.compiler import LONG, PAIR, compiled, read, write
+from .machinery.memory_order import column_sums, usual_order
+from .machinery.thread_pool import in_threads
+from .machinery.tile import LANES, ROWS, tile
 
 Pair = tuple[int, int]
 PIECE = 1 << 16  # numbers of a bordered piece: 256 kB, a part of a core's second cache

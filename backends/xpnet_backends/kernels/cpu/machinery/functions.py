@@ -12,7 +12,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from .machine import inlined
+from .compiler import inlined
 
 FAR = np.float32(7.905311)  # from here on, tanh is 1 in float32
 SMALL = np.float32(4e-4)  # below, tanh x is x

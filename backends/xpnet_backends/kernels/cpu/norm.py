@@ -13,11 +13,11 @@ import functools
 
 import numpy as np
 
-from ..base import Array, Backward, Namespace
-from ..memory import empty
-from .machine import compiled, read, write
-from .order import channels_last
-from .workers import in_threads
+from ...base import Array, Backward, Namespace
+from ...memory import empty
+from .machinery.compiler import compiled, read, write
+from .machinery.memory_order import channels_last
+from .machinery.thread_pool import in_threads
 
 BLOCK = 4096  # numbers: 16 kB, a part of a core's first cache
 COST = 32  # multiplications that an element is worth: reading it from memory takes longer than they do

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from ..base import Array, Backward, Namespace
-from ..memory import empty_like
-from .functions import erf, exp, expm1, sigmoid
-from .machine import FLOAT, LONG, compiled, inlined, read, write
-from .workers import in_threads
+from ...base import Array, Backward, Namespace
+from ...memory import empty_like
+from .machinery.compiler import FLOAT, LONG, compiled, inlined, read, write
+from .machinery.functions import erf, exp, expm1, sigmoid
+from .machinery.thread_pool import in_threads
 
 Result = tuple[Array, Backward] | None
 RELU, LEAKY_RELU, ELU, GELU, SIGMOID, SILU = range(6)

@@ -22,7 +22,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .machine import LONG, compiled
+from .compiler import LONG, compiled
 
 ROWS = 8
 LANES = 16 if llvmlite.binding.get_host_cpu_features().get("avx512f") else 8  # numbers in a vector

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from ..base import Array, Backward, Namespace
-from ..memory import empty
-from .machine import DOUBLE, PAIR, compiled, read, write
-from .order import channels_last
-from .workers import in_threads
+from ...base import Array, Backward, Namespace
+from ...memory import empty
+from .machinery.compiler import DOUBLE, PAIR, compiled, read, write
+from .machinery.memory_order import channels_last
+from .machinery.thread_pool import in_threads
 
 Pair = tuple[int, int]
 COST = 16  # multiplications that an element is worth

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ..base import Array
+from ....base import Array
 
 TINY_PRODUCT = 250_000  # multiplications of a matrix product that a BLAS does on one thread anyway
 SMALL_PRODUCT = 4_000_000  # and that it should do on one thread

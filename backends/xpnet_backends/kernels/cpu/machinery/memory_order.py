@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from ..base import Array
-from ..memory import empty
-from .machine import LONG, compiled, read, write
+from ....base import Array
+from ....memory import empty
+from .compiler import LONG, compiled, read, write
+from .thread_pool import in_threads
 from .tile import LANES
-from .workers import in_threads
 
 BLOCK = 128  # rows
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..base import Array
-from .machine import LONG, compiled, read, write
-from .tile import LANES, ROWS, tile
-from .workers import in_threads
+from ...base import Array
+from .machinery.compiler import LONG, compiled, read, write
+from .machinery.thread_pool import in_threads
+from .machinery.tile import LANES, ROWS, tile
 
 DEPTH, PANEL = 256, 2 * LANES
 

@@ -1,0 +1,1 @@
+"""What the kernels are made of: compiler, register tile, threads, memory orders, functions of a number, BLAS."""

@@ -1,0 +1,1 @@
+"""Kernels for the CuPy backend: CUDA C++ files, and the launcher that checks their arguments."""

@@ -1,0 +1,84 @@
+"""Which ops have a kernel: the only place in which kernels are listed.
+
+The tape asks for the name of each op that it runs.  ``xpnet_backends.matmul`` asks for ``"gemm"``, the product of two
+matrices that every op uses.  A kernel returns None where it declines; the op, or the backend's own product, then runs.
+``benchmarks/kernels.py`` times each against its op.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import warnings
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from ..base import Array, Kernel, Namespace
+from .cpu.machinery.blas import TINY_PRODUCT
+
+
+@functools.cache
+def load(module: str) -> ModuleType | None:
+    """A module of compiled kernels; None where numba is not installed (the extra ``fast``), or cannot be used."""
+    if importlib.util.find_spec("numba") is None:
+        return None
+    try:
+        return importlib.import_module(f".cpu.{module}", __package__)
+    except ImportError as error:  # e.g. a numba that is older than this NumPy
+        message = f"xpnet runs without its compiled kernels, because numba cannot be used here: {error}"
+        warnings.warn(message, RuntimeWarning, stacklevel=2)
+        return None
+
+
+def compiled_later(module: str, name: str) -> Kernel:
+    """The kernel of this name in a module that is imported, and so compiled, when it is first called.
+
+    It declines all but float32, and everything where numba cannot be used.
+    """
+
+    def kernel(xp: Namespace, x: Array, *arrays: Any, **options: Any) -> Any:
+        if x.dtype != "float32" or not x.flags.aligned or (kernels := load(module)) is None:
+            return None
+        return getattr(kernels, name)(xp, x, *arrays, **options)
+
+    return kernel
+
+
+def gemm(xp: Namespace, a: Array, b: Array) -> Array | None:
+    """``a · b`` in float32.  Declines stacks of matrices, and products so small that a BLAS runs them on one thread.
+
+    a (M, K), b (K, N), in any memory order -> (M, N).
+    """
+    if a.ndim != 2 or b.ndim != 2 or a.size * b.shape[1] <= TINY_PRODUCT or not a.dtype == b.dtype == np.float32:
+        return None
+    if not (a.flags.aligned and b.flags.aligned) or (kernels := load("gemm")) is None:
+        return None
+    return kernels.product(a, b)
+
+
+CPU: dict[str, Kernel] = {
+    "avg_pool2d": compiled_later("pool", "avg_pool2d"),
+    "batch_norm": compiled_later("norm", "batch_norm"),
+    "conv2d": compiled_later("conv", "conv2d"),
+    "cross_entropy": compiled_later("softmax", "cross_entropy"),
+    "elu": compiled_later("activation", "elu"),
+    "gelu": compiled_later("activation", "gelu"),
+    "gemm": gemm,
+    "gru": compiled_later("recurrent", "gru"),
+    "layer_norm": compiled_later("softmax", "layer_norm"),
+    "leaky_relu": compiled_later("activation", "leaky_relu"),
+    "log_softmax": compiled_later("softmax", "log_softmax"),
+    "lstm": compiled_later("recurrent", "lstm"),
+    "max_pool2d": compiled_later("pool", "max_pool2d"),
+    "relu": compiled_later("activation", "relu"),
+    "sigmoid": compiled_later("activation", "sigmoid_"),
+    "silu": compiled_later("activation", "silu"),
+    "softmax": compiled_later("softmax", "softmax"),
+}
+"""For NumPy."""
+
+CUDA: dict[str, Kernel] = {}
+"""For CuPy."""
