@@ -20,7 +20,7 @@ FLOORS = {
     "xpnet.serialization": {"xpnet_backends", "xpnet._files"},
     "xpnet.nn": {"xpnet_backends", "xpnet.ops", "xpnet.tape", "xpnet.tensor"},
     "xpnet.optim": {"xpnet_backends", "xpnet.tape", "xpnet.tensor", "xpnet.nn"},
-    "xpnet.data": {"xpnet_backends", "xpnet._extras", "xpnet._files"},
+    "xpnet.data": {"xpnet_backends", "xpnet._extras", "xpnet._files", "xpnet.tensor"},
     "xpnet.metrics": {"xpnet_backends", "xpnet.tensor"},
     "xpnet.models": {"xpnet_backends", "xpnet.tensor", "xpnet.nn"},
     "xpnet.interchange": {

@@ -17,6 +17,8 @@ class ArrayDataset:
     Raises: ``ValueError`` for unequal lengths or no data.
     """
 
+    takes_many = True  # dataset[array of numbers] gives a whole batch
+
     def __init__(
         self, inputs: Any, targets: Any = None, *, classes: Sequence[str] | None = None, name: str = ""
     ) -> None:

@@ -5,101 +5,252 @@ from __future__ import annotations
 import contextvars
 import queue
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from xpnet.data.augment import Draw, Mix, Transform
-from xpnet.data.dataset import ArrayDataset
-from xpnet_backends import Array, Backend, backend_of, get_backend, random
-from xpnet_backends.random import Stream
+import numpy as np
 
-Batch = tuple[Array, Array | None]
+from xpnet.data.augment import Draw, Mix, Transform
+from xpnet.data.collate import brought, default_collate
+from xpnet.data.dataset import ArrayDataset
+from xpnet.data.datasets import takes_many
+from xpnet.data.protocols import Batch
+from xpnet.data.samplers import RandomSampler, SequentialSampler, cut, order_of
+from xpnet.data.workers import Workers, fetch
+from xpnet_backends import Array, Backend, backend_of, get_backend, is_array, random
 
 
 class DataLoader:
     """Batches of a dataset, as arrays of ``backend``; each pass is an epoch.
 
-    The order of epoch e is a function of (seed, e) alone: the permutation drawn from the stream "data.shuffle".  So a
-    resumed run sees what the uninterrupted one would have seen.  ``prefetch`` batches are made ready in a thread.
+    The order of epoch e is a function of (seed, e) alone: the permutation drawn from the stream "data.shuffle".  A
+    resumed run therefore sees what the uninterrupted one would have seen, whatever the number of workers.
 
-    ``transform`` changes the inputs of each batch, on ``backend``: a function of them, or a transform of
-    ``xpnet.data.augment``, whose random numbers for a sample are a function of (seed, epoch, its index in the dataset).
-    ``mix`` then mixes each sample with another one of the dataset.
+    >>> loader = DataLoader(list(zip([1.0, 2.0, 3.0], [0, 1, 0])), batch_size=2)
+    >>> [(x.tolist(), y.tolist()) for x, y in loader]
+    [([1.0, 2.0], [0, 1]), ([3.0], [0])]
 
-    Raises: ``ValueError`` for a batch size that is no positive number or larger than the dataset.
+    Parameters
+    ----------
+    dataset : anything with ``__len__`` and ``__getitem__``, or, without workers or an order, that can be iterated.
+        An ``ArrayDataset`` or ``TensorDataset`` is read a batch at a time, where its arrays live.
+    batch_size : samples in a batch; one batch of all where there are fewer.
+    shuffle : a new order every epoch.
+    drop_last : leave out a last batch that is shorter.
+    sampler : the order, instead of ``shuffle``: a ``Sampler``, or anything that gives the numbers of the samples.
+    batch_sampler : gives a list of numbers for each batch, instead of all of the above.
+    collate_fn : makes a batch of a list of samples; ``default_collate`` without one.
+    num_workers : how many fetch samples ahead.
+    worker_type : "thread", for files and array operations, or "process", for slow Python code.  Processes are spawned:
+        the dataset is sent to each of them once.
+    seed : of every order; that of ``xpnet.manual_seed`` without one.
+    backend : where the batches go.
+    transform : changes the inputs of each batch, on ``backend``: a function of them, or a transform of
+        ``xpnet.data.augment``, whose random numbers for a sample are a function of (seed, epoch, its index).
+    mix : mixes each sample with another one of an ``ArrayDataset``, after ``transform``.
+    prefetch : batches that a thread makes ready, transforms included.
+
+    Raises: ``ValueError`` for options that contradict each other or leave no batch.
     """
 
     def __init__(
         self,
-        dataset: ArrayDataset,
+        dataset: Any,
         batch_size: int = 64,
         *,
         shuffle: bool = False,
         drop_last: bool = False,
+        sampler: Iterable[int] | None = None,
+        batch_sampler: Iterable[Sequence[int]] | None = None,
+        collate_fn: Callable[[list[Any]], Any] | None = None,
+        num_workers: int = 0,
+        worker_type: str = "thread",
         seed: int | None = None,
         backend: str | Backend | None = None,
         transform: Transform | Callable[[Array], Array] | None = None,
         mix: Mix | None = None,
         prefetch: int = 0,
     ) -> None:
-        if not isinstance(batch_size, int) or batch_size < 1:
-            raise ValueError(f"batch_size must be a positive whole number, got {batch_size!r}")
-        if batch_size > len(dataset):
-            raise ValueError(
-                f"batch_size {batch_size} is larger than the dataset ({len(dataset)} samples): choose at most that"
-            )
-        if prefetch < 0:
-            raise ValueError(f"prefetch must be >= 0 batches, got {prefetch!r}")
-        if mix is not None and dataset.targets is None:
-            raise ValueError(f"mix={mix!r} mixes the targets as well, but the dataset has none")
-        self.dataset, self.batch_size = dataset, batch_size
+        self.dataset, self.batch_size, self.collate_fn = dataset, batch_size, collate_fn
         self.shuffle, self.drop_last, self.prefetch = shuffle, drop_last, prefetch
+        self.batch_sampler, self.num_workers, self.worker_type = batch_sampler, num_workers, worker_type
         self.transform, self.mix = transform, mix
+        self._check(sampler)
+        self.sampler: Any = sampler
+        if sampler is None and not self._streams:
+            self.sampler = RandomSampler(dataset) if shuffle else SequentialSampler(dataset)
         self.seed = random.state.seed if seed is None else seed
         self.backend = get_backend(backend)
         self.epoch = 0  # the epoch that the next pass gives
         self.position = 0  # the batch that the next pass starts with
+        self._workers: Workers | None = None
+
+    @property
+    def _streams(self) -> bool:
+        """Whether the dataset can be iterated only."""
+        return not hasattr(self.dataset, "__getitem__")
+
+    def _check(self, sampler: Any) -> None:
+        size = self.batch_size
+        if not isinstance(size, (int, np.integer)) or isinstance(size, bool) or size < 1:
+            raise ValueError(f"batch_size must be a positive whole number, got {size!r}")
+        if self.prefetch < 0:
+            raise ValueError(f"prefetch must be >= 0 batches, got {self.prefetch!r}")
+        if not isinstance(self.num_workers, int) or self.num_workers < 0:
+            raise ValueError(f"num_workers must be a whole number >= 0, got {self.num_workers!r}")
+        if self.worker_type not in ("thread", "process"):
+            raise ValueError(f'worker_type must be "thread" or "process", got {self.worker_type!r}')
+        if not hasattr(self.dataset, "__getitem__") and not hasattr(self.dataset, "__iter__"):
+            raise TypeError(
+                f"a dataset needs __len__ and __getitem__, or __iter__: {type(self.dataset).__name__} has neither"
+            )
+        if self.batch_sampler is not None and (self.shuffle or sampler is not None or self.drop_last):
+            raise ValueError("batch_sampler decides the batches: leave out shuffle, sampler and drop_last")
+        if sampler is not None and self.shuffle:
+            raise ValueError("sampler decides the order: leave out shuffle")
+        if self._streams:
+            if self.shuffle or sampler is not None or self.batch_sampler is not None or self.num_workers:
+                raise ValueError("a dataset without __getitem__ comes in its own order: no shuffle, sampler or workers")
+        elif len(self.dataset) == 0:
+            raise ValueError("the dataset is empty: it has no samples")
+        elif self.drop_last and sampler is None and size > len(self.dataset):
+            raise ValueError(
+                f"batch_size {size} is larger than the dataset ({len(self.dataset)} samples), and drop_last leaves out "
+                "what is shorter than a batch: nothing would be left"
+            )
+        if self.mix is not None and not isinstance(self.dataset, ArrayDataset):
+            raise ValueError(f"mix={self.mix!r} needs an ArrayDataset, got {type(self.dataset).__name__}")
+        if self.mix is not None and self.dataset.targets is None:
+            raise ValueError(f"mix={self.mix!r} mixes the targets as well, but the dataset has none")
 
     def __len__(self) -> int:
-        whole, rest = divmod(len(self.dataset), self.batch_size)
+        if self._streams:
+            raise TypeError(f"{type(self.dataset).__name__} can be iterated only: how many batches it has is not known")
+        if self.batch_sampler is not None:
+            return len(self.batch_sampler)  # type: ignore[arg-type]
+        whole, rest = divmod(len(self.sampler), self.batch_size)
         return whole + (rest > 0 and not self.drop_last)
 
     def __iter__(self) -> Iterator[Batch]:
         epoch, start = self.epoch, self.position
         self.epoch, self.position = epoch + 1, 0
-        batches = self._batches(epoch, start)
+        batches = self._streamed(start) if self._streams else self._batches(epoch, start)
         return _prefetched(batches, self.prefetch) if self.prefetch else batches
 
+    # -- whole batches of arrays ---------------------------------------------------------------------------------
+
     def _batches(self, epoch: int, start: int) -> Iterator[Batch]:
-        n = len(self.dataset)
-        home = backend_of(self.dataset.inputs)
-        order = None
-        if self.shuffle:  # one transfer an epoch where the data live on a device
-            order = home.asarray(Stream(self.seed, "data.shuffle", epoch).generator().permutation(n))
-        for i in range(start, len(self)):
-            where = slice(i * self.batch_size, min((i + 1) * self.batch_size, n))
-            index = home.xp.arange(where.start, where.stop) if order is None else order[where]
-            batch = self._samples(where if order is None else index, index, epoch)
-            yield batch if self.mix is None else self._mixed(self.mix, batch, index, epoch)
+        if not takes_many(self.dataset) or self.collate_fn is not None:
+            yield from self._collated(epoch, start)
+            return
+        home = self._home()
+        if self.batch_sampler is None and type(self.sampler) is SequentialSampler:
+            n = len(self.dataset)
+            for i in range(start, len(self)):
+                where = slice(i * self.batch_size, min((i + 1) * self.batch_size, n))
+                yield self._many(where, home.xp.arange(where.start, where.stop), epoch)
+            return
+        for index in self._on_device(self._orders(epoch)[start:], home):
+            yield self._many(index, index, epoch)
+
+    def _home(self) -> Backend:
+        """Where the dataset's arrays live."""
+        first = self.dataset[:1]
+        return backend_of(next(part for part in first if part is not None))
+
+    @staticmethod
+    def _on_device(orders: list[np.ndarray], home: Backend) -> Iterator[Array]:
+        """The numbers of each batch where the data live: one transfer an epoch."""
+        if not orders:
+            return
+        whole, end = home.asarray(np.concatenate(orders)), 0
+        for order in orders:
+            yield whole[end : end + len(order)]
+            end += len(order)
+
+    def _many(self, where: Any, index: Array, epoch: int) -> Batch:
+        batch = self._samples(where, index, epoch)
+        return batch if self.mix is None else self._mixed(self.mix, batch, index, epoch)
 
     def _samples(self, where: Any, index: Array, epoch: int) -> Batch:
         """The samples ``where`` the dataset finds them, whose numbers are ``index``, as they are in this epoch."""
-        inputs, targets = self.dataset[where]
-        inputs = self._bring(inputs)
-        if isinstance(self.transform, Transform):
-            inputs = self.transform(inputs, Draw(self.seed, epoch, self._bring(index)))
-        elif self.transform is not None:
-            inputs = self.transform(inputs)
-        return inputs, None if targets is None else self._bring(targets)
+        return self._changed(brought(self.dataset[where], self.backend), index, epoch)
 
     def _mixed(self, mix: Mix, batch: Batch, index: Array, epoch: int) -> Batch:
         partners = mix.partners(Draw(self.seed, epoch, index, "data.mix"), len(self.dataset))  # where the data live
         others = self._samples(partners, partners, epoch)
-        return mix(*batch, *others, Draw(self.seed, epoch, self._bring(index), "data.mix"))
+        (inputs, targets), (other_inputs, other_targets) = batch, others
+        return mix(
+            inputs,
+            targets,
+            other_inputs,
+            other_targets,
+            Draw(self.seed, epoch, brought(index, self.backend), "data.mix"),
+        )
 
-    def _bring(self, array: Array) -> Array:
-        home = backend_of(array)
-        return array if home is self.backend else self.backend.asarray(home.to_numpy(array))
+    def _changed(self, batch: Batch, index: Array, epoch: int) -> Batch:
+        """The batch with transformed inputs."""
+        if self.transform is None:
+            return batch
+        if not isinstance(batch, (tuple, list)) or not is_array(batch[0]):
+            raise TypeError(
+                f"transform changes the inputs of batches (inputs, target), but a batch here is a "
+                f"{type(batch).__name__}: change the samples in the dataset instead"
+            )
+        if isinstance(self.transform, Transform):
+            inputs = self.transform(batch[0], Draw(self.seed, epoch, brought(index, self.backend)))
+        else:
+            inputs = self.transform(batch[0])
+        return (inputs, *batch[1:])
+
+    # -- sample by sample ----------------------------------------------------------------------------------------
+
+    def _orders(self, epoch: int) -> list[np.ndarray]:
+        """The numbers of the samples, batch by batch."""
+        if self.batch_sampler is not None:
+            if hasattr(self.batch_sampler, "set_epoch"):
+                self.batch_sampler.set_epoch(epoch)
+            return [np.asarray(list(order), dtype=np.int64) for order in self.batch_sampler]
+        return cut(order_of(self.sampler, self.seed, epoch), self.batch_size, self.drop_last)
+
+    def _collated(self, epoch: int, start: int) -> Iterator[Batch]:
+        orders = self._orders(epoch)[start:]
+        numbers = [order.tolist() for order in orders]
+        collate = self.collate_fn or default_collate
+        if self.num_workers:
+            if self._workers is None:
+                self._workers = Workers(self.num_workers, self.worker_type, self.dataset, collate)
+            fetched = self._workers.batches(numbers, self.seed, epoch)
+        else:
+            fetched = (fetch(self.dataset, collate, some, self.seed, epoch) for some in numbers)
+        for order, batch in zip(orders, fetched, strict=True):
+            yield self._changed(brought(batch, self.backend), order, epoch)
+
+    def _streamed(self, start: int) -> Iterator[Batch]:
+        """Samples in the order in which the dataset gives them; those before ``start`` are passed over."""
+        collate, samples, number = self.collate_fn or default_collate, [], 0
+        for sample in self.dataset:
+            samples.append(sample)
+            if len(samples) == self.batch_size:
+                number += 1
+                if number > start:
+                    yield self._changed(brought(collate(samples), self.backend), np.arange(0), 0)
+                samples = []
+        if samples and not self.drop_last and number >= start:
+            yield self._changed(brought(collate(samples), self.backend), np.arange(0), 0)
+
+    def close(self) -> None:
+        """End the workers; the next pass starts new ones."""
+        if self._workers is not None:
+            self._workers.close()
+            self._workers = None
+
+    def __del__(self) -> None:
+        if getattr(self, "_workers", None) is not None:
+            self.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_workers": None}  # the copy starts workers of its own
 
     def state_dict(self) -> dict[str, int]:
         """The epoch and the batch that the next pass starts with."""
@@ -108,7 +259,7 @@ class DataLoader:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Start the next pass there."""
         epoch, position = int(state["epoch"]), int(state["position"])
-        if epoch < 0 or not 0 <= position <= len(self):
+        if epoch < 0 or position < 0 or (not self._streams and position > len(self)):
             raise ValueError(f"there is no batch {position} of {len(self)} in epoch {epoch}")
         self.epoch, self.position = epoch, position
 
