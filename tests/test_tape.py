@@ -1,6 +1,7 @@
 """The tape: walks, hooks, what a backward keeps, graphs that are walked twice."""
 
 import functools
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -186,7 +187,7 @@ def keeping(kind):
 
         box = {
             "dict": {"x": x}, "nested": {"layers": [({"x": x},)]}, "default": None, "partial": None, "method": None,
-            "tensor": xpnet.as_tensor(x),
+            "tensor": xpnet.as_tensor(x), "dataclass": {"x": Saved(x)},
         }[kind]  # fmt: skip
         if kind == "default":
             return x * 1, lambda dy, needs, saved=x: (dy * saved,)
@@ -201,6 +202,11 @@ def keeping(kind):
         return x * 1, backward
 
     return kept
+
+
+@dataclass
+class Saved:
+    x: object
 
 
 class Keeper:
@@ -221,7 +227,7 @@ def find(box):
     return box
 
 
-@pytest.mark.parametrize("kind", ["dict", "nested", "default", "partial", "method", "tensor"])
+@pytest.mark.parametrize("kind", ["dict", "nested", "default", "partial", "method", "tensor", "dataclass"])
 def test_a_change_in_place_is_found_wherever_the_array_is_kept(kind):
     x = xpnet.tensor([1.0, 2.0], requires_grad=True)
     y = x * 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -25,8 +26,10 @@ from xpnet.tape import (
     note_plain,
     observe,
     results_of_apply,
+    settle,
     wrap,
 )
+from xpnet.tape.fusion import OPEN
 from xpnet_backends import Array, Backend, backend_of, get_backend, is_array
 
 __all__ = [
@@ -63,11 +66,14 @@ class Tensor(Recorded):
     @property
     def data(self) -> Array:
         """The array itself.  Assigning another one is not recorded."""
+        if OPEN[0]:
+            settle()  # whoever has an array may write into it
         return self._array
 
     @data.setter
     def data(self, array: Array) -> None:
-        self._array = array
+        settle()
+        self._array, self._work = array, None
         self._changed()
 
     @property
@@ -87,23 +93,23 @@ class Tensor(Recorded):
     @property
     def shape(self) -> tuple[int, ...]:
         """The length of each axis."""
-        shape: tuple[int, ...] = self._array.shape
+        shape: tuple[int, ...] = self._array.shape if self._work is None else self._work.deferred.shape
         return shape
 
     @property
     def ndim(self) -> int:
         """The number of axes."""
-        return len(self._array.shape)
+        return len(self.shape)
 
     @property
     def size(self) -> int:
         """The number of elements."""
-        return int(self._array.size)
+        return math.prod(self.shape)
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """The dtype of the elements."""
-        dtype: np.dtype[Any] = self._array.dtype
+        dtype: np.dtype[Any] = self._array.dtype if self._work is None else self._work.deferred.dtype
         return dtype
 
     @property
@@ -235,6 +241,7 @@ class Tensor(Recorded):
         """
         if not self.requires_grad:
             raise RuntimeError("register_hook() on a tensor that has no gradient: it needs requires_grad=True")
+        settle()  # a hook is a reader
         return Handle(hooks_of(self).gradient, hook)
 
     def register_post_accumulate_grad_hook(self, hook: Callable[[Any], None]) -> Handle:
@@ -262,6 +269,7 @@ class Tensor(Recorded):
     # -- changing values in place --------------------------------------------------------------------------------
 
     def _may_change(self) -> None:
+        settle()
         if self.requires_grad and is_grad_enabled():
             raise RuntimeError(
                 "in-place change of a tensor that requires a gradient: do it inside `with xpnet.no_grad():`, or make a "

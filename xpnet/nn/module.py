@@ -11,6 +11,7 @@ import numpy as np
 from xpnet.nn.hooks import BackwardHook, call_watched
 from xpnet.nn.summary import Summary, summarise
 from xpnet.tape import Handle
+from xpnet.tape.fusion import enter, leave
 from xpnet.tensor import Tensor, as_tensor, no_grad, tensor
 from xpnet_backends import Array, Backend, BackendError, backend_of, get_backend
 
@@ -59,6 +60,13 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} needs a forward() method")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        enter()  # in here, an op may take over the work of the one before
+        try:
+            return self._call(*args, **kwargs)
+        finally:
+            leave()
+
+    def _call(self, *args: Any, **kwargs: Any) -> Any:
         for before in tuple(self._forward_pre_hooks.values()):
             given = before(self, args)
             args = args if given is None else given if isinstance(given, tuple) else (given,)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
 
 from xpnet.nn.module import Module
-from xpnet.tape import Node, tick
+from xpnet.tape import Node, no_fusion, tick
 
 
 class Recording:
@@ -28,9 +29,16 @@ class Recording:
         self._undo: list[Callable[[], None]] = []
 
     def __enter__(self) -> Self:
+        self._undo.append(self._alone())  # an op that joined two belongs to no one layer
         for path, module in self._model.named_modules():
             self._watch(path, module)
         return self
+
+    @staticmethod
+    def _alone() -> Callable[[], None]:
+        separately = ExitStack()
+        separately.enter_context(no_fusion())
+        return separately.close
 
     def _watch(self, path: str, module: Module) -> None:
         started: list[int] = []  # a stack: a module may be used within itself

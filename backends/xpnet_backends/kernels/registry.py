@@ -1,8 +1,9 @@
 """Which ops have a kernel: the only place in which kernels are listed.
 
 The tape asks for the name of each op that it runs.  ``xpnet_backends.matmul`` asks for ``"gemm"``, the product of two
-matrices that every op uses.  A kernel returns None where it declines; the op, or the backend's own product, then runs.
-``benchmarks/kernels.py`` times each against its op.
+matrices that every op uses.  ``"batch_norm+"`` is a kernel that may leave its work to the op after it, and
+``"batch_norm+relu"`` one that does the work of both (see ``xpnet.tape.fusion``).  A kernel returns None where it
+declines; the op, or the backend's own product, then runs.  ``benchmarks/kernels.py`` times each against its op.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..base import Array, Kernel, Namespace
+from ..deferred import Deferred
 from .cpu.machinery.blas import TINY_PRODUCT
 
 
@@ -40,11 +42,16 @@ def compiled_later(module: str, name: str) -> Kernel:
     """
 
     def kernel(xp: Namespace, x: Array, *arrays: Any, **options: Any) -> Any:
-        if x.dtype != "float32" or not x.flags.aligned or (kernels := load(module)) is None:
+        if x.dtype != "float32" or not aligned(x) or (kernels := load(module)) is None:
             return None
         return getattr(kernels, name)(xp, x, *arrays, **options)
 
     return kernel
+
+
+def aligned(x: Array | Deferred) -> bool:
+    """Whether vectors can be read from it."""
+    return isinstance(x, Deferred) or bool(x.flags.aligned)
 
 
 def gemm(xp: Namespace, a: Array, b: Array) -> Array | None:
@@ -62,6 +69,10 @@ def gemm(xp: Namespace, a: Array, b: Array) -> Array | None:
 CPU: dict[str, Kernel] = {
     "avg_pool2d": compiled_later("pool", "avg_pool2d"),
     "batch_norm": compiled_later("norm", "batch_norm"),
+    "batch_norm+": compiled_later("norm", "batch_norm_deferred"),
+    "batch_norm+add": compiled_later("norm", "batch_norm_add"),
+    "batch_norm+add+relu": compiled_later("norm", "batch_norm_add_relu"),
+    "batch_norm+relu": compiled_later("norm", "batch_norm_relu"),
     "conv2d": compiled_later("conv", "conv2d"),
     "cross_entropy": compiled_later("softmax", "cross_entropy"),
     "elu": compiled_later("activation", "elu"),

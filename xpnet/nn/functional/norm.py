@@ -8,6 +8,7 @@ from typing import Any
 
 from xpnet import ops
 from xpnet.nn.functional.checks import floating
+from xpnet.tape import value_of
 from xpnet.tensor import Tensor, TensorLike, apply
 from xpnet_backends import Array
 
@@ -40,8 +41,8 @@ def batch_norm(
     y, mean, variance = apply(ops.batch_norm, t, weight, bias, eps=eps)
     if running_mean is None or running_var is None:
         return y, None, None
-    unbiased = variance.data * (count / (count - 1))
-    new_mean = (1.0 - momentum) * running_mean + momentum * mean.data
+    unbiased = value_of(variance) * (count / (count - 1))
+    new_mean = (1.0 - momentum) * running_mean + momentum * value_of(mean)
     return y, new_mean, (1.0 - momentum) * running_var + momentum * unbiased
 
 

@@ -1,0 +1,128 @@
+"""Running ops, and recording them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from xpnet_backends import Backend, BackendError, backend_of, is_array, select
+from xpnet_backends.deferred import Deferred
+
+from .fusion import OPEN, Composition, begun, defer, joined, may_defer
+from .recorded import Node, Op, Recorded, TensorLike, wrap
+from .switches import grad_enabled, observer_in_force
+
+if TYPE_CHECKING:
+    from xpnet.tensor import Tensor
+
+_NUMBERS = frozenset((float, int, bool, type(None)))
+_backends = select.by_type
+
+
+def apply(op: Op, *args: TensorLike, **options: Any) -> Tensor:
+    """Run ``op`` on tensors, arrays and numbers; record it where an argument requires a gradient.
+
+    A kernel of the backend under the op's name goes first; where there is none, or it declines, the op itself runs.
+    An op with several outputs gives a tuple of tensors.
+
+    Raises: ``BackendError`` for arrays of two backends, ``TypeError`` for two floating dtypes.
+    """
+    if OPEN[0] and (joint := joined(op, args, options)) is not None:
+        return joint  # type: ignore[return-value]
+    arrays, needs = [], []
+    for a in args:
+        if isinstance(a, Recorded):
+            arrays.append(a._array)
+            needs.append(a.requires_grad)
+        else:
+            arrays.append(a)
+            needs.append(False)
+    backend = _common_backend(op, arrays)
+    for key, value in options.items():
+        if isinstance(value, np.generic):  # it would change the dtype
+            options[key] = value.item()
+    kernel = backend.kernels.get(op.__name__)
+    if OPEN[0] and may_defer():
+        kernel = backend.kernels.get(f"{op.__name__}+", kernel)
+    result = kernel(backend.xp, *arrays, **options) if kernel is not None else None
+    y, backward = op(backend.xp, *arrays, **options) if result is None else result
+    node = Node(op.__name__, backward, args, needs) if True in needs and grad_enabled.get() else None
+    first = y[0] if type(y) is tuple else y  # only the first result may be deferred
+    composition = begun(op, args, options, backend, node) if type(first) is Deferred else None
+    found: Any
+    if type(y) is not tuple:
+        found = _result(y, backend, node, 0, args, composition)
+    else:
+        if node is not None:
+            node.outputs = len(y)
+        found = tuple(_result(part, backend, node, i, args, composition) for i, part in enumerate(y))
+    if (observer := observer_in_force.get()) is not None:
+        observer(op, args, options, found)
+    return found  # type: ignore[no-any-return]
+
+
+def _result(
+    y: Any, backend: Backend, node: Node | None, output: int, args: tuple[Any, ...], composition: Composition | None
+) -> Recorded:
+    if type(y) is Deferred:
+        assert composition is not None
+        tensor = defer(y, composition)
+        if node is not None:
+            tensor.requires_grad, tensor._node, tensor._output = True, node, output
+        return tensor
+    if type(y) is not backend.array_type:
+        y = backend.asarray(y)  # NumPy turns 0-d results into scalars
+    tensor = wrap(y)
+    if node is not None and y.dtype.kind == "f":
+        tensor.requires_grad, tensor._node, tensor._output = True, node, output
+    if y.base is not None:  # a view: share the time of change with the tensor whose memory it shows
+        for a in args:
+            if isinstance(a, Recorded) and (y.base is a._array or y.base is a._array.base):
+                tensor._changed_at = a._changed_at
+    return tensor
+
+
+def _common_backend(op: Op, arrays: list[Any]) -> Backend:
+    backend = dtype = None
+    for x in arrays:
+        kind = type(x)
+        if kind in _NUMBERS:
+            continue
+        found = _backends.get(kind)
+        if found is None or (backend is not None and found is not backend):
+            found = _explain_backends(op, arrays)
+        backend = found
+        if x.dtype is not dtype and x.dtype.kind == "f":
+            if dtype is not None and x.dtype != dtype:
+                raise TypeError(_two_dtypes(op, arrays))
+            dtype = x.dtype
+    if backend is None:
+        raise TypeError(f"{op.__name__}: needs at least one tensor or array, got {arrays}")
+    return backend
+
+
+def _explain_backends(op: Op, arrays: list[Any]) -> Backend:
+    """The common backend after all (an array type met for the first time), or the error that says what is mixed."""
+    held = [x for x in arrays if type(x) not in _NUMBERS]
+    strange = [type(x).__name__ for x in held if not is_array(x)]
+    if strange:
+        raise TypeError(f"{op.__name__}: expected tensors or arrays, got {', '.join(strange)}")
+    names = [backend_of(x).name for x in held]
+    if len(set(names)) > 1:
+        where = ", ".join(
+            f"argument {i} {x.dtype}{tuple(x.shape)} on {n}" for i, (x, n) in enumerate(zip(held, names, strict=True))
+        )
+        raise BackendError(
+            f"{op.__name__}: arrays of two backends: {where}. Nothing is moved silently: move one of them first, "
+            f'e.g. tensor.to(backend="{names[0]}") or model.to(backend="{names[0]}")'
+        )
+    return backend_of(*held)
+
+
+def _two_dtypes(op: Op, arrays: list[Any]) -> str:
+    shown = ", ".join(f"{x.dtype}{tuple(x.shape)}" if hasattr(x, "dtype") else repr(x) for x in arrays)
+    return (
+        f"{op.__name__}: two floating dtypes in one operation: {shown}. "
+        'Convert one of them, e.g. tensor.astype("float32") or model.to(dtype="float64")'
+    )

@@ -1,0 +1,228 @@
+"""Neighbours that join: a kernel defers its work, and the op that follows may take it over.
+
+The rule
+--------
+- Work is deferred only while a model computes (``fusing()``, which the outermost module opens), and only where nobody
+  observes the tape.  When the region ends, everything that is still waited for is computed.
+- An op that has a joint kernel with the deferred one takes its work over.  Every other reader (an op without one,
+  ``.data``, a hook, a change in place) starts the work first.
+- A tensor whose work was taken over and that somebody still holds is computed again when the region ends, with the same
+  bits.  If it is alive when the gradient comes, the joint node falls back into the ops that it stands for, so that the
+  tensor gets its gradient and its hooks are called.
+- A joint result has the bits of the two ops, so looking never changes a result.
+
+Inside a region, arrays behind tensors must not be written except through tensors.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from xpnet_backends import Backend
+from xpnet_backends.deferred import Deferred
+
+from .recorded import Node, Op, Recorded, tick, wrap
+from .switches import grad_enabled, observer_in_force
+
+OPEN = [0]  # regions of all threads: 0 tells apply that there is nothing to look for
+_ALLOWED = os.environ.get("XPNET_FUSION", "1") != "0"
+
+
+class _Region(threading.local):
+    """What a thread is in."""
+
+    depth = 0
+    forbidden = 0
+
+    def __init__(self) -> None:
+        self.waiting: list[weakref.ref[Recorded]] = []  # tensors whose work is deferred, or was taken over
+
+
+_region = _Region()
+
+
+@dataclass(slots=True)
+class Composition:
+    """The op behind a deferred result, and behind a joint one the ops that it stands for.
+
+    Attributes
+    ----------
+    name : the kernel's, as "batch_norm" or "batch_norm+add".  ``inputs`` are its arguments.
+    op, args, options : the last op.  ``args[place]`` is None where its work was taken over from the tensor ``taken``,
+        which ``origin`` makes again.
+    time : when the op ran.
+    """
+
+    name: str
+    backend: Backend
+    inputs: tuple[Any, ...]
+    op: Op
+    args: tuple[Any, ...]
+    options: dict[str, Any]
+    time: int
+    place: int = -1
+    taken: weakref.ref[Recorded] | None = None
+    origin: Composition | None = None
+
+    def between(self) -> Iterator[Recorded]:
+        """The tensors in between that somebody still holds."""
+        if self.taken is not None and (tensor := self.taken()) is not None:
+            yield tensor
+        if self.origin is not None:
+            yield from self.origin.between()
+
+    def replay(self, apply: Callable[..., Any]) -> Recorded:
+        """Run the ops one by one, from what is still there."""
+        args = list(self.args)
+        if self.taken is not None and self.origin is not None:
+            tensor = self.taken()
+            args[self.place] = self.origin.replay(apply) if tensor is None else tensor
+        y = apply(self.op, *args, **self.options)
+        found: Recorded = y[0] if isinstance(y, tuple) else y
+        if found._node is not None:
+            found._node.time = self.time
+        return found
+
+
+@dataclass(slots=True)
+class Work:
+    """What a tensor holds as long as nobody has read it."""
+
+    deferred: Deferred
+    composition: Composition
+
+
+# -- regions ---------------------------------------------------------------------------------------------------------
+
+
+def enter() -> None:
+    """Begin a region in which work may be deferred; nested ones belong to the outermost."""
+    _region.depth += 1
+    OPEN[0] += 1
+
+
+def leave() -> None:
+    """End it; the outermost computes what is still held."""
+    OPEN[0] -= 1
+    _region.depth -= 1
+    if _region.depth == 0 and _region.waiting:
+        settle()
+
+
+@contextmanager
+def fusing() -> Iterator[None]:
+    """A region, for a model that is no module."""
+    enter()
+    try:
+        yield
+    finally:
+        leave()
+
+
+@contextmanager
+def no_fusion() -> Iterator[None]:
+    """Defer nothing inside the block.  ``XPNET_FUSION=0`` in the environment does so everywhere."""
+    _region.forbidden += 1
+    try:
+        yield
+    finally:
+        _region.forbidden -= 1
+
+
+def may_defer() -> bool:
+    """Whether work may be deferred here and now."""
+    return _ALLOWED and _region.depth > 0 and not _region.forbidden and observer_in_force.get() is None
+
+
+def settle() -> None:
+    """Compute everything that somebody still holds, before what it is computed from may change."""
+    waiting, _region.waiting = _region.waiting, []
+    for reference in waiting:
+        if (tensor := reference()) is not None:
+            _ = tensor._array  # reading it starts the work
+
+
+# -- deferring and joining -------------------------------------------------------------------------------------------
+
+
+def defer(deferred: Deferred, composition: Composition) -> Recorded:
+    """A tensor that is computed when somebody reads it."""
+    tensor = wrap(None)
+    del tensor._array
+    tensor._work = Work(deferred, composition)
+    _region.waiting.append(weakref.ref(tensor))
+    return tensor
+
+
+def begun(op: Op, args: tuple[Any, ...], options: dict[str, Any], backend: Backend, node: Node | None) -> Composition:
+    """The composition of one op whose kernel has deferred its work."""
+    time = tick() if node is None else node.time
+    return Composition(op.__name__, backend, args, op, args, options, time)
+
+
+def joined(op: Op, args: tuple[Any, ...], options: dict[str, Any]) -> Recorded | None:
+    """The result of ``op`` joined with the deferred work of one of its arguments; None where nothing can join."""
+    place = next((i for i, a in enumerate(args) if isinstance(a, Recorded) and a._work is not None), None)
+    if place is None or not may_defer():
+        return None
+    first: Recorded = args[place]
+    assert first._work is not None
+    deferred, origin = first._work.deferred, first._work.composition
+    kernel = origin.backend.kernels.get(f"{origin.name}+{op.__name__}")
+    if kernel is None or first._hooks is not None:
+        return None
+    others: tuple[Any, ...] = (*args[:place], *args[place + 1 :])
+    arrays: list[Any] = [a._array if isinstance(a, Recorded) else a for a in others]  # starts others that are deferred
+    kind: Any = origin.backend.array_type
+    if any(type(a) is not kind or a.dtype != deferred.dtype for a in arrays):
+        return None
+    result = kernel(origin.backend.xp, deferred, *arrays, **options)
+    if result is None:
+        return None
+    y, backward = result
+    name, inputs = f"{origin.name}+{op.__name__}", (*origin.inputs, *others)
+    composition = Composition(
+        name, origin.backend, inputs, op, (*args[:place], None, *args[place + 1 :]), options, tick(), place,
+        weakref.ref(first), origin,
+    )  # fmt: skip
+    tensor = defer(y, composition) if type(y) is Deferred else wrap(y)
+    needs = [isinstance(a, Recorded) and a.requires_grad for a in inputs]
+    if True in needs and grad_enabled.get():
+        node = Node(name, backward, inputs, needs)
+        node.time, node.composition = composition.time, composition
+        tensor.requires_grad, tensor._node = True, node
+    return tensor
+
+
+def separate(tensor: Recorded, apply: Callable[..., Any]) -> None:
+    """Let a joint op fall back into its ops, where somebody holds a tensor in between."""
+    node = tensor._node
+    if node is None or (whole := node.composition) is None or next(whole.between(), None) is None:
+        return
+    for part in (whole, *_origins(whole)):
+        for a in part.args:
+            if isinstance(a, Recorded) and a._changed_at[0] > part.time:
+                raise RuntimeError(
+                    f"an input of shape {tuple(a._array.shape)} of {whole.name!r} was changed in place since: call "
+                    "backward() before the change, or change a copy"
+                )
+    token = grad_enabled.set(True)
+    try:
+        with no_fusion():
+            again = whole.replay(apply)
+    finally:
+        grad_enabled.reset(token)
+    assert again._node is not None
+    tensor._node, tensor._output = again._node, again._output
+
+
+def _origins(composition: Composition) -> Iterator[Composition]:
+    while composition.origin is not None:
+        composition = composition.origin
+        yield composition

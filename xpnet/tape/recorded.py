@@ -1,0 +1,220 @@
+"""What the tape records: nodes, the base of tensors, hooks, and its clock."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+import numpy as np
+
+from xpnet_backends import Array, is_array
+
+if TYPE_CHECKING:
+    from xpnet.tape.fusion import Composition, Work
+    from xpnet.tensor import Tensor
+
+Op: TypeAlias = Callable[..., Any]
+TensorLike: TypeAlias = Any
+"""A Tensor, an array of a backend, or where it makes sense a Python number."""
+GradientHook: TypeAlias = Callable[[Array], "Array | None"]
+R = TypeVar("R", bound="type[Recorded]")
+
+_clock = itertools.count()
+
+
+def tick() -> int:
+    """The next moment of the tape's clock."""
+    return next(_clock)
+
+
+class Node:
+    """One op that was run: what its backward needs to be called.
+
+    Attributes
+    ----------
+    name : the op's name.
+    backward : its derivative; None once it ran and what it saved was freed.
+    inputs : the arguments of the op, tensors among them.  ``needs`` says which of them require a gradient.
+    outputs : how many results the op has.
+    time : the moment of the tape's clock at which it ran.
+    composition : the ops that it stands for, where a kernel joined several.
+    """
+
+    __slots__ = ("backward", "composition", "inputs", "name", "needs", "outputs", "time")
+
+    def __init__(self, name: str, backward: Op, inputs: tuple[Any, ...], needs: list[bool]) -> None:
+        self.name = name
+        self.backward: Op | None = backward
+        self.inputs = inputs
+        self.needs = needs
+        self.outputs = 1
+        self.time = next(_clock)
+        self.composition: Composition | None = None
+
+
+class Recorded:
+    """The base of tensors: an array, the op that made it, its gradient, and when it was last changed in place.
+
+    ``_home`` is a parameter's place in an optimizer's flat gradient buffer: the first gradient after ``zero_grad()`` is
+    copied there, further ones are added.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_array",
+        "_changed_at",
+        "_grad",
+        "_home",
+        "_hooks",
+        "_node",
+        "_output",
+        "_owns_grad",
+        "_work",
+        "requires_grad",
+    )
+
+    _array: Array
+    _changed_at: list[int]
+    _grad: Array | None
+    _home: Array | None
+    _hooks: Hooks | None
+    _node: Node | None
+    _output: int
+    _owns_grad: bool
+    _work: Work | None
+    requires_grad: bool
+
+    def _start(self, data: Array) -> None:
+        self._array = data
+        self._grad = self._home = self._hooks = self._node = self._work = None
+        self.requires_grad = self._owns_grad = False
+        self._output = 0
+        self._changed_at = [-1]  # one cell for all tensors that show the same memory
+
+    def __getattr__(self, name: str) -> Any:
+        """``_array`` is unset as long as the work behind it is deferred; the first reader starts it."""
+        if name == "_array" and self._work is not None:
+            self._array, self._work = self._work.deferred.run(), None
+            return self._array
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
+
+    def _accumulate(self, g: Array) -> None:
+        """Add to the gradient.  In place only into arrays made here: ops hand out views and one array several times."""
+        held = self._grad
+        if held is None:
+            if self._home is not None:
+                self._home[...] = g
+                self._grad, self._owns_grad = self._home, True
+            else:
+                self._owns_grad = leaf = self._node is None
+                self._grad = g.copy() if leaf else g
+        elif self._owns_grad:
+            held += g  # in place, except for the scalars that NumPy makes of 0-d arrays
+            self._grad = held
+        else:
+            self._grad = held + g
+            self._owns_grad = True
+
+
+class Hooks:
+    """What is called with one tensor's gradient, and with the tensor after its gradient was accumulated."""
+
+    __slots__ = ("after", "gradient")
+
+    def __init__(self) -> None:
+        self.gradient: dict[object, GradientHook] = {}
+        self.after: dict[object, Callable[[Any], None]] = {}
+
+    def changed(self, g: Array, name: str) -> Array:
+        """The gradient after every hook has seen it; a hook may return another one of the same shape and dtype."""
+        for hook in tuple(self.gradient.values()):
+            replaced = hook(g)
+            if replaced is None:
+                continue
+            if isinstance(replaced, Recorded):
+                replaced = replaced._array
+            elif isinstance(replaced, np.generic):  # what NumPy makes of 0-d arrays
+                replaced = np.asarray(replaced)
+            if not is_array(replaced) or replaced.shape != g.shape or replaced.dtype != g.dtype:
+                got = f"{replaced.dtype}{replaced.shape}" if is_array(replaced) else type(replaced).__name__
+                raise ValueError(f"a hook of {name} must return a gradient {g.dtype}{g.shape} or None, got {got}")
+            g = replaced
+        return g
+
+
+class Handle:
+    """A registered hook; ``remove()`` takes it away, and so does leaving it as a context manager."""
+
+    __slots__ = ("_hooks", "_key")
+
+    def __init__(self, hooks: dict[object, Any], hook: Any) -> None:
+        self._hooks, self._key = hooks, object()
+        hooks[self._key] = hook
+
+    def remove(self) -> None:
+        """Take the hook away.  A second call does nothing."""
+        self._hooks.pop(self._key, None)
+
+    __call__ = remove
+
+    def __enter__(self) -> Handle:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.remove()
+
+
+def hooks_of(tensor: Recorded) -> Hooks:
+    """The hooks of a tensor, to register one."""
+    if tensor._hooks is None:
+        tensor._hooks = Hooks()
+    return tensor._hooks
+
+
+_result_type: type[Recorded] = Recorded
+
+
+def results_of_apply(cls: R) -> R:
+    """Class decorator for the one class of which ``apply`` makes its results."""
+    global _result_type
+    _result_type = cls
+    return cls
+
+
+def wrap(data: Array) -> Tensor:
+    """A tensor on an array's memory, without history."""
+    tensor = _result_type.__new__(_result_type)
+    tensor._start(data)
+    return tensor  # type: ignore[return-value]
+
+
+def value_of(tensor: Recorded) -> Array:
+    """A tensor's array, to be read only: other work that is deferred stays so."""
+    return tensor._array
+
+
+def node_of(tensor: Recorded) -> Node | None:
+    """The op that made a tensor; None for a leaf."""
+    return tensor._node
+
+
+def mark_changed(tensors: Iterable[Recorded]) -> None:
+    """Note that the values of ``tensors`` were changed in place, for ops that saved them."""
+    now = next(_clock)
+    for tensor in tensors:
+        tensor._changed_at[0] = now
+
+
+@contextmanager
+def gradients_kept(tensors: Iterable[Recorded]) -> Iterator[None]:
+    """Put the gradients of leaf tensors back afterwards: the values, in the very arrays that held them."""
+    kept = [(t, t._grad, t._owns_grad, None if t._grad is None else t._grad.copy()) for t in tensors]
+    try:
+        yield
+    finally:
+        for tensor, array, owned, values in kept:
+            if array is not None:
+                array[...] = values
+            tensor._grad, tensor._owns_grad = array, owned
