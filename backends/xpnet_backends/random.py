@@ -143,6 +143,7 @@ class _Moment:
     seed: int = 0
     step: int = 0
     draws: dict[str, int] = field(default_factory=dict)
+    cells: dict[str, Array] = field(default_factory=dict)  # the step on the backends that asked for it
 
     def copy(self) -> _Moment:
         return _Moment(self.seed, self.step, dict(self.draws))
@@ -195,6 +196,18 @@ class RandomState:
         here = self._here()
         here.step = step
         here.draws.clear()
+        for cell in here.cells.values():
+            cell[...] = step
+
+    def cell(self, backend: Backend) -> Array:
+        """This thread's step as a number (uint64, 0-d) on ``backend``: always the same memory, written in place.
+
+        A recorded step reads it there, because a number on the host would freeze in the recording.
+        """
+        cells = self._here().cells
+        if backend.name not in cells:
+            cells[backend.name] = backend.asarray(np.array(self.step, dtype=np.uint64))
+        return cells[backend.name]
 
     def next(self, path: str) -> Stream:
         """A stream for one draw of the consumer ``path``; the next call within the step gives another."""
@@ -213,7 +226,8 @@ class RandomState:
         try:
             yield self
         finally:
-            here.seed, here.step, here.draws = before.seed, before.step, before.draws
+            self.set_step(before.step)
+            here.seed, here.draws = before.seed, before.draws
 
 
 state = RandomState()

@@ -16,15 +16,15 @@ from xpnet.nn import Parameter
 from xpnet.tensor import _clock
 from xpnet_backends import Array, Backend, Namespace
 
-LR, STEP = 0, 1  # places in a run's vector of numbers
+LR, STEP, GATED = 0, 1, 2  # places in a run's vector of numbers
 
 
 @dataclass(slots=True)
 class Run:
     """Neighbouring parameters that have taken the same steps.
 
-    ``numbers`` holds the learning rate and the step count on the backend: a kernel launched from a recorded graph
-    reads them there, and no step needs a transfer.
+    ``numbers`` holds the learning rate, the step count, and the rate of a step that may be without effect, on the
+    backend: a kernel launched from a recorded graph reads them there, and no step needs a transfer.
     """
 
     first: int
@@ -34,19 +34,16 @@ class Run:
     steps: int = 0
     lr: float | None = None
 
-    def tick(self, lr: float) -> None:
-        """Start a step: count it, and write the learning rate if it changed."""
+    def write(self, lr: float) -> None:
+        """Bring the learning rate to the backend if it changed."""
         if lr != self.lr:
             self.numbers[LR] = lr
             self.lr = lr
-        self.numbers[STEP] += 1
-        self.steps += 1
 
     def gate(self, xp: Namespace, only_if: Array, grads: Array) -> None:
-        """Where ``only_if`` is false: a learning rate of 0 and gradients of 0, so that no weight moves."""
-        self.numbers[LR] = xp.where(only_if, self.numbers[LR], 0.0)
+        """Where ``only_if`` is false: a rate of 0 in ``numbers[GATED]`` and gradients of 0, so that no weight moves."""
+        self.numbers[GATED] = xp.where(only_if, self.numbers[LR], 0.0)
         grads[...] = xp.where(only_if, grads, 0.0)
-        self.lr = None  # to be written anew at the next step
 
 
 class Flat:
@@ -75,7 +72,7 @@ class Flat:
         return [vector[start : start + size].reshape(p.shape) for start, size, p in parts]
 
     def _new_run(self, first: int, last: int) -> Run:
-        numbers = self.backend.xp.zeros(2, dtype=self.dtype)
+        numbers = self.backend.xp.zeros(3, dtype=_number_dtype(self.dtype))
         return Run(first, last, slice(self.starts[first], self.starts[last]), numbers)
 
     def adopt(self) -> None:
@@ -92,12 +89,12 @@ class Flat:
     def _move(self, backend: Backend, dtype: np.dtype[Any]) -> None:
         """Follow the model to another backend or dtype, with all state."""
 
-        def moved(array: Array) -> Array:
-            return backend.asarray(self.backend.to_numpy(array)).astype(dtype)
+        def moved(array: Array, kind: Any) -> Array:
+            return backend.asarray(self.backend.to_numpy(array)).astype(kind)
 
-        state = {name: moved(vector) for name, vector in self.state.items()}
+        state = {name: moved(vector, dtype) for name, vector in self.state.items()}
         for run in self.runs:
-            run.numbers = moved(run.numbers)
+            run.numbers, run.lr = moved(run.numbers, _number_dtype(dtype)), None
         self.backend, self.dtype = backend, dtype
         self._allocate(state)
 
@@ -146,3 +143,8 @@ class Flat:
             run.steps = count
             run.numbers[STEP] = count
             self.runs.append(run)
+
+
+def _number_dtype(dtype: np.dtype[Any]) -> str:
+    """Rates and counts are float64 beside float64 parameters, else float32: float16 counts to 2048 only."""
+    return "float64" if dtype == np.float64 else "float32"
