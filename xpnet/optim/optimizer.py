@@ -81,7 +81,7 @@ class Optimizer(ABC):
         return loss
 
     def prepare(self) -> None:
-        """The first part of ``step``: bring the learning rates that changed to the backend.  Done before a replay too."""
+        """The first part of ``step``, also before a replay: bring the learning rates that changed to the backend."""
         for options, flats in zip(self.param_groups, self._flats, strict=True):
             for flat in flats:
                 flat.adopt()
