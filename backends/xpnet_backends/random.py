@@ -200,7 +200,7 @@ class RandomState:
             cell[...] = step
 
     def cell(self, backend: Backend) -> Array:
-        """The step of the calling thread as a number (uint64, 0-d) on ``backend``: always the same memory, written in place.
+        """The calling thread's step as a number (uint64, 0-d) on ``backend``, always in the same memory.
 
         A recorded step reads it there, because a number on the host would freeze in the recording.
         """

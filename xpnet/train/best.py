@@ -27,8 +27,8 @@ class BestWeights:
         beside = checkpoint.with_name("best.safetensors")
         self._memory = load(beside, backend) if folder is None and beside.exists() else None
 
-    def load_into(self, model: Module, folder: Path | None, backend: Backend, epochs: int) -> None:
-        """Give the model the best weights.
+    def load_into(self, model: Module, folder: Path | None, backend: Backend, epochs: int, found: bool) -> None:
+        """Give the model the best weights; ``epochs`` are done, and ``found`` says that one of them was the best.
 
         Raises: ``CheckpointError`` where the file is missing, damaged or of another model, ``ValueError`` where nothing
         was kept.
@@ -41,6 +41,8 @@ class BestWeights:
         path = folder / "best.safetensors"
         if not path.exists():
             why = f"although {epochs} epochs are done: start a new run" if epochs else "no epoch was finished yet"
+            if epochs and not found:
+                why = "because " + _NEVER.format(epochs)
             raise CheckpointError(f"{path} is missing, {why}")
         try:
             model.load_state_dict(load(path, backend))
@@ -53,4 +55,7 @@ class BestWeights:
 def _nothing_kept(epochs: int) -> str:
     if not epochs:
         return "load_best(): no epoch was finished yet, so there are no best weights"
-    return f"load_best(): in none of the {epochs} epochs was the monitored value a number, so there are no best weights"
+    return f"load_best(): there are no best weights, because {_NEVER.format(epochs)}"
+
+
+_NEVER = "in none of the {} epochs was the monitored value finite"

@@ -318,7 +318,7 @@ class Trainer:
 
         Raises: ``CheckpointError`` where the file is damaged or of another model.
         """
-        self.best.load_into(self.model, self.folder, self.backend, self.epoch)
+        self.best.load_into(self.model, self.folder, self.backend, self.epoch, self.stopping.best is not None)
 
 
 def predict(model: Module, inputs: Any, backend: Backend, batch_size: int = 1024) -> Array:
