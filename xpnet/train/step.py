@@ -137,7 +137,7 @@ class Step:
         updates = last or self.place + 1 == self.accumulate
         if updates:
             self.prepare()
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # the guard sees what is not finite
+        with unwarned():
             loss = self.compute(inputs, target, first=self.place == 0, last=updates)
         self.advance(samples_of(inputs), updates)
         return loss
@@ -240,6 +240,11 @@ class Step:
             self.optimizer.advance()
         if self.ema is not None:
             self.ema.advance()
+
+
+def unwarned() -> np.errstate:
+    """No warnings of NumPy's: what is not finite is seen by the guard, or stands in the history."""
+    return np.errstate(over="ignore", invalid="ignore", divide="ignore")
 
 
 def samples_of(inputs: Any) -> int:

@@ -26,7 +26,7 @@ from xpnet.train.meter import Meter, measure
 from xpnet.train.monitor import check_monitor
 from xpnet.train.schedule import check_interval, check_schedule, step_after_epoch, step_after_update
 from xpnet.train.snapshot import resume_trainer, save_trainer
-from xpnet.train.step import Step, samples_of
+from xpnet.train.step import Step, samples_of, unwarned
 from xpnet.train.stopwatch import Stopwatch
 from xpnet_backends import Array, Backend
 
@@ -265,7 +265,7 @@ class Trainer:
         """Loss and metrics over all of ``data``, in evaluation mode, without gradients."""
         loader = self._loader(data, batch_size, shuffle=False)
         meter = Meter(self.backend, {"loss": None, **self.metrics}, len(loader))
-        with keep_modes(self.model), no_grad():
+        with keep_modes(self.model), no_grad(), unwarned():
             self.model.eval()
             for inputs, target in loader:
                 output = self.model(inputs)
