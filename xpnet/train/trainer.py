@@ -185,13 +185,13 @@ class Trainer:
 
     def _check(self, loader: Loader, val_loader: Loader | None, epochs: int) -> None:
         """Refuse what could not go well, before anything is spent on it."""
-        if self.early_stopping is None:
-            self.early_stopping = EarlyStopping("train_loss" if val_loader is None else "val_loss")
-        check_monitor(self.early_stopping, self.scheduler, self.metrics, self.optimizer, val_loader is not None)
+        stopping = self.early_stopping or EarlyStopping("train_loss" if val_loader is None else "val_loss")
+        check_monitor(stopping, self.scheduler, self.metrics, self.optimizer, val_loader is not None)
         updates = -(-len(loader) // self.accumulate)
         done = -(-len(self.pending[1]) // self.accumulate) if self.pending else 0
         if epochs > self.epoch:
             check_schedule(self.scheduler, self.interval, epochs - self.epoch, updates, done)
+        self.early_stopping = stopping
 
     def _loader(self, data: Data, batch_size: int, shuffle: bool) -> Loader:
         if isinstance(data, DataLoader | SequenceLoader):
