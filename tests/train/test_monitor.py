@@ -123,7 +123,9 @@ def untouched(trainer, message, val=True, **options):
 @pytest.mark.parametrize("monitor", ["val_f1", "accuracy", "loss", "val_", ""])
 def test_a_monitor_that_does_not_exist_is_refused_before_training(tmp_path, monitor):
     trainer = make(tmp_path / "run", early_stopping=EarlyStopping(monitor))
-    untouched(trainer, rf"early stopping watches '{monitor}', but there are only epoch, train_loss, train_accuracy, val_")
+    untouched(
+        trainer, rf"early stopping watches '{monitor}', but there are only epoch, train_loss, train_accuracy, val_"
+    )
     assert not (tmp_path / "run").exists()
 
 

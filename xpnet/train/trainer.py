@@ -8,25 +8,30 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar, overload
+from typing import Any, TypeAlias
+
+import numpy as np
 
 from xpnet._files import write_atomically
 from xpnet.data import ArrayDataset, DataLoader, SequenceLoader
 from xpnet.nn import Module
-from xpnet.nn.utils import keep_modes
 from xpnet.optim import EMA, Optimizer
-from xpnet.tensor import Tensor, no_grad
+from xpnet.tensor import Tensor
 from xpnet.train.best import BestWeights
-from xpnet.train.counting import weighed
+from xpnet.train.callback import Callback
+from xpnet.train.delegate import OfStep
 from xpnet.train.diagnosis import NonFiniteLossError, diagnose
 from xpnet.train.early_stopping import EarlyStopping
+from xpnet.train.evaluation import evaluate, predict
 from xpnet.train.history import History, Row
+from xpnet.train.intake import as_loader, describe, refuse_names, split
 from xpnet.train.interrupt import Interrupt
-from xpnet.train.meter import Meter, measure
 from xpnet.train.monitor import check_monitor
+from xpnet.train.progress import FitProgress, verbosity
+from xpnet.train.rehearsal import rehearse
 from xpnet.train.schedule import check_interval, check_schedule, step_after_epoch, step_after_update
 from xpnet.train.snapshot import resume_trainer, save_trainer
-from xpnet.train.step import Step, samples_of, unwarned
+from xpnet.train.step import Step
 from xpnet.train.stopwatch import Stopwatch
 from xpnet_backends import Array, Backend
 
@@ -36,37 +41,6 @@ Metric: TypeAlias = Callable[[Any, Any], Array]
 Data: TypeAlias = "DataLoader | SequenceLoader | ArrayDataset | tuple[Any, Any]"
 
 Loader: TypeAlias = "DataLoader | SequenceLoader"
-T = TypeVar("T")
-
-
-class Callback(Protocol):
-    """Told what happens.  All methods are called by the trainer, in this order, epoch by epoch."""
-
-    def on_epoch_start(self, trainer: Trainer, epoch: int, batches: int) -> None:
-        """Before the first batch of an epoch."""
-
-    def on_batch_end(self, trainer: Trainer, meter: Meter) -> None:
-        """After every step; reading the meter waits for the device."""
-
-    def on_epoch_end(self, trainer: Trainer, row: Row) -> None:
-        """After the epoch's checkpoint was written."""
-
-
-class _OfStep(Generic[T]):
-    """An attribute that the trainer's step holds: it may be changed between two calls of ``fit``."""
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
-
-    @overload
-    def __get__(self, trainer: None, owner: type) -> _OfStep[T]: ...
-    @overload
-    def __get__(self, trainer: Trainer, owner: type) -> T: ...
-    def __get__(self, trainer: Trainer | None, owner: type) -> Any:
-        return self if trainer is None else getattr(trainer.step, self._name)
-
-    def __set__(self, trainer: Trainer, value: T) -> None:
-        setattr(trainer.step, self._name, value)
 
 
 class Trainer:
@@ -97,15 +71,15 @@ class Trainer:
     callbacks : told of every epoch and batch.
     """
 
-    model = _OfStep[Module]()
-    loss = _OfStep[Callable[[Any, Any], Tensor]]()
-    optimizer = _OfStep[Optimizer]()
-    metrics = _OfStep[dict[str, Any]]()
-    max_grad_norm = _OfStep["float | None"]()
-    accumulate = _OfStep[int]()
-    penalty = _OfStep["Callable[[Module], Tensor] | None"]()
-    ema = _OfStep["EMA | None"]()
-    count = _OfStep["Callable[[Any, Any], Any] | None"]()
+    model = OfStep[Module]()
+    loss = OfStep[Callable[[Any, Any], Tensor]]()
+    optimizer = OfStep[Optimizer]()
+    metrics = OfStep[dict[str, Any]]()
+    max_grad_norm = OfStep["float | None"]()
+    accumulate = OfStep[int]()
+    penalty = OfStep["Callable[[Module], Tensor] | None"]()
+    ema = OfStep["EMA | None"]()
+    count = OfStep["Callable[[Any, Any], Any] | None"]()
 
     def __init__(
         self,
@@ -160,25 +134,52 @@ class Trainer:
 
     # -- fitting -------------------------------------------------------------------------------------------------
 
-    def fit(self, train: Data, val: Data | None = None, epochs: int = 10, batch_size: int = 64) -> History:
+    def fit(
+        self,
+        train: Any,
+        y: Any = None,
+        epochs: int = 10,
+        batch_size: int = 64,
+        *,
+        val: Any = None,
+        verbose: bool | int | None = None,
+        **unknown: Any,
+    ) -> History:
         """Train until ``epochs`` epochs are done in all, counting those before a resume.
 
-        ``train`` and ``val`` are loaders, datasets or ``(inputs, targets)``; of the latter two, loaders with
-        ``batch_size`` are made, shuffled for training.
+        ``fit(x, y)``: an array first means that the second is its target.  ``fit((x, y), (x_val, y_val))``: a pair, a
+        dataset or a loader first means that the second is the validation data, as ``val`` is.
 
-        Raises: ``NonFiniteLossError`` with epoch and step; ``KeyboardInterrupt`` after Ctrl-C, when the step at hand
-        is done and everything is saved (a second Ctrl-C stops at once).
+        Parameters
+        ----------
+        train, y : arrays, frames of pandas or lists; or a pair, a dataset or a loader, and validation data.
+        epochs : how many in all.
+        batch_size : for the loaders that are made of arrays, shuffled for training.
+        val : validation data: a pair ``(inputs, targets)``, a dataset or a loader.
+        verbose : what is shown: False or 0 nothing; True or 1 a bar on a terminal, and a line after each epoch; 2 the
+            lines only.  Without it 1, unless a callback shows the progress.
+
+        Raises: ``ValueError`` or ``TypeError`` before training for data that do not fit the model or the loss;
+        ``NonFiniteLossError`` with epoch and step; ``KeyboardInterrupt`` after Ctrl-C, when the step at hand is done
+        and everything is saved (a second Ctrl-C stops at once).
         """
-        if not isinstance(epochs, int) or epochs < 1:
-            raise ValueError(f"epochs must be a positive whole number, got {epochs!r}")
-        loader = self._loader(train, batch_size, shuffle=True)
-        val_loader = None if val is None else self._loader(val, max(batch_size, 256), shuffle=False)
+        refuse_names(unknown)
+        epochs = _whole_number(epochs)
+        progress = FitProgress(verbosity(verbose, self.callbacks), epochs)
+        train, val = split(train, y, val)
+        loader = self._loader(train, batch_size, shuffle=True, what="training data")
+        val_loader = None
+        if val is not None:
+            val_loader = self._loader(val, max(batch_size, 256), shuffle=False, what="validation data")
         self._check(loader, val_loader, epochs)
+        for own, made, what in ((train, loader, "training data"), (val, val_loader, "validation data")):
+            if made is not None and own is not made and self.epoch < epochs:
+                rehearse(self.step, made, what)
         if self.folder is not None:
             self.folder.mkdir(parents=True, exist_ok=True)
-        with Interrupt() as interrupt:
+        with Interrupt() as interrupt, progress:
             while self.epoch < epochs and not self.stopping.should_stop:
-                self._run_epoch(loader, val_loader, interrupt)
+                self._run_epoch(loader, val_loader, interrupt, progress)
                 if interrupt.requested:
                     raise KeyboardInterrupt(f"saved after epoch {self.epoch}")
         return self.history
@@ -193,15 +194,15 @@ class Trainer:
             check_schedule(self.scheduler, self.interval, epochs - self.epoch, updates, done)
         self.early_stopping = stopping
 
-    def _loader(self, data: Data, batch_size: int, shuffle: bool) -> Loader:
-        if isinstance(data, DataLoader | SequenceLoader):
-            return data
-        dataset = data if isinstance(data, ArrayDataset) else ArrayDataset(*data)
-        dataset.check_finite()
-        return DataLoader(dataset, min(batch_size, len(dataset)), shuffle=shuffle, backend=self.backend)
+    def _loader(self, data: Any, batch_size: int, shuffle: bool, what: str = "data") -> Loader:
+        loader: Loader = as_loader(data, self.model, self.backend, batch_size, shuffle=shuffle, what=what)
+        return loader
 
-    def _run_epoch(self, loader: Loader, val_loader: Loader | None, interrupt: Interrupt) -> None:
+    def _run_epoch(
+        self, loader: Loader, val_loader: Loader | None, interrupt: Interrupt, progress: FitProgress
+    ) -> None:
         self._start_epoch(loader)
+        progress.start_epoch(self.epoch + 1, len(loader))
         step, meter = self.step, self.step.meter
         self.model.train()
         for inputs, target in loader:
@@ -212,12 +213,14 @@ class Trainer:
                 self._after_update()
             for callback in self.callbacks:
                 callback.on_batch_end(self, meter)
+            progress.end_batch(meter)
             if interrupt.requested and step.place == 0:
                 self._save_interrupted(loader)
         if step.guard.found_bad():
             self._stop(loader)
         self.watch.count(meter.samples)
         self._finish_epoch(val_loader)
+        progress.end_epoch(self.history.rows[-1], self.stopping.best_epoch == self.epoch)
 
     def _start_epoch(self, loader: Loader) -> None:
         self.step.start(len(loader), self.pending)
@@ -263,17 +266,7 @@ class Trainer:
 
     def evaluate(self, data: Data, batch_size: int = 1024) -> dict[str, float]:
         """Loss and metrics over all of ``data``, in evaluation mode, without gradients."""
-        loader = self._loader(data, batch_size, shuffle=False)
-        meter = Meter(self.backend, {"loss": None, **self.metrics}, len(loader))
-        with keep_modes(self.model), no_grad(), unwarned():
-            self.model.eval()
-            for inputs, target in loader:
-                output = self.model(inputs)
-                loss, count = weighed(self.loss, output, target, self.count)
-                raw = output.data if isinstance(output, Tensor) else output
-                values = {name: measure(metric, raw, target) for name, metric in self.metrics.items()}
-                meter.add(samples_of(inputs), {"loss": loss.data, **values}, count)
-        return meter.means()
+        return evaluate(self.step, self._loader(data, batch_size, shuffle=False))
 
     def predict(self, inputs: Any, batch_size: int = 1024) -> Array:
         """The model's outputs for all ``inputs``, in evaluation mode; an array of the model's backend."""
@@ -321,12 +314,8 @@ class Trainer:
         self.best.load_into(self.model, self.folder, self.backend, self.epoch, self.stopping.best is not None)
 
 
-def predict(model: Module, inputs: Any, backend: Backend, batch_size: int = 1024) -> Array:
-    """A model's outputs for all ``inputs``, in evaluation mode, without gradients, batch by batch."""
-    with keep_modes(model), no_grad():
-        model.eval()
-        starts = range(0, len(inputs), batch_size)
-        parts = [model(backend.asarray(inputs[i : i + batch_size])).data for i in starts]
-    if not parts:
-        raise ValueError("predict() needs at least one input")
-    return backend.xp.concatenate(parts)
+def _whole_number(epochs: Any) -> int:
+    if isinstance(epochs, bool) or not isinstance(epochs, int | np.integer) or epochs < 1:
+        hint = "" if isinstance(epochs, int | float | str) else "; validation data go into val=(inputs, targets)"
+        raise ValueError(f"epochs must be a positive whole number, got {describe(epochs)}{hint}")
+    return int(epochs)
