@@ -143,7 +143,6 @@ class _Moment:
     seed: int = 0
     step: int = 0
     draws: dict[str, int] = field(default_factory=dict)
-    cells: dict[str, Array] = field(default_factory=dict)  # the step on the backends that asked for it
 
     def copy(self) -> _Moment:
         return _Moment(self.seed, self.step, dict(self.draws))
@@ -196,18 +195,22 @@ class RandomState:
         here = self._here()
         here.step = step
         here.draws.clear()
-        for cell in here.cells.values():
-            cell[...] = step
 
     def cell(self, backend: Backend) -> Array:
         """The calling thread's step as a number (uint64, 0-d) on ``backend``, always in the same memory.
 
-        A recorded step reads it there, because a number on the host would freeze in the recording.
+        A recorded step reads it there, because a number on the host would freeze in the recording; ``write_cells``
+        brings it up to date.
         """
-        cells = self._here().cells
+        cells: dict[str, Array] = self._own.__dict__.setdefault("cells", {})
         if backend.name not in cells:
             cells[backend.name] = backend.asarray(np.array(self.step, dtype=np.uint64))
         return cells[backend.name]
+
+    def write_cells(self) -> None:
+        """Write the step to every backend that was asked for its cell: before a step, or a replay of one."""
+        for cell in self._own.__dict__.get("cells", {}).values():
+            cell[...] = self.step
 
     def next(self, path: str) -> Stream:
         """A stream for one draw of the consumer ``path``; the next call within the step gives another."""
@@ -226,8 +229,7 @@ class RandomState:
         try:
             yield self
         finally:
-            self.set_step(before.step)
-            here.seed, here.draws = before.seed, before.draws
+            here.seed, here.step, here.draws = before.seed, before.step, before.draws
 
 
 state = RandomState()

@@ -33,6 +33,7 @@ class Run:
     numbers: Array
     steps: int = 0
     lr: float | None = None
+    moves: bool = False  # whether its parameters have gradients in the step at hand
 
     def write(self, lr: float) -> None:
         """Bring the learning rate to the backend if it changed."""
@@ -122,7 +123,9 @@ class Flat:
                 part.steps, part.lr = run.steps, run.lr
                 split.append(part)
         self.runs = split
-        return [run for run in split if present[run.first]]
+        for run in split:
+            run.moves = present[run.first]
+        return [run for run in split if run.moves]
 
     def note_change(self) -> None:
         """Tell the tape that the values changed."""

@@ -26,7 +26,6 @@ class Optimizer(ABC):
         self.defaults = dict(defaults)
         self.param_groups: list[dict[str, Any]] = []
         self._flats: list[list[Flat]] = []
-        self._stepped: list[tuple[Flat, list[Run]]] = []  # what the last update moved
         for group in _as_groups(params):
             self.add_param_group(group)
 
@@ -93,15 +92,13 @@ class Optimizer(ABC):
 
         It reads nothing that changes on the host, so that it may be recorded once and replayed.
         """
-        self._stepped = []
         with no_grad():
             for options, flats in zip(self.param_groups, self._flats, strict=True):
                 for flat in flats:
                     self._update_flat(flat, options, only_if)
 
     def _update_flat(self, flat: Flat, options: dict[str, Any], only_if: Array | None) -> None:
-        runs = flat.ready(flat.gather())
-        for run in runs:
+        for run in flat.ready(flat.gather()):
             run.numbers[STEP] += 1
             if only_if is not None:
                 run.gate(flat.backend.xp, only_if, flat.grads[run.where])
@@ -109,16 +106,15 @@ class Optimizer(ABC):
             clock = Clock(flat.backend.xp, run, gated=only_if is not None)
             g = -flat.grads[run.where] if options.get("maximize") else flat.grads[run.where]
             self.update(flat.backend.xp, flat.values[run.where], g, state, clock, options)
-        self._stepped.append((flat, runs))
 
     def advance(self) -> None:
         """The last part of ``step``: the host's books, also after a replay of ``apply_update``.
 
         The step counts, the tape's notes of what changed, and the random step.
         """
-        for flat, runs in self._stepped:
-            for run in runs:
-                run.steps += 1
+        for flat in (flat for flats in self._flats for flat in flats):
+            for run in flat.runs:
+                run.steps += run.moves
             flat.note_change()
         random.state.set_step(random.state.step + 1)
 

@@ -21,9 +21,9 @@ class Guard:
     """
 
     def __init__(self, backend: Backend) -> None:
-        self._on_host, self._xp = backend.on_host, backend.xp
-        self._fine = self._xp.ones((), dtype=bool)
-        self._counted: Any = self._xp.zeros((), dtype="int64")  # updates that were fine
+        self._backend, self._on_host = backend, backend.on_host
+        self._fine = backend.xp.ones((), dtype=bool)
+        self._counted: Any = backend.xp.zeros((), dtype="int64")  # updates that were fine
         self.start(0)
 
     def start(self, step: int, done: int = 0) -> None:
@@ -59,7 +59,7 @@ class Guard:
         return self._fine if counts is None else self._fine & counts
 
     def _take(self, number: Array, counts: Array | None) -> None:
-        fine = self._xp.isfinite(number)
+        fine = self._backend.xp.isfinite(number)
         self._fine[...] &= fine if counts is None else fine | ~counts
 
     def advance(self) -> None:

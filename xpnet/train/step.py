@@ -135,16 +135,16 @@ class Step:
         if self.meter.batches == self.meter.capacity:
             self.meter.grow()
         updates = last or self.place + 1 == self.accumulate
-        if updates:
-            self.prepare()
+        self.prepare(updates)
         with unwarned():
             loss = self.compute(inputs, target, first=self.place == 0, last=updates)
         self.advance(samples_of(inputs), updates)
         return loss
 
-    def prepare(self) -> None:
-        """Bring the learning rates that changed to the backend."""
-        if self.recordable:
+    def prepare(self, updates: bool = True) -> None:
+        """Bring to the backend what changed on the host: the random step, and before an update the learning rates."""
+        random.state.write_cells()
+        if updates and self.recordable:
             self.optimizer.prepare()
 
     def compute(self, inputs: Any, target: Any, *, first: bool = True, last: bool = True) -> Tensor:
