@@ -41,7 +41,9 @@ def is_values(data: Any) -> bool:
 
 
 def _is_pair(data: Any) -> bool:
-    return isinstance(data, tuple | list) and len(data) == 2 and all(is_values(part) for part in data)
+    if not isinstance(data, tuple | list) or len(data) != 2:
+        return False
+    return all(is_values(part) for part in data) and not (isinstance(data, list) and isinstance(data[0], list))
 
 
 def split(train: Any, y: Any, val: Any) -> tuple[Any, Any]:
@@ -68,10 +70,10 @@ def split(train: Any, y: Any, val: Any) -> tuple[Any, Any]:
             f"fit(): the first argument is {describe(train)} without targets: use fit(x, y), or fit(x, x) to learn the "
             "inputs themselves"
         )
-    if not is_values(y) or (isinstance(y, tuple | list) and _is_pair(y) and len(train) != 2):
+    if not is_values(y) or (_is_pair(y) and len(train) != 2):
         raise TypeError(
-            f"fit(): the first argument is {describe(train)}, so the second must be its targets, got {describe(y)}: use "
-            "fit(x, y, val=(x_val, y_val))"
+            f"fit(): the first argument is {describe(train)}, so the second must be its targets, got {describe(y)}: "
+            "use fit(x, y, val=(x_val, y_val))"
         )
     return (train, y), val
 
@@ -93,20 +95,22 @@ def as_dataset(data: Any, model: nn.Module, what: str = "data") -> ArrayDataset:
 
     Raises: ``TypeError`` or ``ValueError`` that names what was given.
     """
-    if not isinstance(data, ArrayDataset):
-        if not isinstance(data, tuple | list) or len(data) != 2:
-            raise TypeError(f"the {what} must be a pair (inputs, targets), a dataset or a loader, got {describe(data)}")
-        inputs, targets = data
-        if inputs is None or targets is None:
-            raise TypeError(f"the {what} lack their {'inputs' if inputs is None else 'targets'}: give both, got None")
-        embeds = any(isinstance(module, nn.Embedding | nn.EmbeddingBag) for module in model.modules())
-        inputs = _array(inputs, model, f"inputs of the {what}", numbers=not embeds)
-        targets = _array(targets, model, f"targets of the {what}", numbers=False)
-        data = ArrayDataset(inputs, targets)
-    if data.targets is None:
-        raise ValueError(f"the {what} have no targets: {data!r}")
-    data.check_finite()
-    return data
+    dataset = data if isinstance(data, ArrayDataset) else _from_pair(data, model, what)
+    if dataset.targets is None:
+        raise ValueError(f"the {what} have no targets: {dataset!r}")
+    dataset.check_finite()
+    return dataset
+
+
+def _from_pair(data: Any, model: nn.Module, what: str) -> ArrayDataset:
+    if not isinstance(data, tuple | list) or len(data) != 2:
+        raise TypeError(f"the {what} must be a pair (inputs, targets), a dataset or a loader, got {describe(data)}")
+    inputs, targets = data
+    if inputs is None or targets is None:
+        raise TypeError(f"the {what} lack their {'inputs' if inputs is None else 'targets'}: give both, got None")
+    embeds = any(isinstance(module, nn.Embedding | nn.EmbeddingBag) for module in model.modules())
+    inputs = _array(inputs, model, f"inputs of the {what}", numbers=not embeds)
+    return ArrayDataset(inputs, _array(targets, model, f"targets of the {what}", numbers=False))
 
 
 def _array(values: Any, model: nn.Module, what: str, *, numbers: bool) -> Array:

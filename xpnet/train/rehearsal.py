@@ -81,5 +81,5 @@ def _check_labels(labels: Any, classes: int, ignored: int, what: str) -> None:
         value = int(labels.reshape(-1)[first])
         raise ValueError(
             f"the {what} have labels out of range for the {classes} outputs of the model (0..{classes - 1}): the first "
-            f"is {value} at {first}, {count} of {labels.size} are; number the classes from 0, or give the model more outputs"
+            f"is {value} at {first}, {count} of {labels.size} are; number the classes from 0, or add outputs"
         )
