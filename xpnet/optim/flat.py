@@ -138,11 +138,13 @@ class Flat:
         return next(run.steps for run in self.runs if run.first <= i < run.last)
 
     def set_steps(self, steps: Sequence[int]) -> None:
-        """Take over the step counts of all parameters."""
+        """Take over the step counts of all parameters, in the same memory where the runs stay the same."""
+        before = {(run.first, run.last): run for run in self.runs}
         self.runs = []
         for count, group in groupby(range(len(steps)), key=lambda i: steps[i]):
             members = list(group)
-            run = self._new_run(members[0], members[-1] + 1)
+            span = members[0], members[-1] + 1
+            run = before.get(span) or self._new_run(*span)
             run.steps = count
             run.numbers[STEP] = count
             self.runs.append(run)
