@@ -105,7 +105,7 @@ def run(method, seed):
                       metrics={"accuracy": metrics.accuracy})  # fmt: skip
     history, stopping, best = {"epoch": [], "train_loss": [], "val_loss": []}, EarlyStopping(patience=10), {}
     for epoch in range(1, epochs + 1):
-        trainer.fit(loader, epochs=epoch)  # one more
+        trainer.fit(loader, epochs=epoch, verbose=0)  # one more
         found = trainer.evaluate(train)["loss"], trainer.evaluate(val)["loss"]  # both in evaluation mode
         for name, value in zip(history, (epoch, *found), strict=True):
             history[name].append(value)

@@ -62,7 +62,7 @@ linear = nn.Sequential(nn.Flatten(), nn.Linear(flat.shape[1], classes))
 lr, decay = (0.001, 0.3) if photographs else (0.01, 0.001)  # the best of some on a fifth of the training images
 decayed = optim.SGD(linear.named_parameters(), lr=lr, momentum=0.9, weight_decay=decay)
 fitted = Trainer(linear, nn.CrossEntropyLoss(), decayed, metrics={"accuracy": metrics.accuracy})
-fitted.fit((x_train, t_train), epochs=3 if lesson.quick else 15)
+fitted.fit((x_train, t_train), epochs=3 if lesson.quick else 15, verbose=0)
 softmax = fitted.evaluate((x_test, t_test))["accuracy"]
 lesson.say(f"baselines: nearest class mean {nearest_mean:.3f}, linear softmax {softmax:.3f}, chance {1 / classes:.3f}")
 
@@ -107,7 +107,7 @@ class Report:
 
 
 trainer.callbacks.append(Report())
-history = trainer.fit(loader, epochs=epochs)
+history = trainer.fit(loader, epochs=epochs, verbose=0)
 p = lesson.backend.to_numpy(ops.softmax(xp, trainer.predict(x_test, batch_size=256))[0])
 predicted = p.argmax(axis=1)
 accuracy = float((predicted == test.targets).mean())

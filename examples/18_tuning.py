@@ -46,7 +46,7 @@ def trained(settings: dict[str, Any], epochs: int, inputs: Any, labels: Any) -> 
     model = nn.Sequential(*layers, nn.Linear(width, 10))
     optimizer = OPTIMIZERS[settings["optimizer"]](model.named_parameters(), lr=settings["lr"])
     trainer = Trainer(model, nn.CrossEntropyLoss(), optimizer, metrics={"accuracy": accuracy})
-    trainer.fit((inputs, labels), epochs=epochs, batch_size=32)
+    trainer.fit((inputs, labels), epochs=epochs, batch_size=32, verbose=0)
     return trainer
 
 

@@ -196,6 +196,22 @@ class RandomState:
         here.step = step
         here.draws.clear()
 
+    def cell(self, backend: Backend) -> Array:
+        """The calling thread's step as a number (uint64, 0-d) on ``backend``, always in the same memory.
+
+        A recorded step reads it there, because a number on the host would freeze in the recording; ``write_cells``
+        brings it up to date.
+        """
+        cells: dict[str, Array] = self._own.__dict__.setdefault("cells", {})
+        if backend.name not in cells:
+            cells[backend.name] = backend.asarray(np.array(self.step, dtype=np.uint64))
+        return cells[backend.name]
+
+    def write_cells(self) -> None:
+        """Write the step to every backend that was asked for its cell: before a step, or a replay of one."""
+        for cell in self._own.__dict__.get("cells", {}).values():
+            cell[...] = self.step
+
     def next(self, path: str) -> Stream:
         """A stream for one draw of the consumer ``path``; the next call within the step gives another."""
         here = self._here()

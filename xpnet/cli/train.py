@@ -244,7 +244,7 @@ def _fit(settings: Settings, splits: Splits, trainer: Trainer, progress: Progres
     if trainer.callbacks:
         progress.header()
     try:
-        trainer.fit(loader, val, settings.epochs)
+        trainer.fit(loader, val, settings.epochs, verbose=0)
     except KeyboardInterrupt as stop:
         raise KeyboardInterrupt(f"{stop}; go on with: xpnet train --resume {trainer.folder}") from None
     finally:

@@ -314,12 +314,7 @@ def _compare_states(slots: Mapping[str, tuple[Module, str]], state: Mapping[str,
 def _overwrite(owner: Module, name: str, values: Any) -> None:
     with no_grad():
         current = getattr(owner, name)
-        if isinstance(current, Tensor):
-            current.copy_(values)
-            return
-        buffer = Tensor(current.copy())
-        buffer.copy_(values)
-        setattr(owner, name, buffer.data)
+        (current if isinstance(current, Tensor) else Tensor(current)).copy_(values)  # in place: buffers too stay put
 
 
 def _moved(array: Array, target: Backend | None, dtype: Any) -> Array:

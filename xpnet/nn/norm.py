@@ -9,7 +9,7 @@ from xpnet.nn import functional as F
 from xpnet.nn import init
 from xpnet.nn.module import Module, Parameter, new_parameter
 from xpnet.tensor import Tensor, TensorLike, as_tensor
-from xpnet_backends import Array, Backend, backend_of, get_backend
+from xpnet_backends import Array, Backend, get_backend
 
 
 class _Affine(Module):
@@ -71,18 +71,24 @@ class _BatchNorm(_Affine):
         statistics = (self.running_mean, self.running_var)
         y, mean, variance = F.batch_norm(t, *statistics, self.weight, self.bias, by_batch, factor, self.eps)
         if self.training and self.track_running_stats:
-            self.running_mean, self.running_var = mean, variance
+            self._keep(mean, variance)
         return y
 
     def _count(self) -> Any:
         """Count this batch; its weight in the running statistics: ``momentum``, or 1/count for a plain average."""
         assert self.num_batches_tracked is not None
         assert self.running_mean is not None
-        xp = backend_of(self.num_batches_tracked).xp
-        self.num_batches_tracked = xp.asarray(self.num_batches_tracked + 1)
+        self.num_batches_tracked[...] += 1
         if self.momentum is not None:
             return self.momentum
         return 1.0 / self.num_batches_tracked.astype(self.running_mean.dtype)
+
+    def _keep(self, mean: Any, variance: Any) -> None:
+        """Write the new statistics into the buffers: they stay where they are in memory, as a recorded step needs."""
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        self.running_mean[...] = mean
+        self.running_var[...] = variance
 
     def extra_repr(self) -> str:
         return f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}"

@@ -8,7 +8,7 @@ from typing import Any
 
 from xpnet.nn import Parameter
 from xpnet.tensor import no_grad
-from xpnet_backends import Array, backend_of, is_array, to_numpy
+from xpnet_backends import Array, Backend, backend_of, is_array, to_numpy
 
 
 class EMA:
@@ -42,15 +42,38 @@ class EMA:
         self._parameters: dict[str, Parameter] = dict(named)
         if not self._parameters:
             raise ValueError("EMA got no parameters: is the model empty, or was its iterator used up?")
+        self._counts: dict[str, Array] = {}  # ``steps`` on each backend, always in the same memory
         self.averages: dict[str, Array] = {name: p.data.copy() for name, p in self._parameters.items()}
 
     def update(self) -> None:
         """Take in the present weights."""
-        self.steps += 1
-        decay = min(self.decay, (1 + self.steps) / (10 + self.steps)) if self.warmup else self.decay
+        self.blend()
+        self.advance()
+
+    def blend(self) -> None:
+        """The work of ``update`` on the backend: it counts there, so that it may be recorded once and replayed."""
+        weights: dict[tuple[str, Any], Array] = {}
         for name, p in self._parameters.items():
-            average = self._at_home(name, p)
-            average += (1.0 - decay) * (p.data - average)
+            average, kind = self._at_home(name, p), (p.backend.name, p.dtype)
+            if kind not in weights:
+                weights[kind] = self._weight(p.backend, count=p.backend.name not in {n for n, _ in weights})
+                weights[kind] = weights[kind].astype(p.dtype)
+            average += weights[kind] * (p.data - average)
+
+    def _weight(self, backend: Backend, count: bool) -> Array:
+        """``1 − β`` as a float64 on the backend, for the step that is counted there first."""
+        xp = backend.xp
+        if backend.name not in self._counts:
+            self._counts[backend.name] = xp.full((), self.steps, dtype="float64")
+        t = self._counts[backend.name]
+        if count:
+            t[...] += 1.0
+        decay = xp.minimum((1.0 + t) / (10.0 + t), self.decay) if self.warmup else xp.full_like(t, self.decay)
+        return xp.asarray(1.0 - decay)
+
+    def advance(self) -> None:
+        """The host's count, also after a replay of ``blend``."""
+        self.steps += 1
 
     def _at_home(self, name: str, p: Parameter) -> Array:
         """The average, on the parameter's backend, wherever that was moved meanwhile."""
@@ -95,5 +118,7 @@ class EMA:
                 raise ValueError(f"average {name!r}: expected shape {p.shape}, got {tuple(theirs[name].shape)}")
         for name, p in self._parameters.items():
             values = to_numpy(theirs[name]) if is_array(theirs[name]) else theirs[name]
-            self.averages[name] = p.backend.asarray(values).astype(p.dtype, copy=True)
+            self._at_home(name, p)[...] = p.backend.asarray(values).astype(p.dtype)
         self.steps = int(saved["steps"])
+        for count in self._counts.values():
+            count[...] = self.steps

@@ -16,15 +16,15 @@ from xpnet.nn import Parameter
 from xpnet.tape import mark_changed
 from xpnet_backends import Array, Backend, Namespace
 
-LR, STEP = 0, 1  # places in a run's vector of numbers
+LR, STEP, GATED = 0, 1, 2  # places in a run's vector of numbers
 
 
 @dataclass(slots=True)
 class Run:
     """Neighbouring parameters that have taken the same steps.
 
-    ``numbers`` holds the learning rate and the step count on the backend: a kernel launched from a recorded graph
-    reads them there, and no step needs a transfer.
+    ``numbers`` holds the learning rate, the step count, and the rate of a step that may be without effect, on the
+    backend: a kernel launched from a recorded graph reads them there, and no step needs a transfer.
     """
 
     first: int
@@ -33,20 +33,18 @@ class Run:
     numbers: Array
     steps: int = 0
     lr: float | None = None
+    moves: bool = False  # whether its parameters have gradients in the step at hand
 
-    def tick(self, lr: float) -> None:
-        """Start a step: count it, and write the learning rate if it changed."""
+    def write(self, lr: float) -> None:
+        """Bring the learning rate to the backend if it changed."""
         if lr != self.lr:
             self.numbers[LR] = lr
             self.lr = lr
-        self.numbers[STEP] += 1
-        self.steps += 1
 
     def gate(self, xp: Namespace, only_if: Array, grads: Array) -> None:
-        """Where ``only_if`` is false: a learning rate of 0 and gradients of 0, so that no weight moves."""
-        self.numbers[LR] = xp.where(only_if, self.numbers[LR], 0.0)
+        """Where ``only_if`` is false: a rate of 0 in ``numbers[GATED]`` and gradients of 0, so that no weight moves."""
+        self.numbers[GATED] = xp.where(only_if, self.numbers[LR], 0.0)
         grads[...] = xp.where(only_if, grads, 0.0)
-        self.lr = None  # to be written anew at the next step
 
 
 class Flat:
@@ -75,7 +73,7 @@ class Flat:
         return [vector[start : start + size].reshape(p.shape) for start, size, p in parts]
 
     def _new_run(self, first: int, last: int) -> Run:
-        numbers = self.backend.xp.zeros(2, dtype=self.dtype)
+        numbers = self.backend.xp.zeros(3, dtype=_number_dtype(self.dtype))
         return Run(first, last, slice(self.starts[first], self.starts[last]), numbers)
 
     def adopt(self) -> None:
@@ -92,12 +90,12 @@ class Flat:
     def _move(self, backend: Backend, dtype: np.dtype[Any]) -> None:
         """Follow the model to another backend or dtype, with all state."""
 
-        def moved(array: Array) -> Array:
-            return backend.asarray(self.backend.to_numpy(array)).astype(dtype)
+        def moved(array: Array, kind: Any) -> Array:
+            return backend.asarray(self.backend.to_numpy(array)).astype(kind)
 
-        state = {name: moved(vector) for name, vector in self.state.items()}
+        state = {name: moved(vector, dtype) for name, vector in self.state.items()}
         for run in self.runs:
-            run.numbers = moved(run.numbers)
+            run.numbers, run.lr = moved(run.numbers, _number_dtype(dtype)), None
         self.backend, self.dtype = backend, dtype
         self._allocate(state)
 
@@ -125,7 +123,9 @@ class Flat:
                 part.steps, part.lr = run.steps, run.lr
                 split.append(part)
         self.runs = split
-        return [run for run in split if present[run.first]]
+        for run in split:
+            run.moves = present[run.first]
+        return [run for run in split if run.moves]
 
     def note_change(self) -> None:
         """Tell the tape that the values changed."""
@@ -136,11 +136,18 @@ class Flat:
         return next(run.steps for run in self.runs if run.first <= i < run.last)
 
     def set_steps(self, steps: Sequence[int]) -> None:
-        """Take over the step counts of all parameters."""
+        """Take over the step counts of all parameters, in the same memory where the runs stay the same."""
+        before = {(run.first, run.last): run for run in self.runs}
         self.runs = []
         for count, group in groupby(range(len(steps)), key=lambda i: steps[i]):
             members = list(group)
-            run = self._new_run(members[0], members[-1] + 1)
+            span = members[0], members[-1] + 1
+            run = before.get(span) or self._new_run(*span)
             run.steps = count
             run.numbers[STEP] = count
             self.runs.append(run)
+
+
+def _number_dtype(dtype: np.dtype[Any]) -> str:
+    """Rates and counts are float64 beside float64 parameters, else float32: float16 counts to 2048 only."""
+    return "float64" if dtype == np.float64 else "float32"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from xpnet.nn import Parameter
-from xpnet.optim.flat import LR, STEP, Flat, Run
+from xpnet.optim.flat import GATED, LR, STEP, Flat, Run
 from xpnet.tensor import Tensor, no_grad
 from xpnet_backends import Array, Namespace, is_array, random, to_numpy
 
@@ -74,24 +74,56 @@ class Optimizer(ABC):
         ``only_if`` is a truth value on the device: where it is false, no parameter changes, without waiting for it.
         """
         loss = closure() if closure is not None else None
+        self.prepare()
+        self.apply_update(only_if)
+        self.advance()
+        return loss
+
+    def prepare(self) -> None:
+        """The first part of ``step``, also before a replay: bring the learning rates that changed to the backend."""
+        for options, flats in zip(self.param_groups, self._flats, strict=True):
+            for flat in flats:
+                flat.adopt()
+                for run in flat.runs:
+                    run.write(options["lr"])
+
+    def apply_update(self, only_if: Array | None = None) -> None:
+        """The second part of ``step``: the work on the backend, the same from step to step.
+
+        It reads nothing that changes on the host, so that it may be recorded once and replayed.
+        """
         with no_grad():
             for options, flats in zip(self.param_groups, self._flats, strict=True):
                 for flat in flats:
-                    self._step_flat(flat, options, only_if)
-        random.state.set_step(random.state.step + 1)
-        return loss
+                    self._update_flat(flat, options, only_if)
 
-    def _step_flat(self, flat: Flat, options: dict[str, Any], only_if: Array | None) -> None:
-        flat.adopt()
+    def _update_flat(self, flat: Flat, options: dict[str, Any], only_if: Array | None) -> None:
         for run in flat.ready(flat.gather()):
-            run.tick(options["lr"])
+            run.numbers[STEP] += 1
             if only_if is not None:
                 run.gate(flat.backend.xp, only_if, flat.grads[run.where])
             state = {name: vector[run.where] for name, vector in flat.state.items()}
-            clock = Clock(flat.backend.xp, run)
+            clock = Clock(flat.backend.xp, run, gated=only_if is not None)
             g = -flat.grads[run.where] if options.get("maximize") else flat.grads[run.where]
             self.update(flat.backend.xp, flat.values[run.where], g, state, clock, options)
-        flat.note_change()
+
+    def advance(self) -> None:
+        """The last part of ``step``: the host's books, also after a replay of ``apply_update``.
+
+        The step counts, the tape's notes of what changed, and the random step.
+        """
+        for flat in (flat for flats in self._flats for flat in flats):
+            for run in flat.runs:
+                run.steps += run.moves
+            flat.note_change()
+        random.state.set_step(random.state.step + 1)
+
+    def scale_gradients(self, factor: Array) -> None:
+        """Multiply every gradient by ``factor``, a number on the backend."""
+        for flat in (flat for flats in self._flats for flat in flats):
+            flat.adopt()
+            flat.gather()
+            flat.grads *= factor.astype(flat.dtype)
 
     def squared_gradients(self) -> list[Array]:
         """``Σ g²`` over each flat buffer, on its backend: not finite if any gradient is not."""
@@ -152,11 +184,11 @@ class Clock:
 
     __slots__ = ("_xp", "lr", "step", "steps")
 
-    def __init__(self, xp: Namespace, run: Run) -> None:
+    def __init__(self, xp: Namespace, run: Run, gated: bool) -> None:
         self._xp = xp
-        self.lr = run.numbers[LR]
+        self.lr = run.numbers[GATED if gated else LR]
         self.step = run.numbers[STEP]
-        self.steps = run.steps  # the same on the host: 1 in the first step
+        self.steps = run.steps + 1  # the same on the host: 1 in the first step
 
     def bias_correction(self, log_beta: float) -> Array:
         """``1 − βᵗ``, as ``−expm1(t ln β)``: β near 1 loses no digits in float32."""

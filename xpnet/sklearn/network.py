@@ -147,7 +147,7 @@ class Network(BaseEstimator):  # type: ignore[misc]
         trainer.epoch, trainer.history = len(self.history_), self.history_  # the epochs of earlier calls count
         data = DataLoader(ArrayDataset(X[rows], rows), size, shuffle=True, seed=self._seed, backend=backend)
         val = None if aside is None else ArrayDataset(X[aside], aside)
-        trainer.fit(data, val, trainer.epoch + epochs)
+        trainer.fit(data, val, trainer.epoch + epochs, verbose=0)
         if aside is not None:
             trainer.load_best()
 

@@ -11,6 +11,7 @@ class EarlyStopping:
     """Watch one column of the history: ``update(value)`` says whether it is the best so far.
 
     ``mode`` is "min" for losses, "max" for accuracies; an improvement of less than ``min_delta`` does not count.
+    NaN and infinities are never the best; an epoch with one counts as one without improvement.
     ``patience`` epochs without improvement set ``should_stop``; None never does, and only the best is kept track of.
     Source: Prechelt 1998, "Early stopping - but when?".
     """
@@ -30,7 +31,8 @@ class EarlyStopping:
     def update(self, value: float, epoch: int) -> bool:
         """Take in an epoch's value; True where it is the best so far."""
         sign = 1.0 if self.mode == "min" else -1.0
-        if self.best is None or (math.isfinite(value) and sign * value < sign * self.best - self.min_delta):
+        better = self.best is None or sign * value < sign * self.best - self.min_delta
+        if math.isfinite(value) and better:
             self.best, self.best_epoch, self.epochs_without_improvement = value, epoch, 0
             return True
         self.epochs_without_improvement += 1
@@ -52,4 +54,6 @@ class EarlyStopping:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over a state dict."""
         self.best, self.best_epoch = state["best"], state["best_epoch"]
+        if self.best is not None and not math.isfinite(self.best):  # as older versions kept it
+            self.best, self.best_epoch = None, 0
         self.epochs_without_improvement = state["epochs_without_improvement"]

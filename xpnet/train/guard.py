@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from xpnet.tensor import Tensor
 from xpnet_backends import Array, Backend
 
 
@@ -17,37 +16,55 @@ class Guard:
     pipeline: a truth value there goes along, false from the first bad update on, so that none of the updates after it
     has an effect; it is read at the end of the epoch.  Either way the weights are those before the bad update.
 
-    ``step`` is the random step now, ``done`` the updates of this epoch before a resume.  ``stopped`` says that a bad
-    number was seen; only on the host.
+    Both numbers on the device keep their place in memory.  ``stopped`` says that a bad number was seen; only on the
+    host.
     """
 
-    def __init__(self, backend: Backend, step: int, done: int = 0) -> None:
-        self._on_host, self._xp = backend.on_host, backend.xp
-        self._first_step, self.stopped = step - done, False
-        self._updates = done
-        self._fine: Any = None
-        self._counted: Any = done  # updates that were fine; on a device a number there
+    def __init__(self, backend: Backend) -> None:
+        self._backend, self._on_host = backend, backend.on_host
+        self._fine = backend.xp.ones((), dtype=bool)
+        self._counted: Any = backend.xp.zeros((), dtype="int64")  # updates that were fine
+        self.start(0)
 
-    def passes(self, loss: Tensor) -> bool:
-        """Whether to go on after a loss."""
+    def start(self, step: int, done: int = 0) -> None:
+        """Begin an epoch: ``step`` is the random step now, ``done`` the updates of this epoch before a resume."""
+        self._first_step, self._updates, self.stopped = step - done, done, False
+        self._fine[...] = True
         if self._on_host:
-            self.stopped = not math.isfinite(float(loss.data))
+            self._counted = done
+        else:
+            self._counted[...] = done
+
+    def passes(self, loss: Array, counts: Array | None = None) -> bool:
+        """Whether to go on after a loss.  Where ``counts`` is false nothing was counted, and NaN is no fault."""
+        if self._on_host:
+            self.stopped = not math.isfinite(float(loss)) and (counts is None or bool(counts))
             return not self.stopped
-        fine = self._xp.isfinite(loss.data)
-        self._fine = fine if self._fine is None else self._fine & fine
+        self._take(loss.reshape(()), counts)
         return True
 
-    def admits(self, squares: Sequence[Array]) -> Array | None:
-        """Count an update with these sums of squared gradients.  On a device: the truth value to hand to the step."""
+    def admits(self, squares: Sequence[Array], counts: Array | None = None) -> Array | None:
+        """Look at an update with these sums of squared gradients.
+
+        Returns the truth value to hand to the optimizer's step, or None where there is nothing to hold back.
+        """
         if self._on_host:
-            self.stopped = not math.isfinite(sum(float(s) for s in squares))
+            empty = counts is not None and not bool(counts)
+            self.stopped = not empty and not math.isfinite(sum(float(s) for s in squares))
             self._counted += not self.stopped
-            return None
+            return counts if empty else None
         for s in squares:
-            self._fine = self._fine & self._xp.isfinite(s)
-        self._counted = self._counted + self._fine.astype("int64")
+            self._take(s, counts)
+        self._counted[...] += self._fine.astype("int64")
+        return self._fine if counts is None else self._fine & counts
+
+    def _take(self, number: Array, counts: Array | None) -> None:
+        fine = self._backend.xp.isfinite(number)
+        self._fine[...] &= fine if counts is None else fine | ~counts
+
+    def advance(self) -> None:
+        """The host's count of updates, also after a replay."""
         self._updates += 1
-        return self._fine
 
     def step_of(self, update: int) -> int:
         """The random step of an update of this epoch."""

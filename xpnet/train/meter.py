@@ -12,6 +12,9 @@ from xpnet.metrics import Metric
 from xpnet.serialization import CheckpointError
 from xpnet_backends import Array, Backend, to_numpy
 
+SUMMED = -1.0  # in place of a count: the loss is a sum, and the batches' losses add up
+_COUNTS = "loss.count"
+
 
 def measure(metric: Any, output: Array, target: Array) -> Any:
     """What a meter takes in of a batch: a function's mean over it, or a streaming metric's part of it."""
@@ -21,25 +24,73 @@ def measure(metric: Any, output: Array, target: Array) -> Any:
 class Meter:
     """One value for each batch and quantity, and the mean over the samples; or, for a streaming metric, what it keeps.
 
-    Writing a value is one copy on the backend; only ``mean`` and ``value`` read, which on a device waits for it.
+    ``write`` is work on the backend: on a device it puts the values where a counter there points, so that it may be
+    recorded once and replayed.  ``advance`` is the host's part.  Only ``mean`` and ``value`` read, which on a device
+    waits for it.
     """
 
-    def __init__(self, backend: Backend, quantities: Mapping[str, Any], batches: int) -> None:
+    def __init__(self, backend: Backend, quantities: Mapping[str, Any], batches: int = 0) -> None:
         self._backend = backend
         self._names = list(quantities)
         self._metrics = {name: metric.fresh() for name, metric in quantities.items() if isinstance(metric, Metric)}
-        means = [name for name in quantities if name not in self._metrics]
-        self._values = {name: backend.xp.zeros(batches, dtype="float32") for name in means}
-        self._sizes: list[int] = []
+        self._means = [name for name in quantities if name not in self._metrics]
+        self._place = backend.xp.zeros(1, dtype="int64")
+        self._allocate(batches)
+        self.start(batches)
 
-    def add(self, size: int, values: Mapping[str, Any]) -> None:
-        """Note a batch of ``size`` samples: what ``measure`` gave, by name."""
-        for name, value in values.items():
-            if name in self._metrics:
-                self._metrics[name].merge(value)
-            else:
-                self._values[name][len(self._sizes)] = value
+    def _allocate(self, batches: int) -> None:
+        self._values = {name: self._backend.xp.zeros(batches, dtype="float32") for name in self._means}
+        self._counts = self._backend.xp.zeros(batches, dtype="float64")  # what the mean of each loss was taken over
+
+    def start(self, batches: int) -> None:
+        """Begin an epoch of ``batches`` batches, in the same memory unless it is too small."""
+        if batches > self.capacity:
+            self._allocate(batches)
+        self._expected = batches
+        self._sizes: list[int] = []
+        self._place[...] = 0
+        for metric in self._metrics.values():
+            metric.reset()
+
+    def add(self, size: int, values: Mapping[str, Any], count: Any = None) -> None:
+        """Note a batch of ``size`` samples: what ``measure`` gave, by name.
+
+        ``count`` is what the mean of the loss was taken over, if not the samples.
+        """
+        self.write(values, size if count is None else count)
+        self.advance(size, values)
+
+    def write(self, values: Mapping[str, Any], count: Any) -> None:
+        """Put the values of a batch, but for those of streaming metrics, where the counter points."""
+        place = len(self._sizes) if self._backend.on_host else self._place
+        for name in self._means:
+            self._values[name][place] = values[name]
+        self._counts[place] = count
+        if not self._backend.on_host:
+            self._place += 1
+
+    def advance(self, size: int, values: Mapping[str, Any]) -> None:
+        """Count a batch on the host, and give streaming metrics their part."""
+        for name, metric in self._metrics.items():
+            metric.merge(values[name])
         self._sizes.append(size)
+
+    @property
+    def capacity(self) -> int:
+        """How many batches there is room for."""
+        return len(self._counts)
+
+    def grow(self) -> None:
+        """Make room for twice as many batches, in other memory: where nobody knows how many there will be."""
+        arrays, sizes = self.state()
+        self._allocate(max(16, 2 * self.capacity))
+        self._expected = self.capacity
+        self._copy({name: arrays[name] for name in [*self._means, _COUNTS]}, len(sizes))
+
+    def _copy(self, arrays: Mapping[str, Any], count: int) -> None:
+        self._counts[:count] = self._backend.asarray(to_numpy(arrays[_COUNTS]))
+        for name, vector in self._values.items():
+            vector[:count] = self._backend.asarray(to_numpy(arrays[name]))
 
     @property
     def batches(self) -> int:
@@ -52,13 +103,19 @@ class Meter:
         return sum(self._sizes)
 
     def mean(self, name: str) -> float:
-        """``Σ nᵢ vᵢ / Σ nᵢ`` or the metric's value over the batches so far, NaN before the first."""
+        """``Σ nᵢ vᵢ / Σ nᵢ`` or the metric's value over the batches so far, NaN before the first.
+
+        nᵢ is the number of samples; for the loss, what its mean was taken over.  A loss that is a sum adds up.
+        """
         if not self._sizes:
             return math.nan
         if name in self._metrics:
             return float(self._metrics[name].compute())
         values = to_numpy(self._values[name][: self.batches]).astype(np.float64)
-        return float(np.dot(values, self._sizes) / self.samples)
+        if name != "loss":
+            return _mean(values, np.array(self._sizes, dtype=np.float64))
+        counts = to_numpy(self._counts[: self.batches])
+        return float(values.sum()) if (counts == SUMMED).any() else _mean(values, counts)
 
     def means(self) -> dict[str, float]:
         """The mean of every quantity."""
@@ -71,6 +128,7 @@ class Meter:
     def state(self) -> tuple[dict[str, Array], list[int]]:
         """Values and sizes so far, to save in the middle of an epoch."""
         arrays = {name: values[: self.batches].copy() for name, values in self._values.items()}
+        arrays[_COUNTS] = self._counts[: self.batches].copy()
         for name, metric in self._metrics.items():
             arrays |= {f"{name}.{key}": array for key, array in metric.state_dict().items()}
         return arrays, list(self._sizes)
@@ -81,17 +139,23 @@ class Meter:
         Raises: ``CheckpointError`` where it was saved with other metrics, ``ValueError`` where it has more batches
         than there are.
         """
-        self._sizes = list(sizes)
         for name in self._names:
             if name not in values and not any(key.startswith(f"{name}.") for key in values):
                 raise CheckpointError(f"the epoch was begun without the metric {name!r}: resume with the same metrics")
-        for name, vector in self._values.items():
-            if len(sizes) > len(vector):
-                raise ValueError(
-                    f"the run was stopped after batch {len(sizes)} of an epoch, which has only {len(vector)} here: "
-                    "the same batch size and data are needed to go on"
-                )
-            vector[: len(sizes)] = self._backend.asarray(to_numpy(values[name]))
+        if len(sizes) > self._expected:
+            raise ValueError(
+                f"the run was stopped after batch {len(sizes)} of an epoch, which has only {self._expected} here: "
+                "the same batch size and data are needed to go on"
+            )
+        self._sizes = list(sizes)
+        self._place[...] = len(sizes)
+        self._copy({_COUNTS: np.array(sizes, dtype=np.float64), **values}, len(sizes))  # older files: the samples
         for name, metric in self._metrics.items():
             kept = {key.removeprefix(f"{name}."): array for key, array in values.items() if key.startswith(f"{name}.")}
             metric.load_state_dict({key: self._backend.asarray(to_numpy(array)) for key, array in kept.items()})
+
+
+def _mean(values: np.ndarray, weights: np.ndarray) -> float:
+    """``Σ wᵢ vᵢ / Σ wᵢ``; a value of weight 0 has no part in it, whatever it is; NaN where nothing has weight."""
+    total = float(weights.sum())
+    return float(np.dot(np.where(weights == 0, 0.0, values), weights) / total) if total else math.nan

@@ -1,61 +1,46 @@
-"""The training loop: epochs, history, early stopping, checkpoints, resume."""
+"""The training loop: epochs, callbacks, early stopping, checkpoints.
+
+One batch is the business of ``Step``; what is written down of it, of ``Meter`` and ``History``.
+"""
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from xpnet._files import write_atomically
 from xpnet.data import ArrayDataset, DataLoader, SequenceLoader
-from xpnet.metrics import named
 from xpnet.nn import Module
-from xpnet.nn.utils import clip_grad_norm_, keep_modes
 from xpnet.optim import EMA, Optimizer
-from xpnet.optim.lr_scheduler import ReduceLROnPlateau
-from xpnet.serialization import CheckpointError, load, save
-from xpnet.tensor import Tensor, no_grad
-from xpnet.train.checkpoint import check_state, load_checkpoint, save_checkpoint, under
+from xpnet.tensor import Tensor
+from xpnet.train.best import BestWeights
+from xpnet.train.callback import Callback
+from xpnet.train.delegate import OfStep
+from xpnet.train.diagnosis import NonFiniteLossError, diagnose
 from xpnet.train.early_stopping import EarlyStopping
-from xpnet.train.guard import Guard
+from xpnet.train.evaluation import evaluate, predict
 from xpnet.train.history import History, Row
+from xpnet.train.intake import as_loader, describe, refuse_names, split
 from xpnet.train.interrupt import Interrupt
-from xpnet.train.meter import Meter, measure
-from xpnet.train.provenance import Provenance, overflowing_gradient, trace_step
-from xpnet_backends import Array, Backend, get_backend, random
+from xpnet.train.monitor import check_monitor
+from xpnet.train.progress import FitProgress, verbosity
+from xpnet.train.rehearsal import rehearse
+from xpnet.train.schedule import check_interval, check_schedule, step_after_epoch, step_after_update
+from xpnet.train.snapshot import resume_trainer, save_trainer
+from xpnet.train.step import Step
+from xpnet.train.stopwatch import Stopwatch
+from xpnet_backends import Array, Backend
+
+__all__ = ["Callback", "NonFiniteLossError", "Trainer", "predict"]
 
 Metric: TypeAlias = Callable[[Any, Any], Array]
 Data: TypeAlias = "DataLoader | SequenceLoader | ArrayDataset | tuple[Any, Any]"
 
 Loader: TypeAlias = "DataLoader | SequenceLoader"
-
-
-class NonFiniteLossError(RuntimeError):
-    """The loss or a gradient became NaN or infinite.  The run was stopped; weights and checkpoint stand.
-
-    ``provenance`` says where it came from: layer, op, operands, likely cause.
-    """
-
-    provenance: Provenance | None = None
-
-
-class Callback(Protocol):
-    """Told what happens.  All methods are called by the trainer, in this order, epoch by epoch."""
-
-    def on_epoch_start(self, trainer: Trainer, epoch: int, batches: int) -> None:
-        """Before the first batch of an epoch."""
-
-    def on_batch_end(self, trainer: Trainer, meter: Meter) -> None:
-        """After every step; reading the meter waits for the device."""
-
-    def on_epoch_end(self, trainer: Trainer, row: Row) -> None:
-        """After the epoch's checkpoint was written."""
 
 
 class Trainer:
@@ -70,17 +55,31 @@ class Trainer:
     loss : ``loss(output, target)`` gives a tensor with one element, the mean over the batch.
     optimizer : updates the model's parameters.
     scheduler : its ``step()`` is called after every epoch (with the monitored value for ``ReduceLROnPlateau``).
+    interval : "step" calls it after every update instead, as ``OneCycleLR`` and ``CyclicLR`` want it.
     metrics : for the history; names (``["accuracy", "f1"]``), or by name a function ``metric(output, target)`` that
         gives the mean over a batch, or a metric of ``xpnet.metrics``, which is computed over the whole epoch.
     early_stopping : which column decides what is best, and when to stop; without one, the validation loss and never.
     max_grad_norm : clip the norm of the gradients.
-    accumulate : batches whose gradients are averaged before each update, as if they were one larger batch.
+    accumulate : batches whose gradients are averaged before each update, as if they were one larger batch: each counts
+        by what its loss is the mean of.
     penalty : ``penalty(model)`` is added to what is minimised, not to the loss that is shown.
     ema : the average of the weights, updated after every step; it is what is validated and kept as the best.
+    count : ``count(output, target)`` says what the mean of a loss of one's own is taken over, as a mask's sum.
+        The losses of ``xpnet.nn`` say so themselves: the targets that are not ignored, or the sum of their weights.
     folder : where ``best.safetensors``, ``last.safetensors`` and ``history.csv`` go; nothing is written
         without one, and the best weights are kept in memory, where the model is.
     callbacks : told of every epoch and batch.
     """
+
+    model = OfStep[Module]()
+    loss = OfStep[Callable[[Any, Any], Tensor]]()
+    optimizer = OfStep[Optimizer]()
+    metrics = OfStep[dict[str, Any]]()
+    max_grad_norm = OfStep["float | None"]()
+    accumulate = OfStep[int]()
+    penalty = OfStep["Callable[[Module], Tensor] | None"]()
+    ema = OfStep["EMA | None"]()
+    count = OfStep["Callable[[Any, Any], Any] | None"]()
 
     def __init__(
         self,
@@ -89,205 +88,173 @@ class Trainer:
         optimizer: Optimizer,
         *,
         scheduler: Any = None,
+        interval: str = "epoch",
         metrics: Mapping[str, Metric | str] | Sequence[str] | None = None,
         early_stopping: EarlyStopping | None = None,
         max_grad_norm: float | None = None,
         accumulate: int = 1,
         penalty: Callable[[Module], Tensor] | None = None,
         ema: EMA | None = None,
+        count: Callable[[Any, Any], Any] | None = None,
         folder: str | Path | None = None,
         callbacks: Sequence[Callback] = (),
     ) -> None:
-        self.model, self.loss, self.optimizer, self.scheduler = model, loss, optimizer, scheduler
-        self.metrics = named(metrics)
-        self._stopping = early_stopping
-        if not isinstance(accumulate, int) or accumulate < 1:
-            raise ValueError(f"accumulate must be a positive whole number of batches, got {accumulate!r}")
-        self.max_grad_norm, self.accumulate, self.penalty, self.ema = max_grad_norm, accumulate, penalty, ema
+        options: dict[str, Any] = {"max_grad_norm": max_grad_norm, "accumulate": accumulate, "penalty": penalty}
+        self.step = Step(model, loss, optimizer, metrics=metrics, ema=ema, count=count, **options)
+        self.scheduler, self.interval = scheduler, check_interval(interval)
+        self.early_stopping = early_stopping
         self.folder = None if folder is None else Path(folder)
         self.callbacks = list(callbacks)
         self.history = History()
         self.epoch = 0  # epochs finished
-        self.seconds = 0.0  # in training, and
-        self.samples = 0  # how many were trained on: both over the whole run, resumed or not
-        self._mark = (0.0, 0)  # the moment up to which they are counted, and the samples of its epoch by then
-        self._best: dict[str, Array] | None = None  # the best weights, where there is no folder for them
-        self._pending: tuple[dict[str, Array], list[int]] | None = None  # the begun epoch of an interrupted run
+        self.best = BestWeights()
+        self.last_lr: float | None = None  # of the last update
+        self.pending: tuple[dict[str, Array], list[int]] | None = None  # the begun epoch of an interrupted run
+        self.watch = Stopwatch()
 
     @property
     def backend(self) -> Backend:
         """Where the model lives."""
-        first = next(self.model.parameters(), None)
-        return get_backend() if first is None else first.backend
+        return self.step.backend
 
     @property
     def stopping(self) -> EarlyStopping:
         """What decides which epoch is best."""
-        if self._stopping is None:
-            self._stopping = EarlyStopping()
-        return self._stopping
+        return EarlyStopping() if self.early_stopping is None else self.early_stopping
+
+    @property
+    def seconds(self) -> float:
+        """Time in training over the whole run, resumed or not."""
+        return self.watch.seconds
+
+    @property
+    def samples(self) -> int:
+        """How many samples were trained on over the whole run, resumed or not."""
+        return self.watch.samples
 
     # -- fitting -------------------------------------------------------------------------------------------------
 
-    def fit(self, train: Data, val: Data | None = None, epochs: int = 10, batch_size: int = 64) -> History:
+    def fit(
+        self,
+        train: Any,
+        y: Any = None,
+        epochs: int = 10,
+        batch_size: int = 64,
+        *,
+        val: Any = None,
+        verbose: bool | int | None = None,
+        **unknown: Any,
+    ) -> History:
         """Train until ``epochs`` epochs are done in all, counting those before a resume.
 
-        ``train`` and ``val`` are loaders, datasets or ``(inputs, targets)``; of the latter two, loaders with
-        ``batch_size`` are made, shuffled for training.
+        ``fit(x, y)``: an array first means that the second is its target.  ``fit((x, y), (x_val, y_val))``: a pair, a
+        dataset or a loader first means that the second is the validation data, as ``val`` is.
 
-        Raises: ``NonFiniteLossError`` with epoch and step; ``KeyboardInterrupt`` after Ctrl-C, when the step at hand
-        is done and everything is saved (a second Ctrl-C stops at once).
+        Parameters
+        ----------
+        train, y : arrays, frames of pandas or lists; or a pair, a dataset or a loader, and validation data.
+        epochs : how many in all.
+        batch_size : for the loaders that are made of arrays, shuffled for training.
+        val : validation data: a pair ``(inputs, targets)``, a dataset or a loader.
+        verbose : what is shown: False or 0 nothing; True or 1 a bar on a terminal, and a line after each epoch; 2 the
+            lines only.  Without it 1, unless a callback shows the progress.
+
+        Raises: ``ValueError`` or ``TypeError`` before training for data that do not fit the model or the loss;
+        ``NonFiniteLossError`` with epoch and step; ``KeyboardInterrupt`` after Ctrl-C, when the step at hand is done
+        and everything is saved (a second Ctrl-C stops at once).
         """
-        if not isinstance(epochs, int) or epochs < 1:
-            raise ValueError(f"epochs must be a positive whole number, got {epochs!r}")
+        refuse_names(unknown)
+        epochs = _whole_number(epochs)
+        progress = FitProgress(verbosity(verbose, self.callbacks), epochs)
+        train, val = split(train, y, val)
+        loader = self._loader(train, batch_size, shuffle=True, what="training data")
+        val_loader = None
+        if val is not None:
+            val_loader = self._loader(val, max(batch_size, 256), shuffle=False, what="validation data")
+        self._check(loader, val_loader, epochs)
+        for own, made, what in ((train, loader, "training data"), (val, val_loader, "validation data")):
+            if made is not None and own is not made and self.epoch < epochs:
+                rehearse(self.step, made, what)
         if self.folder is not None:
             self.folder.mkdir(parents=True, exist_ok=True)
-        loader = self._loader(train, batch_size, shuffle=True)
-        val_loader = None if val is None else self._loader(val, max(batch_size, 256), shuffle=False)
-        if self._stopping is None:
-            self._stopping = EarlyStopping("train_loss" if val_loader is None else "val_loss")
-        with Interrupt() as interrupt:
+        with Interrupt() as interrupt, progress:
             while self.epoch < epochs and not self.stopping.should_stop:
-                self._run_epoch(loader, val_loader, interrupt)
+                self._run_epoch(loader, val_loader, interrupt, progress)
                 if interrupt.requested:
                     raise KeyboardInterrupt(f"saved after epoch {self.epoch}")
         return self.history
 
-    def _loader(self, data: Data, batch_size: int, shuffle: bool) -> Loader:
-        if isinstance(data, DataLoader | SequenceLoader):
-            return data
-        dataset = data if isinstance(data, ArrayDataset) else ArrayDataset(*data)
-        dataset.check_finite()
-        return DataLoader(dataset, min(batch_size, len(dataset)), shuffle=shuffle, backend=self.backend)
+    def _check(self, loader: Loader, val_loader: Loader | None, epochs: int) -> None:
+        """Refuse what could not go well, before anything is spent on it."""
+        stopping = self.early_stopping or EarlyStopping("train_loss" if val_loader is None else "val_loss")
+        check_monitor(stopping, self.scheduler, self.metrics, self.optimizer, val_loader is not None)
+        updates = -(-len(loader) // self.accumulate)
+        done = -(-len(self.pending[1]) // self.accumulate) if self.pending else 0
+        if epochs > self.epoch:
+            check_schedule(self.scheduler, self.interval, epochs - self.epoch, updates, done)
+        self.early_stopping = stopping
 
-    def _run_epoch(self, loader: Loader, val_loader: Loader | None, interrupt: Interrupt) -> None:
-        meter = self._start_epoch(loader)
-        self._guard = Guard(self.backend, random.state.step, meter.batches // self.accumulate)
-        self._mark = (time.perf_counter(), meter.samples)
+    def _loader(self, data: Any, batch_size: int, shuffle: bool, what: str = "data") -> Loader:
+        loader: Loader = as_loader(data, self.model, self.backend, batch_size, shuffle=shuffle, what=what)
+        return loader
+
+    def _run_epoch(
+        self, loader: Loader, val_loader: Loader | None, interrupt: Interrupt, progress: FitProgress
+    ) -> None:
+        self._start_epoch(loader)
+        progress.start_epoch(self.epoch + 1, len(loader))
+        step, meter = self.step, self.step.meter
         self.model.train()
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # what is not finite is our own error below
-            for inputs, target in loader:
-                updated = self._train_batch(inputs, target, meter, len(loader))
-                if self._guard.stopped:
-                    self._stop(meter, loader)
-                if interrupt.requested and updated:
-                    self._save_interrupted(meter, loader)
-        if self._guard.found_bad():
-            self._stop(meter, loader)
-        self._count(meter)
-        self._finish_epoch(meter, val_loader)
+        for inputs, target in loader:
+            step(inputs, target, last=meter.batches + 1 == len(loader))
+            if step.stopped:
+                self._stop(loader)
+            if step.place == 0:
+                self._after_update()
+            for callback in self.callbacks:
+                callback.on_batch_end(self, meter)
+            progress.end_batch(meter)
+            if interrupt.requested and step.place == 0:
+                self._save_interrupted(loader)
+        if step.guard.found_bad():
+            self._stop(loader)
+        self.watch.count(meter.samples)
+        self._finish_epoch(val_loader)
+        progress.end_epoch(self.history.rows[-1], self.stopping.best_epoch == self.epoch)
 
-    def _count(self, meter: Meter) -> None:
-        """Add the time and the samples since the last look to the run's."""
-        (started, before), now = self._mark, time.perf_counter()
-        self.seconds += now - started
-        self.samples += meter.samples - before
-        self._mark = (now, meter.samples)
-
-    def _start_epoch(self, loader: Loader) -> Meter:
-        meter = Meter(self.backend, {"loss": None, **self.metrics}, len(loader))
-        position = 0
-        if self._pending is not None:
-            meter.restore(*self._pending)
-            position, self._pending = meter.batches, None
-        loader.load_state_dict({"epoch": self.epoch, "position": position})
+    def _start_epoch(self, loader: Loader) -> None:
+        self.step.start(len(loader), self.pending)
+        self.pending = None
+        loader.load_state_dict({"epoch": self.epoch, "position": self.step.meter.batches})
         for callback in self.callbacks:
             callback.on_epoch_start(self, self.epoch + 1, len(loader))
-        return meter
+        self.watch.start(self.step.meter.samples)
 
-    def _train_batch(self, inputs: Any, target: Any, meter: Meter, batches: int) -> bool:
-        """Forward and backward, and after every ``accumulate`` batches an update.  Whether there was one."""
-        place = meter.batches % self.accumulate
-        share = min(self.accumulate, batches - meter.batches + place)  # the last update may have fewer batches
-        if place == 0:
-            self.optimizer.zero_grad()
-        output = self.model(inputs)
-        loss = self.loss(output, target)
-        meter.add(_samples(inputs), self._measure(loss, output, target))
-        total = loss if self.penalty is None else loss + self.penalty(self.model)
-        if not self._guard.passes(total):
-            return False
-        (total if share == 1 else total / share).backward()
-        last = place + 1 == share
-        if last:
-            self._update()
-        for callback in self.callbacks:
-            callback.on_batch_end(self, meter)
-        return last
+    def _after_update(self) -> None:
+        self.last_lr = self.optimizer.param_groups[0]["lr"]
+        step_after_update(self.scheduler, self.interval)
 
-    def _update(self) -> None:
-        """A step with gradients that are finite; on a device the step itself is told whether they are."""
-        fine = self._guard.admits(self.optimizer.squared_gradients())
-        if self._guard.stopped:
-            return
-        if self.max_grad_norm is not None:
-            clip_grad_norm_(self.model.parameters(), self.max_grad_norm)
-        self.optimizer.step(only_if=fine)
-        if self.ema is not None:
-            self.ema.update()
+    def _stop(self, loader: Loader) -> None:
+        kept = "" if self.folder is None else f"; {self._last_good(self.folder)}"
+        raise diagnose(self.step, loader, self.epoch, kept)
 
-    def _measure(self, loss: Tensor, output: Any, target: Any) -> dict[str, Any]:
-        raw = output.data if isinstance(output, Tensor) else output
-        values = {name: measure(metric, raw, target) for name, metric in self.metrics.items()}
-        return {"loss": loss.data, **values}
-
-    def _stop(self, meter: Meter, loader: Loader) -> None:
-        """Run the first bad update again, batch by batch, to say where the bad value came from."""
-        update = self._guard.good
-        first = update * self.accumulate
-        random.state.set_step(self._guard.step_of(update))
-        loader.load_state_dict({"epoch": self.epoch, "position": first})
-        self.optimizer.zero_grad()
-        found = None
-        for batch, (inputs, target) in zip(range(first, len(loader)), loader, strict=False):
-            found = trace_step(self.model, partial(self._replay, inputs, target))
-            if found or batch + 1 >= min(first + self.accumulate, meter.batches):
-                break
-        if found is None:
-            found = overflowing_gradient(self.model)
-        kept = "" if self.folder is None else f"; {self._last_good()}"
-        value = meter.value("loss", batch)
-        what = "a gradient was not finite" if math.isfinite(value) else f"the loss became {value}"
-        error = NonFiniteLossError(
-            f"{what} in epoch {self.epoch + 1}, step {batch + 1}: training was stopped{kept}. Run again, {found}"
-        )
-        error.provenance = found
-        raise error
-
-    def _replay(self, inputs: Any, target: Any) -> tuple[Tensor, Tensor]:
-        floating = inputs.dtype.kind == "f"
-        x = Tensor(inputs, requires_grad=True) if floating else Tensor(inputs)  # records the ops on data too
-        loss = self.loss(self.model(x), target)
-        return x, loss if self.penalty is None else loss + self.penalty(self.model)
-
-    def _last_good(self) -> str:
-        assert self.folder is not None
-        path = self.folder / "last.safetensors"
+    def _last_good(self, folder: Path) -> str:
+        path = folder / "last.safetensors"
         return f"the checkpoint of epoch {self.epoch} stands in {path}" if path.exists() else "no epoch was finished"
 
-    def _finish_epoch(self, meter: Meter, val_loader: Loader | None) -> None:
-        lr = self.optimizer.param_groups[0]["lr"]
+    def _finish_epoch(self, val_loader: Loader | None) -> None:
         row: Row = {"epoch": self.epoch + 1}
-        row |= {f"train_{name}": value for name, value in meter.means().items()}
+        row |= {f"train_{name}": value for name, value in self.step.meter.means().items()}
         if val_loader is not None:
             with self._averaged():
                 row |= {f"val_{name}": value for name, value in self.evaluate(val_loader).items()}
-        row["lr"] = lr
-        if self.stopping.monitor not in row:
-            raise ValueError(f"early stopping watches {self.stopping.monitor!r}, but there are only {', '.join(row)}")
+        row["lr"] = self.optimizer.param_groups[0]["lr"] if self.last_lr is None else self.last_lr
         value = row[self.stopping.monitor]
         best = self.stopping.update(value, self.epoch + 1)
-        if isinstance(self.scheduler, ReduceLROnPlateau):
-            self.scheduler.step(value)
-        elif self.scheduler is not None:
-            self.scheduler.step()
+        step_after_epoch(self.scheduler, self.interval, value)
         self.epoch += 1
         self.history.append(row)
-        if self.folder is not None:
-            self._save(best)
-        elif best:
-            with self._averaged():
-                self._best = self.model.state_dict()
+        self._save(best)
         for callback in self.callbacks:
             callback.on_epoch_end(self, row)
 
@@ -299,14 +266,7 @@ class Trainer:
 
     def evaluate(self, data: Data, batch_size: int = 1024) -> dict[str, float]:
         """Loss and metrics over all of ``data``, in evaluation mode, without gradients."""
-        loader = self._loader(data, batch_size, shuffle=False)
-        meter = Meter(self.backend, {"loss": None, **self.metrics}, len(loader))
-        with keep_modes(self.model), no_grad():
-            self.model.eval()
-            for inputs, target in loader:
-                output = self.model(inputs)
-                meter.add(_samples(inputs), self._measure(self.loss(output, target), output, target))
-        return meter.means()
+        return evaluate(self.step, self._loader(data, batch_size, shuffle=False))
 
     def predict(self, inputs: Any, batch_size: int = 1024) -> Array:
         """The model's outputs for all ``inputs``, in evaluation mode; an array of the model's backend."""
@@ -316,50 +276,24 @@ class Trainer:
 
     def _save(self, best: bool) -> None:
         """The best weights first: if the run dies between the two files, the resumed epoch writes them again."""
-        assert self.folder is not None
         if best:
             info = {"epoch": str(self.epoch), self.stopping.monitor: repr(self.stopping.best)}
             with self._averaged():
-                save(self.model.state_dict(), self.folder / "best.safetensors", info)
-        self._save_last({}, [])
-        write_atomically(self.folder / "history.csv", self.history.to_csv())
+                self.best.keep(self.model, self.folder, info)
+        if self.folder is not None:
+            save_trainer(self, self.folder / "last.safetensors", {}, [])
+            write_atomically(self.folder / "history.csv", self.history.to_csv())
 
-    def _save_interrupted(self, meter: Meter, loader: Loader) -> None:
+    def _save_interrupted(self, loader: Loader) -> None:
         """Save in the middle of an epoch, and stop."""
-        self._count(meter)
+        meter = self.step.meter
+        self.watch.count(meter.samples)
         if self.folder is None:
             raise KeyboardInterrupt
-        if self._guard.found_bad():
-            self._stop(meter, loader)
-        self._save_last(*meter.state())
+        if self.step.guard.found_bad():
+            self._stop(loader)
+        save_trainer(self, self.folder / "last.safetensors", *meter.state())
         raise KeyboardInterrupt(f"saved after epoch {self.epoch}, step {meter.batches}")
-
-    def _save_last(self, values: dict[str, Array], sizes: list[int]) -> None:
-        assert self.folder is not None
-        state = {
-            "epoch": self.epoch,
-            "seed": random.state.seed,
-            "step": random.state.step,
-            "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
-            "early_stopping": self.stopping.state_dict(),
-            "history": self.history.rows,
-            "seconds": self.seconds,
-            "samples": self.samples,
-            "batch_sizes": sizes,
-            "accumulate": self.accumulate,
-        }
-        arrays = {f"meter.{name}": value for name, value in values.items()}
-        if self.ema is not None:
-            average = self.ema.state_dict()
-            state["ema_steps"] = average["steps"]
-            arrays |= {f"ema.{name}": value for name, value in average["averages"].items()}
-        save_checkpoint(
-            self.folder / "last.safetensors",
-            model=self.model.state_dict(),
-            optimizer=self.optimizer.state_dict(),
-            arrays=arrays,
-            state=state,
-        )
 
     def resume(self, path: str | Path | None = None) -> None:
         """Take up a run where ``last.safetensors`` left it; ``fit`` then goes on as if nothing had happened.
@@ -370,76 +304,18 @@ class Trainer:
             if self.folder is None:
                 raise ValueError("resume() needs a path, or a trainer with a folder")
             path = self.folder / "last.safetensors"
-        saved = load_checkpoint(path, self.backend)
-        state = saved["state"]
-        try:
-            check_state(state, saved["arrays"])
-            self.model.load_state_dict(saved["model"])
-            self.optimizer.load_state_dict(saved["optimizer"])
-            if self.scheduler is not None:
-                self.scheduler.load_state_dict(state["scheduler"])
-            self.history = History(state["history"])
-            if self._stopping is None and len(self.history):
-                self._stopping = EarlyStopping("val_loss" if "val_loss" in self.history.columns() else "train_loss")
-            if self._stopping is not None:
-                self._stopping.load_state_dict(state["early_stopping"])
-            self.epoch, self.seconds, self.samples = state["epoch"], state["seconds"], state["samples"]
-            arrays = saved["arrays"]
-            if state.get("accumulate", 1) != self.accumulate:
-                raise ValueError(
-                    f"it updated after every {state['accumulate']} batches, now accumulate is {self.accumulate}"
-                )
-            if self.ema is not None:
-                if "ema_steps" not in state:
-                    raise ValueError("it has no averaged weights: leave out ema, or start a new run")
-                self.ema.load_state_dict({"steps": state["ema_steps"], "averages": under(arrays, "ema.")})
-            self._best = None if self.folder is not None else self._best_beside(Path(path))
-            self._pending = (under(arrays, "meter."), state["batch_sizes"]) if state["batch_sizes"] else None
-            random.state.manual_seed(state["seed"])
-            random.state.set_step(state["step"])
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise CheckpointError(f"{path} does not fit this run: {error}") from error
-
-    def _best_beside(self, path: Path) -> dict[str, Array] | None:
-        """The best weights that stand beside a checkpoint, if any: the epochs to come may all be worse."""
-        beside = path.with_name("best.safetensors")
-        return load(beside, self.backend) if beside.exists() else None
+        resume_trainer(self, Path(path))
 
     def load_best(self) -> None:
         """Give the model the weights of the best epoch: from the folder, or from memory where there is none.
 
         Raises: ``CheckpointError`` where the file is damaged or of another model.
         """
-        if self.folder is None:
-            if self._best is None:
-                raise ValueError("load_best(): no epoch was finished yet, so there are no best weights")
-            self.model.load_state_dict(self._best)
-            return
-        path = self.folder / "best.safetensors"
-        if not path.exists():
-            why = (
-                f"although {self.epoch} epochs are done: start anew" if self.epoch else "for no epoch was finished yet"
-            )
-            raise CheckpointError(f"{path} is missing, {why}")
-        try:
-            self.model.load_state_dict(load(path, self.backend))
-        except CheckpointError:
-            raise
-        except ValueError as error:
-            raise CheckpointError(f"{path} does not fit this model: {error}") from error
+        self.best.load_into(self.model, self.folder, self.backend, self.epoch, self.stopping.best is not None)
 
 
-def _samples(inputs: Any) -> int:
-    """How many there are in a batch; sequences come as (tokens, lengths)."""
-    return len(inputs[0] if isinstance(inputs, tuple) else inputs)
-
-
-def predict(model: Module, inputs: Any, backend: Backend, batch_size: int = 1024) -> Array:
-    """A model's outputs for all ``inputs``, in evaluation mode, without gradients, batch by batch."""
-    with keep_modes(model), no_grad():
-        model.eval()
-        starts = range(0, len(inputs), batch_size)
-        parts = [model(backend.asarray(inputs[i : i + batch_size])).data for i in starts]
-    if not parts:
-        raise ValueError("predict() needs at least one input")
-    return backend.xp.concatenate(parts)
+def _whole_number(epochs: Any) -> int:
+    if isinstance(epochs, bool) or not isinstance(epochs, int | np.integer) or epochs < 1:
+        hint = "" if isinstance(epochs, int | float | str) else "; validation data go into val=(inputs, targets)"
+        raise ValueError(f"epochs must be a positive whole number, got {describe(epochs)}{hint}")
+    return int(epochs)

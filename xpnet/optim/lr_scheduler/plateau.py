@@ -38,6 +38,8 @@ class ReduceLROnPlateau:
 
     def _is_better(self, metric: float) -> bool:
         sign = 1.0 if self.mode == "min" else -1.0
+        if not math.isfinite(metric):
+            return False  # NaN and infinities are never the best
         if math.isinf(self.best):
             return sign * metric < sign * self.best
         margin = self.threshold * (abs(self.best) if self.threshold_mode == "rel" else 1.0)

@@ -1,0 +1,27 @@
+"""What a callback of the trainer looks like."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from xpnet.train.history import Row
+from xpnet.train.meter import Meter
+
+if TYPE_CHECKING:
+    from xpnet.train.trainer import Trainer
+
+
+class Callback(Protocol):
+    """Told what happens.  All methods are called by the trainer, in this order, epoch by epoch.
+
+    One that prints how training goes sets ``shows_progress = True``, and ``fit`` then shows nothing of its own.
+    """
+
+    def on_epoch_start(self, trainer: Trainer, epoch: int, batches: int) -> None:
+        """Before the first batch of an epoch."""
+
+    def on_batch_end(self, trainer: Trainer, meter: Meter) -> None:
+        """After every step; reading the meter waits for the device."""
+
+    def on_epoch_end(self, trainer: Trainer, row: Row) -> None:
+        """After the epoch's checkpoint was written."""

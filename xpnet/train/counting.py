@@ -1,0 +1,73 @@
+"""What the mean of a batch's loss is taken over, so that batches count as if they were one larger batch.
+
+Usually that is the samples.  With ``ignore_index`` it is the targets that are not ignored, with class weights the sum
+of the targets' weights, for a loss of every element the elements.  The loss's own op says so: it is observed while it
+runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from xpnet.tensor import Tensor, observe
+from xpnet.train.meter import SUMMED
+from xpnet_backends import Array, backend_of
+
+Count: TypeAlias = Any
+"""A number of samples or targets, or a number on the backend; ``SUMMED`` for a loss that is a sum."""
+
+_OF_CLASSES = {"cross_entropy", "nll_loss", "focal_loss"}
+_OF_ELEMENTS = {
+    "mse_loss", "l1_loss", "huber_loss", "smooth_l1_loss", "binary_cross_entropy", "kl_div", "gaussian_nll_loss",
+    "binary_cross_entropy_with_logits", "poisson_nll_loss", "sigmoid_focal_loss",
+}  # fmt: skip
+
+
+class _Reductions:
+    """An observer that notes the ops with a reduction."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, tuple[Any, ...], dict[str, Any], Any]] = []
+
+    def __call__(self, op: Any, args: tuple[Any, ...], options: dict[str, Any], result: Any) -> None:
+        if "reduction" in options:
+            self.seen.append((op.__name__, args, options, result))
+
+
+def weighed(
+    loss: Callable[[Any, Any], Tensor], output: Any, target: Any, count: Callable[[Any, Any], Any] | None = None
+) -> tuple[Tensor, Count | None]:
+    """The loss of a batch, and what its mean is taken over: ``count(output, target)``, or what its op says.
+
+    None where nothing is said: then it is the samples.
+    """
+    if count is not None:
+        return loss(output, target), count(output, target)
+    reductions = _Reductions()
+    with observe(reductions):
+        value = loss(output, target)
+    if len(reductions.seen) != 1:  # a loss made by hand, or of several parts
+        return value, None
+    name, args, options, result = reductions.seen[0]
+    if options["reduction"] == "sum":
+        return value, SUMMED if result is value else None  # what is done with the sum afterwards is not known
+    if options["reduction"] != "mean":
+        return value, None
+    if name in _OF_CLASSES:
+        logits, labels, weight = (a.data if isinstance(a, Tensor) else a for a in args)
+        return value, _count_targets(logits, labels, weight, options["ignore_index"])
+    return value, args[0].size if name in _OF_ELEMENTS else None
+
+
+def _count_targets(logits: Array, target: Array, weight: Array | None, ignore_index: int) -> Count:
+    """``Σ w_t`` over the targets that are not ignored; the positions, for targets that are probabilities."""
+    classes = logits.shape[min(logits.ndim - 1, 1)]
+    if target.dtype.kind == "f":
+        return logits.size // max(classes, 1)
+    xp = backend_of(logits).xp
+    counted = target != ignore_index
+    if weight is None:
+        return xp.count_nonzero(counted)
+    weights = xp.take(weight.astype("float64"), xp.clip(target, 0, classes - 1))
+    return xp.where(counted, weights, 0.0).sum()

@@ -1,0 +1,38 @@
+"""A model's outputs, and its loss and metrics over data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from xpnet.nn import Module
+from xpnet.nn.utils import keep_modes
+from xpnet.tensor import Tensor, no_grad
+from xpnet.train.counting import weighed
+from xpnet.train.meter import Meter, measure
+from xpnet.train.step import Step, samples_of, unwarned
+from xpnet_backends import Array, Backend
+
+
+def evaluate(step: Step, loader: Any) -> dict[str, float]:
+    """Loss and metrics of a step's model over a loader, in evaluation mode, without gradients."""
+    meter = Meter(step.backend, {"loss": None, **step.metrics}, len(loader))
+    with keep_modes(step.model), no_grad(), unwarned():
+        step.model.eval()
+        for inputs, target in loader:
+            output = step.model(inputs)
+            loss, count = weighed(step.loss, output, target, step.count)
+            raw = output.data if isinstance(output, Tensor) else output
+            values = {name: measure(metric, raw, target) for name, metric in step.metrics.items()}
+            meter.add(samples_of(inputs), {"loss": loss.data, **values}, count)
+    return meter.means()
+
+
+def predict(model: Module, inputs: Any, backend: Backend, batch_size: int = 1024) -> Array:
+    """A model's outputs for all ``inputs``, in evaluation mode, without gradients, batch by batch."""
+    with keep_modes(model), no_grad():
+        model.eval()
+        starts = range(0, len(inputs), batch_size)
+        parts = [model(backend.asarray(inputs[i : i + batch_size])).data for i in starts]
+    if not parts:
+        raise ValueError("predict() needs at least one input")
+    return backend.xp.concatenate(parts)

@@ -1,0 +1,85 @@
+"""One batch through model and loss before training, so that data which do not fit are refused at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from xpnet import nn
+from xpnet.data import DataLoader
+from xpnet.nn.utils import keep_modes
+from xpnet.tensor import no_grad, observe
+from xpnet.train.intake import describe
+from xpnet.train.step import Step, unwarned
+from xpnet_backends import BackendError, backend_of, random
+from xpnet_backends.random import fork_rng
+
+_OF_CLASSES = {"cross_entropy", "nll_loss", "focal_loss"}
+
+
+class _Classes:
+    """An observer that notes how many classes a loss of class numbers has, and which label it ignores."""
+
+    def __init__(self) -> None:
+        self.found: tuple[int, int] | None = None
+
+    def __call__(self, op: Any, args: tuple[Any, ...], options: dict[str, Any], result: Any) -> None:
+        if op.__name__ in _OF_CLASSES and args[1].dtype.kind in "iu":
+            self.found = args[0].shape[min(args[0].ndim - 1, 1)], options["ignore_index"]
+
+
+def rehearse(step: Step, loader: Any, what: str) -> None:
+    """Run model and loss on the first samples in evaluation mode, and look at all labels.
+
+    Only where the loader was made from arrays: one of the user's own is not run before its time.
+
+    Raises: the model's or the loss's own error, with the data's shapes and a fix in front; ``ValueError`` for a label
+    out of range.
+    """
+    dataset = loader.dataset
+    inputs, targets = dataset[: min(len(dataset), loader.batch_size)]
+    inputs, targets = (_brought(array, loader) for array in (inputs, targets))
+    classes = _Classes()
+    try:
+        with keep_modes(step.model), no_grad(), unwarned(), fork_rng(random.state.seed, random.state.step):
+            step.model.eval()
+            output = step.model(inputs)
+            with observe(classes):
+                step.loss(output, targets)
+    except (ValueError, TypeError, BackendError) as error:
+        if len(error.args) == 1:
+            where = f"the {what} (inputs {describe(dataset.inputs)}, targets {describe(dataset.targets)}) do not fit"
+            error.args = (f"{where}: {error.args[0]}{_hint(step, dataset)}",)
+        raise
+    if classes.found is not None and dataset.targets.dtype.kind in "iu":
+        _check_labels(dataset.targets, *classes.found, what)
+
+
+def _brought(array: Any, loader: DataLoader) -> Any:
+    home = backend_of(array)
+    return array if home is loader.backend else loader.backend.asarray(home.to_numpy(array))
+
+
+def _hint(step: Step, dataset: Any) -> str:
+    """A fix for the usual mistakes."""
+    inputs, targets = dataset.inputs, dataset.targets
+    kind = next((p.dtype for p in step.model.parameters()), None)
+    for name, array in (("inputs", inputs), ("targets", targets)):
+        if array.dtype.kind == "f" and kind is not None and array.dtype != kind:
+            return f". The {name} are {array.dtype}, the model is {kind}: use {name}.astype('{kind}')"
+    if inputs.ndim == 3 and any(isinstance(module, nn.Conv2d) for module in step.model.modules()):
+        return ". For images of one channel add its axis: inputs[:, None]"
+    if targets.ndim == 2 and targets.shape[1] == 1:
+        return ". The targets have a second axis of length 1: use targets.reshape(-1)"
+    return ""
+
+
+def _check_labels(labels: Any, classes: int, ignored: int, what: str) -> None:
+    wrong = ((labels < 0) | (labels >= classes)) & (labels != ignored)
+    count = int(wrong.sum())
+    if count:
+        first = int(wrong.reshape(-1).argmax())
+        value = int(labels.reshape(-1)[first])
+        raise ValueError(
+            f"the {what} have labels out of range for the {classes} outputs of the model (0..{classes - 1}): the first "
+            f"is {value} at {first}, {count} of {labels.size} are; number the classes from 0, or add outputs"
+        )

@@ -1,0 +1,263 @@
+"""One training step as an object.
+
+``Step(model, loss, optimizer)(inputs, target)`` runs the model and its loss, looks whether the loss is finite, computes
+gradients, clips them, updates the weights and their averages, and writes down loss and metrics.
+
+The contract, which a recording of a step (``Backend.capture``) relies on:
+
+- A step has three parts.  ``prepare`` brings what changed on the host (a learning rate) to the backend.  ``compute``
+  is all work on the backend.  ``advance`` keeps the host's books: counts, the random step, the tape's notes of what
+  changed.  A call runs them in this order.  A replay of a recorded ``compute`` stands between the same two others, so
+  that ``state_dict()`` and checkpoints are the same after replays as after steps that ran eagerly.
+- All that lives from one step to the next keeps its place in memory and is written in place: parameters, gradients and
+  state of the optimizer, learning rates and step counts (float64 beside float64 parameters, else float32), running
+  statistics of batch norm, averages of weights and their count, the guard, the meter with its counter, the counts of
+  accumulated batches, and the random step where a backend was asked for it (``random.state.cell``).
+- ``compute`` reads only what is the same in every step: options, shapes, and where in an update a batch stands.  On a
+  device it never waits.  On the host it looks at the loss and at the gradients, and ends early where they are bad.
+- Two parts belong to the host by their nature and stay outside: what streaming metrics keep grows with the data, and
+  an optimizer with a ``step`` of its own (``LBFGS``, or a user's) is called whole, so ``recordable`` is false.
+
+With ``accumulate`` the gradients of several batches make one update, as if they were one larger batch: each is weighted
+by what its loss was averaged over (``xpnet.train.counting``), and the sum is divided by the sum of the weights:
+
+    ``g = Σ_b n_b ∇L_b / Σ_b n_b``,  for a loss that is a sum ``g = Σ_b ∇L_b``.
+
+An update in which nothing was counted (every label ignored) moves no weight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from xpnet.metrics import named
+from xpnet.nn import Module
+from xpnet.nn.utils import clip_grad_norm_
+from xpnet.optim import EMA, Optimizer
+from xpnet.tensor import Tensor
+from xpnet.train.counting import Count, weighed
+from xpnet.train.guard import Guard
+from xpnet.train.meter import SUMMED, Meter, measure
+from xpnet_backends import Array, Backend, get_backend, random
+
+
+class Step:
+    """One training step: ``step(inputs, target)`` updates the model and returns the loss of the batch.
+
+    The model should be in training mode.  ``stopped`` says, on the host, that the loss or a gradient was not finite;
+    the weights are those before.  On a device nothing is read, and ``guard.found_bad()`` says so at the end.
+
+    >>> import xpnet
+    >>> model = xpnet.nn.Linear(2, 1)
+    >>> step = Step(model, xpnet.nn.functional.mse_loss, xpnet.optim.SGD(model.parameters(), lr=0.1))
+    >>> x, y = np.ones((4, 2), "float32"), np.ones((4, 1), "float32")
+    >>> first, second = float(step(x, y)), float(step(x, y))
+    >>> second < first
+    True
+
+    Parameters
+    ----------
+    model : maps a batch of inputs to outputs.
+    loss : ``loss(output, target)`` gives a tensor with one element.
+    optimizer : updates the model's parameters.
+    metrics : measured in every step, see ``Trainer``.
+    max_grad_norm : clip the norm of the gradients.
+    accumulate : batches that make one update.
+    penalty : ``penalty(model)`` is added to what is minimised, not to the loss that is noted.
+    ema : averages of the weights, updated after every update.
+    count : ``count(output, target)`` says what the mean of a loss of one's own is taken over, as a mask's sum.
+    """
+
+    def __init__(
+        self,
+        model: Module,
+        loss: Callable[[Any, Any], Tensor],
+        optimizer: Optimizer,
+        *,
+        metrics: Any = None,
+        max_grad_norm: float | None = None,
+        accumulate: int = 1,
+        penalty: Callable[[Module], Tensor] | None = None,
+        ema: EMA | None = None,
+        count: Callable[[Any, Any], Any] | None = None,
+    ) -> None:
+        if not isinstance(accumulate, int) or accumulate < 1:
+            raise ValueError(f"accumulate must be a positive whole number of batches, got {accumulate!r}")
+        self.model, self.loss, self.optimizer = model, loss, optimizer
+        self.metrics: dict[str, Any] = named(metrics)
+        self.max_grad_norm, self.accumulate, self.penalty, self.ema = max_grad_norm, accumulate, penalty, ema
+        self.count = count
+        self.place = 0  # batches since the last update
+        self._settle()
+
+    @property
+    def backend(self) -> Backend:
+        """Where the model lives."""
+        first = next(self.model.parameters(), None)
+        return get_backend() if first is None else first.backend
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the last batch had a loss or gradient that was not finite; only on the host."""
+        return self.guard.stopped
+
+    @property
+    def recordable(self) -> bool:
+        """Whether the optimizer's step comes in the three parts that a recording needs."""
+        own = "step" in vars(self.optimizer) or type(self.optimizer).step is not Optimizer.step
+        return not own
+
+    def _settle(self) -> None:
+        """Make guard and meter where the model lives."""
+        self._home = backend = self.backend
+        self._quantities = dict(self.metrics)
+        self.guard = Guard(backend)
+        self.meter = Meter(backend, {"loss": None, **self.metrics})
+        self._total = backend.xp.zeros((), dtype="float64")  # Σ n_b of the update at hand
+
+    def start(self, batches: int, pending: tuple[Mapping[str, Any], list[int]] | None = None) -> None:
+        """Begin an epoch of ``batches`` batches, or go on with one: ``pending`` is what the meter kept of it."""
+        if self._home is not self.backend or self._quantities != self.metrics:
+            self._settle()
+        self.meter.start(batches)
+        if pending is not None:
+            self.meter.restore(*pending)
+        self.guard.start(random.state.step, self.meter.batches // self.accumulate)
+        self.place = self.meter.batches % self.accumulate
+
+    # -- one batch -----------------------------------------------------------------------------------------------
+
+    def __call__(self, inputs: Any, target: Any, *, last: bool = False) -> Tensor:
+        """Train on a batch.  ``last`` makes the update now, though fewer than ``accumulate`` batches were seen."""
+        if self.meter.batches == self.meter.capacity:
+            self.meter.grow()
+        updates = last or self.place + 1 == self.accumulate
+        self.prepare(updates)
+        with unwarned():
+            loss = self.compute(inputs, target, first=self.place == 0, last=updates)
+        self.advance(samples_of(inputs), updates)
+        return loss
+
+    def prepare(self, updates: bool = True) -> None:
+        """Bring to the backend what changed on the host: the random step, and before an update the learning rates."""
+        random.state.write_cells()
+        if updates and self.recordable:
+            self.optimizer.prepare()
+
+    def compute(self, inputs: Any, target: Any, *, first: bool = True, last: bool = True) -> Tensor:
+        """The work on the backend: from the forward pass to the update, the same in every step.
+
+        ``first`` and ``last`` say where the batch stands in its update.
+        """
+        if first:
+            self.optimizer.zero_grad()
+        output = self.model(inputs)
+        loss, count = weighed(self.loss, output, target, self.count)
+        count = samples_of(inputs) if count is None else count
+        self._measured = self._measure(loss, output, target)
+        self.meter.write(self._measured, count)
+        self._backward(loss, count, samples_of(inputs), first=first, last=last)
+        return loss.detach()
+
+    def _measure(self, loss: Tensor, output: Any, target: Any) -> dict[str, Any]:
+        raw = output.data if isinstance(output, Tensor) else output
+        return {"loss": loss.data, **{name: measure(metric, raw, target) for name, metric in self.metrics.items()}}
+
+    def _backward(self, loss: Tensor, count: Count, samples: int, *, first: bool, last: bool) -> None:
+        """Gradients of a batch, and after the last one of an update the update."""
+        counts = _some(self._home, count)
+        if self.accumulate == 1:
+            total = loss if self.penalty is None else loss + self.penalty(self.model)
+            if self.guard.passes(total.data, counts):
+                total.backward()
+                self._update(counts)
+            return
+        if not self.guard.passes(loss.data, counts):
+            return
+        weight = self._weight(count, samples, first)
+        loss.backward(None if weight is None else self._number(weight, loss))
+        if last:
+            self._finish_accumulation(count)
+
+    def _weight(self, count: Count, samples: int, first: bool) -> Any:
+        """The weight of a batch in its update, in units of the first batch's samples; None for 1."""
+        if first:
+            self._unit = samples
+            self._total[...] = 0.0
+        if _is_sum(count):
+            return None
+        self._total[...] += count
+        return None if isinstance(count, int) and count == self._unit else count / self._unit
+
+    def _finish_accumulation(self, count: Count) -> None:
+        """Divide the gradients by the weights' sum, the penalty's among them once, and update."""
+        xp, whole = self._home.xp, None if _is_sum(count) else self._total / self._unit
+        if self.penalty is not None:
+            penalty = self.penalty(self.model)
+            if not self.guard.passes(penalty.data):
+                return
+            penalty.backward(None if whole is None else self._number(whole, penalty))
+        if whole is None:
+            self._update(None)
+            return
+        some = whole > 0.0
+        self.optimizer.scale_gradients(xp.asarray(1.0 / xp.where(some, whole, 1.0)))
+        self._update(some)
+
+    def _number(self, value: Any, like: Tensor) -> Array:
+        """A number as a gradient of ``like``."""
+        if isinstance(value, int | float):
+            return self._home.xp.full(like.shape, value, dtype=like.dtype)
+        return value.astype(like.dtype).reshape(like.shape)
+
+    def _update(self, counts: Array | None) -> None:
+        """A step with gradients that are finite; on a device the step itself is told whether they are."""
+        fine = self.guard.admits(self.optimizer.squared_gradients(), counts)
+        if self.guard.stopped:
+            return
+        if self.max_grad_norm is not None:
+            clip_grad_norm_(self.model.parameters(), self.max_grad_norm)
+        if self.recordable:
+            self.optimizer.apply_update(fine)
+        else:
+            self.optimizer.step(only_if=fine)
+        if self.ema is not None:
+            self.ema.blend()
+
+    def advance(self, samples: int, updated: bool) -> None:
+        """Keep the host's books for a batch of ``samples``, with an update or without; also after a replay."""
+        self.meter.advance(samples, self._measured)
+        if self.guard.stopped:
+            return
+        self.place = 0 if updated else self.place + 1
+        if not updated:
+            return
+        self.guard.advance()
+        if self.recordable:
+            self.optimizer.advance()
+        if self.ema is not None:
+            self.ema.advance()
+
+
+def unwarned() -> np.errstate:
+    """No warnings of NumPy's: what is not finite is seen by the guard, or stands in the history."""
+    return np.errstate(over="ignore", invalid="ignore", divide="ignore")
+
+
+def samples_of(inputs: Any) -> int:
+    """How many there are in a batch; sequences come as (tokens, lengths)."""
+    return len(inputs[0] if isinstance(inputs, tuple) else inputs)
+
+
+def _is_sum(count: Count) -> bool:
+    return isinstance(count, float) and count == SUMMED
+
+
+def _some(backend: Backend, count: Count) -> Array | None:
+    """Whether anything was counted, where that is not plain."""
+    if isinstance(count, int | float):
+        return None if count else backend.xp.zeros((), dtype=bool)
+    return count > 0
