@@ -343,6 +343,23 @@ class Tensor:
         memo[id(self)] = copy
         return copy
 
+    def __copy__(self) -> Tensor:
+        copy = type(self).__new__(type(self))
+        for kind in type(self).__mro__:
+            for name in getattr(kind, "__slots__", ()):
+                if name != "__weakref__":
+                    object.__setattr__(copy, name, getattr(self, name))
+        return copy
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self._node is not None:
+            raise TypeError("only leaf tensors can be pickled: call detach() first")
+        return {"array": self._array, "requires_grad": self.requires_grad, "grad": self.grad}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._start(state["array"])
+        self.requires_grad, self.grad = state["requires_grad"], state["grad"]
+
     def to(self, backend: str | Backend | None = None, dtype: Any = None) -> Tensor:
         """On another backend or in another dtype.  A move between backends has no history."""
         target = self.backend if backend is None else get_backend(backend)

@@ -71,5 +71,11 @@ class Backend(ABC):
     def describe(self) -> dict[str, str]:
         """Versions and device, for people: ``{"device": ..., "version": ...}``."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """There is one of each: a copy, or one from a pickle, is the backend of that name."""
+        from .select import get_backend
+
+        return get_backend, (self.name,)
+
     def __repr__(self) -> str:
         return f"<xpnet backend {self.name!r}>"
