@@ -233,7 +233,7 @@ class Tensor:
 
     @grad.setter
     def grad(self, array: Array | None) -> None:
-        self._grad = array
+        self._grad = np.asarray(array) if isinstance(array, np.generic) else array
         self._owns_grad = False
 
     def _changed(self) -> None:
@@ -421,13 +421,16 @@ class Tensor:
         held = self._grad
         if held is None:
             self._owns_grad = leaf = self._node is None
-            self._grad = g.copy() if leaf else g
+            self._grad = self._array_of(g.copy()) if leaf else g
         elif self._owns_grad:
-            held += g  # in place, but for the scalars that NumPy makes of 0-d arrays
-            self._grad = held
+            held += g
         else:
-            self._grad = held + g
+            self._grad = self._array_of(held + g)
             self._owns_grad = True
+
+    def _array_of(self, x: Any) -> Array:
+        """``x`` as an array: NumPy makes scalars of 0-d results, which cannot be changed in place."""
+        return x if type(x) is type(self._array) else self.backend.asarray(x)
 
     # -- changing values in place --------------------------------------------------------------------------------
 

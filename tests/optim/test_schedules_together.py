@@ -118,7 +118,10 @@ def test_a_later_group_is_multiplied_from_where_it_began():
 
 def test_a_plateau_beside_another_schedule():
     optimizer = two_groups()
-    plateau, exponential = lr_scheduler.ReduceLROnPlateau(optimizer, patience=0), lr_scheduler.ExponentialLR(optimizer, 0.5)
+    plateau, exponential = (
+        lr_scheduler.ReduceLROnPlateau(optimizer, patience=0),
+        lr_scheduler.ExponentialLR(optimizer, 0.5),
+    )
     for loss in (1.0, 1.0):
         plateau.step(loss)
         exponential.step()

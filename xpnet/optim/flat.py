@@ -170,9 +170,7 @@ class Flat:
     def unpacked(cls, packed: Mapping[str, Any]) -> Flat:
         """The buffers of parameters that may be copies of those they were packed with."""
         flat = cls(packed["parameters"], ())
-        flat.state = {
-            name: flat.backend.asarray(vector, flat.dtype) for name, vector in packed["state"].items()
-        }
+        flat.state = {name: flat.backend.asarray(vector, flat.dtype) for name, vector in packed["state"].items()}
         flat.state_names = tuple(flat.state)
         flat.set_steps(packed["steps"], packed["begun"])
         flat.adopt()

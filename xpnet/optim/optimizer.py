@@ -122,11 +122,11 @@ class Optimizer(ABC):
         for group, flats in zip(self.param_groups, self._flats, strict=True):
             names = {id(p): name for p, name in zip(group["params"], group["names"], strict=True)}
             for flat in flats:
+                flat.keep(self.state_names(group))
                 views = {name: flat._views(vector) for name, vector in flat.state.items()}
                 for i, p in enumerate(flat.parameters):
-                    run = flat.run_of(i)
-                    vectors = {k: parts[i].copy() for k, parts in views.items() if not run.steps or k in run.begun}
-                    state[names[id(p)]] = {"step": run.steps, **vectors}
+                    vectors = {name: parts[i].copy() for name, parts in views.items()}
+                    state[names[id(p)]] = {"step": flat.run_of(i).steps, **vectors}
         groups = [{**g, "params": list(g["names"])} for g in self.param_groups]
         return {"state": state, "param_groups": [{k: v for k, v in g.items() if k != "names"} for g in groups]}
 
@@ -148,14 +148,16 @@ class Optimizer(ABC):
             raise ValueError(f"the optimizer state is of other parameters: expected {ours}, got {theirs}")
         loaded = []
         for group, flats, options in zip(self.param_groups, self._flats, saved["param_groups"], strict=True):
+            if unknown := set(options) - set(group) - {"initial_lr"}:
+                raise ValueError(
+                    f"{type(self).__name__} has no option {sorted(unknown)[0]!r}: the state is of another one"
+                )
             fitting = {k: _fitting(k, v, group.get(k, group["lr"])) for k, v in options.items() if k != "params"}
-            if unknown := set(fitting) - set(group) - {"initial_lr"}:
-                raise ValueError(f"{type(self).__name__} has no option {sorted(unknown)[0]!r}")
             self.check({**group, **fitting})
             names = {id(p): name for p, name in zip(group["params"], group["names"], strict=True)}
             entries = [[saved["state"].get(names[id(p)], {}) for p in flat.parameters] for flat in flats]
             for flat, of_flat in zip(flats, entries, strict=True):
-                _check_state(flat, of_flat, self._possible_names(group))
+                _check_state(flat, of_flat, self._possible_names(group), self.state_names({**group, **fitting}))
             loaded.append((fitting, entries))
         for group, flats, (fitting, entries) in zip(self.param_groups, self._flats, loaded, strict=True):
             group.update(fitting)
@@ -241,10 +243,12 @@ def _fitting(name: str, value: Any, ours: Any) -> Any:
     raise ValueError(f"the optimizer's option {name!r} cannot be {value!r}: expected something like {ours!r}")
 
 
-def _check_state(flat: Flat, saved: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
+def _check_state(flat: Flat, saved: Sequence[Mapping[str, Any]], names: Sequence[str], needed: Sequence[str]) -> None:
     steps = [entry.get("step", 0) for entry in saved]
     if not all(isinstance(n, int) and 0 <= n < 1 << 53 for n in steps):
         raise ValueError(f"the optimizer's step counts must be whole numbers, got {steps}")
+    if lacking := [name for name in needed for entry in saved if entry.get("step", 0) and entry.get(name) is None]:
+        raise ValueError(f"the optimizer state has no {lacking[0]!r}, which its options need: it was edited or cut")
     for name in names:
         for entry, p in zip(saved, flat.parameters, strict=True):
             if entry.get(name) is not None and tuple(entry[name].shape) != p.shape:
@@ -253,7 +257,10 @@ def _check_state(flat: Flat, saved: Sequence[Mapping[str, Any]], names: Sequence
 
 def _load_flat(flat: Flat, saved: Sequence[Mapping[str, Any]]) -> None:
     steps = [entry.get("step", 0) for entry in saved]
-    begun = [frozenset(k for k in flat.state if n and entry.get(k) is not None) for n, entry in zip(steps, saved, strict=True)]
+    begun = [
+        frozenset(k for k in flat.state if n and entry.get(k) is not None)
+        for n, entry in zip(steps, saved, strict=True)
+    ]
     flat.set_steps(steps, begun)
     for name, vector in flat.state.items():
         for view, entry in zip(flat._views(vector), saved, strict=True):

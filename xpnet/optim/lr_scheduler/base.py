@@ -78,7 +78,7 @@ class LRScheduler:
 
     def _rewind(self) -> None:
         """Back to before the first epoch, as if the schedule had been made but had not set a rate."""
-        self.last_epoch -= 1
+        self.last_epoch = max(self.last_epoch - 1, -1)
 
     def _restart(self) -> None:
         """Begin with the rates the groups started with: for a schedule whose turn has come."""
@@ -121,6 +121,8 @@ class LRScheduler:
         """
         groups, rates = len(self.optimizer.param_groups), state.get("lrs", state.get("_last_lr"))
         rates = None if rates is None else check_rates(type(self).__name__, rates, groups)
+        if state["last_epoch"] == -1:
+            raise ValueError(f"this is no state of a {type(self).__name__}: last_epoch is -1")
         self._load(state)
         self._write(self.rates_at(self.last_epoch) if rates is None else rates)
         self._last_lr = list(state.get("_last_lr", self._last_lr))

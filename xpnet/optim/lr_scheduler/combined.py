@@ -123,7 +123,9 @@ class ChainedScheduler(_Combined):
 
     def __init__(self, schedulers: Sequence[LRScheduler], optimizer: Optimizer | None = None) -> None:
         self.schedulers = list(schedulers)
-        self.optimizer = optimizer if optimizer is not None else getattr(next(iter(schedulers), None), "optimizer", None)  # type: ignore[assignment]
+        self.optimizer = (
+            optimizer if optimizer is not None else getattr(next(iter(schedulers), None), "optimizer", None)
+        )  # type: ignore[assignment]
         self._check_parts(self.optimizer)
         self.base_lrs = [group["initial_lr"] for group in self.optimizer.param_groups]
         self.last_epoch = self.schedulers[0].last_epoch

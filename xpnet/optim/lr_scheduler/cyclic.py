@@ -153,7 +153,9 @@ class OneCycleLR(_Cyclic):
     def _of_groups(self, turns: list[list[float]]) -> list[list[float]]:
         groups = len(self.optimizer.param_groups)
         if len(turns) < groups and not self._same:
-            raise ValueError(f"OneCycleLR: max_lr or momenta were given for {len(turns)} parameter groups, not {groups}")
+            raise ValueError(
+                f"OneCycleLR: max_lr or momenta were given for {len(turns)} parameter groups, not {groups}"
+            )
         return (turns + turns[:1] * groups)[:groups]
 
     def rates_at(self, epoch: int) -> list[float]:
