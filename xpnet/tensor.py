@@ -9,53 +9,53 @@ from __future__ import annotations
 import itertools
 import operator
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar, overload
 
 import numpy as np
 
 from xpnet import ops
 from xpnet_backends import Array, Backend, BackendError, backend_of, get_backend, is_array, select
+from xpnet_backends.blocks import Blocks, Holding, innermost
 
 Op: TypeAlias = Callable[..., Any]
 TensorLike: TypeAlias = Any
 """A Tensor, an array of a backend, or where it makes sense a Python number."""
 
-_grad_enabled: ContextVar[bool] = ContextVar("xpnet_grad_enabled", default=True)
-_observer: ContextVar[Callable[..., None] | None] = ContextVar("xpnet_observer", default=None)
+_grad_blocks: Blocks[bool] = Blocks("xpnet_grad_enabled")
+_observers: Blocks[Callable[..., None] | None] = Blocks("xpnet_observer")
+F = TypeVar("F", bound=Callable[..., Any])
 _clock = itertools.count()
 _NUMBERS = frozenset((float, int, bool, type(None)))
 _backends = select._by_type  # array type -> backend, as the selector knows them
 
 
-@contextmanager
-def no_grad() -> Iterator[None]:
-    """Record nothing inside the block: for evaluation, and for changing parameters by hand."""
-    token = _grad_enabled.set(False)
-    try:
-        yield
-    finally:
-        _grad_enabled.reset(token)
+@overload
+def no_grad() -> Holding[bool]: ...
+@overload
+def no_grad(function: F) -> F: ...
+def no_grad(function: F | None = None) -> F | Holding[bool]:
+    """Record nothing inside the block: for evaluation, and for changing parameters by hand.
+
+    ``with no_grad():``, or ``@no_grad`` before a function; of a generator or a coroutine it is the body that records
+    nothing, not its caller.
+    """
+    block = _grad_blocks.holding(False)
+    return block if function is None else block(function)
 
 
 def is_grad_enabled() -> bool:
     """Whether ops are being recorded."""
-    return _grad_enabled.get()
+    blocks = _grad_blocks.get()
+    return not blocks or innermost(blocks, True)
 
 
-@contextmanager
-def observe(observer: Callable[..., None]) -> Iterator[None]:
+def observe(observer: Callable[..., None]) -> Holding[Callable[..., None] | None]:
     """Call ``observer(op, args, options, result)`` after every op inside the block: to write a network down.
 
     An observer's method ``plain(name, args, options, result)``, if it has one, is called after what has no derivative:
     comparisons, and casts from or to whole numbers.
     """
-    token = _observer.set(observer)
-    try:
-        yield
-    finally:
-        _observer.reset(token)
+    return _observers.holding(observer)
 
 
 class Node:
@@ -95,7 +95,7 @@ def apply(op: Op, *args: TensorLike, **options: Any) -> Tensor:
     kernel = backend.kernels.get(op.__name__)
     result = kernel(backend.xp, *arrays, **options) if kernel is not None else None
     y, backward = op(backend.xp, *arrays, **options) if result is None else result
-    node = Node(op.__name__, backward, args, needs) if True in needs and _grad_enabled.get() else None
+    node = Node(op.__name__, backward, args, needs) if True in needs and is_grad_enabled() else None
     found: Any
     if type(y) is not tuple:
         found = _result(y, backend, node, 0, args)
@@ -103,7 +103,7 @@ def apply(op: Op, *args: TensorLike, **options: Any) -> Tensor:
         if node is not None:
             node.outputs = len(y)
         found = tuple(_result(part, backend, node, i, args) for i, part in enumerate(y))
-    if (observer := _observer.get()) is not None:
+    if (blocks := _observers.get()) and (observer := innermost(blocks, None)) is not None:
         observer(op, args, options, found)
     return found  # type: ignore[no-any-return]
 
@@ -435,7 +435,7 @@ class Tensor:
     # -- changing values in place --------------------------------------------------------------------------------
 
     def _may_change(self) -> None:
-        if self.requires_grad and _grad_enabled.get():
+        if self.requires_grad and is_grad_enabled():
             raise RuntimeError(
                 "in-place change of a tensor that requires a gradient: do it inside `with xpnet.no_grad():`, or make a "
                 "new tensor, e.g. xpnet.where(...)"
@@ -455,7 +455,7 @@ class Tensor:
 
     def _in_place(self, other: TensorLike, operation: Callable[[Any, Any], Any]) -> Any:
         """``x += y``: in place where nothing is recorded; else x becomes the name of a new, recorded tensor."""
-        recorded = _grad_enabled.get() and (self.requires_grad or getattr(other, "requires_grad", False))
+        recorded = is_grad_enabled() and (self.requires_grad or getattr(other, "requires_grad", False))
         if recorded and self._node is None and self.requires_grad:
             self._may_change()  # a leaf: says what to do instead
         if recorded:
@@ -794,7 +794,7 @@ def _compare(x: Tensor, other: object, method: str) -> Tensor:
 def _noted(name: str, args: tuple[Any, ...], options: dict[str, Any], y: Array) -> Tensor:
     """A result without a derivative, shown to an observer that wants to see those too."""
     result = _wrap(y)
-    if (plain := getattr(_observer.get(), "plain", None)) is not None:
+    if (plain := getattr(innermost(_observers.get(), None), "plain", None)) is not None:
         plain(name, args, options, result)
     return result
 

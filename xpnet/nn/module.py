@@ -18,14 +18,24 @@ PreHook = Callable[["Module", tuple[Any, ...]], Any]
 M = TypeVar("M", bound="Module")
 
 
-def _register(hooks: dict[object, Any], hook: Any) -> Callable[[], None]:
-    key = object()
-    hooks[key] = hook
+class HookHandle:
+    """Removes a hook: by calling it, by its ``remove()``, or at the end of a ``with`` block.  A second time is fine."""
 
-    def remove() -> None:
-        hooks.pop(key, None)
+    def __init__(self, hooks: dict[object, Any], hook: Any) -> None:
+        self._hooks, self._key = hooks, object()
+        hooks[self._key] = hook
 
-    return remove
+    def remove(self) -> None:
+        """Take the hook away."""
+        self._hooks.pop(self._key, None)
+
+    __call__ = remove
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
 
 
 class Parameter(Tensor):
@@ -153,27 +163,27 @@ class Module:
         (self._not_saved.discard if persistent else self._not_saved.add)(name)
         object.__setattr__(self, name, array)
 
-    def register_forward_hook(self, hook: Hook) -> Callable[[], None]:
+    def register_forward_hook(self, hook: Hook) -> HookHandle:
         """Call ``hook(module, inputs, output)`` after every forward; what it returns, if not None, replaces the output.
 
-        Returns a function that removes the hook.
+        Returns a handle whose ``remove()`` takes the hook away.
         """
-        return _register(self._forward_hooks, hook)
+        return HookHandle(self._forward_hooks, hook)
 
-    def register_forward_pre_hook(self, hook: PreHook) -> Callable[[], None]:
+    def register_forward_pre_hook(self, hook: PreHook) -> HookHandle:
         """Call ``hook(module, inputs)`` before every forward; what it returns, if not None, replaces the inputs.
 
-        Returns a function that removes the hook.
+        Returns a handle whose ``remove()`` takes the hook away.
         """
-        return _register(self._forward_pre_hooks, hook)
+        return HookHandle(self._forward_pre_hooks, hook)
 
-    def register_full_backward_hook(self, hook: BackwardHook) -> Callable[[], None]:
+    def register_full_backward_hook(self, hook: BackwardHook) -> HookHandle:
         """Call ``hook(module, grad_input, grad_output)`` with tuples of arrays when the gradients were computed.
 
         One gradient for each positional input of ``forward``, None where it needs none; what the hook returns, if not
-        None, replaces them.  Returns a function that removes the hook.
+        None, replaces them.  Returns a handle whose ``remove()`` takes the hook away.
         """
-        return _register(self._backward_hooks, hook)
+        return HookHandle(self._backward_hooks, hook)
 
     def children(self) -> Iterator[Module]:
         """The modules directly below."""

@@ -12,6 +12,7 @@ import numpy as np
 from xpnet.nn.module import Module
 from xpnet.tensor import Tensor
 from xpnet_backends import Array, Namespace, backend_of
+from xpnet_backends.blocks import Lent
 
 Parameters: TypeAlias = Iterable[Tensor] | Tensor
 
@@ -80,12 +81,15 @@ def clip_grad_value_(parameters: Parameters, clip_value: float) -> None:
         p.backend.xp.clip(p.grad, -clip_value, clip_value, out=p.grad)
 
 
+_modes = Lent()
+
+
 @contextmanager
 def keep_modes(model: Module) -> Iterator[None]:
     """After the block every module is in the mode, training or evaluation, that it was in: a part may be frozen."""
-    modes = [(module, module.training) for module in model.modules()]
-    try:
+    with _modes.block({module: module.training for module in model.modules()}, _set_mode):
         yield
-    finally:
-        for module, training in modes:
-            module.__dict__["training"] = training
+
+
+def _set_mode(module: Module, training: bool) -> None:
+    module.__dict__["training"] = training
