@@ -51,7 +51,7 @@ class _Combined(LRScheduler):
 
 
 class SequentialLR(_Combined):
-    """One schedule after the other: from ``milestones[i]`` on ``schedulers[i + 1]`` sets η, and counts its own steps.
+    """One schedule after the other: from ``milestones[i]`` on ``schedulers[i + 1]`` counts its own steps.
 
     A warm-up: ``SequentialLR(optimizer, [LinearLR(optimizer, 0.01), CosineAnnealingLR(optimizer, 95)], [5])``.  Each
     begins with the rates the groups started with.
