@@ -55,7 +55,7 @@ def everything(backend):
         "not a number": np.float64(math.inf), "tensor": xpnet.tensor([1.0], backend=backend),
         "learned": xpnet.tensor([1.0], requires_grad=True, backend=backend),
         "parameter": nn.Parameter(array(1, 2), requires_grad=False), "arrays": [array(1), (array(2), {"x": array(3)})],
-        "keys": {0: array(1), "0": array(2), 1.5: 3, None: 4, False: 5, (1, "a"): array(6)},
+        "keys": {0: array(1), "0": array(2), 1.5: 3, None: 4, True: 5, (1, "a"): array(6)},
         "ordered": OrderedDict([("b", 1), ("a", array(2))]), "a.b": array(1), "a": {"b": array(2)}, "": array(3),
         "__metadata__": array(4), "xpnet.tree": "text",
     }  # fmt: skip

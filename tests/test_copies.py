@@ -274,3 +274,25 @@ def test_backends_and_random_streams(copied):
     assert other.next("b") == own.next("b")
     other.set_step(8)
     assert (own.seed, own.step, other.step) == (5, 7, 8)
+
+
+@in_both_ways
+def test_a_trainer_that_has_trained(copied):
+    xpnet.manual_seed(0)
+    x = np.random.default_rng(0).standard_normal((20, 3)).astype("float32")
+    y = np.arange(20) % 2
+    model = network()
+    optimizer = optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    trainer = xpnet.train.Trainer(
+        model, nn.functional.cross_entropy, optimizer, ema=EMA(model.named_parameters()), metrics=["accuracy"],
+        scheduler=lr_scheduler.StepLR(optimizer, 2),
+    )  # fmt: skip
+    trainer.fit((x, y), epochs=2)
+    other = copied(trainer)
+    assert other.model is not model
+    at = random.state.step
+    for each in (trainer, other):
+        random.state.set_step(at)
+        each.fit((x, y), epochs=4)
+    assert same(trainer.model, other.model)
+    assert [row["train_loss"] for row in other.history.rows] == [row["train_loss"] for row in trainer.history.rows]

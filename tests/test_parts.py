@@ -72,9 +72,9 @@ def test_a_typo_is_told_what_was_meant(name, meant):
 
 
 def test_a_name_like_nothing_else_and_private_ones():
-    with pytest.raises(AttributeError, match="^module 'xpnet' has no attribute 'qqqqqqq'$"):
+    with pytest.raises(AttributeError, match=r"^module 'xpnet' has no attribute 'qqqqqqq'$"):
         xpnet.qqqqqqq  # noqa: B018
-    with pytest.raises(AttributeError, match="^module 'xpnet' has no attribute '_dataa'$"):
+    with pytest.raises(AttributeError, match=r"^module 'xpnet' has no attribute '_dataa'$"):
         xpnet._dataa  # noqa: B018
     with pytest.raises(ImportError, match="cannot import name 'modles'"):
         from xpnet import modles  # noqa: F401

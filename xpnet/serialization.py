@@ -34,9 +34,9 @@ def save(state: Mapping[str, Any], path: str | os.PathLike[str], metadata: Mappi
     """Write arrays by name, e.g. ``xpnet.save(model.state_dict(), "model.safetensors")``; whole or not at all.
 
     Or a checkpoint: ``{"model": model.state_dict(), "optimizer": optimizer.state_dict(), "epoch": 3, "best": 0.9}``,
-    dicts, lists and tuples of arrays, tensors, numbers, text and None, as deep as you like, which ``load`` gives back as
-    they were.  Arrays go under the names of their places ("model.0.weight"), so that others can read them; the rest is
-    text beside them.
+    dicts, lists and tuples of arrays, tensors, numbers, text and None, as deep as you like.  ``load`` gives back what was
+    saved.  Arrays go under the names of their places ("model.0.weight"), so that others can read them; the rest is text
+    beside them.
 
     ``metadata`` is text to keep beside them.  Raises: ``TypeError`` that names the place of what cannot be saved;
     ``OSError`` where the file cannot be written.
@@ -73,10 +73,10 @@ def _check_saveable(state: Any) -> None:
 
 def _unwrapped(value: Any) -> tuple[str, Any]:
     """What ``value`` is called in the file, and the array in it; or "array" and itself."""
-    found = ("array", value)
+    found: tuple[str, Any] = ("array", value)
     for name, (kind, _) in _WRAPPERS.items():
         if isinstance(value, kind):  # the last that fits is the closest
-            found = (name, value.data)
+            found = (name, value.data)  # type: ignore[attr-defined]
     return found
 
 
@@ -121,7 +121,8 @@ def _encode_key(key: Any, path: tuple[Any, ...]) -> Any:
     plain = key is None or type(key) in (bool, int, str) or (type(key) is float and math.isfinite(key))
     if not plain and not (type(key) is tuple and all(type(part) in (bool, int, float, str) for part in key)):
         raise TypeError(
-            f"save(): {_place(path)} has the key {key!r}, a {type(key).__name__}: keys are text, numbers, or tuples of them"
+            f"save(): {_place(path)} has the key {key!r}, a {type(key).__name__}: keys are text, numbers, or tuples of "
+            "them"
         )
     return {"tuple": list(key)} if type(key) is tuple else key
 
@@ -199,7 +200,9 @@ def _checksum(header: Mapping[str, Any], values: bytes) -> str:
 def load(path: str | os.PathLike[str], backend: str | Backend | None = None) -> dict[str, Any]:
     """Arrays by name from a safetensors file, on ``backend`` or the one in force; or the checkpoint that was saved.
 
-    bfloat16 becomes float32.  Raises: ``FileNotFoundError``; ``CheckpointError`` where the file is truncated, edited or something else.
+    bfloat16 becomes float32.
+
+    Raises: ``FileNotFoundError``; ``CheckpointError`` where the file is truncated, edited or something else.
     """
     return load_with_metadata(path, backend)[0]
 

@@ -92,7 +92,7 @@ class Holding(Generic[T]):
     def __call__(self, function: F) -> F:
         """The function, in such a block."""
         if isinstance(function, (staticmethod, classmethod)):
-            return type(function)(self(function.__func__))  # type: ignore[return-value]
+            return type(function)(self(function.__func__))
         if isinstance(function, type) or not callable(function):
             raise TypeError(f"only functions can be decorated with this, got {function!r}: decorate its methods")
         if inspect.isasyncgenfunction(function):

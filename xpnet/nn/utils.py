@@ -48,8 +48,8 @@ def clip_grad_norm_(
     held = _with_gradient(parameters)
     if not held:
         raise ValueError("clip_grad_norm_: no parameter has a gradient: call loss.backward() first")
-    xp = backend_of(*[p.grad for p in held]).xp
-    gradients = [p.grad for p in held]
+    gradients: list[Array] = [p.grad for p in held]
+    xp = backend_of(*gradients).xp
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         filled = [g for g in gradients if g.size]
         norm = _norm(xp, filled, norm_type) if filled else xp.zeros((), dtype=gradients[0].dtype)

@@ -22,7 +22,7 @@ class Guard:
     """
 
     def __init__(self, backend: Backend, step: int, done: int = 0) -> None:
-        self._on_host, self._xp = backend.on_host, backend.xp
+        self._on_host, self._backend = backend.on_host, backend
         self._first_step, self.stopped = step - done, False
         self._updates = done
         self._fine: Any = None
@@ -33,7 +33,7 @@ class Guard:
         if self._on_host:
             self.stopped = not math.isfinite(float(loss.data))
             return not self.stopped
-        fine = self._xp.isfinite(loss.data)
+        fine = self._backend.xp.isfinite(loss.data)
         self._fine = fine if self._fine is None else self._fine & fine
         return True
 
@@ -44,7 +44,7 @@ class Guard:
             self._counted += not self.stopped
             return None
         for s in squares:
-            self._fine = self._fine & self._xp.isfinite(s)
+            self._fine = self._fine & self._backend.xp.isfinite(s)
         self._counted = self._counted + self._fine.astype("int64")
         self._updates += 1
         return self._fine

@@ -109,9 +109,9 @@ class LRScheduler:
         self._welcome()
         return {
             "last_epoch": self.last_epoch,
-            "base_lrs": list(self.base_lrs),
-            "_last_lr": list(self._last_lr),
-            "lrs": self._rates(),
+            "base_lrs": [float(lr) for lr in self.base_lrs],
+            "_last_lr": [float(lr) for lr in self._last_lr],
+            "lrs": [float(lr) for lr in self._rates()],
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
