@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import zlib
-from collections.abc import Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from xpnet._files import write_atomically
-from xpnet_backends import Array, Backend, get_backend, to_numpy
+from xpnet_backends import Array, Backend, get_backend, is_array, to_numpy
 
 _DTYPES = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "|i1", "U64": "<u8",
     "U32": "<u4", "U16": "<u2", "U8": "|u1", "BOOL": "|b1",
 }  # fmt: skip
 _CHECKSUM = "crc32"  # in the metadata; files of other programs have none
+_LONGEST_HEADER = 100_000_000 - 8  # bytes that readers of safetensors accept
+_TREE = "xpnet.tree"  # in the metadata: how the arrays stand in a checkpoint, and what else is in it
+_WRAPPERS: dict[str, tuple[type, Callable[..., Any]]] = {}
 
 
 class CheckpointError(ValueError):
@@ -28,18 +33,148 @@ class CheckpointError(ValueError):
 def save(state: Mapping[str, Any], path: str | os.PathLike[str], metadata: Mapping[str, str] | None = None) -> None:
     """Write arrays by name, e.g. ``xpnet.save(model.state_dict(), "model.safetensors")``; whole or not at all.
 
-    ``metadata`` is text to keep beside them.  Raises: ``OSError`` where the file cannot be written.
+    Or a checkpoint: ``{"model": model.state_dict(), "optimizer": optimizer.state_dict(), "epoch": 3, "best": 0.9}``,
+    dicts, lists and tuples of arrays, tensors, numbers, text and None, as deep as you like.  ``load`` gives back what was
+    saved.  Arrays go under the names of their places ("model.0.weight"), so that others can read them; the rest is text
+    beside them.
+
+    ``metadata`` is text to keep beside them.  Raises: ``TypeError`` that names the place of what cannot be saved;
+    ``OSError`` where the file cannot be written.
     """
     from safetensors.numpy import save as to_bytes
 
-    arrays = {}
-    for name, value in state.items():
-        value = getattr(value, "data", value) if not isinstance(value, np.ndarray) else value
-        array = np.asarray(to_numpy(value))
-        if array.dtype.kind not in "fiub":
+    _check_saveable(state)
+    about = dict(metadata or {})
+    values = {name: _unwrapped(value)[1] for name, value in state.items()}
+    if "__metadata__" not in state and all(type(name) is str and is_array(value) for name, value in values.items()):
+        arrays = {name: _host(_place((name,)), value) for name, value in values.items()}
+    else:
+        arrays = {}
+        about[_TREE] = json.dumps(_encode(state, (), arrays, ()), separators=(",", ":"))
+        if not arrays and all(isinstance(value, str) for value in state.values()):
+            name, value = next(iter(state.items()))
             raise TypeError(f"save(): {name!r} is not an array of numbers but {type(value).__name__}")
-        arrays[name] = np.array(array, order="C", copy=True)
-    write_atomically(path, _with_metadata(to_bytes(arrays), metadata or {}))
+    write_atomically(path, _with_metadata(to_bytes(arrays), about))
+
+
+def keep_type(name: str, kind: type, make: Callable[..., Any]) -> None:
+    """Let ``save`` take objects of a class that holds an array in ``data``, and ``load`` make them again."""
+    _WRAPPERS[name] = (kind, make)
+
+
+def _check_saveable(state: Any) -> None:
+    if isinstance(state, Mapping):
+        return
+    name = type(state).__name__
+    if hasattr(state, "state_dict"):
+        raise TypeError(f"save(): a {name} is saved as its state: xpnet.save(x.state_dict(), path)")
+    raise TypeError(f"save() takes a dict of arrays by name, got {name}: xpnet.save({{'x': x}}, path)")
+
+
+def _unwrapped(value: Any) -> tuple[str, Any]:
+    """What ``value`` is called in the file, and the array in it; or "array" and itself."""
+    found: tuple[str, Any] = ("array", value)
+    for name, (kind, _) in _WRAPPERS.items():
+        if isinstance(value, kind):  # the last that fits is the closest
+            found = (name, value.data)  # type: ignore[attr-defined]
+    return found
+
+
+def _host(place: str, value: Array) -> np.ndarray[Any, Any]:
+    array = np.asarray(to_numpy(value))
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"save(): {place} is not an array of numbers but an array of {array.dtype}")
+    return np.array(array, order="C", copy=True)
+
+
+# A checkpoint as JSON: None, truth values, text, whole and finite numbers, and lists stand for themselves; all else is
+# an object with one key, that says what it is: {"dict": [[key, value], ...]}, {"tuple": [...]}, {"float": "nan"},
+# {"array": name}, {"number": [dtype, name]}, {"tensor": [name, requires_grad]}.
+
+
+def _encode(value: Any, path: tuple[Any, ...], arrays: dict[str, Any], within: tuple[int, ...]) -> Any:
+    """``value`` as JSON; its arrays are put into ``arrays``."""
+    if id(value) in within:
+        raise ValueError(f"save(): {_place(path)} holds itself: a file cannot")
+    within = (*within, id(value))
+    if isinstance(value, np.generic) and value.dtype.kind in "fiub":
+        return {"number": [value.dtype.name, _put(np.asarray(value), path, arrays)]}
+    if value is None or isinstance(value, (bool, str, int)):
+        return str(value) if isinstance(value, str) else value if isinstance(value, bool | None) else int(value)
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else {"float": str(float(value))}
+    kind, array = _unwrapped(value)
+    if is_array(array):
+        name = _put(array, path, arrays)
+        return {kind: name} if kind == "array" else {kind: [name, bool(value.requires_grad)]}
+    if type(value) in (list, tuple):
+        parts = [_encode(part, (*path, i), arrays, within) for i, part in enumerate(value)]
+        return parts if type(value) is list else {"tuple": parts}
+    if isinstance(value, Mapping):
+        pairs = [[_encode_key(key, path), _encode(part, (*path, key), arrays, within)] for key, part in value.items()]
+        return {"ordered" if isinstance(value, OrderedDict) else "dict": pairs}
+    raise TypeError(f"save(): {_place(path)} is a {type(value).__name__}, which cannot be saved{_fix(value)}")
+
+
+def _encode_key(key: Any, path: tuple[Any, ...]) -> Any:
+    key = key.item() if isinstance(key, np.integer) else str(key) if isinstance(key, np.str_) else key
+    plain = key is None or type(key) in (bool, int, str) or (type(key) is float and math.isfinite(key))
+    if not plain and not (type(key) is tuple and all(type(part) in (bool, int, float, str) for part in key)):
+        raise TypeError(
+            f"save(): {_place(path)} has the key {key!r}, a {type(key).__name__}: keys are text, numbers, or tuples of "
+            "them"
+        )
+    return {"tuple": list(key)} if type(key) is tuple else key
+
+
+def _put(array: Array, path: tuple[Any, ...], arrays: dict[str, Any]) -> str:
+    wanted = ".".join(str(part) for part in path)
+    name, count = wanted, 1
+    while name in arrays or name == "__metadata__":
+        count += 1
+        name = f"{wanted}#{count}"
+    arrays[name] = _host(_place(path), array)
+    return name
+
+
+def _place(path: tuple[Any, ...]) -> str:
+    return "state" + "".join(f"[{part!r}]" for part in path)
+
+
+def _fix(value: Any) -> str:
+    if hasattr(value, "state_dict"):
+        return ": save its state_dict()"
+    if isinstance(value, (set, frozenset)):
+        return ": make a list of it"
+    if isinstance(value, tuple):
+        return ": make a tuple or a dict of it"
+    if isinstance(value, os.PathLike):
+        return ": save str(path)"
+    if isinstance(value, complex):
+        return ": save its parts, (z.real, z.imag)"
+    if callable(value):
+        return ": save its name"
+    return ": save the numbers and the text in it"
+
+
+def _decode(node: Any, arrays: Mapping[str, np.ndarray[Any, Any]], target: Backend) -> Any:
+    if node is None or isinstance(node, (bool, int, float, str)):
+        return node
+    if isinstance(node, list):
+        return [_decode(part, arrays, target) for part in node]
+    ((kind, value),) = node.items()
+    if kind in ("dict", "ordered"):
+        pairs = ((_decode(key, arrays, target), _decode(part, arrays, target)) for key, part in value)
+        return dict(pairs) if kind == "dict" else OrderedDict(pairs)
+    if kind == "tuple":
+        return tuple(_decode(part, arrays, target) for part in value)
+    if kind == "float":
+        return float(value)
+    if kind == "number":
+        return np.dtype(value[0]).type(arrays[value[1]])
+    if kind == "array":
+        return target.asarray(arrays[value])
+    return _WRAPPERS[kind][1](target.asarray(arrays[value[0]]), bool(value[1]))
 
 
 def _with_metadata(content: bytes, metadata: Mapping[str, str]) -> bytes:
@@ -48,6 +183,11 @@ def _with_metadata(content: bytes, metadata: Mapping[str, str]) -> bytes:
     header = {"__metadata__": dict(sorted(metadata.items())), **json.loads(content[8:end])}
     header["__metadata__"][_CHECKSUM] = _checksum(header, content[end:])
     text = json.dumps(header, separators=(",", ":")).encode()
+    if len(text) > _LONGEST_HEADER:
+        raise ValueError(
+            f"save(): {len(text) / 1e6:.0f} MB of names, text and lists are more than a safetensors file holds: make "
+            "arrays of long lists of numbers"
+        )
     text += b" " * (-len(text) % 8)  # the values stay aligned
     return len(text).to_bytes(8, "little") + text + content[end:]
 
@@ -57,8 +197,10 @@ def _checksum(header: Mapping[str, Any], values: bytes) -> str:
     return f"{zlib.crc32(values, zlib.crc32(json.dumps(header, sort_keys=True).encode())):08x}"
 
 
-def load(path: str | os.PathLike[str], backend: str | Backend | None = None) -> dict[str, Array]:
-    """Arrays by name from a safetensors file, on ``backend`` or the one in force.  bfloat16 becomes float32.
+def load(path: str | os.PathLike[str], backend: str | Backend | None = None) -> dict[str, Any]:
+    """Arrays by name from a safetensors file, on ``backend`` or the one in force; or the checkpoint that was saved.
+
+    bfloat16 becomes float32.
 
     Raises: ``FileNotFoundError``; ``CheckpointError`` where the file is truncated, edited or something else.
     """
@@ -67,7 +209,7 @@ def load(path: str | os.PathLike[str], backend: str | Backend | None = None) -> 
 
 def load_with_metadata(
     path: str | os.PathLike[str], backend: str | Backend | None = None
-) -> tuple[dict[str, Array], dict[str, str]]:
+) -> tuple[dict[str, Any], dict[str, str]]:
     """As ``load``, and the text kept beside the arrays."""
     from safetensors import SafetensorError, deserialize
 
@@ -82,12 +224,20 @@ def load_with_metadata(
         noted = metadata.pop(_CHECKSUM, None)
         if noted is not None and noted != _checksum(header, content[end:]):
             raise ValueError("its checksum is another one")
-    except (SafetensorError, ValueError, KeyError, RecursionError) as error:
+        tree = metadata.pop(_TREE, None)
+        state = _place_all(arrays, target) if tree is None else _decode(json.loads(tree), arrays, target)
+        if not isinstance(state, dict):
+            raise ValueError("it holds no dict")
+    except (SafetensorError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(
             f"{os.fspath(path)} is not a whole safetensors file ({len(content)} bytes; {error}): it was truncated, "
             "edited or is something else; take another copy"
         ) from error
-    return {name: target.asarray(array) for name, array in arrays.items()}, metadata
+    return state, metadata
+
+
+def _place_all(arrays: Mapping[str, np.ndarray[Any, Any]], target: Backend) -> dict[str, Any]:
+    return {name: target.asarray(array) for name, array in arrays.items()}
 
 
 def _numbers(name: str, about: Mapping[str, Any]) -> np.ndarray[Any, Any]:

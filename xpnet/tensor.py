@@ -83,7 +83,7 @@ class Tensor(Recorded):
 
     @grad.setter
     def grad(self, array: Array | None) -> None:
-        self._grad = array
+        self._grad = np.asarray(array) if isinstance(array, np.generic) else array
         self._owns_grad = False
 
     def _changed(self) -> None:
@@ -192,6 +192,23 @@ class Tensor(Recorded):
         copy.grad = None if self.grad is None else self.grad.copy()
         memo[id(self)] = copy
         return copy
+
+    def __copy__(self) -> Tensor:
+        copy = type(self).__new__(type(self))
+        for kind in type(self).__mro__:
+            for name in getattr(kind, "__slots__", ()):
+                if name != "__weakref__":
+                    object.__setattr__(copy, name, getattr(self, name))
+        return copy
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self._node is not None:
+            raise TypeError("only leaf tensors can be pickled: call detach() first")
+        return {"array": self._array, "requires_grad": self.requires_grad, "grad": self.grad}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._start(state["array"])
+        self.requires_grad, self.grad = state["requires_grad"], state["grad"]
 
     def to(self, backend: str | Backend | None = None, dtype: Any = None) -> Tensor:
         """On another backend or in another dtype.  A move between backends has no history."""

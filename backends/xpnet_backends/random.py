@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -158,16 +159,27 @@ class RandomState:
     __slots__ = ("_main", "_own")
 
     def __init__(self, seed: int = 0, step: int = 0) -> None:
-        self._main = _Moment(seed, step)
+        self._main = [_Moment(seed, step)]
         self._own = threading.local()
+
+    def _moments(self) -> list[_Moment]:
+        """The moments of the thread at hand: its own, and above it one for each ``forked`` block that is open."""
+        moments: list[_Moment] | None = getattr(self._own, "moments", None)
+        if moments is None:
+            in_main = threading.current_thread() is threading.main_thread()
+            moments = self._own.moments = self._main if in_main else [self._main[-1].copy()]
+        return moments
 
     def _here(self) -> _Moment:
         """The moment of the thread at hand."""
-        moment: _Moment | None = getattr(self._own, "moment", None)
-        if moment is None:
-            in_main = threading.current_thread() is threading.main_thread()
-            moment = self._own.moment = self._main if in_main else self._main.copy()
-        return moment
+        return self._moments()[-1]
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        """Of the one that all share there is no copy; another one is copied as it stands in this thread."""
+        if self is state:
+            return "state"
+        here = self._here()
+        return _restored, (here.seed, here.step, dict(here.draws))
 
     @property
     def seed(self) -> int:
@@ -222,14 +234,21 @@ class RandomState:
     @contextmanager
     def forked(self, seed: int, step: int = 0) -> Iterator[RandomState]:
         """Another seed and step for this thread inside the block; outside, all goes on as if nothing had been drawn."""
-        here = self._here()
-        before = here.copy()
-        self.manual_seed(seed)
-        self.set_step(step)
+        moments = self._moments()
+        block = self._here().copy()
+        moments.append(block)  # with blocks that end in another order, each takes away its own
         try:
+            self.manual_seed(seed)
+            self.set_step(step)
             yield self
         finally:
-            here.seed, here.step, here.draws = before.seed, before.step, before.draws
+            moments[:] = [moment for moment in moments if moment is not block]
+
+
+def _restored(seed: int, step: int, draws: dict[str, int]) -> RandomState:
+    made = RandomState(seed, step)
+    made._main[-1].draws.update(draws)
+    return made
 
 
 state = RandomState()

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
-from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from .base import Array, Backend, BackendError
+from .blocks import Blocks, innermost
 
 _loaders: dict[str, Callable[[], Backend]] = {}
 _loaded: dict[str, Backend] = {}
 by_type: dict[type, Backend] = {}  # array type -> its backend, for the tape too
-_in_context: ContextVar[str | None] = ContextVar("xpnet_backend", default=None)
-_process_wide: str | None = None
+_in_context: Blocks[str] = Blocks("xpnet_backend")
+_process_wide: use | None = None  # the latest choice; each knows the one before
+_lock = threading.Lock()
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def register_backend(name: str, load: Callable[[], Backend]) -> None:
@@ -40,10 +44,18 @@ def get_backend(name: str | Backend | None = None) -> Backend:
     if isinstance(name, Backend):
         return name
     if name is None:
-        name = _in_context.get() or _process_wide or os.environ.get("XPNET_BACKEND") or "numpy"
+        name = innermost(_in_context.get(), "") or _chosen() or os.environ.get("XPNET_BACKEND") or "numpy"
     if name == "auto":
         return _load("cupy") if why_unavailable("cupy") is None else _load("numpy")
     return _load(name)
+
+
+def _chosen() -> str | None:
+    """The latest choice for the process, without those that turned out to be for a block."""
+    choice = _process_wide
+    while choice is not None and choice._is_block:
+        choice = choice._before
+    return None if choice is None else choice._name
 
 
 def _load(name: str) -> Backend:
@@ -120,8 +132,11 @@ def matmul(a: Array, b: Array) -> Array:
     return backend.matmul(a, b) if product is None else product
 
 
-class use:  # noqa: N801  a verb, for it reads as one: xpnet.use(backend="cupy")
-    """Choose the default backend: for the process when called, for a block as a context manager.
+class use:  # noqa: N801  a verb, because it reads as one: xpnet.use(backend="cupy")
+    """Choose the default backend: for the process when called, for a block as a context manager or a decorator.
+
+    Blocks may be nested, used again and left in any order; a block is for its own thread (and the threads that copy its
+    context).
 
     >>> with use(backend="numpy"):
     ...     get_backend().name
@@ -131,22 +146,35 @@ class use:  # noqa: N801  a verb, for it reads as one: xpnet.use(backend="cupy")
     def __init__(self, backend: str | Backend) -> None:
         global _process_wide
         self._name = get_backend(backend).name
-        self._before = _process_wide
-        self._token: Token[str | None] | None = None
-        _process_wide = self._name
+        self._holding = _in_context.holding(self._name)
+        self._is_block = False
+        with _lock:
+            self._before = _process_wide
+            _process_wide = self
+
+    def _become_block(self) -> None:
+        """Withdraw the choice for the process: it was made when this object was, which is for a block after all."""
+        global _process_wide
+        with _lock:
+            self._is_block = True
+            while _process_wide is not None and _process_wide._is_block:
+                _process_wide = _process_wide._before
 
     def __enter__(self) -> Backend:
-        """Narrow the choice to this block (and the threads that copy its context)."""
-        global _process_wide
-        _process_wide = self._before
-        self._token = _in_context.set(self._name)
+        """Narrow the choice to this block."""
+        self._become_block()
+        self._holding.__enter__()
         return get_backend(self._name)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._token is not None
-        _in_context.reset(self._token)
+        self._holding.__exit__(kind, error, trace)
+
+    def __call__(self, function: F) -> F:
+        """The function, with this backend while it runs."""
+        self._become_block()
+        return self._holding(function)
 
 
 def to_numpy(x: Any) -> np.ndarray:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import os
+import warnings
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Self, TypeVar, overload
+from typing import Any, NamedTuple, Self, TypeVar, overload
 
 import numpy as np
 
@@ -217,18 +219,42 @@ class Module:
         arrays = {key: getattr(owner, name) for key, owner, name in self._state_slots()}
         return {key: (a.data if isinstance(a, Tensor) else a).copy() for key, a in arrays.items()}
 
-    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
+    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
         """Take over the values of a state dict, from any backend; the dtype of the module stays.
 
+        Returns ``(missing_keys, unexpected_keys)``, both empty unless ``strict=False``.  Files from before there was a
+        ``num_batches_tracked`` count from 0.
+
         Raises: ``ValueError`` that lists missing and unexpected keys (unless ``strict=False``) and wrong shapes;
-        nothing is changed then.
+        nothing is changed then.  Warns: where ``strict=False`` and not one key fits.
         """
         slots = {key: (owner, name) for key, owner, name in self._state_slots()}
-        if problems := _compare_states(slots, state, strict):
+        _check_mapping(state)
+        counts = {key for key in slots if key.rpartition(".")[2] == "num_batches_tracked" and key not in state}
+        found = IncompatibleKeys(
+            [k for k in slots if k not in state and k not in counts], [k for k in state if k not in slots]
+        )
+        problems = _wrong_shapes(slots, state)
+        if strict:
+            listed = [f"missing: {key}" for key in found.missing_keys]
+            listed += [f"unexpected: {key}" for key in found.unexpected_keys]
+            problems = [*listed, *problems]
+        if problems:
+            problems += _hints(slots, state) if found.unexpected_keys else []
             raise ValueError(f"this state dict does not fit {type(self).__name__}:\n  " + "\n  ".join(problems))
+        if state and len(found.unexpected_keys) == len(state):
+            advice = "; ".join([f"such as {found.unexpected_keys[0]!r}", *_hints(slots, state)])
+            warnings.warn(
+                f"load_state_dict(strict=False) loaded nothing: {type(self).__name__} has none of the {len(state)} "
+                f"keys, {advice}",
+                stacklevel=2,
+            )
         for key, (owner, name) in slots.items():
             if key in state:
                 _overwrite(owner, name, state[key])
+            elif key in counts and key.removesuffix("num_batches_tracked") + "running_mean" in state:
+                _overwrite(owner, name, np.zeros((), dtype="int64"))
+        return found
 
     def train(self, mode: bool = True) -> Self:
         """Training mode: dropout drops, batch statistics are collected."""
@@ -299,16 +325,65 @@ def _name_layer(error: Exception, module: Module) -> None:
     error._xpnet_named = True  # type: ignore[attr-defined]
 
 
-def _compare_states(slots: Mapping[str, tuple[Module, str]], state: Mapping[str, Any], strict: bool) -> list[str]:
+class IncompatibleKeys(NamedTuple):
+    """What ``load_state_dict(strict=False)`` left as it was, and what it did not use."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+    def __repr__(self) -> str:
+        if not self.missing_keys and not self.unexpected_keys:
+            return "<All keys matched successfully>"
+        return f"IncompatibleKeys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
+
+
+def _check_mapping(state: Any) -> None:
+    if isinstance(state, (str, os.PathLike)):
+        raise TypeError(
+            f"load_state_dict() takes a state dict, got {state!r}: read the file first, with xpnet.load(path)"
+        )
+    if not isinstance(state, Mapping):
+        fix = f": pass {type(state).__name__}.state_dict()" if hasattr(state, "state_dict") else ""
+        raise TypeError(f"load_state_dict() takes a dict, got {type(state).__name__}{fix}")
+
+
+def _wrong_shapes(slots: Mapping[str, tuple[Module, str]], state: Mapping[str, Any]) -> list[str]:
     problems = []
-    if strict:
-        problems += [f"missing: {key}" for key in slots if key not in state]
-        problems += [f"unexpected: {key}" for key in state if key not in slots]
     for key, (owner, name) in slots.items():
-        if key in state and tuple(state[key].shape) != tuple(getattr(owner, name).shape):
-            expected = tuple(getattr(owner, name).shape)
-            problems.append(f"{key}: expected shape {expected}, got {tuple(state[key].shape)}")
+        expected = tuple(getattr(owner, name).shape)
+        if key in state and (got := _shape(state[key])) != expected:
+            problems.append(f"{key}: expected shape {expected}, got {got}")
     return problems
+
+
+def _shape(x: Any) -> tuple[int, ...]:
+    return tuple(x.shape if hasattr(x, "shape") else np.shape(x))
+
+
+def _hints(slots: Iterable[str], state: Mapping[str, Any]) -> list[str]:
+    """Why keys do not fit: a prefix that another program put before all of them, or a state dict within a dict."""
+    inside = [key for key, value in state.items() if isinstance(value, Mapping)]
+    if inside:
+        return [f"state[{inside[0]!r}] is a dict itself: load that one"]
+    ours, unexpected = set(slots), [key for key in state if key not in slots]
+    theirs, missing = _prefixes(unexpected, ours), _prefixes(ours - set(state), set(state))
+    if theirs and 2 * theirs[1] >= len(unexpected):
+        strip = f"{{key.removeprefix({theirs[0]!r}): value for key, value in state.items()}}"
+        return [f"{theirs[1]} of its keys fit without the prefix {theirs[0]!r}: load {strip}"]
+    if missing and 2 * missing[1] >= len(unexpected):
+        part = missing[0].removesuffix(".")
+        return [f"{missing[1]} of its keys fit the part {part!r} of this model: load it into that part"]
+    return []
+
+
+def _prefixes(keys: Iterable[str], wanted: set[str]) -> tuple[str, int] | None:
+    """The prefix, whole parts of a path, without which most ``keys`` are among ``wanted``; and how many those are."""
+    counts: Counter[str] = Counter()
+    for key in keys:
+        parts = key.split(".") if isinstance(key, str) else []
+        rests = (".".join(parts[i:]) for i in range(1, len(parts)))
+        counts.update(key.removesuffix(rest) for rest in rests if rest in wanted)
+    return counts.most_common(1)[0] if counts else None
 
 
 def _overwrite(owner: Module, name: str, values: Any) -> None:

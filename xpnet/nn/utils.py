@@ -5,18 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import TypeAlias
 
-from xpnet.nn.module import Module, Parameter
+import numpy as np
+
+from xpnet.nn.module import Module
 from xpnet.tensor import Tensor
+from xpnet_backends import Array, Namespace, backend_of
+from xpnet_backends.blocks import Lent
+
+Parameters: TypeAlias = Iterable[Tensor] | Tensor
 
 
-def _with_gradient(parameters: Iterable[Parameter] | Parameter) -> list[Parameter]:
-    items = [parameters] if isinstance(parameters, Parameter) else list(parameters)
-    return [p for p in items if p.grad is not None]
+def _with_gradient(parameters: Parameters) -> list[Tensor]:
+    return [p for p in ([parameters] if isinstance(parameters, Tensor) else parameters) if p.grad is not None]
 
 
 def clip_grad_norm_(
-    parameters: Iterable[Parameter] | Parameter,
+    parameters: Parameters,
     max_norm: float,
     norm_type: float = 2.0,
     error_if_nonfinite: bool = False,
@@ -25,27 +31,49 @@ def clip_grad_norm_(
 
     Source: Pascanu, Mikolov, Bengio 2012, arXiv:1211.5063, algorithm 1.  No synchronisation, unless
     ``error_if_nonfinite`` asks to look at the norm.
+
+    Parameters
+    ----------
+    parameters : tensors, or one; those without a gradient are left out.
+    max_norm : the largest norm to leave, > 0.
+    norm_type : p of ``(Σ|g|ᵖ)^(1/p)``; inf is the largest ``|g|``, −inf the smallest, 0 the number of g that are not 0.
+    error_if_nonfinite : raise ``RuntimeError``, and scale nothing, where the norm is infinite or NaN; otherwise the
+        gradients become 0 and NaN, or all NaN.
     """
+    norm_type = float(norm_type)
     if not max_norm > 0:
         raise ValueError(f"clip_grad_norm_: max_norm must be > 0, got {max_norm!r}")
+    if math.isnan(norm_type):
+        raise ValueError("clip_grad_norm_: norm_type must be a number or inf, got nan")
     held = _with_gradient(parameters)
     if not held:
         raise ValueError("clip_grad_norm_: no parameter has a gradient: call loss.backward() first")
-    xp = held[0].backend.xp
-    gradients = [p.grad for p in held]
-    if math.isinf(norm_type):
-        norm = xp.stack([xp.abs(g).max() for g in gradients]).max()
-    else:
-        norm = xp.stack([(xp.abs(g) ** norm_type).sum() for g in gradients]).sum() ** (1.0 / norm_type)
-    if error_if_nonfinite and not bool(xp.isfinite(norm)):
-        raise RuntimeError(f"clip_grad_norm_: the norm of the gradients is {float(norm)}")
-    scale = xp.minimum(max_norm / (norm + 1e-6), 1.0)
-    for g in gradients:
-        g *= scale
+    gradients: list[Array] = [p.grad for p in held]
+    xp = backend_of(*gradients).xp
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        filled = [g for g in gradients if g.size]
+        norm = _norm(xp, filled, norm_type) if filled else xp.zeros((), dtype=gradients[0].dtype)
+        if error_if_nonfinite and not bool(xp.isfinite(norm)):
+            raise RuntimeError(
+                f"clip_grad_norm_: the norm of the gradients is {float(norm)}; nothing was scaled. Look for the layer "
+                "whose gradient is not finite, or pass error_if_nonfinite=False"
+            )
+        scale = xp.minimum(max_norm / (norm + 1e-6), 1.0)
+        for g in gradients:
+            g *= scale.astype(g.dtype)
     return Tensor(xp.asarray(norm))
 
 
-def clip_grad_value_(parameters: Iterable[Parameter] | Parameter, clip_value: float) -> None:
+def _norm(xp: Namespace, gradients: list[Array], norm_type: float) -> Array:
+    if math.isinf(norm_type):
+        most = "max" if norm_type > 0 else "min"
+        return getattr(xp.stack([getattr(xp.abs(g), most)() for g in gradients]), most)()
+    if norm_type == 0:
+        return xp.stack([(g != 0).sum() for g in gradients]).sum().astype(gradients[0].dtype)
+    return xp.stack([(xp.abs(g) ** norm_type).sum() for g in gradients]).sum() ** (1.0 / norm_type)
+
+
+def clip_grad_value_(parameters: Parameters, clip_value: float) -> None:
     """Limit every element of every gradient to ±``clip_value``."""
     if not clip_value > 0:
         raise ValueError(f"clip_grad_value_: clip_value must be > 0, got {clip_value!r}")
@@ -53,12 +81,15 @@ def clip_grad_value_(parameters: Iterable[Parameter] | Parameter, clip_value: fl
         p.backend.xp.clip(p.grad, -clip_value, clip_value, out=p.grad)
 
 
+_modes = Lent()
+
+
 @contextmanager
 def keep_modes(model: Module) -> Iterator[None]:
     """After the block every module is in the mode, training or evaluation, that it was in: a part may be frozen."""
-    modes = [(module, module.training) for module in model.modules()]
-    try:
+    with _modes.block({module: module.training for module in model.modules()}, _set_mode):
         yield
-    finally:
-        for module, training in modes:
-            module.__dict__["training"] = training
+
+
+def _set_mode(module: Module, training: bool) -> None:
+    module.__dict__["training"] = training

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from xpnet.optim.optimizer import Clock, Optimizer, Parameters
+from xpnet.optim.optimizer import Clock, Optimizer, Parameters, check_betas
 from xpnet_backends import Array, Namespace
 
 
@@ -52,8 +51,7 @@ class Adam(Optimizer):
 
     def check(self, options: Mapping[str, Any]) -> None:
         super().check(options)
-        if not all(0.0 < beta < 1.0 for beta in options["betas"]):
-            raise ValueError(f"{type(self).__name__}: betas must lie in (0, 1), got {options['betas']!r}")
+        check_betas(type(self).__name__, options)
 
     def state_names(self, options: Mapping[str, Any]) -> Sequence[str]:
         return ["exp_avg", "exp_avg_sq"] + (["max_exp_avg_sq"] if options["amsgrad"] else [])
@@ -67,9 +65,9 @@ class Adam(Optimizer):
         if options["amsgrad"]:
             v = xp.maximum(state["max_exp_avg_sq"], v, out=state["max_exp_avg_sq"])
         denominator = xp.sqrt(v)
-        denominator /= xp.sqrt(clock.bias_correction(math.log(beta2)))
+        denominator /= xp.sqrt(clock.bias_correction(beta2))
         denominator += options["eps"]
-        theta -= (clock.lr / clock.bias_correction(math.log(beta1))) * (m / denominator)
+        theta -= (clock.lr / clock.bias_correction(beta1)) * (m / denominator)
 
 
 class AdamW(Adam):

@@ -7,13 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from xpnet.optim.adam import decay_weights, update_moments
-from xpnet.optim.optimizer import Clock, Optimizer, Parameters
+from xpnet.optim.optimizer import Clock, Optimizer, Parameters, check_betas
 from xpnet_backends import Array, Namespace
-
-
-def _check_betas(name: str, options: Mapping[str, Any]) -> None:
-    if not all(0.0 < beta < 1.0 for beta in options["betas"]):
-        raise ValueError(f"{name}: betas must lie in (0, 1), got {options['betas']!r}")
 
 
 class Adagrad(Optimizer):
@@ -119,7 +114,7 @@ class Adamax(Optimizer):
 
     def check(self, options: Mapping[str, Any]) -> None:
         super().check(options)
-        _check_betas("Adamax", options)
+        check_betas("Adamax", options)
 
     def state_names(self, options: Mapping[str, Any]) -> Sequence[str]:
         return ["exp_avg", "exp_inf"]
@@ -134,7 +129,7 @@ class Adamax(Optimizer):
         m += (1.0 - beta1) * g
         u *= beta2
         xp.maximum(u, xp.abs(g) + options["eps"], out=u)
-        theta -= (clock.lr / clock.bias_correction(math.log(beta1))) * (m / u)
+        theta -= (clock.lr / clock.bias_correction(beta1)) * (m / u)
 
 
 class NAdam(Optimizer):
@@ -162,7 +157,7 @@ class NAdam(Optimizer):
 
     def check(self, options: Mapping[str, Any]) -> None:
         super().check(options)
-        _check_betas("NAdam", options)
+        check_betas("NAdam", options)
         if not options["momentum_decay"] >= 0.0:
             raise ValueError(f"NAdam: momentum_decay must be >= 0, got {options['momentum_decay']!r}")
 
@@ -182,7 +177,7 @@ class NAdam(Optimizer):
         mu_next = beta1 * (1.0 - 0.5 * xp.exp((clock.step + 1.0) * decay))
         product *= mu
         update_moments(m, v, g, options["betas"])
-        denominator = xp.sqrt(v / clock.bias_correction(math.log(beta2))) + options["eps"]
+        denominator = xp.sqrt(v / clock.bias_correction(beta2)) + options["eps"]
         ahead = mu_next * m / (1.0 - product * mu_next) + (1.0 - mu) * g / (1.0 - product)
         theta -= clock.lr * (ahead / denominator)
 
@@ -211,7 +206,7 @@ class RAdam(Optimizer):
 
     def check(self, options: Mapping[str, Any]) -> None:
         super().check(options)
-        _check_betas("RAdam", options)
+        check_betas("RAdam", options)
 
     def state_names(self, options: Mapping[str, Any]) -> Sequence[str]:
         return ["exp_avg", "exp_avg_sq"]
@@ -222,11 +217,11 @@ class RAdam(Optimizer):
         (beta1, beta2), m, v = options["betas"], state["exp_avg"], state["exp_avg_sq"]
         g = decay_weights(theta, g, clock, options["weight_decay"], decoupled=options["decoupled_weight_decay"])
         update_moments(m, v, g, options["betas"])
-        step = (clock.lr / clock.bias_correction(math.log(beta1))) * m
+        step = (clock.lr / clock.bias_correction(beta1)) * m
         limit = 2.0 / (1.0 - beta2) - 1.0
         if limit > 5.0:  # else no step is ever rectified
             known, r = self._rectification(xp, clock, math.log(beta2), limit)
-            scale = (r * xp.sqrt(clock.bias_correction(math.log(beta2)))).astype(theta.dtype)
+            scale = (r * xp.sqrt(clock.bias_correction(beta2))).astype(theta.dtype)
             step = step * xp.where(known, scale, 1.0) / xp.where(known, xp.sqrt(v) + options["eps"], 1.0)
         theta -= step
 

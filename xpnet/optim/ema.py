@@ -9,6 +9,27 @@ from typing import Any
 from xpnet.nn import Parameter
 from xpnet.tensor import no_grad
 from xpnet_backends import Array, Backend, backend_of, is_array, to_numpy
+from xpnet_backends.blocks import Lent
+
+_lent = Lent()
+
+
+class _Same:
+    """A parameter as a key: itself, not what it equals."""
+
+    def __init__(self, parameter: Parameter) -> None:
+        self.parameter = parameter
+
+    def __hash__(self) -> int:
+        return id(self.parameter)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.parameter is self.parameter
+
+
+def _put_back(key: _Same, own: Array) -> None:
+    with no_grad():
+        key.parameter.copy_(own)
 
 
 class EMA:
@@ -86,12 +107,9 @@ class EMA:
     @contextmanager
     def applied(self) -> Iterator[None]:
         """The model has the averages inside, and its own weights again afterwards."""
-        own = {name: p.data.copy() for name, p in self._parameters.items()}
-        self.copy_to_model()
-        try:
+        with _lent.block({_Same(p): p.data.copy() for p in self._parameters.values()}, _put_back):
+            self.copy_to_model()
             yield
-        finally:
-            self._overwrite(own)
 
     def copy_to_model(self) -> None:
         """Give the averages to the model for good."""
@@ -100,7 +118,7 @@ class EMA:
     def _overwrite(self, values: Mapping[str, Array]) -> None:
         with no_grad():
             for name, p in self._parameters.items():
-                p[...] = values[name]
+                p.copy_(values[name])
 
     def state_dict(self) -> dict[str, Any]:
         """The number of steps, and a copy of the averages by name."""

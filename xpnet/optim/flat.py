@@ -5,7 +5,7 @@ Values, gradients and state of a group lie in contiguous vectors; each parameter
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -34,6 +34,7 @@ class Run:
     steps: int = 0
     lr: float | None = None
     moves: bool = False  # whether its parameters have gradients in the step at hand
+    begun: frozenset[str] = frozenset()  # the vectors of state that hold a step already
 
     def write(self, lr: float) -> None:
         """Bring the learning rate to the backend if it changed."""
@@ -67,6 +68,13 @@ class Flat:
         self.state = {name: state.get(name, xp.zeros(total, dtype=self.dtype)) for name in self.state_names}
         self.value_views = self._views(self.values)
         self.grad_views = self._views(self.grads)
+
+    def keep(self, state_names: Sequence[str]) -> None:
+        """See to it that there is a vector of zeros for each name: an option may have been switched on since."""
+        for name in state_names:
+            if name not in self.state:
+                self.state[name] = self.backend.xp.zeros(self.starts[-1], dtype=self.dtype)
+        self.state_names = tuple(self.state)
 
     def _views(self, vector: Array) -> list[Array]:
         parts = zip(self.starts, self.sizes, self.parameters, strict=False)
@@ -120,7 +128,7 @@ class Flat:
                 members = list(group)
                 part = self._new_run(members[0], members[-1] + 1)
                 part.numbers[...] = run.numbers
-                part.steps, part.lr = run.steps, run.lr
+                part.steps, part.lr, part.begun = run.steps, run.lr, run.begun
                 split.append(part)
         self.runs = split
         for run in split:
@@ -131,21 +139,45 @@ class Flat:
         """Tell the tape that the values changed."""
         mark_changed(self.parameters)
 
-    def steps_of(self, i: int) -> int:
-        """How many steps parameter ``i`` has taken."""
-        return next(run.steps for run in self.runs if run.first <= i < run.last)
+    def run_of(self, i: int) -> Run:
+        """The run that parameter ``i`` belongs to."""
+        return next(run for run in self.runs if run.first <= i < run.last)
 
-    def set_steps(self, steps: Sequence[int]) -> None:
-        """Take over the step counts of all parameters, in the same memory where the runs stay the same."""
+    def set_steps(self, steps: Sequence[int], begun: Sequence[frozenset[str]]) -> None:
+        """Take over the step counts of all parameters, and the names of the vectors that hold a step already.
+
+        In the same memory where the runs stay the same.
+        """
         before = {(run.first, run.last): run for run in self.runs}
         self.runs = []
-        for count, group in groupby(range(len(steps)), key=lambda i: steps[i]):
+        for (count, names), group in groupby(range(len(steps)), key=lambda i: (steps[i], begun[i])):
             members = list(group)
             span = members[0], members[-1] + 1
             run = before.get(span) or self._new_run(*span)
-            run.steps = count
+            run.steps, run.begun = count, names
             run.numbers[STEP] = count
             self.runs.append(run)
+
+    def packed(self) -> dict[str, Any]:
+        """What makes it again: parameters, vectors and counts, without the views."""
+        self.adopt()
+        counts = [self.run_of(i) for i in range(len(self.parameters))]
+        return {
+            "parameters": self.parameters,
+            "state": self.state,
+            "steps": [run.steps for run in counts],
+            "begun": [run.begun for run in counts],
+        }
+
+    @classmethod
+    def unpacked(cls, packed: Mapping[str, Any]) -> Flat:
+        """The buffers of parameters that may be copies of those they were packed with."""
+        flat = cls(packed["parameters"], ())
+        flat.state = {name: flat.backend.asarray(vector, flat.dtype) for name, vector in packed["state"].items()}
+        flat.state_names = tuple(flat.state)
+        flat.set_steps(packed["steps"], packed["begun"])
+        flat.adopt()
+        return flat
 
 
 def _number_dtype(dtype: np.dtype[Any]) -> str:

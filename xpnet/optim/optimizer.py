@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -98,14 +99,18 @@ class Optimizer(ABC):
                     self._update_flat(flat, options, only_if)
 
     def _update_flat(self, flat: Flat, options: dict[str, Any], only_if: Array | None) -> None:
+        names = self.state_names(options)
+        flat.keep(names)
         for run in flat.ready(flat.gather()):
             run.numbers[STEP] += 1
+            fresh = frozenset(names) - run.begun
             if only_if is not None:
                 run.gate(flat.backend.xp, only_if, flat.grads[run.where])
             state = {name: vector[run.where] for name, vector in flat.state.items()}
-            clock = Clock(flat.backend.xp, run, gated=only_if is not None)
+            clock = Clock(flat.backend.xp, run, fresh, gated=only_if is not None)
             g = -flat.grads[run.where] if options.get("maximize") else flat.grads[run.where]
             self.update(flat.backend.xp, flat.values[run.where], g, state, clock, options)
+            run.begun |= fresh
 
     def advance(self) -> None:
         """The last part of ``step``: the host's books, also after a replay of ``apply_update``.
@@ -149,10 +154,11 @@ class Optimizer(ABC):
         for group, flats in zip(self.param_groups, self._flats, strict=True):
             names = {id(p): name for p, name in zip(group["params"], group["names"], strict=True)}
             for flat in flats:
+                flat.keep(self.state_names(group))
                 views = {name: flat._views(vector) for name, vector in flat.state.items()}
                 for i, p in enumerate(flat.parameters):
                     vectors = {name: parts[i].copy() for name, parts in views.items()}
-                    state[names[id(p)]] = {"step": flat.steps_of(i), **vectors}
+                    state[names[id(p)]] = {"step": flat.run_of(i).steps, **vectors}
         groups = [{**g, "params": list(g["names"])} for g in self.param_groups]
         return {"state": state, "param_groups": [{k: v for k, v in g.items() if k != "names"} for g in groups]}
 
@@ -160,19 +166,52 @@ class Optimizer(ABC):
         """Take over a state dict.  Raises: ``ValueError`` where its groups, names or shapes do not fit."""
         ours = [list(g["names"]) for g in self.param_groups]
         theirs = [list(g["params"]) for g in saved["param_groups"]]
+        if len(ours) != len(theirs):
+            raise ValueError(
+                f"the optimizer state has {len(theirs)} parameter groups, this {type(self).__name__} has {len(ours)}: "
+                "build it with the same groups (add_param_group) first"
+            )
+        if (here := [len(names) for names in ours]) != (there := [len(names) for names in theirs]):
+            raise ValueError(
+                f"the optimizer state is of another model: its groups have {there} parameters, those of this "
+                f"{type(self).__name__} have {here}"
+            )
         if ours != theirs:
             raise ValueError(f"the optimizer state is of other parameters: expected {ours}, got {theirs}")
+        loaded = []
         for group, flats, options in zip(self.param_groups, self._flats, saved["param_groups"], strict=True):
-            names = {id(p): name for p, name in zip(group["params"], group["names"], strict=True)}
-            for flat in flats:
-                _load_flat(flat, [saved["state"].get(names[id(p)], {}) for p in flat.parameters])
+            if unknown := set(options) - set(group) - {"initial_lr"}:
+                raise ValueError(
+                    f"{type(self).__name__} has no option {sorted(unknown)[0]!r}: the state is of another one"
+                )
             fitting = {k: _fitting(k, v, group.get(k, group["lr"])) for k, v in options.items() if k != "params"}
-            if unknown := set(fitting) - set(group) - {"initial_lr"}:
-                raise ValueError(f"{type(self).__name__} has no option {sorted(unknown)[0]!r}")
             self.check({**group, **fitting})
-            if list(self.state_names({**group, **fitting})) != list(self.state_names(group)):
-                raise ValueError(f"{type(self).__name__} keeps other vectors with its options than with those saved")
+            names = {id(p): name for p, name in zip(group["params"], group["names"], strict=True)}
+            entries = [[saved["state"].get(names[id(p)], {}) for p in flat.parameters] for flat in flats]
+            for flat, of_flat in zip(flats, entries, strict=True):
+                _check_state(flat, of_flat, self._possible_names(group), self.state_names({**group, **fitting}))
+            loaded.append((fitting, entries))
+        for group, flats, (fitting, entries) in zip(self.param_groups, self._flats, loaded, strict=True):
             group.update(fitting)
+            for flat, of_flat in zip(flats, entries, strict=True):
+                held = [name for name in self._possible_names(group) if any(name in entry for entry in of_flat)]
+                flat.keep([*self.state_names(group), *held])
+                _load_flat(flat, of_flat)
+
+    def _possible_names(self, options: Mapping[str, Any]) -> Sequence[str]:
+        """The names of all vectors that the optimizer could keep, if every option were switched on."""
+        return self.state_names({name: value or True for name, value in options.items()})
+
+    # Copies and pickles hold the parameters and their state; the flat buffers are built again around them, so that a
+    # model and an optimizer that are copied together stay tied.
+
+    def __getstate__(self) -> dict[str, Any]:
+        flats = [[flat.packed() for flat in flats] for flats in self._flats]
+        return {**self.__dict__, "_flats": flats}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._flats = [[Flat.unpacked(packed) for packed in flats] for flats in state["_flats"]]
 
     def __repr__(self) -> str:
         options = ", ".join(f"{k}={v!r}" for k, v in self.param_groups[0].items() if k in self.defaults)
@@ -182,17 +221,24 @@ class Optimizer(ABC):
 class Clock:
     """The learning rate and the step count of the parameters at hand, as numbers on their backend."""
 
-    __slots__ = ("_xp", "lr", "step", "steps")
+    __slots__ = ("_xp", "fresh", "lr", "step", "steps")
 
-    def __init__(self, xp: Namespace, run: Run, gated: bool) -> None:
+    def __init__(self, xp: Namespace, run: Run, fresh: frozenset[str] = frozenset(), *, gated: bool = False) -> None:
         self._xp = xp
         self.lr = run.numbers[GATED if gated else LR]
         self.step = run.numbers[STEP]
         self.steps = run.steps + 1  # the same on the host: 1 in the first step
+        self.fresh = fresh  # the vectors of state that are used for the first time, and hold zeros
 
-    def bias_correction(self, log_beta: float) -> Array:
+    def bias_correction(self, beta: float) -> Array:
         """``1 − βᵗ``, as ``−expm1(t ln β)``: β near 1 loses no digits in float32."""
-        return -self._xp.expm1(self.step * log_beta)
+        return -self._xp.expm1(self.step * (math.log(beta) if beta else -math.inf))
+
+
+def check_betas(name: str, options: Mapping[str, Any]) -> None:
+    """Raises: ``ValueError`` unless both β lie in [0, 1)."""
+    if len(options["betas"]) != 2 or not all(0.0 <= beta < 1.0 for beta in options["betas"]):
+        raise ValueError(f"{name}: betas must lie in [0, 1), two of them, got {options['betas']!r}")
 
 
 def _as_groups(params: Parameters) -> list[dict[str, Any]]:
@@ -229,18 +275,29 @@ def _fitting(name: str, value: Any, ours: Any) -> Any:
     raise ValueError(f"the optimizer's option {name!r} cannot be {value!r}: expected something like {ours!r}")
 
 
-def _load_flat(flat: Flat, saved: Sequence[Mapping[str, Any]]) -> None:
+def _check_state(flat: Flat, saved: Sequence[Mapping[str, Any]], names: Sequence[str], needed: Sequence[str]) -> None:
     steps = [entry.get("step", 0) for entry in saved]
     if not all(isinstance(n, int) and 0 <= n < 1 << 53 for n in steps):
         raise ValueError(f"the optimizer's step counts must be whole numbers, got {steps}")
-    flat.set_steps(steps)
+    if lacking := [name for name in needed for entry in saved if entry.get("step", 0) and entry.get(name) is None]:
+        raise ValueError(f"the optimizer state has no {lacking[0]!r}, which its options need: it was edited or cut")
+    for name in names:
+        for entry, p in zip(saved, flat.parameters, strict=True):
+            if entry.get(name) is not None and tuple(entry[name].shape) != p.shape:
+                raise ValueError(f"optimizer state {name!r}: expected shape {p.shape}, got {tuple(entry[name].shape)}")
+
+
+def _load_flat(flat: Flat, saved: Sequence[Mapping[str, Any]]) -> None:
+    steps = [entry.get("step", 0) for entry in saved]
+    begun = [
+        frozenset(k for k in flat.state if n and entry.get(k) is not None)
+        for n, entry in zip(steps, saved, strict=True)
+    ]
+    flat.set_steps(steps, begun)
     for name, vector in flat.state.items():
-        for view, entry, p in zip(flat._views(vector), saved, flat.parameters, strict=True):
+        for view, entry in zip(flat._views(vector), saved, strict=True):
             values = entry.get(name)
             if values is None:
                 view[...] = 0
-                continue
-            host = to_numpy(values) if is_array(values) else values
-            if tuple(host.shape) != p.shape:
-                raise ValueError(f"optimizer state {name!r}: expected shape {p.shape}, got {tuple(host.shape)}")
-            view[...] = flat.backend.asarray(host, flat.dtype)
+            else:
+                view[...] = flat.backend.asarray(to_numpy(values) if is_array(values) else values, flat.dtype)

@@ -33,8 +33,8 @@ class RMSprop(Optimizer):
 
     def check(self, options: Mapping[str, Any]) -> None:
         super().check(options)
-        if not 0.0 <= options["alpha"] < 1.0:
-            raise ValueError(f"RMSprop: alpha must be in [0, 1), got {options['alpha']!r}")
+        if not 0.0 <= options["alpha"] <= 1.0:
+            raise ValueError(f"RMSprop: alpha must be in 0..1, got {options['alpha']!r}")
 
     def state_names(self, options: Mapping[str, Any]) -> Sequence[str]:
         return (

@@ -46,6 +46,6 @@ class SGD(Optimizer):
         if momentum:
             v = state["momentum_buffer"]
             v *= momentum
-            v += g if clock.steps == 1 else (1.0 - options["dampening"]) * g
+            v += g if "momentum_buffer" in clock.fresh else (1.0 - options["dampening"]) * g
             g = g + momentum * v if options["nesterov"] else v
         theta -= clock.lr * g

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xpnet_backends import Backend, BackendError, backend_of, is_array, select
+from xpnet_backends.blocks import innermost
 from xpnet_backends.deferred import Deferred
 
 from .fusion import OPEN, Composition, begun, defer, joined, may_defer
 from .recorded import Node, Op, Recorded, TensorLike, wrap
-from .switches import grad_enabled, observer_in_force
+from .switches import is_grad_enabled, observers
 
 if TYPE_CHECKING:
     from xpnet.tensor import Tensor
@@ -47,7 +48,7 @@ def apply(op: Op, *args: TensorLike, **options: Any) -> Tensor:
         kernel = backend.kernels.get(f"{op.__name__}+", kernel)
     result = kernel(backend.xp, *arrays, **options) if kernel is not None else None
     y, backward = op(backend.xp, *arrays, **options) if result is None else result
-    node = Node(op.__name__, backward, args, needs) if True in needs and grad_enabled.get() else None
+    node = Node(op.__name__, backward, args, needs) if True in needs and is_grad_enabled() else None
     first = y[0] if type(y) is tuple else y  # only the first result may be deferred
     composition = begun(op, args, options, backend, node) if type(first) is Deferred else None
     found: Any
@@ -57,7 +58,7 @@ def apply(op: Op, *args: TensorLike, **options: Any) -> Tensor:
         if node is not None:
             node.outputs = len(y)
         found = tuple(_result(part, backend, node, i, args, composition) for i, part in enumerate(y))
-    if (observer := observer_in_force.get()) is not None:
+    if (blocks := observers.get()) and (observer := innermost(blocks, None)) is not None:
         observer(op, args, options, found)
     return found  # type: ignore[no-any-return]
 

@@ -28,7 +28,7 @@ from xpnet_backends import Backend
 from xpnet_backends.deferred import Deferred
 
 from .recorded import Node, Op, Recorded, tick, wrap
-from .switches import grad_enabled, observer_in_force
+from .switches import grad_blocks, is_grad_enabled, observer_in_force
 
 OPEN = [0]  # regions of all threads: 0 tells apply that there is nothing to look for
 _ALLOWED = os.environ.get("XPNET_FUSION", "1") != "0"
@@ -137,7 +137,7 @@ def no_fusion() -> Iterator[None]:
 
 def may_defer() -> bool:
     """Whether work may be deferred here and now."""
-    return _ALLOWED and _region.depth > 0 and not _region.forbidden and observer_in_force.get() is None
+    return _ALLOWED and _region.depth > 0 and not _region.forbidden and observer_in_force() is None
 
 
 def settle() -> None:
@@ -193,7 +193,7 @@ def joined(op: Op, args: tuple[Any, ...], options: dict[str, Any]) -> Recorded |
     )  # fmt: skip
     tensor = defer(y, composition) if type(y) is Deferred else wrap(y)
     needs = [isinstance(a, Recorded) and a.requires_grad for a in inputs]
-    if True in needs and grad_enabled.get():
+    if True in needs and is_grad_enabled():
         node = Node(name, backward, inputs, needs)
         node.time, node.composition = composition.time, composition
         tensor.requires_grad, tensor._node = True, node
@@ -212,12 +212,8 @@ def separate(tensor: Recorded, apply: Callable[..., Any]) -> None:
                     f"an input of shape {tuple(a._array.shape)} of {whole.name!r} was changed in place since: call "
                     "backward() before the change, or change a copy"
                 )
-    token = grad_enabled.set(True)
-    try:
-        with no_fusion():
-            again = whole.replay(apply)
-    finally:
-        grad_enabled.reset(token)
+    with grad_blocks.holding(True), no_fusion():
+        again = whole.replay(apply)
     assert again._node is not None
     tensor._node, tensor._output = again._node, again._output
 

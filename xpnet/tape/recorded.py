@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 
-from xpnet_backends import Array, is_array
+from xpnet_backends import Array, backend_of, is_array
 
 if TYPE_CHECKING:
     from xpnet.tape.fusion import Composition, Work
@@ -109,13 +109,16 @@ class Recorded:
                 self._grad, self._owns_grad = self._home, True
             else:
                 self._owns_grad = leaf = self._node is None
-                self._grad = g.copy() if leaf else g
+                self._grad = self._array_of(g.copy()) if leaf else g
         elif self._owns_grad:
-            held += g  # in place, except for the scalars that NumPy makes of 0-d arrays
-            self._grad = held
+            held += g
         else:
-            self._grad = held + g
+            self._grad = self._array_of(held + g)
             self._owns_grad = True
+
+    def _array_of(self, x: Any) -> Array:
+        """``x`` as an array: NumPy makes scalars of 0-d results, which cannot be changed in place."""
+        return x if type(x) is type(self._array) else backend_of(self._array).asarray(x)
 
 
 class Hooks:

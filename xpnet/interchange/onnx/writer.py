@@ -8,8 +8,7 @@ computed by an op cannot be written.  What is computed of constants alone is a c
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +20,7 @@ from xpnet.interchange.onnx import messages
 from xpnet.interchange.onnx.messages import DTYPE_CODES, Node, OnnxError, attribute, to_tensor
 from xpnet.interchange.onnx.protobuf import encode
 from xpnet.nn import Module
+from xpnet.nn.utils import keep_modes
 from xpnet.tensor import Tensor, as_tensor, no_grad, observe
 from xpnet_backends import is_array, to_numpy
 
@@ -56,7 +56,8 @@ def to_onnx(
     names = _names(input_name, len(given))
     batches = [[_example(x, n, axis) for x, axis in zip(given, axes, strict=True)] for n in _BATCHES]
     log = Log()
-    with _evaluation(model), no_grad(), np.errstate(all="ignore"):
+    with keep_modes(model), no_grad(), np.errstate(all="ignore"):
+        model.eval()
         with observe(log):
             before = model(*_arguments(example_input, batches[0]))
         writer = Writer(model, log, WRITERS)
@@ -135,17 +136,6 @@ def _example(x: Tensor, count: int, axis: int | None) -> Tensor:
     if array.dtype.kind == "f":
         drawn *= draw.choice([-1.0, 1.0] if count == _BATCHES[1] else [1.0], shape) * draw.uniform(0.5, 1.0, shape)
     return Tensor(x.backend.asarray(drawn.astype(array.dtype)))
-
-
-@contextmanager
-def _evaluation(model: Module) -> Iterator[None]:
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes.items():
-            module.training = training
 
 
 def _value(name: str, before: Tensor, after: Tensor) -> messages.Value:

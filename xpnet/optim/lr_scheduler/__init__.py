@@ -1,24 +1,28 @@
 """Learning-rate schedules.
 
-A schedule is a function of the number of its steps, so that all it must save is that number.  Call ``step()`` once an
-epoch, after the optimizer's steps; the cyclic ones once a batch.
+Call ``step()`` once an epoch, after the optimizer's steps; the cyclic ones once a batch.  As in PyTorch, most multiply
+the rate that is there, so that several work on one optimizer and a rate set by hand stays; ``LambdaLR``,
+``CosineAnnealingWarmRestarts``, ``OneCycleLR`` and ``CyclicLR`` set it from the count of their steps alone.
 """
 
 from .base import LRScheduler
+from .combined import ChainedScheduler, SequentialLR
 from .cyclic import CosineAnnealingWarmRestarts, CyclicLR, OneCycleLR
 from .decay import (
+    ConstantLR,
     CosineAnnealingLR,
     ExponentialLR,
     LambdaLR,
     LinearLR,
+    MultiplicativeLR,
     MultiStepLR,
     PolynomialLR,
-    SequentialLR,
     StepLR,
 )
 from .plateau import ReduceLROnPlateau
 
 __all__ = [
-    "CosineAnnealingLR", "CosineAnnealingWarmRestarts", "CyclicLR", "ExponentialLR", "LRScheduler", "LambdaLR",
-    "LinearLR", "MultiStepLR", "OneCycleLR", "PolynomialLR", "ReduceLROnPlateau", "SequentialLR", "StepLR",
+    "ChainedScheduler", "ConstantLR", "CosineAnnealingLR", "CosineAnnealingWarmRestarts", "CyclicLR", "ExponentialLR",
+    "LRScheduler", "LambdaLR", "LinearLR", "MultiStepLR", "MultiplicativeLR", "OneCycleLR", "PolynomialLR",
+    "ReduceLROnPlateau", "SequentialLR", "StepLR",
 ]  # fmt: skip

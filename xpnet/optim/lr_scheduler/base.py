@@ -2,54 +2,167 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 from xpnet.optim.optimizer import Optimizer
 
+T = TypeVar("T")
 
-class LRScheduler(ABC):
-    """Base of the schedules that depend on nothing but the count."""
 
-    def __init__(self, optimizer: Optimizer) -> None:
+class LRScheduler:
+    """Base of the schedules that depend on nothing but the count of their steps.
+
+    A schedule is given in one of two forms, as in PyTorch.  The closed form, ``lr_at``, computes the rate from the
+    count, and overwrites what is there.  The chainable form, ``get_lr``, goes from one epoch to the next and multiplies
+    what is there: two such schedules on one optimizer have their product, and a rate set by hand stays.
+
+    A group that is added to the optimizer later starts with its own ``lr``, at the next step.
+
+    Parameters
+    ----------
+    optimizer : its groups' ``lr`` is written; ``initial_lr`` is added to each group.
+    last_epoch : -1 starts; another number goes on after that epoch, with an optimizer whose groups have ``initial_lr``.
+    """
+
+    _starting = False  # while the rate of the first epoch is set
+
+    def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
+        check_optimizer(self, optimizer)
         self.optimizer = optimizer
-        self.last_epoch = 0
-        for group in optimizer.param_groups:
-            group.setdefault("initial_lr", group["lr"])
+        for i, group in enumerate(optimizer.param_groups):
+            if last_epoch == -1:
+                group.setdefault("initial_lr", group["lr"])
+            elif "initial_lr" not in group:
+                raise ValueError(
+                    f"{type(self).__name__}: last_epoch={last_epoch} goes on with a schedule, but group {i} has no "
+                    "'initial_lr': load the optimizer's state dict first, or leave out last_epoch"
+                )
         self.base_lrs: list[float] = [group["initial_lr"] for group in optimizer.param_groups]
-        self._write()
+        self.last_epoch = last_epoch
+        self._last_lr: list[float] = []
+        self._start()
 
-    @abstractmethod
     def lr_at(self, base_lr: float, epoch: int) -> float:
-        """The learning rate after ``epoch`` steps, for a group that started with ``base_lr``."""
+        """The learning rate after ``epoch`` steps, for a group that started with ``base_lr``: the closed form."""
+        raise NotImplementedError(f"{type(self).__name__} has no closed form: define lr_at(base_lr, epoch) or get_lr()")
+
+    def rates_at(self, epoch: int) -> list[float]:
+        """The closed form for each group."""
+        return [self.lr_at(base_lr, epoch) for base_lr in self.base_lrs]
+
+    def get_lr(self) -> list[float]:
+        """The rate of each group at ``last_epoch``, from those of the epoch before or from the closed form."""
+        return self.rates_at(self.last_epoch)
 
     def step(self) -> None:
         """Go on to the next epoch."""
+        self._welcome()
         self.last_epoch += 1
-        self._write()
+        self._write(self.get_lr())
 
-    def _write(self) -> None:
-        for group, base_lr in zip(self.optimizer.param_groups, self.base_lrs, strict=True):
-            group["lr"] = self.lr_at(base_lr, self.last_epoch)
-
-    def get_last_lr(self) -> list[float]:
-        """The learning rate of each group."""
+    def _rates(self) -> list[float]:
         return [group["lr"] for group in self.optimizer.param_groups]
 
+    def _times(self, factor: float) -> list[float]:
+        """What is there, times ``factor``."""
+        return [lr * factor for lr in self._rates()]
+
+    def _start(self) -> None:
+        """Set the rate of the first epoch."""
+        self._starting = True
+        try:
+            self.step()
+        finally:
+            del self._starting
+
+    def _rewind(self) -> None:
+        """Back to before the first epoch, as if the schedule had been made but had not set a rate."""
+        self.last_epoch = max(self.last_epoch - 1, -1)
+
+    def _restart(self) -> None:
+        """Begin with the rates the groups started with: for a schedule whose turn has come."""
+        self._welcome()
+        self.last_epoch = 0
+        try:
+            rates = self.rates_at(0)
+        except NotImplementedError:
+            rates = self.get_lr()
+        self._write(rates)
+
+    def _welcome(self) -> None:
+        """Take in groups that were added to the optimizer since the last step."""
+        for group in self.optimizer.param_groups[len(self.base_lrs) :]:
+            self.base_lrs.append(group.setdefault("initial_lr", group["lr"]))
+
+    def _write(self, rates: Sequence[float]) -> None:
+        for group, lr in zip(self.optimizer.param_groups, rates, strict=True):
+            group["lr"] = lr
+        self._last_lr = self._rates()
+
+    def get_last_lr(self) -> list[float]:
+        """The learning rate of each group as this schedule last set it."""
+        return list(self._last_lr)
+
     def state_dict(self) -> dict[str, Any]:
-        """The count and the starting rates."""
-        return {"last_epoch": self.last_epoch, "base_lrs": list(self.base_lrs)}
+        """The count, the starting rates, the rates last set, and those in force."""
+        self._welcome()
+        return {
+            "last_epoch": self.last_epoch,
+            "base_lrs": [float(lr) for lr in self.base_lrs],
+            "_last_lr": [float(lr) for lr in self._last_lr],
+            "lrs": [float(lr) for lr in self._rates()],
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over a state dict.  Raises: ``ValueError`` where it is not one of a schedule of as many groups."""
-        epoch, rates = state["last_epoch"], list(state["base_lrs"])
-        if not isinstance(epoch, int) or epoch < 0 or len(rates) != len(self.optimizer.param_groups):
-            raise ValueError(f"no state of this schedule: epoch {epoch!r}, {len(rates)} rates")
-        if not all(isinstance(rate, (int, float)) and 0.0 <= rate < 1e300 for rate in rates):
-            raise ValueError(f"the rates of a schedule must be numbers >= 0, got {rates}")
-        self.last_epoch, self.base_lrs = epoch, rates
-        self._write()
+        """Take over a state dict; the rates that were in force are set.
+
+        Raises: ``ValueError`` where it is not one of a schedule of as many groups.
+        """
+        groups, rates = len(self.optimizer.param_groups), state.get("lrs", state.get("_last_lr"))
+        rates = None if rates is None else check_rates(type(self).__name__, rates, groups)
+        if state["last_epoch"] == -1:
+            raise ValueError(f"this is no state of a {type(self).__name__}: last_epoch is -1")
+        self._load(state)
+        self._write(self.rates_at(self.last_epoch) if rates is None else rates)
+        self._last_lr = list(state.get("_last_lr", self._last_lr))
+
+    def _load(self, state: Mapping[str, Any]) -> None:
+        """Take over a state dict; the optimizer stays as it is."""
+        name, epoch = type(self).__name__, state["last_epoch"]
+        if type(epoch) is not int or epoch < -1:
+            raise ValueError(f"this is no state of a {name}: last_epoch is {epoch!r}")
+        self.base_lrs = check_rates(name, state["base_lrs"], len(self.optimizer.param_groups))
+        self.last_epoch = epoch
+        self._last_lr = list(state.get("_last_lr", []))
+
+
+def check_rates(name: str, rates: Sequence[float], groups: int) -> list[float]:
+    """The rates as a list.  Raises: ``ValueError`` unless there is a number >= 0 for each parameter group."""
+    if len(rates) != groups:
+        raise ValueError(
+            f"this state is of a {name} with {len(rates)} parameter groups, but the optimizer has {groups}: build it "
+            "with the same groups (add_param_group) first"
+        )
+    if not all(isinstance(rate, (int, float)) and 0.0 <= rate < 1e300 for rate in rates):
+        raise ValueError(f"the rates of a {name} must be numbers >= 0, got {list(rates)}")
+    return list(rates)
+
+
+def check_optimizer(schedule: object, optimizer: object) -> None:
+    """Raises: ``TypeError`` for something that is no optimizer."""
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"{type(schedule).__name__} takes an optimizer, got {type(optimizer).__name__}")
+
+
+def per_group(name: str, value: T | Sequence[T], optimizer: Optimizer) -> list[T]:
+    """A value for each group: one for all, or a list of as many.  Raises: ``ValueError`` for another number."""
+    groups = len(optimizer.param_groups)
+    if not isinstance(value, (list, tuple)):
+        return [value] * groups  # type: ignore[list-item]
+    if len(value) != groups:
+        raise ValueError(f"{name}: {len(value)} values for {groups} parameter groups")
+    return list(value)
 
 
 def positive(name: str, value: int) -> int:

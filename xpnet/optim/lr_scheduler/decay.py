@@ -13,115 +13,206 @@ from xpnet.optim.optimizer import Optimizer
 class StepLR(LRScheduler):
     """``η = η₀ γ^⌊t / step_size⌋``."""
 
-    def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> None:
+    def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1) -> None:
         self.step_size, self.gamma = positive("StepLR: step_size", step_size), gamma
-        super().__init__(optimizer)
+        super().__init__(optimizer, last_epoch)
 
     def lr_at(self, base_lr: float, epoch: int) -> float:
         return float(base_lr * self.gamma ** (epoch // self.step_size))
+
+    def get_lr(self) -> list[float]:
+        passed = self.last_epoch > 0 and self.last_epoch % self.step_size == 0
+        return self._times(self.gamma) if passed else self._rates()
 
 
 class MultiStepLR(LRScheduler):
     """``η = η₀ γ^(milestones passed)``."""
 
-    def __init__(self, optimizer: Optimizer, milestones: Sequence[int], gamma: float = 0.1) -> None:
+    def __init__(
+        self, optimizer: Optimizer, milestones: Sequence[int], gamma: float = 0.1, last_epoch: int = -1
+    ) -> None:
         self.milestones, self.gamma = sorted(positive("MultiStepLR: a milestone", m) for m in milestones), gamma
-        super().__init__(optimizer)
+        super().__init__(optimizer, last_epoch)
 
     def lr_at(self, base_lr: float, epoch: int) -> float:
         return float(base_lr * self.gamma ** bisect_right(self.milestones, epoch))
+
+    def get_lr(self) -> list[float]:
+        passed = self.milestones.count(self.last_epoch)
+        return self._times(self.gamma**passed) if passed else self._rates()
+
+
+class ConstantLR(LRScheduler):
+    """``η = η₀ · factor`` in the first ``total_iters`` epochs, η₀ from then on."""
+
+    def __init__(
+        self, optimizer: Optimizer, factor: float = 1.0 / 3, total_iters: int = 5, last_epoch: int = -1
+    ) -> None:
+        if not 0.0 <= factor <= 1.0:
+            raise ValueError(f"ConstantLR: factor must lie in 0..1, got {factor!r}")
+        self.factor, self.total_iters = factor, positive("ConstantLR: total_iters", total_iters)
+        super().__init__(optimizer, last_epoch)
+
+    def lr_at(self, base_lr: float, epoch: int) -> float:
+        return base_lr * (self.factor if epoch < self.total_iters else 1.0)
+
+    def get_lr(self) -> list[float]:
+        if self.last_epoch == 0:
+            return self._times(self.factor)
+        if self.last_epoch != self.total_iters:
+            return self._rates()
+        return self._times(1.0 / self.factor) if self.factor else self.rates_at(self.last_epoch)  # nothing is left of 0
 
 
 class ExponentialLR(LRScheduler):
     """``η = η₀ γᵗ``."""
 
-    def __init__(self, optimizer: Optimizer, gamma: float) -> None:
+    def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1) -> None:
         self.gamma = gamma
-        super().__init__(optimizer)
+        super().__init__(optimizer, last_epoch)
 
     def lr_at(self, base_lr: float, epoch: int) -> float:
         return float(base_lr * self.gamma**epoch)
+
+    def get_lr(self) -> list[float]:
+        return self._rates() if self._starting else self._times(self.gamma)
 
 
 class PolynomialLR(LRScheduler):
     """``η = η₀ (1 − t/total_iters)^power``, 0 from then on."""
 
-    def __init__(self, optimizer: Optimizer, total_iters: int = 5, power: float = 1.0) -> None:
+    def __init__(self, optimizer: Optimizer, total_iters: int = 5, power: float = 1.0, last_epoch: int = -1) -> None:
         self.total_iters, self.power = positive("PolynomialLR: total_iters", total_iters), power
-        super().__init__(optimizer)
+        super().__init__(optimizer, last_epoch)
 
     def lr_at(self, base_lr: float, epoch: int) -> float:
         return float(base_lr * (1.0 - min(epoch, self.total_iters) / self.total_iters) ** self.power)
+
+    def get_lr(self) -> list[float]:
+        if self._starting or self.last_epoch > self.total_iters:
+            return self._rates()
+        left, before = (1.0 - t / self.total_iters for t in (self.last_epoch, self.last_epoch - 1))
+        return self._times((left / before) ** self.power)
 
 
 class CosineAnnealingLR(LRScheduler):
     """``η = η_min + (η₀ − η_min)(1 + cos(π t / T_max)) / 2`` (Loshchilov & Hutter 2016, arXiv:1608.03983, eq. 5)."""
 
-    def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0) -> None:
+    def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1) -> None:
         self.T_max, self.eta_min = positive("CosineAnnealingLR: T_max", T_max), eta_min
-        super().__init__(optimizer)
+        super().__init__(optimizer, last_epoch)
 
     def lr_at(self, base_lr: float, epoch: int) -> float:
         return self.eta_min + (base_lr - self.eta_min) * (1.0 + math.cos(math.pi * epoch / self.T_max)) / 2.0
+
+    def get_lr(self) -> list[float]:
+        t, low = self.last_epoch, self.eta_min
+        if self._starting:
+            return self._rates()
+        if (t - 1 - self.T_max) % (2 * self.T_max) == 0:  # up from the bottom, where a factor has nothing to multiply
+            rise = (1.0 - math.cos(math.pi / self.T_max)) / 2.0
+            return [lr + (base - low) * rise for lr, base in zip(self._rates(), self.base_lrs, strict=True)]
+        height, before = (1.0 + math.cos(math.pi * n / self.T_max) for n in (t, t - 1))
+        return [height / before * (lr - low) + low for lr in self._rates()]
 
 
 class LinearLR(LRScheduler):
     """``η = η₀ · f``, the factor f going linearly from ``start_factor`` to ``end_factor`` in ``total_iters`` steps."""
 
     def __init__(
-        self, optimizer: Optimizer, start_factor: float = 1.0 / 3.0, end_factor: float = 1.0, total_iters: int = 5
+        self,
+        optimizer: Optimizer,
+        start_factor: float = 1.0 / 3.0,
+        end_factor: float = 1.0,
+        total_iters: int = 5,
+        last_epoch: int = -1,
     ) -> None:
         for name, factor in (("start_factor", start_factor), ("end_factor", end_factor)):
             if not 0.0 <= factor <= 1.0 or (name == "start_factor" and factor == 0.0):
                 raise ValueError(f"LinearLR: {name} must lie in 0..1 (and start above 0), got {factor!r}")
         self.start_factor, self.end_factor = start_factor, end_factor
         self.total_iters = positive("LinearLR: total_iters", total_iters)
-        super().__init__(optimizer)
+        super().__init__(optimizer, last_epoch)
 
     def lr_at(self, base_lr: float, epoch: int) -> float:
         t = min(epoch, self.total_iters) / self.total_iters
         return base_lr * (self.start_factor + (self.end_factor - self.start_factor) * t)
+
+    def get_lr(self) -> list[float]:
+        if self.last_epoch == 0:
+            return self._times(self.start_factor)
+        if self._starting or self.last_epoch > self.total_iters:
+            return self._rates()
+        rise = self.end_factor - self.start_factor
+        return self._times(1.0 + rise / (self.total_iters * self.start_factor + (self.last_epoch - 1) * rise))
 
 
 class LambdaLR(LRScheduler):
     """``η = η₀ · f(t)``; one function, or one for each parameter group."""
 
     def __init__(
-        self, optimizer: Optimizer, lr_lambda: Callable[[int], float] | Sequence[Callable[[int], float]]
+        self,
+        optimizer: Optimizer,
+        lr_lambda: Callable[[int], float] | Sequence[Callable[[int], float]],
+        last_epoch: int = -1,
     ) -> None:
-        groups = len(optimizer.param_groups)
-        self.lr_lambdas = [lr_lambda] * groups if callable(lr_lambda) else list(lr_lambda)
-        if len(self.lr_lambdas) != groups:
-            raise ValueError(f"LambdaLR: {len(self.lr_lambdas)} functions for {groups} parameter groups")
-        super().__init__(optimizer)
+        self._functions = _Functions(self, lr_lambda, optimizer)
+        super().__init__(optimizer, last_epoch)
 
-    def lr_at(self, base_lr: float, epoch: int) -> float:
-        return base_lr * self.lr_lambdas[0](epoch)
+    @property
+    def lr_lambdas(self) -> list[Callable[[int], float]]:
+        """The function of each group."""
+        return self._functions.of_groups(len(self.optimizer.param_groups))
 
-    def _write(self) -> None:
-        parts = zip(self.optimizer.param_groups, self.base_lrs, self.lr_lambdas, strict=True)
-        for group, base_lr, f in parts:
-            group["lr"] = base_lr * f(self.last_epoch)
+    def rates_at(self, epoch: int) -> list[float]:
+        return [base_lr * f(epoch) for base_lr, f in zip(self.base_lrs, self.lr_lambdas, strict=True)]
 
 
-class SequentialLR(LRScheduler):
-    """One schedule after the other: from ``milestones[i]`` on ``schedulers[i + 1]`` counts its own steps.
+class MultiplicativeLR(LRScheduler):
+    """``η ← η · f(t)`` at each step; one function, or one for each parameter group."""
 
-    A warm-up: ``SequentialLR(optimizer, [LinearLR(optimizer, 0.01), CosineAnnealingLR(optimizer, 95)], [5])``.
-    """
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        lr_lambda: Callable[[int], float] | Sequence[Callable[[int], float]],
+        last_epoch: int = -1,
+    ) -> None:
+        self._functions = _Functions(self, lr_lambda, optimizer)
+        super().__init__(optimizer, last_epoch)
 
-    def __init__(self, optimizer: Optimizer, schedulers: Sequence[LRScheduler], milestones: Sequence[int]) -> None:
-        if len(schedulers) != len(milestones) + 1 or list(milestones) != sorted(set(milestones)):
+    @property
+    def lr_lambdas(self) -> list[Callable[[int], float]]:
+        """The function of each group."""
+        return self._functions.of_groups(len(self.optimizer.param_groups))
+
+    def get_lr(self) -> list[float]:
+        if self._starting:
+            return self._rates()
+        return [lr * f(self.last_epoch) for lr, f in zip(self._rates(), self.lr_lambdas, strict=True)]
+
+
+class _Functions:
+    """The functions of a schedule: one for all groups, also those that come later, or one for each."""
+
+    def __init__(
+        self,
+        schedule: LRScheduler,
+        given: Callable[[int], float] | Sequence[Callable[[int], float]],
+        optimizer: Optimizer,
+    ) -> None:
+        self.name = type(schedule).__name__
+        self.one = given if callable(given) else None
+        self.each = [] if callable(given) else list(given)
+        if not all(callable(f) for f in self.each):
+            raise TypeError(f"{self.name}: lr_lambda must be a function, or one for each group, got {given!r}")
+        self.of_groups(len(optimizer.param_groups))
+
+    def of_groups(self, groups: int) -> list[Callable[[int], float]]:
+        if self.one is not None:
+            return [self.one] * groups
+        if len(self.each) != groups:
             raise ValueError(
-                f"SequentialLR: {len(schedulers)} schedules need {len(schedulers) - 1} rising milestones, "
-                f"got {list(milestones)}"
+                f"{self.name}: {len(self.each)} functions for {groups} parameter groups: give one for each, or one "
+                "function for all of them"
             )
-        if any(part.optimizer is not optimizer for part in schedulers):
-            raise ValueError("SequentialLR: all schedules must be of this optimizer")
-        self.schedulers, self.milestones = list(schedulers), list(milestones)
-        super().__init__(optimizer)
-
-    def lr_at(self, base_lr: float, epoch: int) -> float:
-        part = bisect_right(self.milestones, epoch)
-        start = self.milestones[part - 1] if part else 0
-        return self.schedulers[part].lr_at(base_lr, epoch - start)
+        return self.each

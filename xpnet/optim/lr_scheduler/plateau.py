@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from xpnet.optim.lr_scheduler.base import check_optimizer, check_rates, per_group
 from xpnet.optim.optimizer import Optimizer
 
 
 class ReduceLROnPlateau:
-    """``η ← max(factor · η, min_lr)`` when ``step(metric)`` saw no improvement for over ``patience`` epochs."""
+    """``η ← max(factor · η, min_lr)`` when ``step(metric)`` saw no improvement for over ``patience`` epochs.
+
+    ``min_lr`` is a number, or one for each parameter group.
+    """
 
     def __init__(
         self,
@@ -21,7 +25,7 @@ class ReduceLROnPlateau:
         threshold: float = 1e-4,
         threshold_mode: str = "rel",
         cooldown: int = 0,
-        min_lr: float = 0.0,
+        min_lr: float | Sequence[float] = 0.0,
         eps: float = 1e-8,
     ) -> None:
         if mode not in ("min", "max"):
@@ -30,6 +34,8 @@ class ReduceLROnPlateau:
             raise ValueError(f"ReduceLROnPlateau: threshold_mode must be 'rel' or 'abs', got {threshold_mode!r}")
         if not 0.0 <= factor < 1.0:
             raise ValueError(f"ReduceLROnPlateau: factor must lie in [0, 1), got {factor!r}")
+        check_optimizer(self, optimizer)
+        per_group("ReduceLROnPlateau: min_lr", min_lr, optimizer)
         self.optimizer, self.mode, self.factor, self.patience = optimizer, mode, factor, patience
         self.threshold, self.threshold_mode, self.cooldown = threshold, threshold_mode, cooldown
         self.min_lr, self.eps = min_lr, eps
@@ -60,8 +66,9 @@ class ReduceLROnPlateau:
             self.cooldown_counter, self.num_bad_epochs = self.cooldown, 0
 
     def _reduce(self) -> None:
-        for group in self.optimizer.param_groups:
-            lower = max(group["lr"] * self.factor, self.min_lr)
+        least = per_group("ReduceLROnPlateau: min_lr", self.min_lr, self.optimizer)
+        for group, min_lr in zip(self.optimizer.param_groups, least, strict=True):
+            lower = max(group["lr"] * self.factor, min_lr)
             if group["lr"] - lower > self.eps:
                 group["lr"] = lower
 
@@ -75,8 +82,9 @@ class ReduceLROnPlateau:
         return {**{name: getattr(self, name) for name in names}, "lrs": self.get_last_lr()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over a state dict."""
+        """Take over a state dict.  Raises: ``ValueError`` where it is of another number of groups."""
+        rates = check_rates("ReduceLROnPlateau", state["lrs"], len(self.optimizer.param_groups))
         for name in ("best", "num_bad_epochs", "cooldown_counter", "last_epoch"):
             setattr(self, name, state[name])
-        for group, lr in zip(self.optimizer.param_groups, state["lrs"], strict=True):
+        for group, lr in zip(self.optimizer.param_groups, rates, strict=True):
             group["lr"] = lr

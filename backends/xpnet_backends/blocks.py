@@ -1,0 +1,199 @@
+"""``with`` blocks that may be nested, used again, left in another order than they were entered, and left by a thread
+that did not enter them.
+
+A context variable's own ``reset`` puts back what was there when a block began; if another block began meanwhile, that
+is wrong, and stays wrong.  Here each block takes away what it brought, and nothing else.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import contextmanager
+from contextvars import ContextVar, Token
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Block(Generic[T]):
+    """One block that is open, and the value that holds in it."""
+
+    __slots__ = ("ended", "token", "value")
+
+    def __init__(self, value: T) -> None:
+        self.value = value
+        self.ended = False  # by another context than the one that began it
+        self.token: Token[tuple[Block[T], ...]] | None = None
+
+
+def innermost(blocks: tuple[Block[T], ...], default: T) -> T:
+    """The value of the block that began last."""
+    for block in reversed(blocks):
+        if not block.ended:
+            return block.value
+    return default
+
+
+class Blocks(Generic[T]):
+    """The open blocks of one kind, for each thread and task of its own; a copied context keeps those it was copied in.
+
+    ``get()`` gives them, oldest first: an empty tuple where none is open.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._variable: ContextVar[tuple[Block[T], ...]] = ContextVar(name, default=())
+        self.get = self._variable.get
+
+    def enter(self, value: T) -> Block[T]:
+        """Open a block."""
+        block = Block(value)
+        block.token = self._variable.set((*self.get(), block))
+        return block
+
+    def leave(self, block: Block[T]) -> None:
+        """Close it, whatever began since, and wherever this is."""
+        left = tuple(b for b in self.get() if b is not block and not b.ended)
+        assert block.token is not None
+        try:
+            self._variable.reset(block.token)
+        except ValueError:  # it began in another context, where it cannot be taken away from here
+            block.ended = True
+        self._variable.set(left)
+
+    def holding(self, value: T) -> Holding[T]:
+        """A context manager and decorator for blocks with this value."""
+        return Holding(self, value)
+
+
+class Holding(Generic[T]):
+    """``with`` it, as often as you like; or put it before a function, whose body is then such a block.
+
+    Generators and coroutines are in the block while they run, and not while they wait: their caller is not.
+    """
+
+    def __init__(self, blocks: Blocks[T], value: T) -> None:
+        self._blocks, self._value = blocks, value
+        self._open: list[Block[T]] = []
+
+    def __enter__(self) -> None:
+        self._open.append(self._blocks.enter(self._value))
+
+    def __exit__(self, *_: object) -> None:
+        if not self._open:
+            raise RuntimeError("this block was left more often than it was entered")
+        here = (block for block in reversed(self._blocks.get()) if block in self._open)
+        block = next(here, self._open[-1])
+        self._open.remove(block)
+        self._blocks.leave(block)
+
+    def __call__(self, function: F) -> F:
+        """The function, in such a block."""
+        if isinstance(function, (staticmethod, classmethod)):
+            return type(function)(self(function.__func__))
+        if isinstance(function, type) or not callable(function):
+            raise TypeError(f"only functions can be decorated with this, got {function!r}: decorate its methods")
+        if inspect.isasyncgenfunction(function):
+            wrapped: Any = self._around_async_generator(function)
+        elif inspect.iscoroutinefunction(function):
+            wrapped = self._around_coroutine(function)
+        elif inspect.isgeneratorfunction(function):
+            wrapped = self._around_generator(function)
+        else:
+            wrapped = self._around(function)
+        known = functools.WRAPPER_UPDATES if inspect.isroutine(function) else ()  # not the parts of a callable object
+        return functools.update_wrapper(wrapped, function, updated=known)  # type: ignore[return-value]
+
+    def _around(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*args: Any, **kwargs: Any) -> Any:
+            with self._blocks.holding(self._value):
+                return function(*args, **kwargs)
+
+        return run
+
+    def _around_generator(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*args: Any, **kwargs: Any) -> Any:
+            inner = function(*args, **kwargs)
+            resume, given = inner.send, None
+            while True:
+                try:
+                    with self._blocks.holding(self._value):
+                        value = resume(given)
+                except StopIteration as end:
+                    return end.value
+                try:
+                    given = yield value
+                    resume = inner.send
+                except GeneratorExit:
+                    with self._blocks.holding(self._value):
+                        inner.close()
+                    raise
+                except BaseException as error:
+                    resume, given = inner.throw, error
+
+        return run
+
+    def _around_coroutine(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        async def run(*args: Any, **kwargs: Any) -> Any:
+            return await _Stepwise(self, function(*args, **kwargs))
+
+        return run
+
+    def _around_async_generator(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        async def run(*args: Any, **kwargs: Any) -> Any:
+            inner = function(*args, **kwargs)
+            resume, given = inner.asend, None
+            while True:
+                try:
+                    value = await _Stepwise(self, resume(given))
+                except StopAsyncIteration:
+                    return
+                try:
+                    given = yield value
+                    resume = inner.asend
+                except GeneratorExit:
+                    await _Stepwise(self, inner.aclose())
+                    raise
+                except BaseException as error:
+                    resume, given = inner.athrow, error
+
+        return run
+
+
+class _Stepwise:
+    """An awaitable whose steps run in a block: what else the loop runs meanwhile does not."""
+
+    def __init__(self, holding: Holding[Any], awaitable: Any) -> None:
+        self._run = holding._around_generator(lambda: awaitable.__await__())
+
+    def __await__(self) -> Any:
+        return self._run()
+
+
+class Lent:
+    """Things that blocks overwrite and put back: also where the blocks end in another order.
+
+    What a block found goes to the block that overwrote the same thing after it, if that is still open; else back.
+    """
+
+    def __init__(self) -> None:
+        self._open: list[MutableMapping[Any, Any]] = []
+
+    @contextmanager
+    def block(self, found: MutableMapping[Any, Any], put_back: Callable[[Any, Any], None]) -> Iterator[None]:
+        """``found`` holds by key what was there before; ``put_back(key, value)`` is called for what is to return."""
+        self._open.append(found)
+        try:
+            yield
+        finally:
+            place = next(i for i, one in enumerate(self._open) if one is found)
+            later = self._open[place + 1 :]
+            del self._open[place]
+            for key, value in found.items():
+                heir = next((one for one in later if key in one), None)
+                if heir is None:
+                    put_back(key, value)
+                else:
+                    heir[key] = value

@@ -1,0 +1,155 @@
+"""Schedules made of schedules."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from xpnet.optim.lr_scheduler.base import LRScheduler
+from xpnet.optim.optimizer import Optimizer
+
+
+class _Combined(LRScheduler):
+    """What the two have in common: parts of one optimizer, and their states."""
+
+    schedulers: list[LRScheduler]
+
+    def _check_parts(self, optimizer: Optimizer) -> None:
+        name = type(self).__name__
+        if not self.schedulers:
+            raise ValueError(f"{name} needs at least one schedule")
+        for i, part in enumerate(self.schedulers):
+            if not isinstance(part, LRScheduler):
+                raise ValueError(
+                    f"{name}: schedule {i} is a {type(part).__name__}, which does not step by the count alone: step it "
+                    "yourself, beside this one"
+                )
+            if part.optimizer is not optimizer:
+                raise ValueError(f"{name}: all schedules must be of this optimizer, schedule {i} is of another one")
+
+    def _welcome(self) -> None:
+        super()._welcome()
+        for part in self.schedulers:
+            part._welcome()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state of each part beside its own."""
+        return {**super().state_dict(), "_schedulers": [part.state_dict() for part in self.schedulers]}
+
+    def _load(self, state: Mapping[str, Any]) -> None:
+        super()._load(state)
+        saved = state["_schedulers"]
+        if len(saved) != len(self.schedulers):
+            raise ValueError(f"this state is of {len(saved)} schedules, here are {len(self.schedulers)}")
+        for part, own in zip(self.schedulers, saved, strict=True):
+            part._load(own)
+
+    def _rewind(self) -> None:
+        for part in self.schedulers:
+            part._rewind()
+
+
+class SequentialLR(_Combined):
+    """One schedule after the other: from ``milestones[i]`` on ``schedulers[i + 1]`` counts its own steps.
+
+    A warm-up: ``SequentialLR(optimizer, [LinearLR(optimizer, 0.01), CosineAnnealingLR(optimizer, 95)], [5])``.  Each
+    begins with the rates the groups started with.
+    """
+
+    def __init__(
+        self, optimizer: Optimizer, schedulers: Sequence[LRScheduler], milestones: Sequence[int], last_epoch: int = -1
+    ) -> None:
+        self.schedulers, self.milestones = list(schedulers), list(milestones)
+        self._check_parts(optimizer)
+        if len(self.schedulers) != len(self.milestones) + 1 or self.milestones != sorted(set(self.milestones)):
+            raise ValueError(
+                f"SequentialLR: {len(self.schedulers)} schedules need {len(self.schedulers) - 1} rising milestones, "
+                f"got {self.milestones}"
+            )
+        self.optimizer = optimizer
+        self.base_lrs = [group["initial_lr"] for group in optimizer.param_groups]
+        self.last_epoch = last_epoch + 1
+        self._write(self.base_lrs)  # each part set its first rate when it was made
+        for part in self.schedulers:
+            part._rewind()
+        self._part(0)._start()
+        self._last_lr = self._rates()
+
+    def _part(self, epoch: int) -> LRScheduler:
+        return self.schedulers[bisect_right(self.milestones, epoch)]
+
+    def rates_at(self, epoch: int) -> list[float]:
+        number = bisect_right(self.milestones, epoch)
+        return self.schedulers[number].rates_at(epoch - (self.milestones[number - 1] if number else 0))
+
+    def step(self) -> None:
+        """Go on to the next epoch."""
+        self._welcome()
+        self.last_epoch += 1
+        part = self._part(self.last_epoch)
+        if self.last_epoch in self.milestones:
+            part._restart()
+        else:
+            part.step()
+        self._last_lr = self._rates()
+
+    def _start(self) -> None:
+        self.last_epoch = 0
+        self._part(0)._start()
+        self._last_lr = self._rates()
+
+    def _restart(self) -> None:
+        self._welcome()
+        self.last_epoch = 0
+        self._part(0)._restart()
+        self._last_lr = self._rates()
+
+    def _load(self, state: Mapping[str, Any]) -> None:
+        if "_schedulers" in state:
+            super()._load(state)
+            return
+        LRScheduler._load(self, state)  # an older state has the count alone
+        ends = [*self.milestones, self.last_epoch + 1]
+        for part, start, end in zip(self.schedulers, [0, *self.milestones], ends, strict=True):
+            part.last_epoch = max(min(self.last_epoch, end - 1) - start, 0)
+
+
+class ChainedScheduler(_Combined):
+    """Several schedules that take their steps together: ``η = η₀ · f₁(t) · f₂(t) …`` where they multiply what is there.
+
+    ``ChainedScheduler([LinearLR(optimizer, 0.1), ExponentialLR(optimizer, 0.9)])``.
+    """
+
+    def __init__(self, schedulers: Sequence[LRScheduler], optimizer: Optimizer | None = None) -> None:
+        self.schedulers = list(schedulers)
+        first: Any = self.schedulers[0] if self.schedulers else None
+        self.optimizer = getattr(first, "optimizer", None) if optimizer is None else optimizer
+        self._check_parts(self.optimizer)
+        self.base_lrs = [group["initial_lr"] for group in self.optimizer.param_groups]
+        self.last_epoch = self.schedulers[0].last_epoch
+        self._last_lr = self._rates()
+
+    def rates_at(self, epoch: int) -> list[float]:
+        raise NotImplementedError("ChainedScheduler has no closed form: its schedules multiply what is there")
+
+    def step(self) -> None:
+        """Go on to the next epoch."""
+        self._welcome()
+        self.last_epoch += 1
+        for part in self.schedulers:
+            part.step()
+        self._last_lr = self._rates()
+
+    def _start(self) -> None:
+        self.last_epoch = 0
+        for part in self.schedulers:
+            part._start()
+        self._last_lr = self._rates()
+
+    def _restart(self) -> None:
+        self._welcome()
+        self._write(self.base_lrs)
+        for part in self.schedulers:
+            part.last_epoch = -1
+        self._start()
