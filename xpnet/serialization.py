@@ -34,9 +34,9 @@ def save(state: Mapping[str, Any], path: str | os.PathLike[str], metadata: Mappi
     """Write arrays by name, e.g. ``xpnet.save(model.state_dict(), "model.safetensors")``; whole or not at all.
 
     Or a checkpoint: ``{"model": model.state_dict(), "optimizer": optimizer.state_dict(), "epoch": 3, "best": 0.9}``,
-    dicts, lists and tuples of arrays, tensors, numbers, text and None, as deep as you like.  ``load`` gives back what was
-    saved.  Arrays go under the names of their places ("model.0.weight"), so that others can read them; the rest is text
-    beside them.
+    dicts, lists and tuples of arrays, tensors, numbers, text and None, as deep as you like; ``load`` gives it back.
+    Arrays go under the names of their places ("model.0.weight"), so that others can read them; the rest is text beside
+    them.
 
     ``metadata`` is text to keep beside them.  Raises: ``TypeError`` that names the place of what cannot be saved;
     ``OSError`` where the file cannot be written.

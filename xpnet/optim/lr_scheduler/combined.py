@@ -124,8 +124,9 @@ class ChainedScheduler(_Combined):
     def __init__(self, schedulers: Sequence[LRScheduler], optimizer: Optimizer | None = None) -> None:
         self.schedulers = list(schedulers)
         first: Any = self.schedulers[0] if self.schedulers else None
-        self.optimizer = getattr(first, "optimizer", None) if optimizer is None else optimizer
-        self._check_parts(self.optimizer)
+        whose: Any = getattr(first, "optimizer", None) if optimizer is None else optimizer
+        self._check_parts(whose)
+        self.optimizer = whose
         self.base_lrs = [group["initial_lr"] for group in self.optimizer.param_groups]
         self.last_epoch = self.schedulers[0].last_epoch
         self._last_lr = self._rates()
