@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from xpnet import __version__, metrics
+from xpnet import __version__, _console, metrics
 from xpnet.cli.settings import AUGMENTS, CLASS_WEIGHTS, MODELS, OPTIMIZERS, SCHEDULES, TASKS, UsageError
 from xpnet.data.suggest import did_you_mean
 from xpnet_backends import BackendError
@@ -45,7 +45,7 @@ _TRAIN_EXAMPLES = """examples:
 where a dataset is looked for: --data-dir, then the folder in XPNET_DATA, then the cache, then it is downloaded.
 """
 
-_RESUME_ONLY = "--resume goes on with the settings of the run: with it only --epochs may be given"
+_RESUME_ONLY = "--resume goes on with the settings of the run: with it only --epochs may be given, or --data-dir"
 
 
 _OTHER_NAMES = {  # what the same thing is called elsewhere
@@ -298,7 +298,7 @@ def _add_table(parser: argparse.ArgumentParser) -> None:
 
 
 def _check_resume(arguments: argparse.Namespace) -> None:
-    allowed = {"command", "resume", "epochs", "quiet", "json"}
+    allowed = {"command", "resume", "epochs", "data_dir", "quiet", "json"}
     given = [name for name, value in vars(arguments).items() if name not in allowed and value is not None]
     if arguments.resume is not None and given:
         names = ", ".join("the dataset" if name == "dataset" else "--" + name.replace("_", "-") for name in given)
@@ -323,7 +323,7 @@ def _run(arguments: argparse.Namespace) -> int:
     elif arguments.command == "predict":
         from xpnet.cli.predict import predict
 
-        predict(arguments)
+        return predict(arguments)
     elif arguments.command == "export":
         from xpnet.cli.export import export
 
@@ -357,6 +357,20 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.  Returns 0; 1 for failures at run time, 2 for wrong use, 130 after Ctrl-C."""
+    _console.tolerate()
+    try:
+        status = _main(argv)
+        _console.flush()
+        return status
+    except BrokenPipeError:  # the reader of our output went away, as `head` does
+        _console.discard()
+        return 1
+    except OSError as error:  # what was printed could not be written
+        _console.discard()
+        return _report(error, 1)
+
+
+def _main(argv: Sequence[str] | None) -> int:
     parser = build_parser()
     given = sys.argv[1:] if argv is None else list(argv)
     if given[:1] == ["help"]:  # xpnet help train
@@ -377,9 +391,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as stop:
         print(f"\nxpnet: stopped{': ' + str(stop) if str(stop) else ''}", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader of our output went away
-        sys.stderr.close()
-        return 1
+    except BrokenPipeError:
+        raise
     except (ValueError, OSError, BackendError, ImportError, RuntimeError, MemoryError) as error:
         return _report(error, 1)
 
