@@ -91,12 +91,21 @@ def choose_dataset(name: str | None, data_dir: str | None) -> Choice:
     if name is not None:
         if name not in NAMES and not is_csv(name):
             known = f"choose {', '.join(NAMES)}, or the path of a .csv or .csv.gz file"
-            raise UsageError(f"unknown dataset {name!r}: {known}{did_you_mean(name, NAMES)}")
+            raise UsageError(f"unknown dataset {name!r}: {known}{_hint(name)}")
         return Choice(name)
     try:
         return Choice("mnist", loaded=load_mnist(data_dir, progress=_announce))
     except DataUnavailableError as error:
         return Choice("digits", asked_for="mnist", why=_first_line(error))
+
+
+def _hint(name: str) -> str:
+    """What may have been meant by a dataset that is not known."""
+    path = Path(name)
+    if path.exists():
+        folder = path if path.is_dir() else path.parent
+        return f"; for files in MNIST's or CIFAR's format: mnist --data-dir {folder}, or another of these names"
+    return did_you_mean(name, NAMES)
 
 
 def _first_line(error: Exception) -> str:

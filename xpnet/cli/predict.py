@@ -86,7 +86,7 @@ def _predict_pictures(run: Run, arguments: list[str], as_json: bool) -> int:
     if as_json:
         print(to_json(results))
     if failed and len(files) > 1:
-        _complain(f"{failed} of {len(files)} pictures could not be read")
+        _complain(f"{failed} of {len(files)} pictures could not be classified")
     return 1 if failed else 0
 
 

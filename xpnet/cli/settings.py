@@ -163,12 +163,13 @@ def _is_file(settings: Settings) -> bool:
     return settings.target is not None or settings.dataset.endswith((".csv", ".csv.gz"))
 
 
+def runs_in(folder: Path) -> list[str]:
+    """The runs whose folders lie in this one."""
+    return sorted(str(path.parent) for path in folder.glob("*/config.json"))
+
+
 def _where_runs_are(run: Path) -> str:
     """What may have been meant by a path that is not a run's folder."""
-
-    def runs_in(folder: Path) -> list[str]:
-        return sorted(str(path.parent) for path in folder.glob("*/config.json"))
-
     if (run.parent / "config.json").is_file():
         return f"; its folder is {run.parent}"
     if (inside := runs_in(run)) or (inside := runs_in(run / "runs")):

@@ -275,10 +275,10 @@ def _fit(settings: Settings, splits: Splits, trainer: Trainer, progress: Progres
 def _explain_columns(settings: Settings, splits: Splits) -> str:
     """What the columns of the history and its star mean, in a line."""
     both = "loss and accuracy" if settings.task != "regression" else "loss"
-    kept = "*: the best epoch until then; its weights are kept"
+    kept = "*: best so far, its weights are kept"
     if splits.val is None:
-        return f"columns  {both} are means over the epoch, while the weights still change; {kept}"
-    return f"columns  first {both} while training, then on validation samples after the epoch; {kept}"
+        return f"columns  {both}: means over the epoch, while the weights change; {kept}"
+    return f"columns  {both} first of the training, while the weights change, then of the validation data; {kept}"
 
 
 # -- the result ------------------------------------------------------------------------------------------------------

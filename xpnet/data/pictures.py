@@ -106,7 +106,7 @@ class PictureRecipe:
 
 
 def _ground_of(grey: np.ndarray) -> str:
-    """ "dark" or "light" where the border of most images is.  grey (N, H, W)."""
+    """The tone of the border of most images, "dark" or "light"; else "".  grey (N, H, W)."""
     borders = np.concatenate([grey[:, 0], grey[:, -1], grey[:, :, 0], grey[:, :, -1]], axis=1)
     levels = np.median(borders, axis=1)
     if np.mean(levels < _DARK) >= _SHARE:
