@@ -26,6 +26,14 @@ def flush() -> None:
         sys.stdout.flush()
 
 
+def finish() -> None:
+    """Write out what is printed, quietly where its reader went away; for ``atexit``."""
+    try:
+        flush()
+    except BrokenPipeError:
+        discard()
+
+
 def discard() -> None:
     """Send what is still to be printed nowhere, so that Python does not try to write it when it ends."""
     nowhere = os.open(os.devnull, os.O_WRONLY)

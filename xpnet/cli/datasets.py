@@ -119,9 +119,18 @@ def load_splits(settings: Settings, say: Say = lambda text: None, loaded: Parts 
 
     Those of a table are numbers already; what was guessed of its columns is said.
     """
-    if settings.target is not None:
-        return Splits(*load_parts(settings, say))
-    train, test = loaded or _load(settings.dataset, settings.data_dir, settings.seed)
+    try:
+        if settings.target is not None:
+            return Splits(*load_parts(settings, say))
+        train, test = loaded or _load(settings.dataset, settings.data_dir, settings.seed)
+    except (FileNotFoundError, DataUnavailableError) as error:
+        if not settings.input_shape:  # a new run
+            raise
+        text = f"{error.filename}: {error.strerror}" if isinstance(error, FileNotFoundError) else str(error)
+        raise DataUnavailableError(f"{text}; if the data were moved, say where they are with --data-dir") from None
+    if settings.input_shape and list(train.inputs.shape[1:]) != settings.input_shape:
+        got, expected = train.inputs.shape[1:], tuple(settings.input_shape)
+        raise UsageError(f"these are other data: images of {got}, the run was trained on {expected}")
     if settings.val_split == 0.0:
         return Splits(train, None, test)
     rest, val = train_val_split(train, settings.val_split, settings.seed)

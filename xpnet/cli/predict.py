@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from xpnet import _console
 from xpnet._console import to_json
 from xpnet._extras import MissingExtraError
 from xpnet.cli.datasets import as_inputs, is_csv, picture_recipe
@@ -91,7 +92,7 @@ def _predict_pictures(run: Run, arguments: list[str], as_json: bool) -> int:
 
 
 def _complain(text: str) -> None:
-    sys.stdout.flush()  # so that both streams are in order on a terminal
+    _console.flush()  # so that both streams are in order on a terminal
     print(text, file=sys.stderr, flush=True)
 
 

@@ -74,6 +74,8 @@ def train(arguments: argparse.Namespace) -> None:
         del loaded  # the splits hold all that is needed
         if not resumed:
             _start(settings, splits, folder)
+        elif arguments.epochs is not None or arguments.data_dir is not None:
+            write_atomically(folder / "config.json", settings.to_json())
     except BaseException:
         with contextlib.suppress(OSError):
             folder.rmdir()  # nothing was begun: leave no empty folder behind
@@ -128,8 +130,6 @@ def _resumed(arguments: argparse.Namespace) -> tuple[Settings, Path, None, str]:
     settings = read_settings(folder)
     move_data(settings, arguments.data_dir)
     settings.epochs = arguments.epochs or settings.epochs
-    if arguments.epochs is not None or arguments.data_dir is not None:
-        write_atomically(folder / "config.json", settings.to_json())
     return settings, folder, None, ""
 
 
@@ -275,10 +275,10 @@ def _fit(settings: Settings, splits: Splits, trainer: Trainer, progress: Progres
 def _explain_columns(settings: Settings, splits: Splits) -> str:
     """What the columns of the history and its star mean, in a line."""
     both = "loss and accuracy" if settings.task != "regression" else "loss"
-    kept = "*: best so far, its weights are kept"
+    kept = "*: best so far, kept"
     if splits.val is None:
-        return f"columns  {both}: means over the epoch, while the weights change; {kept}"
-    return f"columns  {both} first of the training, while the weights change, then of the validation data; {kept}"
+        return f"columns  {both}: means over the epoch, as it trained; {kept}"
+    return f"columns  {both} of the training (means, as it went), then of the validation data; {kept}"
 
 
 # -- the result ------------------------------------------------------------------------------------------------------

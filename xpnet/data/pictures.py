@@ -12,7 +12,7 @@ from xpnet._extras import MissingExtraError, require
 from xpnet.data.images import looks_like_mnist, to_digit
 
 GROUNDS = ("", "dark", "light")
-_SAMPLE = 64  # training images that are looked at
+_SAMPLE = 20  # training images that are looked at
 _SHARE = 0.8  # of them must agree
 _DARK, _LIGHT = 64, 191  # grey levels
 
