@@ -26,6 +26,7 @@ from xpnet.data import (
     train_val_split,
 )
 from xpnet.data.augment import Compose, RandomCrop, RandomHorizontalFlip, Step, Transform
+from xpnet.data.pictures import PictureRecipe
 from xpnet.data.suggest import did_you_mean
 from xpnet_backends import Array
 
@@ -52,10 +53,11 @@ class Splits:
 
 @dataclass(frozen=True)
 class Choice:
-    """A dataset by name, the one that was wanted where another has to do, and its data where they were read already."""
+    """A dataset by name, the one that was asked for if this is a fallback and why, and its data if they are read."""
 
     name: str
     asked_for: str | None = None
+    why: str = ""
     loaded: Parts | None = None
 
 
@@ -84,18 +86,26 @@ def run_name(dataset: str) -> str:
     return Path(dataset).name.removesuffix(".gz").removesuffix(".csv") if is_csv(dataset) else dataset
 
 
-def choose_dataset(name: str | None, data_dir: str | None, say: Say) -> Choice:
-    """The dataset to train on.  Without a name MNIST is wanted; where it cannot be had, scikit-learn's digits do."""
+def choose_dataset(name: str | None, data_dir: str | None) -> Choice:
+    """The dataset to train on.  Without a name it is MNIST, or scikit-learn's digits if MNIST cannot be had."""
     if name is not None:
         if name not in NAMES and not is_csv(name):
             known = f"choose {', '.join(NAMES)}, or the path of a .csv or .csv.gz file"
-            raise UsageError(f"unknown dataset {name!r}: {known}{did_you_mean(name, NAMES)}")
+            raise UsageError(f"unknown dataset {name!r}: {known}{_hint(name)}")
         return Choice(name)
     try:
         return Choice("mnist", loaded=load_mnist(data_dir, progress=_announce))
     except DataUnavailableError as error:
-        say(f"MNIST cannot be had here ({_first_line(error)}): scikit-learn's digits take its place.")
-        return Choice("digits", asked_for="mnist")
+        return Choice("digits", asked_for="mnist", why=_first_line(error))
+
+
+def _hint(name: str) -> str:
+    """What may have been meant by a dataset that is not known."""
+    path = Path(name)
+    if path.exists():
+        folder = path if path.is_dir() else path.parent
+        return f"; for files in MNIST's or CIFAR's format: mnist --data-dir {folder}, or another of these names"
+    return did_you_mean(name, NAMES)
 
 
 def _first_line(error: Exception) -> str:
@@ -109,9 +119,18 @@ def load_splits(settings: Settings, say: Say = lambda text: None, loaded: Parts 
 
     Those of a table are numbers already; what was guessed of its columns is said.
     """
-    if settings.target is not None:
-        return Splits(*load_parts(settings, say))
-    train, test = loaded or _load(settings.dataset, settings.data_dir, settings.seed)
+    try:
+        if settings.target is not None:
+            return Splits(*load_parts(settings, say))
+        train, test = loaded or _load(settings.dataset, settings.data_dir, settings.seed)
+    except (FileNotFoundError, DataUnavailableError) as error:
+        if not settings.input_shape:  # a new run
+            raise
+        text = f"{error.filename}: {error.strerror}" if isinstance(error, FileNotFoundError) else str(error)
+        raise DataUnavailableError(f"{text}; if the data were moved, say where they are with --data-dir") from None
+    if settings.input_shape and list(train.inputs.shape[1:]) != settings.input_shape:
+        got, expected = train.inputs.shape[1:], tuple(settings.input_shape)
+        raise UsageError(f"these are other data: images of {got}, the run was trained on {expected}")
     if settings.val_split == 0.0:
         return Splits(train, None, test)
     rest, val = train_val_split(train, settings.val_split, settings.seed)
@@ -138,6 +157,21 @@ def _load(name: str, data_dir: str | None, seed: int) -> Parts:
 def fit_normalisation(train: ArrayDataset) -> Normalize:
     """Mean and standard deviation of all training pixels."""
     return Normalize.fit(to_float(train.inputs))
+
+
+def picture_recipe(settings: Settings) -> tuple[PictureRecipe, str]:
+    """How pictures become images like those of the training, and what to say of it.
+
+    Runs of older versions do not hold it: then it follows from the dataset's name.
+    """
+    if settings.pictures:
+        return PictureRecipe.from_state(settings.pictures), ""
+    *channels, height, width = settings.input_shape
+    digits = settings.dataset != "fashion-mnist" and settings.classes == list("0123456789") and not channels
+    dark = digits or settings.dataset == "fashion-mnist"
+    recipe = PictureRecipe((height, width), channels[0] if channels else 1, digits, "dark" if dark else "")
+    made = f"xpnet {settings.version}" if settings.version else "an older xpnet"
+    return recipe, f"{made} kept no recipe for pictures with this run; taken from its dataset: {recipe.describe()}"
 
 
 def as_inputs(pixels: Array, settings: Settings) -> Array:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict
 from pathlib import Path
 
+from xpnet._console import to_json
 from xpnet.cli.datasets import load_splits, prepare
 from xpnet.cli.run import load_run
 from xpnet.cli.settings import build_model
@@ -23,9 +23,7 @@ SAMPLES = 256
 def doctor(arguments: argparse.Namespace) -> int:
     """Examine a run on samples of its training data; 1 where there are problems, else 0."""
     folder = Path(arguments.run)
-    run = load_run(folder, arguments.backend)
-    if arguments.data_dir is not None:
-        run.settings.data_dir = arguments.data_dir
+    run = load_run(folder, arguments.backend, arguments.data_dir)
     random.state.manual_seed(run.settings.seed)
     train = prepare(load_splits(run.settings).train, run.settings)
     chosen = Stream(run.settings.seed, "doctor").generator().permutation(len(train))[:SAMPLES]
@@ -44,7 +42,7 @@ def doctor(arguments: argparse.Namespace) -> int:
         history=_history(folder / "history.csv"),
     )
     if arguments.json:
-        print(json.dumps([asdict(finding) for finding in report.findings]))
+        print(to_json([asdict(finding) for finding in report.findings]))
     else:
         print(report)
     return 1 if report.problems else 0

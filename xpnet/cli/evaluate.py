@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
 import numpy as np
 
+from xpnet._console import to_json
 from xpnet.cli.datasets import load_splits, prepare
 from xpnet.cli.run import Run, load_run
 from xpnet.cli.scores import headline, in_words, measured, score
@@ -22,9 +22,7 @@ from xpnet_backends import to_numpy
 
 def evaluate(arguments: argparse.Namespace) -> None:
     """Print the scores on the test data, and the most frequent mistakes."""
-    run = load_run(Path(arguments.run), arguments.backend)
-    if arguments.data_dir is not None:
-        run.settings.data_dir = arguments.data_dir
+    run = load_run(Path(arguments.run), arguments.backend, arguments.data_dir)
     test = _data(run, arguments.data)
     logits = predict(run.model, test.inputs, run.backend)
     target = run.backend.asarray(test.targets)
@@ -37,7 +35,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
         "backend": run.backend.name,
     }
     if arguments.json:
-        print(json.dumps(result))
+        print(to_json(result))
         return
     print(f"{result['dataset']}: {len(test):,} {'labelled rows' if arguments.data else 'test samples'}")
     print(headline(result))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
-import math
+import sys
 
 import xpnet
+from xpnet._console import to_json
 from xpnet.cli.datasets import augmented, load_splits
 from xpnet.cli.settings import UsageError, build_model, build_optimizer, check_picture
-from xpnet.cli.train import complete, fresh_settings, loss_of
+from xpnet.cli.train import complete, fallback, fresh_settings, loss_of
 from xpnet.data import DataLoader
 from xpnet.train import lr_range_test
 from xpnet_backends import get_backend
@@ -24,7 +24,9 @@ def lr_range(arguments: argparse.Namespace) -> None:
         raise UsageError(
             f"needs --low < --high and --steps >= 10, got {arguments.low:g}, {arguments.high:g}, {arguments.steps}"
         )
-    settings, loaded = fresh_settings(arguments, say)
+    settings, loaded, why = fresh_settings(arguments)
+    if settings.asked_for is not None:
+        print(fallback(why), file=sys.stderr if arguments.json else sys.stdout, flush=True)
     splits = load_splits(settings, say, loaded)
     complete(settings, splits)
     xpnet.manual_seed(settings.seed)
@@ -50,8 +52,7 @@ def lr_range(arguments: argparse.Namespace) -> None:
 
         plot.save(plot.lr_range(found), out)
     if arguments.json:
-        smoothed = [value if math.isfinite(value) else None for value in found.smoothed]
-        print(json.dumps({**result, "rates": found.rates, "smoothed": smoothed}))
+        print(to_json({**result, "rates": found.rates, "smoothed": found.smoothed}))
         return
     shown = range(0, len(found.rates), max(len(found.rates) // 12, 1))
     say(f"{'rate':>10}{'loss':>10}")

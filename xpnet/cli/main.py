@@ -6,29 +6,36 @@ import argparse
 import math
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
-from xpnet import __version__, metrics
-from xpnet.cli.settings import AUGMENTS, CLASS_WEIGHTS, MODELS, OPTIMIZERS, SCHEDULES, TASKS, UsageError
+from xpnet import __version__, _console, metrics
+from xpnet.cli.settings import AUGMENTS, CLASS_WEIGHTS, MODELS, OPTIMIZERS, SCHEDULES, TASKS, UsageError, runs_in
 from xpnet.data.suggest import did_you_mean
 from xpnet_backends import BackendError
 
-_EXAMPLES = """examples:
-  xpnet train                            MNIST where it can be had, else scikit-learn's digits
+_EXAMPLES = """begin with:
+  xpnet train                              learn handwritten digits: MNIST, or scikit-learn's digits without it
+  xpnet predict runs/mnist-1 photo.png     what is in this picture? (the last line of the training names the run)
+
+more examples:
   xpnet train mnist --hidden 256 128 --epochs 20 --dropout 0.2
-  xpnet train digits.csv --out runs/mine your own digits: label,pixel0,...,pixel783
-  xpnet train titanic.csv --target Survived   any table: which column is to be learned?
-  xpnet train --resume runs/mnist-1      go on with a run that was stopped
-  xpnet evaluate runs/mnist-1            the test set again (--metric f1 --metric roc_auc)
-  xpnet predict runs/mnist-1 photo.png   which digit is it?
-  xpnet export runs/mnist-1 --onnx m.onnx  the trained network for other programs
-  xpnet doctor runs/mnist-1              what is wrong with this training?
-  xpnet backends                         what can compute here
-  xpnet models                           the networks that --model knows
-  xpnet datasets                         the data that it can train on
-  xpnet lr-range mnist --out lr.png      which learning rate to begin with
-  xpnet profile runs/mnist-1             where the time goes, layer by layer
-  xpnet example list                     the numbered examples; xpnet example 01 runs one
+  xpnet train digits.csv --out runs/mine       your own digits: label,pixel0,...,pixel783
+  xpnet train titanic.csv --target Survived    any table: which column is to be learned?
+  xpnet train --resume runs/mnist-1            go on with a run that was stopped
+  xpnet evaluate runs/mnist-1                  the test set again (--metric f1 --metric roc_auc)
+  xpnet predict runs/mnist-1 scans/ "*.jpg"    all pictures of a folder, and those that fit a pattern
+  xpnet export runs/mnist-1 --onnx m.onnx      the trained network for other programs
+  xpnet doctor runs/mnist-1                    what is wrong with this training?
+  xpnet backends                               what can compute here
+  xpnet models                                 the networks that --model knows
+  xpnet datasets                               the data that it can train on
+  xpnet lr-range mnist --out lr.png            which learning rate to begin with
+  xpnet profile runs/mnist-1                   where the time goes, layer by layer
+  xpnet example list                           the numbered examples; xpnet example 01 runs one
+
+xpnet help COMMAND, or xpnet COMMAND --help, shows the options of a command.
+Exit status: 0 done, 1 failed, 2 used wrongly, 130 stopped by Ctrl-C.
 """
 
 _TRAIN_EXAMPLES = """examples:
@@ -45,7 +52,7 @@ _TRAIN_EXAMPLES = """examples:
 where a dataset is looked for: --data-dir, then the folder in XPNET_DATA, then the cache, then it is downloaded.
 """
 
-_RESUME_ONLY = "--resume goes on with the settings of the run: with it only --epochs may be given"
+_RESUME_ONLY = "--resume goes on with the settings of the run: with it only --epochs may be given, or --data-dir"
 
 
 _OTHER_NAMES = {  # what the same thing is called elsewhere
@@ -59,22 +66,38 @@ _SHORT = 4  # lines: a usage up to this long is shown after an error
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         usage = self.format_usage()
-        more = usage if usage.count("\n") <= _SHORT else f"{self.prog} --help shows all options\n"
+        short = self.usage is None and usage.count("\n") <= _SHORT
+        more = usage if short else f"{self.prog} --help shows all options\n"
+        if "required: RUN" in message and (known := runs_in(Path("runs"))):
+            message += f"; there are runs here: {', '.join(known[:5])}{', ...' if len(known) > 5 else ''}"
         self.exit(2, f"xpnet: error: {message}\n{more}")
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As argparse does; but a command refuses what it does not know by itself, and says what may be meant."""
+        self._check_order(args)
         found, unknown = super().parse_known_args(args, namespace)
         if unknown:
             self.error(f"unrecognized arguments: {' '.join(unknown)}{self._meant(unknown)}")
         return found, unknown
 
+    def _check_order(self, args: Any) -> None:
+        """Say where an option was given before the command that it belongs to."""
+        commands = [action for action in self._actions if isinstance(action, argparse._SubParsersAction)]
+        if not commands or not args or not args[0].startswith("-") or args[0] in self._option_string_actions:
+            return
+        named = [text for text in args if text in (commands[0].choices or ())]
+        if named:
+            rest = list(args)
+            rest.remove(named[0])
+            self.error(f"the command goes before its options: xpnet {named[0]} {' '.join(rest)}")
+
     def _meant(self, unknown: Sequence[str]) -> str:
         options = [name for action in self._actions for name in action.option_strings if name.startswith("--")]
         for text in unknown:
-            name = text.partition("=")[0]
-            if not name.startswith("--"):
+            name = text.partition("=")[0].replace("_", "-")
+            if not name.startswith("-") or name.lstrip("-")[:1].isdigit():
                 continue
+            name = f"--{name.lstrip('-')}"
             other = _OTHER_NAMES.get(name)
             return f"; did you mean {other!r}?" if other in options else did_you_mean(name, options)
         return ""
@@ -136,7 +159,7 @@ def build_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"xpnet {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", parser_class=_Parser)
     _add_train(commands, formatter)
     evaluate = commands.add_parser("evaluate", help="measure a trained run on its test set", allow_abbrev=False)
     evaluate.add_argument("run", metavar="RUN", help="the run's folder, e.g. runs/mnist-1")
@@ -146,18 +169,22 @@ def build_parser() -> argparse.ArgumentParser:
     predict = commands.add_parser(
         "predict",
         help="classify images with a trained run",
-        description="Images (PNG, JPEG, ...) of any size, light or dark ground; or a CSV of pixel rows, which gives a "
-        "submission file; or the raw rows of a table, for a run on one.",
+        description="Images (PNG, JPEG, ...) of any size are made like those that the run was trained on: digits are "
+        "found, put in the middle and inverted if need be, others are scaled. Or a CSV of pixel rows, which gives a "
+        "submission file; or the raw rows of a table, for a run on one. A picture that cannot be read is named, the "
+        "others go on, and the exit status is 1.",
         allow_abbrev=False,
     )
     predict.add_argument("run", metavar="RUN", help="the run's folder, e.g. runs/mnist-1")
-    predict.add_argument("files", metavar="IMAGE", nargs="+", help="image files, or one CSV file")
+    predict.add_argument(
+        "files", metavar="IMAGE", nargs="+", help="image files, folders of them, patterns; or one CSV file"
+    )
     predict.add_argument(
         "--out",
         metavar="FILE",
         help="where a CSV's predictions go (default: submission.csv or predictions.csv)",
     )
-    _add_common(predict)
+    _add_common(predict, data=False)
     export = commands.add_parser(
         "export",
         help="write a trained network for other programs",
@@ -233,8 +260,9 @@ def _add_example(commands: argparse._SubParsersAction[_Parser]) -> None:
     example.add_argument("options", nargs=argparse.REMAINDER, metavar="...", help="its options: --quick, ...")
 
 
-def _add_common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data-dir", metavar="DIR", help="folder with the dataset")
+def _add_common(parser: argparse.ArgumentParser, data: bool = True) -> None:
+    moved = "folder with the dataset (default: where the run found it)" if data else argparse.SUPPRESS
+    parser.add_argument("--data-dir", metavar="DIR", help=moved)
     parser.add_argument("--backend", help="numpy, cupy or auto (default: auto)")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
 
@@ -248,14 +276,16 @@ def _add_metric(parser: argparse.ArgumentParser) -> None:
 def _add_train(commands: argparse._SubParsersAction[_Parser], formatter: type[argparse.HelpFormatter]) -> None:
     train = commands.add_parser(
         "train",
+        usage="xpnet train [DATASET] [OPTIONS]",
         help="train a network on images or a table",
-        description="Train a network; the run's folder gets weights, history, metrics and pictures.",
+        description="Train a network; the run's folder gets weights, history, metrics and pictures.\n"
+        "Every option has a default: xpnet train alone learns handwritten digits.",
         epilog=_TRAIN_EXAMPLES,
         formatter_class=formatter,
         allow_abbrev=False,
     )
-    add = train.add_argument
     _add_data_and_network(train)
+    add = train.add_argument_group("training").add_argument
     add("--epochs", type=_positive, metavar="N", help="passes over the data (default: 15; digits 50; tables 20..200)")
     add("--schedule", choices=SCHEDULES, help="how the learning rate changes over the epochs (default: cosine)")
     add("--l1", type=_rate, metavar="X", help="penalty on the sum of all weights' sizes (default: 0)")
@@ -264,8 +294,9 @@ def _add_train(commands: argparse._SubParsersAction[_Parser], formatter: type[ar
     add("--ema", type=_share, metavar="DECAY", help="validate and keep an average of the weights, e.g. 0.999")
     _add_metric(train)
     _add_table(train)
+    add = train.add_argument_group("the run").add_argument
     add("--out", metavar="DIR", help="folder of the run (default: runs/DATASET-1, -2, ...)")
-    add("--resume", metavar="DIR", help="go on with a run that was stopped; only --epochs may be given with it")
+    add("--resume", metavar="DIR", help="go on with a run that was stopped; only --epochs and --data-dir go with it")
     add("--quiet", action="store_true", help="print only the result")
     add("--json", action="store_true", help="print one JSON object and nothing else")
 
@@ -288,7 +319,7 @@ def _add_data_and_network(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_table(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
+    add = parser.add_argument_group("tables").add_argument
     add("--target", metavar="COLUMN", help="the column of a CSV to learn; what the others hold is guessed and said")
     add("--task", choices=TASKS, help="what the target is (default: guessed from it)")
     add("--class-weight", choices=CLASS_WEIGHTS, help="balanced: rare classes count more (default: none)")
@@ -298,7 +329,7 @@ def _add_table(parser: argparse.ArgumentParser) -> None:
 
 
 def _check_resume(arguments: argparse.Namespace) -> None:
-    allowed = {"command", "resume", "epochs", "quiet", "json"}
+    allowed = {"command", "resume", "epochs", "data_dir", "quiet", "json"}
     given = [name for name, value in vars(arguments).items() if name not in allowed and value is not None]
     if arguments.resume is not None and given:
         names = ", ".join("the dataset" if name == "dataset" else "--" + name.replace("_", "-") for name in given)
@@ -323,7 +354,7 @@ def _run(arguments: argparse.Namespace) -> int:
     elif arguments.command == "predict":
         from xpnet.cli.predict import predict
 
-        predict(arguments)
+        return predict(arguments)
     elif arguments.command == "export":
         from xpnet.cli.export import export
 
@@ -357,10 +388,22 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.  Returns 0; 1 for failures at run time, 2 for wrong use, 130 after Ctrl-C."""
+    _console.tolerate()
+    try:
+        status = _main(argv)
+        _console.flush()
+        return status
+    except BrokenPipeError:  # the reader of our output went away, as `head` does
+        _console.discard()
+        return 1
+    except OSError as error:  # what was printed could not be written
+        _console.discard()
+        return _report(error, 1)
+
+
+def _main(argv: Sequence[str] | None) -> int:
     parser = build_parser()
-    given = sys.argv[1:] if argv is None else list(argv)
-    if given[:1] == ["help"]:  # xpnet help train
-        given = [*given[1:2], "--help"]
+    given = _as_meant(sys.argv[1:] if argv is None else list(argv))
     try:
         arguments = parser.parse_args(given)
     except SystemExit as end:  # --help, --version, and wrong use
@@ -377,11 +420,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as stop:
         print(f"\nxpnet: stopped{': ' + str(stop) if str(stop) else ''}", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader of our output went away
-        sys.stderr.close()
-        return 1
+    except BrokenPipeError:
+        raise
     except (ValueError, OSError, BackendError, ImportError, RuntimeError, MemoryError) as error:
         return _report(error, 1)
+
+
+def _as_meant(given: list[str]) -> list[str]:
+    """``xpnet help train``, ``xpnet train help`` and ``xpnet -help`` show help too."""
+    if given[:1] == ["help"]:
+        return ["--help"] if given[1:2] in ([], ["help"]) else [given[1], "--help"]
+    if given[1:] == ["help"] and not given[0].startswith("-") and given[0] != "example" and not Path("help").exists():
+        return [given[0], "--help"]
+    return ["--help"] if given == ["-help"] else given
 
 
 def _status(code: str | int | None) -> int:

@@ -3,42 +3,62 @@
 from __future__ import annotations
 
 import argparse
-import json
+import glob
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from xpnet.cli.datasets import as_inputs, is_csv
+from xpnet import _console
+from xpnet._console import to_json
+from xpnet._extras import MissingExtraError
+from xpnet.cli.datasets import as_inputs, is_csv, picture_recipe
 from xpnet.cli.run import Run, load_run
 from xpnet.cli.settings import UsageError
 from xpnet.cli.tables import predict_table
-from xpnet.data import read_digit_csv, read_image, show_digit, to_digit, write_submission
+from xpnet.data import read_digit_csv, read_image, show_digit, write_submission
+from xpnet.data.pictures import PictureRecipe
 from xpnet.nn import functional as F
 from xpnet.train.trainer import predict as outputs_of
 from xpnet_backends import to_numpy
 
+SUFFIXES = (
+    ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm",
+    ".pnm",
+)  # fmt: skip
+_TOGETHER = 100  # pictures that go through the network at once
+_DRAWN = 10  # with more pictures than these, none is shown
 
-def predict(arguments: argparse.Namespace) -> None:
-    """Classify image files, or the rows of a CSV."""
-    run = load_run(Path(arguments.run), arguments.backend)
+
+@dataclass(frozen=True)
+class _Picture:
+    """A file, and its pixels as a training image or what is wrong with it."""
+
+    name: str
+    pixels: np.ndarray | None = None
+    error: str = ""
+
+
+def predict(arguments: argparse.Namespace) -> int:
+    """Classify image files, or the rows of a CSV; 1 where one of several pictures could not be read, else 0."""
+    run = load_run(Path(arguments.run), arguments.backend, before=arguments.files)
     if run.settings.target is not None:
         if len(arguments.files) > 1:
             raise UsageError("give one CSV file: this run was trained on a table")
         predict_table(run, arguments.files[0], arguments.out or "predictions.csv", arguments.json)
-        return
+        return 0
     tables = [name for name in arguments.files if is_csv(name)]
     if tables and len(arguments.files) > 1:
         raise UsageError("give either images or one CSV file")
     if tables:
         _predict_table(run, tables[0], arguments.out or "submission.csv", arguments.json)
-        return
+        return 0
     if arguments.out:
         raise UsageError("--out is for the predictions of a CSV file")
-    results = [_predict_image(run, name, show=not arguments.json) for name in arguments.files]
-    if arguments.json:
-        print(json.dumps(results))
+    return _predict_pictures(run, arguments.files, arguments.json)
 
 
 def _probabilities(run: Run, pixels: np.ndarray) -> np.ndarray:
@@ -46,19 +66,99 @@ def _probabilities(run: Run, pixels: np.ndarray) -> np.ndarray:
     return to_numpy(F.softmax(logits).data)
 
 
-def _predict_image(run: Run, name: str, show: bool) -> dict[str, Any]:
-    if len(run.settings.input_shape) != 2:
-        raise UsageError(f"predict knows pictures of digits; this run was trained on {run.settings.dataset}")
-    digit = to_digit(read_image(name), size=run.settings.input_shape[-1])
-    p = _probabilities(run, digit[None])[0]
-    best = np.argsort(p)[::-1][:3]
-    classes = run.settings.classes
-    if show:
-        print(f"{name}: {classes[best[0]]} ({p[best[0]]:.1%})")
+# -- pictures --------------------------------------------------------------------------------------------------------
+
+
+def _predict_pictures(run: Run, arguments: list[str], as_json: bool) -> int:
+    recipe, note = picture_recipe(run.settings)
+    if note:
+        _complain(f"note: {note}")
+    files = [found for argument in arguments for found in _files(argument)]
+    drawn = recipe.channels == 1 and max(recipe.size) <= 40 and len(files) <= _DRAWN and not as_json
+    results, failed = [], 0
+    for start in range(0, len(files), _TOGETHER):
+        for picture, p in _classified(run, recipe, files[start : start + _TOGETHER]):
+            if picture.error:
+                failed += 1
+                _complain(f"xpnet: error: {picture.error}")
+            elif not as_json:
+                _show(picture, p, run.settings.classes, drawn)
+            results.append(_result(picture, p, run.settings.classes))
+    if as_json:
+        print(to_json(results))
+    if failed and len(files) > 1:
+        _complain(f"{failed} of {len(files)} pictures could not be classified")
+    return 1 if failed else 0
+
+
+def _complain(text: str) -> None:
+    _console.flush()  # so that both streams are in order on a terminal
+    print(text, file=sys.stderr, flush=True)
+
+
+def _files(argument: str) -> Iterator[_Picture]:
+    """What an argument names: a file; the image files in a folder and those below it; those that a pattern fits."""
+    path = Path(argument)
+    if path.is_dir():
+        found = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+        if not found:
+            yield _Picture(argument, error=f"{argument} is a folder without image files ({', '.join(SUFFIXES[:3])}...)")
+        yield from (_Picture(str(file)) for file in found)
+    elif not path.exists() and glob.has_magic(argument):
+        matches = sorted(glob.glob(argument, recursive=True))
+        if not matches:
+            yield _Picture(argument, error=f"{argument}: no file fits this pattern")
+        for match in matches:
+            yield from _files(match)
+    else:
+        yield _Picture(argument)
+
+
+def _classified(run: Run, recipe: PictureRecipe, files: list[_Picture]) -> list[tuple[_Picture, np.ndarray]]:
+    """Pictures with the probabilities of their classes; none for those that cannot be read."""
+    pictures = [file if file.error else _read(file.name, recipe) for file in files]
+    pixels = [picture.pixels for picture in pictures if picture.pixels is not None]
+    rows = iter(_probabilities(run, np.stack(pixels)) if pixels else ())
+    return [(picture, next(rows) if picture.pixels is not None else np.empty(0)) for picture in pictures]
+
+
+def _read(name: str, recipe: PictureRecipe) -> _Picture:
+    try:
+        pixels = read_image(name)
+    except MissingExtraError:
+        raise  # none can be read
+    except OSError as error:
+        return _Picture(name, error=f"{name}: {error.strerror or error}")
+    except ValueError as error:
+        return _Picture(name, error=str(error))
+    try:
+        if recipe.inverts(pixels):
+            _complain(f"note: {name}: inverted, because the training images have a {recipe.ground} ground")
+        return _Picture(name, recipe(pixels))
+    except ValueError as error:
+        return _Picture(name, error=f"{name}: {error}")
+
+
+def _show(picture: _Picture, p: np.ndarray, classes: list[str], drawn: bool) -> None:
+    best = np.argsort(-p, kind="stable")[:3]
+    print(f"{picture.name}: {classes[best[0]]} ({p[best[0]]:.1%})")
+    if len(best) > 1:
         print("  then " + ", ".join(f"{classes[i]} ({p[i]:.1%})" for i in best[1:]))
-        print(show_digit(digit, ascii=not (sys.stdout.encoding or "").lower().startswith("utf")))
-    probabilities = {classes[i]: float(p[i]) for i in range(len(classes))}
-    return {"file": name, "class": classes[best[0]], "probability": float(p[best[0]]), "probabilities": probabilities}
+    if drawn and picture.pixels is not None:
+        print(show_digit(picture.pixels, ascii=not (sys.stdout.encoding or "").lower().startswith("utf")))
+
+
+def _result(picture: _Picture, p: np.ndarray, classes: list[str]) -> dict[str, Any]:
+    if picture.error:
+        return {"file": picture.name, "error": picture.error}
+    best = int(p.argmax())
+    probabilities = {name: float(value) for name, value in zip(classes, p, strict=True)}
+    return {
+        "file": picture.name, "class": classes[best], "probability": float(p[best]), "probabilities": probabilities,
+    }  # fmt: skip
+
+
+# -- rows of pixels --------------------------------------------------------------------------------------------------
 
 
 def _predict_table(run: Run, name: str, out: str, as_json: bool) -> None:
@@ -73,7 +173,7 @@ def _predict_table(run: Run, name: str, out: str, as_json: bool) -> None:
     if table.targets is not None:
         result["accuracy"] = float((labels == table.targets).mean())
     if as_json:
-        print(json.dumps(result))
+        print(to_json(result))
     else:
         known = f", accuracy {result['accuracy']:.4f} on its labels" if "accuracy" in result else ""
         print(f"{len(labels):,} predictions written to {out}{known}")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict
 from pathlib import Path
 
 import xpnet
+from xpnet._console import to_json
 from xpnet.cli.datasets import load_splits, prepare
 from xpnet.cli.run import load_run
 from xpnet.cli.settings import check_picture
@@ -18,9 +18,8 @@ from xpnet.explore import profile as profile_of
 def profile(arguments: argparse.Namespace) -> None:
     """Time training steps of a run on its first training batch; nothing of the run is changed."""
     check_picture(arguments.out, "profile.png")
-    run = load_run(Path(arguments.run), arguments.backend)
+    run = load_run(Path(arguments.run), arguments.backend, arguments.data_dir)
     settings = run.settings
-    settings.data_dir = arguments.data_dir or settings.data_dir
     train = prepare(load_splits(settings).train, settings)
     inputs, targets = train[: settings.batch_size]
     labels = run.backend.asarray(targets)
@@ -33,7 +32,7 @@ def profile(arguments: argparse.Namespace) -> None:
         plot.save(plot.profile(found, "op" if arguments.by == "op" else "layer"), arguments.out)
     if arguments.json:
         costs = [asdict(cost) for cost in found.costs]
-        print(json.dumps({"batch_size": len(labels), "backend": found.backend, "costs": costs}))
+        print(to_json({"batch_size": len(labels), "backend": found.backend, "costs": costs}))
         return
     print(found.table(arguments.by))
     drawn = f"; drawn in {arguments.out}" if arguments.out is not None else ""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from xpnet.cli.settings import Settings, build_model, choose_backend, read_settings
+from xpnet.cli.settings import Settings, UsageError, build_model, choose_backend, move_data, read_settings
 from xpnet.nn import Module
 from xpnet.serialization import CheckpointError, load
 from xpnet_backends import Backend
@@ -20,9 +21,17 @@ class Run:
     backend: Backend
 
 
-def load_run(folder: Path, backend: str | None) -> Run:
-    """Read a run.  Raises: ``UsageError`` where there is no run, ``CheckpointError`` for weights that do not fit."""
+def load_run(folder: Path, backend: str | None, data_dir: str | None = None, before: Sequence[str] = ()) -> Run:
+    """Read a run; ``data_dir`` is where its data are now, ``before`` what was given after its folder.
+
+    Raises: ``UsageError`` where there is no run, ``CheckpointError`` for weights that do not fit.
+    """
+    if not (folder / "config.json").is_file():
+        for other in before:
+            if (Path(other) / "config.json").is_file():
+                raise UsageError(f"{folder} is not the folder of a run, {other} is: the run's folder goes first")
     settings = read_settings(folder)
+    move_data(settings, data_dir)
     target = choose_backend(backend)
     weights = folder / "best.safetensors"
     if not weights.exists():

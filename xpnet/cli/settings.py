@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 
 from xpnet import __version__, metrics, models, nn, optim
 from xpnet.data import TablePreprocessor
+from xpnet.data.pictures import PictureRecipe
 from xpnet.data.suggest import did_you_mean
 from xpnet.optim import lr_scheduler
 from xpnet_backends import Backend, backend_names, get_backend
@@ -59,6 +61,7 @@ class Settings:
     input_shape: list[int] = field(default_factory=list)
     classes: list[str] = field(default_factory=list)
     normalize: dict[str, Any] = field(default_factory=dict)
+    pictures: dict[str, Any] = field(default_factory=dict)  # a PictureRecipe: what the training images are like
     version: str = ""
     # of runs on tables only
     target: str | None = None
@@ -130,12 +133,43 @@ def read_settings(run: Path) -> Settings:
     return settings
 
 
+def keep_paths(settings: Settings) -> None:
+    """Make the place of the data absolute, so that the run can be used from every folder."""
+    if settings.data_dir is not None:
+        settings.data_dir = os.path.abspath(Path(settings.data_dir).expanduser())
+    elif _is_file(settings):
+        path = Path(os.path.abspath(Path(settings.dataset).expanduser()))
+        settings.data_dir, settings.dataset = str(path.parent), path.name
+
+
+def move_data(settings: Settings, data_dir: str | None) -> None:
+    """Take the data from another folder than the run knows, or a table from another place: its folder or itself."""
+    if data_dir is None:
+        return
+    place = Path(data_dir).expanduser()
+    if not place.exists():
+        raise UsageError(f"--data-dir {data_dir}: there is no such folder")
+    if _is_file(settings):
+        name = Path(settings.dataset).name
+        if place.is_file():
+            place, settings.dataset = place.parent, place.name
+        elif Path(settings.dataset).is_absolute() or not (place / settings.dataset).exists():
+            settings.dataset = name
+    settings.data_dir = os.path.abspath(place)
+
+
+def _is_file(settings: Settings) -> bool:
+    """Whether the dataset is a file, not one that has a name here."""
+    return settings.target is not None or settings.dataset.endswith((".csv", ".csv.gz"))
+
+
+def runs_in(folder: Path) -> list[str]:
+    """The runs whose folders lie in this one."""
+    return sorted(str(path.parent) for path in folder.glob("*/config.json"))
+
+
 def _where_runs_are(run: Path) -> str:
     """What may have been meant by a path that is not a run's folder."""
-
-    def runs_in(folder: Path) -> list[str]:
-        return sorted(str(path.parent) for path in folder.glob("*/config.json"))
-
     if (run.parent / "config.json").is_file():
         return f"; its folder is {run.parent}"
     if (inside := runs_in(run)) or (inside := runs_in(run / "runs")):
@@ -188,6 +222,8 @@ def _check(settings: Settings) -> None:
         raise ValueError("widths, shape, epochs and batch_size must be positive whole numbers")
     if settings.target is None:
         _check_normalize(settings.normalize)
+        if settings.pictures:
+            PictureRecipe.from_state(settings.pictures)
 
 
 def _check_normalize(state: dict[str, Any]) -> None:

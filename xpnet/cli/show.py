@@ -6,6 +6,7 @@ import math
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 from xpnet.train import Trainer
@@ -36,12 +37,18 @@ class Progress:
         self._interactive = sys.stdout.isatty()
         self._first = 5 + len(str(epochs))
         self._widths = {name: max(12 if name in _ALWAYS else 9, len(_label(name)) + 2) for name in names}
+        self._rest = True  # whether there is room for rate and seconds
         room = shutil.get_terminal_size().columns if self._interactive else math.inf
-        if (
-            self._first + sum(self._widths.values()) + 10 + 10 > room
-        ):  # the training's values of further metrics go first
-            shown = [name for name in names if name in _ALWAYS or name.startswith("val_")]
-            self._widths = {name: max(9, len(_label(name)) + 2) for name in shown}
+        choices: list[Callable[[str], bool]] = [
+            lambda name: name in _ALWAYS or name.startswith("val_"),  # training's values of further metrics go first
+            lambda name: name in _ALWAYS,
+            lambda name: name in _ALWAYS and (name.startswith("val_") or "val_loss" not in names),
+        ]
+        for rest, shows in [(True, choices[0]), *((False, shows) for shows in choices)]:
+            if self._first + sum(self._widths.values()) + (20 if self._rest else 1) <= room:
+                break
+            self._rest = rest
+            self._widths = {name: max(9, len(_label(name)) + 2) for name in names if shows(name)}
         self._bar: Any = None
         self._task: Any = None
         self._looked = self._started = 0.0
@@ -49,7 +56,8 @@ class Progress:
     def header(self) -> None:
         """The names over the columns."""
         columns = "".join(f"{_label(name):>{width}}" for name, width in self._widths.items())
-        print(f"{'epoch':>{self._first}}{columns}{'lr':>10}{'seconds':>9}", flush=True)
+        rest = f"{'lr':>10}{'seconds':>9}" if self._rest else ""
+        print(f"{'epoch':>{self._first}}{columns}{rest}", flush=True)
 
     def on_epoch_start(self, trainer: Trainer, epoch: int, batches: int) -> None:
         """Open the bar."""
@@ -79,7 +87,8 @@ class Progress:
         star = "*" if trainer.stopping.best_epoch == row["epoch"] else " "
         columns = "".join(_cell(row.get(name), width) for name, width in self._widths.items())
         seconds = time.perf_counter() - self._started
-        print(f"{row['epoch']:>4}/{self._epochs}{columns}{row['lr']:>10.6f}{seconds:>8.1f}s{star}", flush=True)
+        rest = f"{row['lr']:>10.6f}{seconds:>8.1f}s" if self._rest else ""
+        print(f"{row['epoch']:>4}/{self._epochs}{columns}{rest}{star}", flush=True)
 
     def close(self) -> None:
         """Take the bar away, also when training was stopped."""

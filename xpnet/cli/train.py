@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
+import os
+import shlex
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import fields
 from functools import partial
@@ -15,6 +17,7 @@ from typing import Any
 import numpy as np
 
 import xpnet
+from xpnet._console import to_json
 from xpnet._extras import MissingExtraError
 from xpnet._files import write_atomically
 from xpnet.cli import tables
@@ -38,11 +41,14 @@ from xpnet.cli.settings import (
     build_optimizer,
     build_schedule,
     choose_backend,
+    keep_paths,
+    move_data,
     read_settings,
 )
 from xpnet.cli.show import Progress
 from xpnet.cli.tables import table_settings
 from xpnet.data import DataLoader
+from xpnet.data.pictures import PictureRecipe
 from xpnet.metrics import accuracy, confusion_matrix
 from xpnet.nn import Penalty
 from xpnet.nn import functional as F
@@ -57,16 +63,19 @@ Say = Callable[[str], None]
 def train(arguments: argparse.Namespace) -> None:
     """Train, or go on with a stopped run; then measure the best weights on the test data and draw."""
     say: Say = (lambda text: None) if arguments.quiet or arguments.json else (lambda text: print(text, flush=True))
-    settings, folder, loaded = _resumed(arguments) if arguments.resume else _fresh(arguments, say)
+    settings, folder, loaded, why = _resumed(arguments) if arguments.resume else _fresh(arguments)
     resumed = arguments.resume is not None
-    fallback = _fallback(settings)
-    if fallback:
-        print(fallback, file=sys.stderr if arguments.json else sys.stdout, flush=True)
+    fell_back = settings.asked_for is not None
+    notes = sys.stderr if arguments.json else sys.stdout
+    if fell_back:
+        print(fallback(why), file=notes, flush=True)
     try:
         splits = load_splits(settings, say, loaded)
         del loaded  # the splits hold all that is needed
         if not resumed:
             _start(settings, splits, folder)
+        elif arguments.epochs is not None or arguments.data_dir is not None:
+            write_atomically(folder / "config.json", settings.to_json())
     except BaseException:
         with contextlib.suppress(OSError):
             folder.rmdir()  # nothing was begun: leave no empty folder behind
@@ -84,42 +93,44 @@ def train(arguments: argparse.Namespace) -> None:
         _fit(settings, splits, trainer, progress, say)
         result = _result(settings, splits, trainer, folder, say)
     if arguments.json:
-        print(json.dumps({"run": str(folder), **result}))
+        print(to_json({"run": str(folder), **result}))
         return
+    say(f"next     {_next_steps(settings, folder)}")
     if settings.metric:
         print(in_words((f"test_{name}", result[f"test_{name}"]) for name in settings.metric))
     print(f"{headline(result)}: {folder}")
-    if fallback:
-        print(fallback)
+    if fell_back:
+        print(fallback())
 
 
 # -- the run ---------------------------------------------------------------------------------------------------------
 
 
-def _fresh(arguments: argparse.Namespace, say: Say) -> tuple[Settings, Path, Parts | None]:
-    settings, loaded = fresh_settings(arguments, say)
+def _fresh(arguments: argparse.Namespace) -> tuple[Settings, Path, Parts | None, str]:
+    settings, loaded, why = fresh_settings(arguments)
     name = run_name(settings.dataset) if settings.target is None else tables.run_name(settings.dataset)
-    return settings, _new_folder(arguments.out, name), loaded
+    return settings, _new_folder(arguments.out, name), loaded, why
 
 
-def fresh_settings(arguments: argparse.Namespace, say: Say) -> tuple[Settings, Parts | None]:
-    """What the command line says about a new run, and its data where they had to be read to tell."""
+def fresh_settings(arguments: argparse.Namespace) -> tuple[Settings, Parts | None, str]:
+    """What the command line says about a new run; its data if they had to be read to tell; why it is a fallback."""
     of_table = table_settings(arguments, NAMES)
-    chosen = Choice(arguments.dataset) if of_table else choose_dataset(arguments.dataset, arguments.data_dir, say)
+    if arguments.data_dir is not None:
+        arguments.data_dir = os.path.expanduser(arguments.data_dir)  # no shell does it in --data-dir=~/data
+    chosen = Choice(arguments.dataset) if of_table else choose_dataset(arguments.dataset, arguments.data_dir)
     names = {f.name for f in fields(Settings)} - {"dataset", "backend"}
     given = {name: value for name, value in vars(arguments).items() if name in names and value is not None}
     backend = choose_backend(arguments.backend).name
     told = {"backend": backend, "asked_for": chosen.asked_for, "version": xpnet.__version__}
-    return Settings(chosen.name, **{**told, **given, **of_table}), chosen.loaded
+    return Settings(chosen.name, **{**told, **given, **of_table}), chosen.loaded, chosen.why
 
 
-def _resumed(arguments: argparse.Namespace) -> tuple[Settings, Path, None]:
+def _resumed(arguments: argparse.Namespace) -> tuple[Settings, Path, None, str]:
     folder = Path(arguments.resume)
     settings = read_settings(folder)
-    if arguments.epochs is not None:
-        settings.epochs = arguments.epochs
-        write_atomically(folder / "config.json", settings.to_json())
-    return settings, folder, None
+    move_data(settings, arguments.data_dir)
+    settings.epochs = arguments.epochs or settings.epochs
+    return settings, folder, None, ""
 
 
 def _new_folder(out: str | None, name: str) -> Path:
@@ -142,19 +153,27 @@ def _new_folder(out: str | None, name: str) -> Path:
             number += 1
 
 
-def _fallback(settings: Settings) -> str:
-    if settings.asked_for is None:
-        return ""
+def fallback(why: str = "") -> str:
+    """What to say, first and last, where scikit-learn's digits take MNIST's place."""
+    reason = f" ({why.rstrip('.')})" if why else ""
     return (
-        "note: this is not MNIST, which could not be found or downloaded, but the 1,797 digits in scikit-learn. "
-        "For MNIST give its folder with --data-dir, or set XPNET_DATA"
+        f"note: this is not MNIST, which could not be found or downloaded{reason}, but the 1,797 digits in "
+        "scikit-learn. For MNIST give its folder with --data-dir, or set XPNET_DATA"
     )
+
+
+def _next_steps(settings: Settings, folder: Path) -> str:
+    """The commands that make use of a trained run."""
+    run = shlex.quote(str(folder))
+    use = "NEW.csv" if settings.target is not None else "PICTURE.png"
+    return f"xpnet predict {run} {use}   (or: xpnet evaluate {run}, xpnet doctor {run})"
 
 
 def _start(settings: Settings, splits: Splits, folder: Path) -> None:
     """Complete the settings by what the data say, and write them down."""
     check_metrics(settings, settings.metric)
     complete(settings, splits)
+    keep_paths(settings)
     write_atomically(folder / "config.json", settings.to_json())
 
 
@@ -165,6 +184,7 @@ def complete(settings: Settings, splits: Splits) -> None:
     if settings.target is None:  # a table's classes and scales are known from its preprocessing
         settings.classes = list(train.classes or [str(c) for c in np.unique(to_numpy(train.targets))])
         settings.normalize = fit_normalisation(train).state()
+        settings.pictures = PictureRecipe.fit(to_numpy(train.inputs), settings.classes).state()
     if settings.batch_size > len(train):
         raise UsageError(f"--batch-size {settings.batch_size} is larger than the training data ({len(train)} samples)")
     build_model(settings)  # says so where the model does not take these images
@@ -249,6 +269,16 @@ def _fit(settings: Settings, splits: Splits, trainer: Trainer, progress: Progres
         raise KeyboardInterrupt(f"{stop}; go on with: xpnet train --resume {trainer.folder}") from None
     finally:
         progress.close()
+    say(_explain_columns(settings, splits))
+
+
+def _explain_columns(settings: Settings, splits: Splits) -> str:
+    """What the columns of the history and its star mean, in a line."""
+    both = "loss and accuracy" if settings.task != "regression" else "loss"
+    kept = "*: best so far, kept"
+    if splits.val is None:
+        return f"columns  {both}: means over the epoch, as it trained; {kept}"
+    return f"columns  {both} of the training (means, as it went), then of the validation data; {kept}"
 
 
 # -- the result ------------------------------------------------------------------------------------------------------
@@ -272,14 +302,14 @@ def _result(settings: Settings, splits: Splits, trainer: Trainer, folder: Path, 
         "epochs": trainer.epoch,
         "best_epoch": trainer.stopping.best_epoch,
     }
-    write_atomically(folder / "metrics.json", json.dumps(result, indent=2) + "\n")
+    write_atomically(folder / "metrics.json", to_json(result, indent=2) + "\n")
     write_atomically(folder / "history.csv", trainer.history.to_csv())
     matrix = None
     if settings.task != "regression":
         matrix = to_numpy(confusion_matrix(target, logits.argmax(axis=1), len(settings.classes)))
     try:
         _draw(trainer, matrix, settings, folder)
-    except MissingExtraError as error:
+    except (ValueError, RuntimeError, MissingExtraError) as error:  # the run is whole without them
         say(f"no pictures were drawn: {error}")
     return result
 
@@ -288,6 +318,8 @@ def _draw(trainer: Trainer, matrix: np.ndarray | None, settings: Settings, folde
     from xpnet import plot
 
     best = trainer.stopping.best_epoch
-    plot.save(plot.curves(trainer.history, best_epoch=best), folder / "curves.png")
-    if matrix is not None:
-        plot.save(plot.confusion(matrix, settings.classes), folder / "confusion.png")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)  # a script that the font lacks
+        plot.save(plot.curves(trainer.history, best_epoch=best), folder / "curves.png")
+        if matrix is not None:
+            plot.save(plot.confusion(matrix, settings.classes), folder / "confusion.png")

@@ -33,7 +33,8 @@ _NO_INK = "draw it in one colour that stands out from a plain ground, large in t
 def read_image(path: str | os.PathLike[str]) -> np.ndarray:
     """The pixels of an image file, uint8: (H, W) if it is grey, (H, W, 3) if it has colours.
 
-    Upright as the camera noted it; transparency becomes white, 16 bits become 8; of several frames the first.
+    Upright as the camera noted it; 16 bits become 8; of several frames the first.  Behind transparent places comes
+    white, or black where the ink is light: white ink on a transparent ground is no blank.
 
     Raises: ``FileNotFoundError``, ``DataError`` for what is no image, is damaged or far too large,
     ``MissingExtraError`` without Pillow.
@@ -105,12 +106,39 @@ def _pixels(image: Any) -> np.ndarray:
     """A Pillow image of any mode as uint8 grey or RGB."""
     if image.mode.startswith("I") or image.mode == "F":  # 16 bits, 32 bits, floating point
         return _to_8_bits(np.asarray(image))
+    grey = image.mode in ("1", "L", "LA", "La")
     if "transparency" in image.info or image.mode.upper().endswith("A"):
-        ground = _pillow("reading images").new("RGBA", image.size, "white")
-        ground.alpha_composite(image.convert("RGBA"))
-        grey = image.mode in ("1", "L", "LA", "La")
-        return np.array(ground.convert("L" if grey else "RGB"))
-    return np.array(image.convert("L" if image.mode in ("1", "L") else "RGB"))
+        layer = image.convert("RGBA")
+        ground = _pillow("reading images").new("RGBA", image.size, _behind(layer))
+        ground.alpha_composite(layer)
+        image = ground
+    return np.array(image.convert("L" if grey else "RGB"))
+
+
+def _behind(layer: Any) -> str:
+    """What to put behind an RGBA image: of black and white the one that is further from its ink.
+
+    Where the opaque part brings its own ground, with ink of another tone inside (a screenshot with round corners), the
+    surroundings get the tone of that ground.
+    """
+    alpha, grey = np.asarray(layer.getchannel("A")), np.asarray(layer.convert("RGB").convert("L")).astype(int)
+    visible = alpha > max(0.9 * int(alpha.max()), 0)
+    if not visible.any():
+        return "white"
+    rim = visible & ~_inside(visible)
+    tone = float(np.median(grey[rim]))
+    other_ink = np.abs(grey[visible] - tone) > 64
+    if np.mean(np.abs(grey[rim] - tone) <= 32) >= 0.95 and 0.01 <= other_ink.mean() <= 0.5:
+        return "white" if tone >= 128 else "black"
+    return "white" if np.average(grey, weights=alpha) < 128 else "black"
+
+
+def _inside(mask: np.ndarray) -> np.ndarray:
+    """The pixels of a mask whose four neighbours belong to it too."""
+    padded = np.pad(mask, 1)
+    beside = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+    inside: np.ndarray = mask & beside
+    return inside
 
 
 def _to_8_bits(values: np.ndarray) -> np.ndarray:
@@ -135,7 +163,8 @@ def to_digit(image: np.ndarray, size: int = 28) -> np.ndarray:
     image uint8 (H, W) or (H, W, 3), of any size, dark on light or light on dark.  The light is evened out, the ground
     becomes 0 and the ink 255.  The ink's box is scaled to 20 of 28 pixels with its aspect ratio, and its centre of mass
     put in the middle (LeCun, Bottou, Bengio, Haffner 1998, "Gradient-based learning applied to document recognition").
-    Below 16 pixels, as for scikit-learn's digits, the ink fills the image.
+    Below 16 pixels, as for scikit-learn's digits, the ink fills the image.  An image that has the final size, a black
+    ground and its digit in the middle comes back as it is: so are the images of these datasets.
 
     Raises: ``ValueError`` where there is no digit.
     """
@@ -143,12 +172,23 @@ def to_digit(image: np.ndarray, size: int = 28) -> np.ndarray:
         raise ValueError(f"size must be a whole number of at least 4 pixels, got {size!r}")
     grey = _to_grey(image)
     ink = _find_ink(grey)
+    if grey.shape == (size, size) and _looks_finished(grey, ink):
+        return grey.astype(np.uint8)
     close = _crop(grey, ink)
     if close.size < 0.5 * grey.size:  # a small digit: look again from near
         ink = _find_ink(close)
     elif grey.shape == (size, size) and _looks_placed(ink):
         return _to_uint8(ink)
     return _center(_scale(ink, size), size)
+
+
+def looks_like_mnist(image: np.ndarray) -> bool:
+    """Whether an image, uint8 (S, S), shows one digit, light on dark, that fills its frame as MNIST's digits do."""
+    try:
+        grey = _to_grey(image)
+        return _looks_finished(grey, _find_ink(grey), most=1.0)
+    except ValueError:
+        return False
 
 
 def _to_grey(image: np.ndarray) -> np.ndarray:
@@ -299,6 +339,18 @@ def _looks_placed(ink: np.ndarray) -> bool:
     side, inner = max(bottom - top, right - left), _inner(len(ink))
     off_center = [abs(_center_of_mass(ink, axis) - len(ink) // 2) for axis in (0, 1)]
     return 0.85 * inner <= side <= inner and max(off_center) <= 1.0
+
+
+def _looks_finished(grey: np.ndarray, ink: np.ndarray, most: float = 1.3) -> bool:
+    """Whether an image of the final size is like those of a dataset: black ground, the digit roughly in the middle.
+
+    Its longer side is 0.6 to ``most`` times what it should be.
+    """
+    top, bottom, left, right = _box(ink)
+    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+    off_center = max(abs(_center_of_mass(ink, axis) - len(ink) // 2) for axis in (0, 1))
+    size = max(bottom - top, right - left) / _inner(len(ink))
+    return bool(np.median(border) <= 2) and 0.6 <= size <= most and off_center <= max(2.0, len(ink) * 3 / 28)
 
 
 def _center_of_mass(ink: np.ndarray, axis: int) -> float:
