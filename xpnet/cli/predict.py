@@ -13,7 +13,7 @@ import numpy as np
 from xpnet.cli.datasets import as_inputs, is_csv
 from xpnet.cli.run import Run, load_run
 from xpnet.cli.settings import UsageError
-from xpnet.cli.tables import predict_table
+from xpnet.cli.tables import predict_table, reading
 from xpnet.data import read_digit_csv, read_image, show_digit, to_digit, write_submission
 from xpnet.nn import functional as F
 from xpnet.train.trainer import predict as outputs_of
@@ -26,8 +26,10 @@ def predict(arguments: argparse.Namespace) -> None:
     if run.settings.target is not None:
         if len(arguments.files) > 1:
             raise UsageError("give one CSV file: this run was trained on a table")
-        predict_table(run, arguments.files[0], arguments.out or "predictions.csv", arguments.json)
+        predict_table(run, arguments.files[0], arguments.out or "predictions.csv", arguments.json, reading(arguments))
         return
+    if options := reading(arguments):
+        raise UsageError(f"--{next(iter(options))} is for tables; this run was trained on {run.settings.dataset}")
     tables = [name for name in arguments.files if is_csv(name)]
     if tables and len(arguments.files) > 1:
         raise UsageError("give either images or one CSV file")
