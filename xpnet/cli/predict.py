@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from xpnet.cli.datasets import as_inputs, is_csv
+from xpnet.cli.datasets import as_inputs
 from xpnet.cli.run import Run, load_run
 from xpnet.cli.settings import UsageError
 from xpnet.cli.tables import predict_table, reading
 from xpnet.data import read_digit_csv, read_image, show_digit, to_digit, write_submission
+from xpnet.data.digit_csv import is_csv
 from xpnet.nn import functional as F
 from xpnet.train.trainer import predict as outputs_of
 from xpnet_backends import to_numpy
@@ -70,7 +71,7 @@ def _predict_table(run: Run, name: str, out: str, as_json: bool) -> None:
         raise ValueError(f"{name} has images of {got}, this run was trained on {expected}")
     p = _probabilities(run, table.inputs)
     labels = p.argmax(axis=1)
-    write_submission(out, labels)
+    write_submission(out, labels, run.settings.classes)
     result: dict[str, Any] = {"file": name, "rows": len(labels), "written": out}
     if table.targets is not None:
         result["accuracy"] = float((labels == table.targets).mean())

@@ -125,6 +125,8 @@ def load_parts(settings: Settings, say: Say) -> tuple[ArrayDataset, ArrayDataset
         if column not in table.names:
             near = did_you_mean(column, table.names)
             raise UsageError(f"{path} has no column {short(column)!r}{near} (its columns: {listed(table.names)})")
+    if fresh and sum(name.casefold().startswith("pixel") for name in table.names) >= 64:
+        say("note: this looks like a CSV of digits: without --target it is learned as images")
     quietly: Say = lambda text: None  # noqa: E731
     labelled = _labelled(table, settings, say if fresh else quietly)
     train, val, test = _split(labelled, settings, say if fresh else quietly)
@@ -217,9 +219,8 @@ def _split_in_time(
     times = _times(table, str(settings.target))
     name, values = next(((n, v) for n, v in times if in_order(v)), times[0] if times else ("", np.arange(len(table))))
     order = np.argsort(np.nan_to_num(values, nan=-np.inf), kind="stable")
-    say(
-        f"split    in time, by {name or 'the order of the rows: no column tells the time'}; the last rows are the test's"
-    )
+    by = name or "the order of the rows: no column tells the time"
+    say(f"split    in time, by {by}; the last rows are the test's")
     test_size = round(TEST_SHARE * len(table))
     val_size = round(settings.val_split * (len(table) - test_size))
     cut = len(table) - test_size - val_size
@@ -230,8 +231,8 @@ def _split_in_time(
         row = next(row for row in order[cut:] if labels[row] in late)
         cell = table[str(settings.target)][row]
         raise DataError(
-            f"{table.place(int(row), str(settings.target))}: {cell[:40]!r} comes only in the last rows, so that the first "
-            "ones cannot teach it: leave its rows out, or use --split random"
+            f"{table.place(int(row), str(settings.target))}: {cell[:40]!r} comes only in the last rows, so "
+            "that the first ones cannot teach it: leave its rows out, or use --split random"
         )
     return train, (val if settings.val_split else None), test
 
@@ -265,6 +266,8 @@ def _target_in_words(table: Table, prepare: TablePreprocessor) -> str:
     shown = ", ".join(f"{name} {counts[name]:,}" for name in prepare.classes[:10])
     more = f", and {len(prepare.classes) - 10} more" if len(prepare.classes) > 10 else ""
     spelled = len(set(table[prepare.target])) - len(prepare.classes)
+    alike = len(prepare.classes) - len({name.casefold() for name in prepare.classes})
+    more += "; some differ in capital letters only" if alike else ""
     folded = "; other spellings of them count as the same" if spelled > 0 else ""
     return f"classification ({prepare.why_task}): {shown}{more}{folded}"
 
@@ -301,7 +304,7 @@ def load_labelled(run: Run, path: str, options: dict[str, Any]) -> tuple[ArrayDa
         else []
     )
     labelled = table.take(rows)
-    return _dataset(labelled, prepare), [*said, *prepare.unseen_cells(labelled)]
+    return _dataset(labelled, prepare), [*table.notes, *said, *prepare.unseen_cells(labelled)]
 
 
 def predict_table(run: Run, path: str, out: str, as_json: bool, options: dict[str, Any]) -> None:
@@ -334,7 +337,7 @@ def predict_table(run: Run, path: str, out: str, as_json: bool, options: dict[st
         if warning:
             print(f"warning: {warning}", file=sys.stderr)
         return
-    for line in result["unseen"]:
+    for line in (*table.notes, *result["unseen"]):
         print(f"note: {line}")
     if warning:
         print(f"warning: {warning}")
@@ -349,7 +352,8 @@ def _not_scored(prepare: TablePreprocessor, others: Mapping[str, int], usable: i
     what = "number" if prepare.task == "regression" else "class of the training rows"
     near = "" if prepare.task == "regression" else did_you_mean(cell, prepare.classes)
     score = f"the score is of the other {usable:,}" if usable else "there is no score"
-    return f"{sum(others.values()):,} rows have a {prepare.target} that is no {what} ({_cells_in_words(others)}){near}; {score}"
+    said = f"{sum(others.values()):,} rows have a {prepare.target} that is no {what} ({_cells_in_words(others)})"
+    return f"{said}{near}; {score}"
 
 
 def _predictions(prepare: TablePreprocessor, table: Table, outputs: Any) -> list[list[str]]:

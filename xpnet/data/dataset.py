@@ -51,7 +51,7 @@ class ArrayDataset:
     def subset(self, indices: Any) -> ArrayDataset:
         """The samples at ``indices``, in that order."""
         inputs, targets = self[indices]
-        return ArrayDataset(inputs, targets, classes=self.classes, name=self.name)
+        return ArrayDataset(inputs, targets, classes=self.classes, name=self.name, notes=self.notes)
 
     def check_finite(self) -> None:
         """Raises: ``ValueError`` where an input or target is NaN or infinite, with the first place of it."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 import os
 import re
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,7 +82,7 @@ def read_digit_csv(path: str | os.PathLike[str]) -> ArrayDataset:
     _check_range(name, given, _MOST_CLASSES - 1 if many else CLASSES - 1, "label", columns.label, first)
     labels = given[:, 0].astype(np.int64)
     classes = tuple(map(str, range(labels.max() + 1 if many else CLASSES)))
-    if "fashion" in os.path.basename(name).casefold() and not many or looks_like_fashion(images, labels):
+    if ("fashion" in os.path.basename(name).casefold() and not many) or looks_like_fashion(images, labels):
         classes = FASHION_CLASSES
         notes.append(f"{name} holds Fashion-MNIST: its classes are {', '.join(classes)}")
     return ArrayDataset(images, labels, classes=classes, name=name, notes=notes)
@@ -117,6 +120,15 @@ def _find_columns(name: str, rows: list[list[str]]) -> _Columns:
     others = [i for i in range(len(names)) if i not in pixels]
     keys = [i for i in others if i not in labels and _KEYS.fullmatch(names[i])]
     unknown = [i for i in others if i not in labels and i not in keys]
+    bare = all(names[i].isdigit() for i in pixels)  # pandas' names for columns without any
+    if (
+        not labels
+        and not unknown
+        and bare
+        and len(pixels) > _FEWEST
+        and math.isqrt(len(pixels) - 1) ** 2 == len(pixels) - 1
+    ):
+        labels, pixels = pixels[:1], pixels[1:]
     called = any(cell.casefold().startswith("pixel") for cell in names)
     if not labels and len(unknown) == 1 and (not pixels or unknown[0] in (pixels[0] - 1, pixels[-1] + 1)):
         labels, unknown = unknown, []
@@ -124,8 +136,10 @@ def _find_columns(name: str, rows: list[list[str]]) -> _Columns:
         raise DataError(f"{name}: line 1 must name the columns label,pixel0,pixel1,..., got {','.join(names)[:60]!r}")
     side = _check_names(name, [names[i] for i in pixels])
     if pixels != list(range(pixels[0], pixels[0] + len(pixels))):
-        raise DataError(f"{name}: line 1 has the column {names[(set(others) & set(range(pixels[0], pixels[-1]))).pop()]!r} "
-                        "among the pixels: put it before or after them")  # fmt: skip
+        stranger = next(i for i in others if pixels[0] < i < pixels[-1])
+        raise DataError(
+            f"{name}: line 1 has the column {names[stranger]!r} among the pixels: put it before or after them"
+        )
     return _Columns(True, len(names), labels[0] if labels else None, pixels[0], side)
 
 
@@ -218,10 +232,10 @@ def _brightness(pixels: np.ndarray, side: int, notes: list[str]) -> np.ndarray:
     largest, whole = pixels.max(), bool((pixels == np.floor(pixels)).all())
     if 0 < largest <= 1 and (not whole or side * side >= _FEWEST):
         notes.append("pixels in 0..1 are taken as 0..255")
-        return np.rint(pixels * 255)
-    if 1 < largest <= 16 and side == 8 and whole:
+        pixels = np.rint(pixels * 255)
+    elif 1 < largest <= 16 and side == 8 and whole:
         notes.append("pixels in 0..16 are taken as 0..255")
-        return np.rint(pixels * (255 / 16))
+        pixels = np.rint(pixels * (255 / 16))
     return pixels
 
 
@@ -261,7 +275,11 @@ def _check_range(name: str, values: np.ndarray, largest: int, what: str, skipped
         raise DataError(f"{name}: {place}: {what} {values[row, column]:g} is not a whole number in 0..{largest}")
 
 
-def write_submission(path: str | os.PathLike[str], labels: np.ndarray) -> None:
-    """``ImageId,Label``, counted from 1."""
-    rows = [f"{i},{int(label)}" for i, label in enumerate(labels, start=1)]
-    write_atomically(path, "\n".join(["ImageId,Label", *rows]) + "\n")
+def write_submission(path: str | os.PathLike[str], labels: np.ndarray, classes: Sequence[str] = ()) -> None:
+    """``ImageId,Label``, counted from 1; where the classes have names of their own, a third column ``Class`` too."""
+    named = any(name != str(i) for i, name in enumerate(classes))
+    rows = [["ImageId", "Label", *(["Class"] if named else [])]]
+    rows += [[str(i), str(int(label)), *([classes[label]] if named else [])] for i, label in enumerate(labels, start=1)]
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    write_atomically(path, text.getvalue())

@@ -128,8 +128,9 @@ def _in_folder(source: Source, folder: Path) -> list[Path] | None:
 
 
 def _in_place(folder: Path) -> list[Path] | None:
-    """The four files in one folder, under any of the names that are in use: ``train-images.idx3-ubyte``, in capitals, in
-    a folder each, or of one split of EMNIST.
+    """The four files in one folder, under any of the names in use.
+
+    ``train-images.idx3-ubyte``, in capitals, in a folder each, or of one split of EMNIST.
     """
     files = _files_by_role(folder)
     splits = sorted({split for split, _, _ in files})
@@ -191,7 +192,12 @@ def _read(source: Source, paths: list[Path]) -> tuple[ArrayDataset, ArrayDataset
         said = ", ".join(f"{path.name} is {whose}'s" for path, array in zip(paths, arrays, strict=True)
                          if (whose := _whose(path, array)))  # fmt: skip
         raise DataError(f"{paths[0].parent} holds files of two sets: {said}: keep those of one")
-    name, classes, notes = source.name, source.classes, ()
+    if (known[:1] == ["MNIST"]) and all(_has_ink_of_fashion(images) for _, images, _, _ in parts):
+        raise DataError(
+            f"{paths[0].parent} holds MNIST's labels, and images that are not MNIST's: bring both of one set"
+        )
+    name, classes = source.name, source.classes
+    notes: tuple[str, ...] = ()
     if known and known[0] != source.name:
         name, classes = known[0], FAMILY[known[0]].classes
         notes = (
@@ -200,6 +206,10 @@ def _read(source: Source, paths: list[Path]) -> tuple[ArrayDataset, ArrayDataset
     elif not known:
         classes, notes = _of_unknown(source, paths[0], arrays[0])
     return tuple(_dataset(*part, classes, name, notes) for part in parts)  # type: ignore[return-value]
+
+
+def _has_ink_of_fashion(images: np.ndarray) -> bool:
+    return len(images) >= 100 and images.shape[1:] == (28, 28) and 0.45 < ink(images) < 0.55
 
 
 def _whose(path: Path, array: np.ndarray) -> str | None:
@@ -228,9 +238,9 @@ def _of_unknown(source: Source, path: Path, images: np.ndarray) -> tuple[tuple[s
         return DIGITS, (
             f"{said}; only {share:.0%} of the pixels are used, as in digits: the classes are called 0 to 9",
         )
-    if source.classes == DIGITS and plenty and 0.45 < share < 0.55:
-        return DIGITS, (f"{said}; {share:.0%} of the pixels are used, where MNIST uses 19% and Fashion-MNIST 50%: if these "
-                        "are clothes, say fashion-mnist",)  # fmt: skip
+    if source.classes == DIGITS and _has_ink_of_fashion(images):
+        return DIGITS, (f"{said}; {share:.0%} of the pixels are used, where MNIST uses 19% and Fashion-MNIST 50%: if "
+                        "these are clothes, say fashion-mnist",)  # fmt: skip
     return source.classes, (said,)
 
 

@@ -9,16 +9,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_TIME = r"(?:[T ,]\s*(?P<H>\d{1,2}):(?P<M>\d{2})(?::(?P<S>\d{2}(?:[.,]\d+)?))?\s*(?P<half>[AaPp]\.?[Mm]\.?)?\s*(?P<zone>Z|UTC|[+-]\d{2}:?\d{2})?)?"
+_TIME = (
+    r"(?:[T ,]\s*(?P<H>\d{1,2}):(?P<M>\d{2})(?::(?P<S>\d{2}(?:[.,]\d+)?))?"
+    r"\s*(?P<half>[AaPp]\.?[Mm]\.?)?\s*(?P<zone>Z|UTC|[+-]\d{2}:?\d{2})?)?"
+)
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_WORD = r"(?P<word>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\.?"
+_WORD = (
+    r"(?P<word>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|"
+    r"oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\.?"
+)
+_WEEKDAY = r"(?:(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?,?\s+)?"
+_DAY = r"(?P<d>\d{1,2})(?:st|nd|rd|th)?"
 _FORMATS = {
     "year-month-day": rf"(?P<y>\d{{4}})(?P<sep>[-/.])(?P<m>\d{{1,2}})(?P=sep)(?P<d>\d{{1,2}}){_TIME}",
     "day-month-year": rf"(?P<d>\d{{1,2}})(?P<sep>[-/.])(?P<m>\d{{1,2}})(?P=sep)(?P<y>\d{{4}}|\d{{2}}){_TIME}",
     "month-day-year": rf"(?P<m>\d{{1,2}})(?P<sep>[-/.])(?P<d>\d{{1,2}})(?P=sep)(?P<y>\d{{4}}|\d{{2}}){_TIME}",
     "year-month": r"(?P<y>\d{4})[-/](?P<m>\d{1,2})",
-    "day month year": rf"(?:[A-Za-z]{{3,9}},?\s+)?(?P<d>\d{{1,2}})(?:st|nd|rd|th)?[-\s]{_WORD},?[-\s](?P<y>\d{{4}}|\d{{2}}){_TIME}",
-    "month day year": rf"(?:[A-Za-z]{{3,9}},?\s+)?{_WORD}[-\s](?P<d>\d{{1,2}})(?:st|nd|rd|th)?,?[-\s](?P<y>\d{{4}}){_TIME}",
+    "day month year": rf"{_WEEKDAY}{_DAY}[-\s]{_WORD},?[-\s](?P<y>\d{{4}}|\d{{2}}){_TIME}",
+    "month day year": rf"{_WEEKDAY}{_WORD}[-\s]{_DAY},?[-\s](?P<y>\d{{4}}){_TIME}",
     "month year": rf"{_WORD}[-\s](?P<y>\d{{4}})",
     "yearmonthday": r"(?P<y>\d{4})(?P<m>\d{2})(?P<d>\d{2})",
 }
@@ -39,8 +47,8 @@ class DateFormat:
 def days(cell: str, form: str) -> float | None:
     """Days since 1970, with the time of the day as a fraction; None where the cell is no such date.
 
-    >>> days("1970-01-02 12:00", "year-month-day"), days("31.12.1969", "day-month-year"), days("1970-02-30", "year-month-day")
-    (1.5, -1.0, None)
+    >>> days("1970-01-02 12:00", "year-month-day"), days("31.12.1969", "day-month-year")
+    (1.5, -1.0)
     """
     found = _PATTERNS[form].fullmatch(cell)
     if found is None:

@@ -112,8 +112,8 @@ def _single_bytes(name: str, content: bytes, error: UnicodeDecodeError) -> tuple
     right = sum(ord(c) > 127 for c in repaired) - wrong
     if right > wrong:
         raise DataError(
-            f"{name} is not text in UTF-8 from line {line} on ({error}), though it is elsewhere: correct the line, or say "
-            "its encoding with encoding= (--encoding)"
+            f"{name} is not text in UTF-8 from line {line} on ({error}), though it is elsewhere: correct the line, "
+            "or say its encoding with encoding= (--encoding)"
         )
     try:
         encoding, text = "cp1252", content.decode("cp1252")
@@ -123,5 +123,5 @@ def _single_bytes(name: str, content: bytes, error: UnicodeDecodeError) -> tuple
         raise DataError(f"{name} is not text in UTF-8 ({error}): it is no CSV file")
     text = _no_zero(name, text)
     word = next(word for word in re.findall(r"[^\s,;|\t\"]+", text) if not word.isascii()) if not text.isascii() else ""
-    said = f"{name} is not in UTF-8: read as {encoding}, e.g. {word[:30]!r} in line {line}; if this is wrong, say --encoding"
-    return text, encoding, [said]
+    said = f"{name} is not in UTF-8: read as {encoding}, e.g. {word[:30]!r} in line {line}"
+    return text, encoding, [f"{said}; if this is wrong, say --encoding"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 
 from xpnet.data.tables.dates import FORMATS, days
 from xpnet.data.tables.numbers import is_missing, looks_numeric
@@ -17,7 +18,8 @@ def is_header(rows: Sequence[Sequence[str]]) -> bool:
     """Whether the first row names the columns, by comparing it with the rows below.
 
     It does where none of it is a number or missing and no name comes twice; where a text stands over a column of
-    numbers; and where its numbers count columns or years: pandas' ``,0,1,2`` and ``country,2015,2016``.  A date over dates is a row's.
+    numbers; and where its numbers count columns or years: pandas' ``,0,1,2`` and ``country,2015,2016``.
+    A date over dates belongs to a row.
     """
     first, below = rows[0], rows[1 : 1 + _SEEN]
     if not below:
@@ -55,7 +57,7 @@ def _numbers_are_names(
     if not all(first[i].isdigit() for i in numbers):
         return False
     values = [int(first[i]) for i in numbers]
-    if any(b - a != 1 for a, b in zip(values, values[1:], strict=False)):
+    if any(b - a != 1 for a, b in pairwise(values)):
         return False
     if any(is_missing(cell) for cell in first[1:]) or (not first[0] and not index):
         return False

@@ -24,7 +24,7 @@ Rows = list[tuple[int, list[str]]]  # the line where each begins, and its cells
 
 
 def check_delimiter(delimiter: str) -> str:
-    """A delimiter as a character: "tab" or "\\t" for a tab.  Raises: ``ValueError`` where it cannot be one."""
+    """A delimiter as a character; "tab" and "space" have names.  Raises: ``ValueError`` where it cannot be one."""
     found = _NAMES.get(delimiter.casefold(), delimiter)
     if len(found) != 1 or found in '"\r\n\0' or found.isalnum() or found in "+-.":
         raise ValueError(

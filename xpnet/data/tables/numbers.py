@@ -1,4 +1,4 @@
-"""Numbers as people write them: ``1.234,5``, ``1,234.5``, ``$1,200``, ``12 %``; what a column's look like, as plain ones."""
+"""Numbers as people write them, ``1.234,5``, ``1,234.5``, ``$1,200`` and ``12 %``, column by column as plain ones."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.ASCII | re.IGN
 INFINITE = re.compile(r"[+-]?inf(?:inity)?", re.IGNORECASE)
 DECIMALS = (".", ",")
 THOUSANDS = {",": ",", ".": r"\.", " ": "[ \u00a0\u202f\u2009]", "'": "['\u2019]"}
+_EITHER = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}")  # a point before thousands, or a decimal one
 _SIGNS = "%$€£¥₹"
 _LOOSE = re.compile(
     rf"[{_SIGNS}]?\s?[+\-\u2212]?\s?[{_SIGNS}]?\s?[\d.,' \u00a0\u202f\u2009\u2019]+(?:[eE][+-]?\d+)?\s?[{_SIGNS}]?"
@@ -99,11 +100,23 @@ def find_formats(
     A comma or a point before three digits is either: then another cell of the column says what it is, else the other
     columns; else a comma is a decimal one where semicolons divide the cells, and stands between thousands elsewhere.
     """
-    cells = {name: known for name, column in columns.items() if only is None or name in only
-             if (known := [c for c in dict.fromkeys(column) if not is_missing(c)]) and _loosely(known)}  # fmt: skip
-    votes = {name: _vote(known) for name, known in cells.items()}
+    cells: dict[str, list[str]] = {}
+    votes: dict[str, str | None] = {}
+    for name, column in columns.items():
+        known = [cell for cell in dict.fromkeys(column) if not is_missing(cell)]
+        if (only is not None and name not in only) or not known:
+            continue
+        if all(map(is_number, known)):
+            points = [cell for cell in known if "." in cell]
+            if not points:
+                continue
+            if not all(map(_EITHER.fullmatch, points)):
+                votes[name] = "."
+                continue
+        if all(_LOOSE.fullmatch(cell) or INFINITE.fullmatch(cell) for cell in known):
+            cells[name], votes[name] = known, _vote(known)
     settled = decimal or _settle(votes.values())
-    found = {}
+    found: Formats = {}
     for name, known in cells.items():
         first = decimal or votes[name] or settled
         others = (first,) if decimal else (first, *(d for d in DECIMALS if d != first))
@@ -112,10 +125,6 @@ def find_formats(
         if (made := _fitting(known, [d for d in others if d], thousands)) is not None:
             found[name] = made
     return found
-
-
-def _loosely(cells: Iterable[str]) -> bool:
-    return all(_LOOSE.fullmatch(cell) or INFINITE.fullmatch(cell) for cell in cells)
 
 
 def _vote(cells: Iterable[str]) -> str | None:

@@ -168,7 +168,8 @@ def read_table(
     encoding : as Python calls it, e.g. "latin-1".
     missing : further cells that say that a value is missing, e.g. "-999".
 
-    Raises: ``DataError`` with the line: a ragged or empty row, an open quote, no rows at all; ``ValueError`` for options.
+    Raises: ``DataError`` with the line: a ragged or empty row, an open quote, no rows at all; ``ValueError`` for wrong
+    options.
     """
     given = {"delimiter": delimiter, "decimal": decimal, "thousands": thousands, "encoding": encoding,
              "missing": tuple(missing) or None}  # fmt: skip
@@ -321,8 +322,7 @@ def _mark_missing(columns: dict[str, list[str]], missing: Sequence[str], notes: 
     values = {float(cell) for cell in missing if is_number(cell)}
     counts: Counter[str] = Counter()
     for name, cells in columns.items():
-        marked = {cell for cell in set(cells)
-                  if cell and (cell.casefold() in texts or (values and is_number(cell) and float(cell) in values))}  # fmt: skip
+        marked = {cell for cell in set(cells) if cell and (cell.casefold() in texts or _is_one_of(cell, values))}
         if marked:
             counts.update(cell for cell in cells if cell in marked)
             columns[name] = ["" if cell in marked else cell for cell in cells]
@@ -331,3 +331,7 @@ def _mark_missing(columns: dict[str, list[str]], missing: Sequence[str], notes: 
     if said:
         notes.append(f"missing as asked for: {', '.join(said)}")
     notes += [f"no cell is {cell!r}, which was to be missing" for cell in unmet if not is_number(cell)]
+
+
+def _is_one_of(cell: str, values: set[float]) -> bool:
+    return bool(values) and is_number(cell) and float(cell) in values
