@@ -36,6 +36,7 @@ STEPS = 2000  # as many as it takes, within 20 to 200 epochs
 READING = ("header", "delimiter", "decimal", "thousands", "encoding", "missing")  # how a file is written
 OPTIONS = ("task", "class_weight", "ignore", "categorical", "split", *READING)
 _TIME_NAME = re.compile(r"(?:^|[\s_.-])(?:year|date|time|timestamp|datetime|unix|epoch)s?$", re.IGNORECASE)
+_NUMBERED = re.compile(r"column\d+")
 
 Say = Callable[[str], None]
 
@@ -124,7 +125,10 @@ def load_parts(settings: Settings, say: Say) -> tuple[ArrayDataset, ArrayDataset
     for column in (settings.target, *settings.kinds) if fresh else ():
         if column not in table.names:
             near = did_you_mean(column, table.names)
-            raise UsageError(f"{path} has no column {short(column)!r}{near} (its columns: {listed(table.names)})")
+            raise UsageError(
+                f"{path} has no column {short(column)!r}{near} (its columns: {listed(table.names)})"
+                f"{_of_header(table, column)}"
+            )
     if fresh and sum(name.casefold().startswith("pixel") for name in table.names) >= 64:
         say("note: this looks like a CSV of digits: without --target it is learned as images")
     quietly: Say = lambda text: None  # noqa: E731
@@ -137,6 +141,13 @@ def load_parts(settings: Settings, say: Say) -> tuple[ArrayDataset, ArrayDataset
     assert parts[0] is not None
     assert parts[2] is not None
     return parts[0], parts[1], parts[2]
+
+
+def _of_header(table: Table, column: str) -> str:
+    """What to do where the first row was taken for what it is not."""
+    if not table.header:
+        return "; the first row is taken for data: where it names the columns, say --header"
+    return "; the first row is taken for the header: else say --no-header" if _NUMBERED.fullmatch(column) else ""
 
 
 def _saved(settings: Settings) -> TablePreprocessor:

@@ -129,7 +129,9 @@ def _find_columns(name: str, rows: list[list[str]]) -> _Columns:
         and math.isqrt(len(pixels) - 1) ** 2 == len(pixels) - 1
     ):
         labels, pixels = pixels[:1], pixels[1:]
-    called = any(cell.casefold().startswith("pixel") for cell in names)
+    called = (
+        any(cell.casefold().startswith("pixel") for cell in names) or sum(map(bool, map(_CELL.fullmatch, names))) > 15
+    )
     if not labels and len(unknown) == 1 and (not pixels or unknown[0] in (pixels[0] - 1, pixels[-1] + 1)):
         labels, unknown = unknown, []
     if not pixels or unknown or len(labels) > 1 or not (called or len(pixels) >= _FEWEST):
