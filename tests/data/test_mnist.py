@@ -144,6 +144,146 @@ def test_a_wrong_file_in_the_cache_is_never_used(mirrors, tmp_path):
         load_mnist()
 
 
+# -- sets that share their names ---------------------------------------------------------------------------------------
+
+FASHION_LABELS = {"train": "90030272550955791064", "t10k": "92116146574573412480"}  # as published
+MNIST_LABELS = {"train": "50419213143536172869", "t10k": "72104149590690159734"}
+
+
+def write_labelled(folder, labels, suffix=""):
+    folder.mkdir(parents=True, exist_ok=True)
+    for part, first in labels.items():
+        values = np.array(list(map(int, first + "0123456789" * 2)), np.uint8)
+        write_idx(folder / f"{part}-labels-idx1-ubyte{suffix}", values)
+        write_idx(folder / f"{part}-images-idx3-ubyte{suffix}", np.full((len(values), 28, 28), 7, np.uint8))
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_fashion_mnist_given_as_mnist_and_the_reverse(tmp_path, suffix):
+    write_labelled(tmp_path / "a", FASHION_LABELS, suffix)
+    with pytest.warns(mnist.OtherDatasetWarning, match="are Fashion-MNIST's, not MNIST's: the classes are T-shirt/top"):
+        train, test = load_mnist(tmp_path / "a")
+    assert (train.name, train.classes[7], test.classes[9]) == ("Fashion-MNIST", "Sneaker", "Ankle boot")
+    assert load_fashion_mnist(tmp_path / "a")[0].notes == ()
+    write_labelled(tmp_path / "b", MNIST_LABELS, suffix)
+    with pytest.warns(mnist.OtherDatasetWarning, match="are MNIST's, not Fashion-MNIST's"):
+        train, test = load_fashion_mnist(tmp_path / "b")
+    assert (train.name, test.classes) == ("MNIST", tuple("0123456789"))
+    assert load_mnist(tmp_path / "b")[0].notes == ()
+
+
+def test_published_sums_tell_the_set(tmp_path, monkeypatch):
+    """Whatever is in them: packed files of the published size and SHA-256."""
+    write_set(tmp_path / "mnist", ".gz")
+    contents = {path.name: path.read_bytes() for path in (tmp_path / "mnist").iterdir()}
+    files = {name: (len(content), hashlib.sha256(content).hexdigest()) for name, content in contents.items()}
+    monkeypatch.setattr(mnist, "FASHION_MNIST", replace(mnist.FASHION_MNIST, files=files))
+    with pytest.warns(mnist.OtherDatasetWarning, match="are Fashion-MNIST's, not MNIST's"):
+        train, _ = load_mnist(tmp_path)
+    assert train.classes[0] == "T-shirt/top"
+    assert load_fashion_mnist(tmp_path)[0].name == "Fashion-MNIST"  # though the folder is called mnist
+
+
+def test_kmnist_by_its_sums(tmp_path, monkeypatch):
+    from xpnet.data import mnist_family
+
+    write_set(tmp_path, ".gz")
+    sums = tuple(hashlib.md5(path.read_bytes()).hexdigest() for path in tmp_path.glob("*labels*"))
+    member = replace(mnist_family.FAMILY["KMNIST"], md5=sums)
+    monkeypatch.setitem(mnist_family.FAMILY, "KMNIST", member)
+    with pytest.warns(mnist.OtherDatasetWarning, match="are KMNIST's, not MNIST's: the classes are o, ki, su"):
+        assert load_mnist(tmp_path)[0].name == "KMNIST"
+
+
+def test_files_of_two_sets(tmp_path):
+    write_labelled(tmp_path, {"train": MNIST_LABELS["train"], "t10k": FASHION_LABELS["t10k"]})
+    with pytest.raises(
+        DataError, match=r"holds files of two sets: .*is MNIST's, .*is Fashion-MNIST's: keep those of one"
+    ):
+        load_mnist(tmp_path)
+    labels = {part: first + "0123456789" * 10 for part, first in MNIST_LABELS.items()}
+    write_labelled(tmp_path, labels)
+    for part in labels:
+        images = np.zeros((len(labels[part]) + 20, 28, 28), np.uint8)
+        images[:, :14] = 9
+        write_idx(tmp_path / f"{part}-images-idx3-ubyte", images)
+    with pytest.raises(DataError, match="holds MNIST's labels, and images that are not MNIST's"):
+        load_mnist(tmp_path)
+
+
+def test_other_files_are_taken_as_they_are(tmp_path):
+    write_set(tmp_path)
+    train, _ = load_mnist(tmp_path)
+    assert train.classes == tuple("0123456789")
+    assert "are not the published ones of MNIST: they are taken as they are" in train.notes[0]
+    write_set(tmp_path, n=(100, 100), labels=np.arange(100) % 10)
+    for share, load, said in (
+        (14, load_mnist, "if these are clothes, say fashion-mnist"),
+        (5, load_fashion_mnist, "0 to 9"),
+    ):
+        images = np.zeros((100, 28, 28), np.uint8)
+        images[:, :share] = 9
+        write_idx(tmp_path / "train-images-idx3-ubyte", images)
+        train, _ = load(tmp_path)
+        assert said in train.notes[0]
+        assert train.classes == tuple("0123456789")
+
+
+@pytest.mark.parametrize(("split", "labels", "classes"), [
+    ("letters", [1, 26], "AZ"), ("balanced", [10, 46], "At"), ("byclass", [10, 61], "Az"), ("digits", [0, 9], "09"),
+])  # fmt: skip
+def test_emnist_by_its_names(tmp_path, split, labels, classes):
+    image = np.arange(28 * 28, dtype=np.int64).reshape(28, 28) % 251
+    for part in ("train", "test"):
+        write_idx(
+            tmp_path / f"emnist-{split}-{part}-images-idx3-ubyte.gz", np.stack([image.T, image.T]).astype(np.uint8)
+        )
+        write_idx(tmp_path / f"emnist-{split}-{part}-labels-idx1-ubyte.gz", np.array(labels, np.uint8))
+    with pytest.warns(mnist.OtherDatasetWarning, match="the images are turned upright"):
+        train, test = load_mnist(tmp_path)
+    assert train.name == f"EMNIST {split}"
+    assert "".join(train.classes[label] for label in test.targets) == classes
+    np.testing.assert_array_equal(train.inputs[0], image)
+
+
+@pytest.mark.parametrize(("images", "labels"), [
+    ("train-images.idx3-ubyte", "train-labels.idx1-ubyte"),
+    ("train-images.idx3-ubyte.gz", "train-labels-idx1-ubyte"),
+    ("TRAIN-IMAGES-IDX3-UBYTE", "Train-Labels.idx1-ubyte.gz"),
+    ("train_images_idx3_ubyte", "train-labels.idx1-ubyte"),
+    ("train-images-idx3-ubyte/train-images-idx3-ubyte", "train-labels-idx1-ubyte/train-labels-idx1-ubyte"),
+    ("train-images.idx", "train-labels.idx"),
+])  # fmt: skip
+@pytest.mark.parametrize("sub", [".", "MNIST/raw", "raw"])
+def test_names_that_are_in_use(tmp_path, images, labels, sub):
+    folder = tmp_path / sub
+    for part, count in (("train", 5), ("t10k", 3)):
+        for name, array in ((images, np.full((count, 28, 28), 7)), (labels, np.arange(count))):
+            path = folder / name.replace("train", part).replace("TRAIN", part.upper()).replace("Train", part)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_idx(path, array.astype(np.uint8))
+    train, test = load_mnist(tmp_path)
+    assert (len(train), len(test)) == (5, 3)
+
+
+def test_several_splits_of_emnist_are_named(tmp_path):
+    for split in ("digits", "letters"):
+        for part in ("train", "test"):
+            write_idx(tmp_path / f"emnist-{split}-{part}-images-idx3-ubyte", np.zeros((2, 28, 28), np.uint8))
+            write_idx(tmp_path / f"emnist-{split}-{part}-labels-idx1-ubyte", np.ones(2, np.uint8))
+    with pytest.raises(DataUnavailableError, match="there are the splits digits, letters of EMNIST: keep one"):
+        load_mnist(tmp_path)
+
+
+def test_the_real_files_are_known(data_dir):
+    train, test = load_mnist(data_dir)
+    assert (train.name, train.notes, test.notes) == ("MNIST", (), ())
+    folder = data_dir / "mnist"
+    for name, labels in (("train-labels-idx1-ubyte.gz", train.targets), ("t10k-labels-idx1-ubyte.gz", test.targets)):
+        assert mnist._whose(folder / name, labels) == "MNIST"
+        assert mnist.of_labels(labels) == "MNIST"
+
+
 def test_real_mnist(data_dir):
     train, test = load_mnist(data_dir)
     assert train.inputs.shape == (60000, 28, 28)

@@ -49,7 +49,7 @@ def test_what_files_look_like(tmp_path, end, pack):
 
 
 @pytest.mark.parametrize(("first", "header"), [
-    ("a,b", True), ("a,1", False), ("5.1,setosa", False), ("a,", False), ("a,NA", False), ("a,a", False), ("a b,c", True),
+    ("a,b", True), ("a,1", False), ("5.1,setosa", False), ("a,", False), ("a,NA", False), ("a b,c", True),
 ])  # fmt: skip
 def test_whether_there_is_a_header(tmp_path, first, header):
     found = read_table(write(tmp_path / "a.csv", f"{first}\nx,2\n"))
@@ -79,24 +79,20 @@ def test_a_column_without_a_name(tmp_path):
     ("a,b\n1,2,3\n", "line 2 has 3 values, the first row has 2"),
     ('a,b\n"x\ny",2\n3\n', "line 4 has 1 values"),
     ("a,b\n1,2\n\n3,4\n", "line 3 is empty: delete it"),
-    ("a,b\n1,2\n,\n", "line 3 has only empty cells"),
+    ("a,b\n1,2\n,\n3,4\n", "line 3 has only empty cells"),
     ('a,b\n1,"2\n', "line 2: unexpected end of data: look for a quote that is not closed"),
     ('a,b\n1,2\n"x"y,2\n', "line 3: ',' expected after '\"'"),
-    ("a,b,a\n1,2,3\n", "looks like"),
     ("a,b\n", "has a header and no rows"),
     ("\n\n", "has no rows"),
     ("", "is empty"),
     ("a,b\n1,\0\n", "line 2 holds a zero byte"),
-    (b"a,b\n\xe9,1\n", "is not text in UTF-8"),
+    (b"a,b\n\xe9\x01\x02,1\n", "is not text in UTF-8"),
+    ("a,b\n\xe9\xe8,1\n".encode() + b"\xe9,2\n", "is not text in UTF-8 from line 3 on"),
     ("<!doctype html>", "is a web page"),
     ("a,b\n" + "x" * 200_000 + ",1\n", "line 2: field larger than field limit"),
 ])  # fmt: skip
 def test_what_is_wrong_and_where(tmp_path, text, match):
     path = write(tmp_path / "a.csv", text)
-    if match == "looks like":
-        with pytest.raises(DataError, match="line 1 names the column 'a' twice"):
-            read_table(path, header=True)
-        return
     with pytest.raises(DataError, match=match) as caught:
         read_table(path)
     assert "a.csv" in str(caught.value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -26,8 +27,10 @@ from xpnet.data import (
     train_val_split,
 )
 from xpnet.data.augment import Compose, RandomCrop, RandomHorizontalFlip, Step, Transform
+from xpnet.data.digit_csv import is_csv
+from xpnet.data.mnist import OtherDatasetWarning
 from xpnet.data.pictures import PictureRecipe
-from xpnet.data.suggest import did_you_mean
+from xpnet.data.suggest import did_you_mean, listed
 from xpnet_backends import Array
 
 ABOUT = {
@@ -38,6 +41,7 @@ ABOUT = {
     "FILE.csv": "your own digits: label,pixel0,pixel1,...; packed (.csv.gz) or not",
 }
 NAMES = tuple(ABOUT)[:-1]
+OF_MNISTS_KIND = ("mnist", "fashion-mnist", "kmnist")  # told apart by their content, as EMNIST's splits are
 Parts: TypeAlias = tuple[ArrayDataset, ArrayDataset]  # for training and for the test
 Say = Callable[[str], None]
 
@@ -76,14 +80,9 @@ def _announce(url: str, done: int, size: int) -> None:
         print(f"downloading {url} ({size / 1e6:.1f} MB)", file=sys.stderr, flush=True)
 
 
-def is_csv(name: str) -> bool:
-    """Whether a dataset's name is a CSV file's."""
-    return name.endswith((".csv", ".csv.gz"))
-
-
 def run_name(dataset: str) -> str:
     """What a run on this dataset is called."""
-    return Path(dataset).name.removesuffix(".gz").removesuffix(".csv") if is_csv(dataset) else dataset
+    return Path(dataset.casefold().removesuffix(".gz")).stem if is_csv(dataset) else dataset
 
 
 def choose_dataset(name: str | None, data_dir: str | None) -> Choice:
@@ -94,7 +93,7 @@ def choose_dataset(name: str | None, data_dir: str | None) -> Choice:
             raise UsageError(f"unknown dataset {name!r}: {known}{_hint(name)}")
         return Choice(name)
     try:
-        return Choice("mnist", loaded=load_mnist(data_dir, progress=_announce))
+        return Choice("mnist", loaded=_quietly(load_mnist, data_dir))
     except DataUnavailableError as error:
         return Choice("digits", asked_for="mnist", why=_first_line(error))
 
@@ -106,6 +105,13 @@ def _hint(name: str) -> str:
         folder = path if path.is_dir() else path.parent
         return f"; for files in MNIST's or CIFAR's format: mnist --data-dir {folder}, or another of these names"
     return did_you_mean(name, NAMES)
+
+
+def _quietly(load: Callable[..., Parts], data_dir: str | None) -> Parts:
+    """What the files are is said as a note."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", OtherDatasetWarning)
+        return load(data_dir, progress=_announce)
 
 
 def _first_line(error: Exception) -> str:
@@ -128,6 +134,7 @@ def load_splits(settings: Settings, say: Say = lambda text: None, loaded: Parts 
             raise
         text = f"{error.filename}: {error.strerror}" if isinstance(error, FileNotFoundError) else str(error)
         raise DataUnavailableError(f"{text}; if the data were moved, say where they are with --data-dir") from None
+    _call_by_name(settings, train, say)
     if settings.input_shape and list(train.inputs.shape[1:]) != settings.input_shape:
         got, expected = train.inputs.shape[1:], tuple(settings.input_shape)
         raise UsageError(f"these are other data: images of {got}, the run was trained on {expected}")
@@ -137,11 +144,31 @@ def load_splits(settings: Settings, say: Say = lambda text: None, loaded: Parts 
     return Splits(rest, val, test)
 
 
+def _call_by_name(settings: Settings, data: ArrayDataset, say: Say) -> None:
+    """Say what is to be said of the data; a new run gets the name of the dataset that the files are.
+
+    Raises: ``UsageError`` where a run learned from another set with other classes.
+    """
+    fresh = not settings.classes
+    for note in data.notes if fresh else ():
+        say(f"note: {note}")
+    found = data.name.casefold().replace(" ", "-")
+    if settings.dataset not in OF_MNISTS_KIND and not settings.dataset.startswith("emnist-"):
+        return
+    if fresh and (found in OF_MNISTS_KIND or found.startswith("emnist-")):
+        settings.dataset = found
+    elif data.classes is not None and settings.classes and list(data.classes) != settings.classes:
+        raise UsageError(
+            f"this run learned the classes {listed(settings.classes, 10)} of {settings.dataset}; the files there are "
+            f"{data.name}'s: give the folder of {settings.dataset} with --data-dir"
+        )
+
+
 def _load(name: str, data_dir: str | None, seed: int) -> Parts:
-    if name == "mnist":
-        return load_mnist(data_dir, progress=_announce)
+    if name == "mnist" or name == "kmnist" or name.startswith("emnist-"):
+        return _quietly(load_mnist, data_dir)
     if name == "fashion-mnist":
-        return load_fashion_mnist(data_dir, progress=_announce)
+        return _quietly(load_fashion_mnist, data_dir)
     if name == "cifar10":
         return load_cifar10(data_dir, progress=_announce)
     if name == "digits":

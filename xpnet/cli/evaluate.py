@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from xpnet.cli.datasets import load_splits, prepare
 from xpnet.cli.run import Run, load_run
 from xpnet.cli.scores import headline, in_words, measured, score
 from xpnet.cli.settings import UsageError
-from xpnet.cli.tables import load_labelled
+from xpnet.cli.tables import load_labelled, reading
 from xpnet.data import ArrayDataset
 from xpnet.metrics import confusion_matrix
 from xpnet.train.trainer import predict
@@ -23,7 +24,7 @@ from xpnet_backends import to_numpy
 def evaluate(arguments: argparse.Namespace) -> None:
     """Print the scores on the test data, and the most frequent mistakes."""
     run = load_run(Path(arguments.run), arguments.backend, arguments.data_dir)
-    test = _data(run, arguments.data)
+    test = _data(run, arguments.data, reading(arguments))
     logits = predict(run.model, test.inputs, run.backend)
     target = run.backend.asarray(test.targets)
     more = measured(run.settings, [*run.settings.metric, *(arguments.metric or [])], logits, target)
@@ -48,14 +49,16 @@ def evaluate(arguments: argparse.Namespace) -> None:
         print(line)
 
 
-def _data(run: Run, path: str | None) -> ArrayDataset:
+def _data(run: Run, path: str | None, options: dict[str, Any]) -> ArrayDataset:
     """The run's own test data, or all labelled rows of another table."""
     if path is None:
+        if options:
+            raise UsageError(f"--{next(iter(options))} says how another file is written: give it with --data FILE")
         return prepare(load_splits(run.settings).test, run.settings)
     if run.settings.target is None:
         raise UsageError(f"--data is for runs on tables; this run was trained on {run.settings.dataset}")
-    data, unseen = load_labelled(run, path)
-    for line in unseen:
+    data, said = load_labelled(run, path, options)
+    for line in said:
         print(f"note: {line}", file=sys.stderr)
     return data
 

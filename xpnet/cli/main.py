@@ -10,8 +10,19 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from xpnet import __version__, _console, metrics
-from xpnet.cli.settings import AUGMENTS, CLASS_WEIGHTS, MODELS, OPTIMIZERS, SCHEDULES, TASKS, UsageError, runs_in
+from xpnet.cli.settings import (
+    AUGMENTS,
+    CLASS_WEIGHTS,
+    MODELS,
+    OPTIMIZERS,
+    SCHEDULES,
+    SPLITS,
+    TASKS,
+    UsageError,
+    runs_in,
+)
 from xpnet.data.suggest import did_you_mean
+from xpnet.data.tables.numbers import DECIMALS, THOUSANDS
 from xpnet_backends import BackendError
 
 _EXAMPLES = """begin with:
@@ -165,6 +176,7 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate.add_argument("run", metavar="RUN", help="the run's folder, e.g. runs/mnist-1")
     _add_metric(evaluate)
     evaluate.add_argument("--data", metavar="FILE", help="measure on the labelled rows of this CSV (runs on tables)")
+    _add_reading(evaluate)
     _add_common(evaluate)
     predict = commands.add_parser(
         "predict",
@@ -184,6 +196,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="where a CSV's predictions go (default: submission.csv or predictions.csv)",
     )
+    _add_reading(predict)
     _add_common(predict, data=False)
     export = commands.add_parser(
         "export",
@@ -325,7 +338,23 @@ def _add_table(parser: argparse.ArgumentParser) -> None:
     add("--class-weight", choices=CLASS_WEIGHTS, help="balanced: rare classes count more (default: none)")
     add("--ignore", nargs="+", metavar="COLUMN", help="columns of a CSV to leave out")
     add("--categorical", nargs="+", metavar="COLUMN", help="columns whose numbers are names of categories")
-    add("--no-header", action="store_const", const=True, help="the first row of the CSV is data")
+    add("--split", choices=SPLITS, help="which rows are put aside: any, or the last ones in time (default: random)")
+    _add_reading(parser)
+
+
+def _add_reading(parser: argparse.ArgumentParser) -> None:
+    """How a CSV is written; what is not said is guessed."""
+    add = parser.add_argument
+    add(
+        "--header",
+        action=argparse.BooleanOptionalAction,
+        help="the first row of the CSV names the columns, or is data (default: guessed)",
+    )
+    add("--delimiter", metavar="CHAR", help="what stands between cells: ',' ';' '|' tab space (default: guessed)")
+    add("--decimal", choices=DECIMALS, help="the decimal sign of its numbers (default: guessed)")
+    add("--thousands", choices=tuple(THOUSANDS), help="what stands between thousands (default: guessed)")
+    add("--encoding", metavar="NAME", help="e.g. utf-16 or latin-1 (default: guessed)")
+    add("--missing", nargs="+", metavar="CELL", help="cells that mean that a value is missing, e.g. NA or -999")
 
 
 def _check_resume(arguments: argparse.Namespace) -> None:

@@ -15,11 +15,12 @@ import numpy as np
 from xpnet import _console
 from xpnet._console import to_json
 from xpnet._extras import MissingExtraError
-from xpnet.cli.datasets import as_inputs, is_csv, picture_recipe
+from xpnet.cli.datasets import as_inputs, picture_recipe
 from xpnet.cli.run import Run, load_run
 from xpnet.cli.settings import UsageError
-from xpnet.cli.tables import predict_table
+from xpnet.cli.tables import predict_table, reading
 from xpnet.data import read_digit_csv, read_image, show_digit, write_submission
+from xpnet.data.digit_csv import is_csv
 from xpnet.data.pictures import PictureRecipe
 from xpnet.nn import functional as F
 from xpnet.train.trainer import predict as outputs_of
@@ -48,8 +49,10 @@ def predict(arguments: argparse.Namespace) -> int:
     if run.settings.target is not None:
         if len(arguments.files) > 1:
             raise UsageError("give one CSV file: this run was trained on a table")
-        predict_table(run, arguments.files[0], arguments.out or "predictions.csv", arguments.json)
+        predict_table(run, arguments.files[0], arguments.out or "predictions.csv", arguments.json, reading(arguments))
         return 0
+    if options := reading(arguments):
+        raise UsageError(f"--{next(iter(options))} is for tables; this run was trained on {run.settings.dataset}")
     tables = [name for name in arguments.files if is_csv(name)]
     if tables and len(arguments.files) > 1:
         raise UsageError("give either images or one CSV file")
@@ -168,7 +171,7 @@ def _predict_table(run: Run, name: str, out: str, as_json: bool) -> None:
         raise ValueError(f"{name} has images of {got}, this run was trained on {expected}")
     p = _probabilities(run, table.inputs)
     labels = p.argmax(axis=1)
-    write_submission(out, labels)
+    write_submission(out, labels, run.settings.classes)
     result: dict[str, Any] = {"file": name, "rows": len(labels), "written": out}
     if table.targets is not None:
         result["accuracy"] = float((labels == table.targets).mean())

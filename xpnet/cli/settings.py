@@ -27,6 +27,7 @@ LEARNING_RATES = {"sgd": 0.1, "momentum": 0.05, "rmsprop": 0.001, "adam": 0.001,
 EPOCHS = {"digits": 50}  # a small dataset has few steps an epoch
 TASKS = ("classification", "regression")
 CLASS_WEIGHTS = ("none", "balanced")
+SPLITS = ("random", "time")
 
 
 class UsageError(ValueError):
@@ -68,7 +69,13 @@ class Settings:
     task: str = ""  # empty for a guess, and for images
     class_weight: str = "none"
     kinds: dict[str, str] = field(default_factory=dict)
+    split: str = "random"
     header: bool | None = None
+    delimiter: str | None = None  # None for a guess, as those below
+    decimal: str | None = None
+    thousands: str | None = None
+    encoding: str | None = None
+    missing: list[str] = field(default_factory=list)
     table: dict[str, Any] = field(default_factory=dict)  # the preprocessing, as learned from the training rows
 
     def __post_init__(self) -> None:
@@ -208,7 +215,7 @@ def _finite(value: Any) -> bool:
 
 def _check(settings: Settings) -> None:
     choices = {"model": MODELS, "optimizer": OPTIMIZERS, "schedule": SCHEDULES, "augment": AUGMENTS}
-    choices |= {"class_weight": CLASS_WEIGHTS}
+    choices |= {"class_weight": CLASS_WEIGHTS, "split": SPLITS}
     if settings.target is not None:
         choices |= {"task": TASKS, "model": ("mlp",)}
         TablePreprocessor.from_state(settings.table["preprocessing"])

@@ -6,8 +6,10 @@ import argparse
 import csv
 import io
 import json
+import re
+import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +20,12 @@ from xpnet.cli.run import Run
 from xpnet.cli.scores import headline, score
 from xpnet.cli.settings import Settings, UsageError
 from xpnet.data import ArrayDataset, DataError, Table, TablePreprocessor, class_weights, read_table, split_rows
-from xpnet.data.idx import read_bytes
-from xpnet.data.suggest import did_you_mean
-from xpnet.data.tables.kinds import check_target, guess_task
-from xpnet.data.tables.reader import is_missing
+from xpnet.data.digit_csv import holds_digits, is_csv
+from xpnet.data.suggest import did_you_mean, listed, short
+from xpnet.data.tables.columns import Labels
+from xpnet.data.tables.dates import as_days, guess_dates, in_order
+from xpnet.data.tables.kinds import check_target, fold_classes, guess_task, known_targets
+from xpnet.data.tables.reader import check_options, is_missing, is_number
 from xpnet.nn import functional as F
 from xpnet.train.trainer import predict as outputs_of
 from xpnet_backends import to_numpy
@@ -29,7 +33,10 @@ from xpnet_backends import to_numpy
 TEST_SHARE = 0.2  # of the rows, put aside for the result
 BATCH_SIZE = 32
 STEPS = 2000  # as many as it takes, within 20 to 200 epochs
-OPTIONS = ("task", "class_weight", "ignore", "categorical", "no_header")
+READING = ("header", "delimiter", "decimal", "thousands", "encoding", "missing")  # how a file is written
+OPTIONS = ("task", "class_weight", "ignore", "categorical", "split", *READING)
+_TIME_NAME = re.compile(r"(?:^|[\s_.-])(?:year|date|time|timestamp|datetime|unix|epoch)s?$", re.IGNORECASE)
+_NUMBERED = re.compile(r"column\d+")
 
 Say = Callable[[str], None]
 
@@ -53,24 +60,34 @@ def table_settings(arguments: argparse.Namespace, known: tuple[str, ...]) -> dic
     if arguments.model not in (None, "mlp"):
         raise UsageError(f"{arguments.model} takes images: for a table leave --model out, or choose mlp")
     kinds = dict.fromkeys(arguments.categorical or (), "categorical") | dict.fromkeys(arguments.ignore or (), "ignore")
-    settings = {"kinds": kinds, "header": False if arguments.no_header else None}
+    settings: dict[str, Any] = {"kinds": kinds, **reading(arguments)}
     return settings if arguments.batch_size is not None else {**settings, "batch_size": 0}
+
+
+def reading(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What the command line says about how a file is written.  Raises: ``UsageError`` for what cannot be."""
+    given = {name: getattr(arguments, name) for name in READING if getattr(arguments, name) is not None}
+    try:
+        check_options(*(given.get(name) for name in ("delimiter", "decimal", "thousands", "encoding")))
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    return given
 
 
 def _insist_on_digits(arguments: argparse.Namespace) -> None:
     """A CSV without a target must be one of digits; where it clearly is another table, say what to do."""
-    if arguments.dataset is None or not arguments.dataset.endswith((".csv", ".csv.gz")):
+    if arguments.dataset is None or not is_csv(arguments.dataset):
         return
     path = _path(arguments.dataset, arguments.data_dir)
     try:
-        if b"pixel" in read_bytes(path).split(b"\n", 1)[0].lower():
+        if holds_digits(path):
             return
         names = read_table(path).names
     except (DataError, OSError):
         return  # the reader of digits will say what is wrong
     raise UsageError(
         f"{arguments.dataset} is no CSV of digits (label,pixel0,...). For another table say which column to learn, "
-        f"e.g. --target {names[-1]} (its columns: {', '.join(names)})"
+        f"e.g. --target {names[-1]} (its columns: {listed(names)})"
     )
 
 
@@ -97,7 +114,7 @@ def load_parts(settings: Settings, say: Say) -> tuple[ArrayDataset, ArrayDataset
     assert settings.target is not None
     path = _path(settings.dataset, settings.data_dir)
     fresh = not settings.table
-    table = read_table(path, header=settings.header) if fresh else _saved(settings).read(path)
+    table = _read(path, settings) if fresh else _saved(settings).read(path)
     if not fresh and table.digest != settings.table["sha256"]:
         raise DataError(
             f"{path} was changed since the run began, so that it is not known any more which rows it learned from: "
@@ -108,9 +125,15 @@ def load_parts(settings: Settings, say: Say) -> tuple[ArrayDataset, ArrayDataset
     for column in (settings.target, *settings.kinds) if fresh else ():
         if column not in table.names:
             near = did_you_mean(column, table.names)
-            raise UsageError(f"{path} has no column {column!r}{near} (its columns: {', '.join(table.names)})")
-    labelled = _labelled(table, settings.target, say if fresh else None)
-    train, val, test = _split(labelled, settings)
+            raise UsageError(
+                f"{path} has no column {short(column)!r}{near} (its columns: {listed(table.names)})"
+                f"{_of_header(table, column)}"
+            )
+    if fresh and sum(name.casefold().startswith("pixel") for name in table.names) >= 64:
+        say("note: this looks like a CSV of digits: without --target it is learned as images")
+    quietly: Say = lambda text: None  # noqa: E731
+    labelled = _labelled(table, settings, say if fresh else quietly)
+    train, val, test = _split(labelled, settings, say if fresh else quietly)
     if fresh:
         _learn(labelled, train, settings, say)
     prepare = _saved(settings)
@@ -120,33 +143,109 @@ def load_parts(settings: Settings, say: Say) -> tuple[ArrayDataset, ArrayDataset
     return parts[0], parts[1], parts[2]
 
 
+def _of_header(table: Table, column: str) -> str:
+    """What to do where the first row was taken for what it is not."""
+    if not table.header:
+        return "; the first row is taken for data: where it names the columns, say --header"
+    return "; the first row is taken for the header: else say --no-header" if _NUMBERED.fullmatch(column) else ""
+
+
 def _saved(settings: Settings) -> TablePreprocessor:
     return TablePreprocessor.from_state(settings.table["preprocessing"])
 
 
-def _labelled(table: Table, target: str, say: Say | None) -> Table:
-    """The rows whose target is known."""
-    rows = [row for row, cell in enumerate(table[target]) if not is_missing(cell)]
+def _read(path: Path, settings: Settings) -> Table:
+    options = {name: getattr(settings, name) for name in READING}
+    return read_table(path, target=settings.target, **options)
+
+
+def _labelled(table: Table, settings: Settings, say: Say) -> Table:
+    """The rows whose target is known; what the others hold is said."""
+    target = settings.target
+    assert target is not None
+    rows = known_targets(table, target, settings.task)
     if not rows:
         raise DataError(f"{table.name}: the target {target!r} is missing in every row")
-    if len(rows) < len(table) and say is not None:
-        without = len(table) - len(rows)
-        say(f"note: {without:,} row{'s' * (without > 1)} without {target} left out")
+    cells = Counter(table[target])
+    known = Counter(table[target][row] for row in rows)
+    if without := len(table) - len(rows):
+        say(f"note: {without:,} row{'s' * (without > 1)} without {target} left out: {_cells_in_words(cells - known)}")
+    if words := [cell for cell in known if is_missing(cell) and settings.task != "regression"]:
+        said = _cells_in_words({word: known[word] for word in words})
+        say(f"note: {said} in {target}: a class like the others; where it means that the value is missing, say "
+            f"--missing {' '.join(words)}")  # fmt: skip
     return table.take(rows)
 
 
-def _split(table: Table, settings: Settings) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
-    """Row numbers: a fifth for the test, then the share asked for to validate; of every class the same share."""
+def _cells_in_words(counts: Mapping[str, int]) -> str:
+    """``3 empty, 2 with '?'``."""
+    order = sorted(counts.items(), key=lambda item: -item[1])
+    said = [f"{count:,} {f'with {cell[:40]!r}' if cell else 'empty'}" for cell, count in order[:5]]
+    more = sum(count for _, count in order[5:])
+    return ", ".join(said + ([f"{more:,} with others"] if more else []))
+
+
+def _split(table: Table, settings: Settings, say: Say) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+    """Row numbers: a fifth for the test, then the share asked for to validate.
+
+    At random: of every class the same share.  In time: the last rows for the test, those before them to validate.
+    """
     assert settings.target is not None
     task = settings.task or guess_task(table, settings.target).kind
     check_target(table, settings.target, task)
-    labels = np.array(table[settings.target]) if task == "classification" else None
+    labels = None
+    if task == "classification":
+        known = Labels(fold_classes(table[settings.target]))
+        labels = np.array([known.number(cell) for cell in table[settings.target]])
+    if settings.split == "time":
+        return _split_in_time(table, settings, labels, say)
+    if found := next((name for name, values in _times(table, settings.target) if in_order(values)), None):
+        say(f"note: the rows are in order of {found}: split at random, test rows lie between training rows; to test on "
+            "the last rows, say --split time")  # fmt: skip
     rest, test = split_rows(len(table), TEST_SHARE, labels=labels, seed=settings.seed, path="data.test")
     if settings.val_split == 0.0:
         return rest, None, test
     kept = None if labels is None else labels[rest]
     train, val = split_rows(len(rest), settings.val_split, labels=kept, seed=settings.seed)
     return rest[train], rest[val], test
+
+
+def _times(table: Table, target: str) -> list[tuple[str, np.ndarray]]:
+    """The columns that tell the time of a row: dates, and numbers called year or time."""
+    found = []
+    for name in table.names:
+        cells = [cell for cell in table[name] if not is_missing(cell)]
+        if name == target or not cells:
+            continue
+        if dates := guess_dates(name, cells):
+            found.append((name, as_days(table[name], dates.name)))
+        elif _TIME_NAME.search(name) and all(map(is_number, cells)):
+            found.append((name, table.numbers(name)))
+    return found
+
+
+def _split_in_time(
+    table: Table, settings: Settings, labels: np.ndarray | None, say: Say
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+    times = _times(table, str(settings.target))
+    name, values = next(((n, v) for n, v in times if in_order(v)), times[0] if times else ("", np.arange(len(table))))
+    order = np.argsort(np.nan_to_num(values, nan=-np.inf), kind="stable")
+    by = name or "the order of the rows: no column tells the time"
+    say(f"split    in time, by {by}; the last rows are the test's")
+    test_size = round(TEST_SHARE * len(table))
+    val_size = round(settings.val_split * (len(table) - test_size))
+    cut = len(table) - test_size - val_size
+    if min(cut, test_size) < 1 or (settings.val_split and not val_size):
+        raise DataError(f"{table.name}: {len(table)} rows are too few to put the last ones aside")
+    train, val, test = order[:cut], order[cut : cut + val_size], order[cut + val_size :]
+    if labels is not None and (late := set(labels[order[cut:]].tolist()) - set(labels[train].tolist())):
+        row = next(row for row in order[cut:] if labels[row] in late)
+        cell = table[str(settings.target)][row]
+        raise DataError(
+            f"{table.place(int(row), str(settings.target))}: {cell[:40]!r} comes only in the last rows, so "
+            "that the first ones cannot teach it: leave its rows out, or use --split random"
+        )
+    return train, (val if settings.val_split else None), test
 
 
 def _learn(table: Table, train: np.ndarray, settings: Settings, say: Say) -> None:
@@ -171,11 +270,17 @@ def _learn(table: Table, train: np.ndarray, settings: Settings, say: Say) -> Non
 def _target_in_words(table: Table, prepare: TablePreprocessor) -> str:
     if prepare.task == "regression":
         values = table.numbers(prepare.target)
-        return f"regression ({prepare.why_task}), {values.min():g} to {values.max():g}, mean {values.mean():.4g}"
-    counts = Counter(table[prepare.target])
+        other = "; for classes say --task classification" if len(set(table[prepare.target])) <= 20 else ""
+        return f"regression ({prepare.why_task}{other}), {values.min():g} to {values.max():g}, mean {values.mean():.4g}"
+    known = Labels(prepare.classes)
+    counts = Counter(prepare.classes[i] for i in map(known.number, table[prepare.target]) if i >= 0)
     shown = ", ".join(f"{name} {counts[name]:,}" for name in prepare.classes[:10])
     more = f", and {len(prepare.classes) - 10} more" if len(prepare.classes) > 10 else ""
-    return f"classification ({prepare.why_task}): {shown}{more}"
+    spelled = len(set(table[prepare.target])) - len(prepare.classes)
+    alike = len(prepare.classes) - len({name.casefold() for name in prepare.classes})
+    more += "; some differ in capital letters only" if alike else ""
+    folded = "; other spellings of them count as the same" if spelled > 0 else ""
+    return f"classification ({prepare.why_task}): {shown}{more}{folded}"
 
 
 def _dataset(table: Table, prepare: TablePreprocessor) -> ArrayDataset:
@@ -186,17 +291,41 @@ def _dataset(table: Table, prepare: TablePreprocessor) -> ArrayDataset:
 # -- using -----------------------------------------------------------------------------------------------------------
 
 
-def load_labelled(run: Run, path: str) -> tuple[ArrayDataset, list[str]]:
-    """All labelled rows of another file, and what of them was never seen in training."""
+def load_labelled(run: Run, path: str, options: dict[str, Any]) -> tuple[ArrayDataset, list[str]]:
+    """All labelled rows of another file, and what is to be said of it."""
     prepare = _saved(run.settings)
-    table = _labelled(prepare.read(path), prepare.target, None)
-    return _dataset(table, prepare), prepare.unseen_cells(table)
+    table = prepare.read(path, **options)
+    rows, others = prepare.labelled(table)
+    unknown = {cell: count for cell, count in others.items() if not is_missing(cell)}
+    if unknown and prepare.task == "classification":
+        row = next(row for row, cell in enumerate(table[prepare.target]) if cell in unknown)
+        cell = table[prepare.target][row]
+        raise DataError(
+            f"{table.place(row, prepare.target)}: {cell[:40]!r} is no class of the training rows"
+            f"{did_you_mean(cell, prepare.classes)} (they are {listed(prepare.classes, 10)}; no class in all: "
+            f"{_cells_in_words(unknown)})"
+        )
+    if unknown:
+        table.numbers(prepare.target)  # says which cell is no number
+    if not rows:
+        raise DataError(f"{table.name}: the target {prepare.target!r} is missing in every row")
+    said = (
+        [f"{len(table) - len(rows):,} rows without {prepare.target} left out: {_cells_in_words(others)}"]
+        if others
+        else []
+    )
+    labelled = table.take(rows)
+    return _dataset(labelled, prepare), [*table.notes, *said, *prepare.unseen_cells(labelled)]
 
 
-def predict_table(run: Run, path: str, out: str, as_json: bool) -> None:
-    """Predict each raw row of a file, and write what was predicted beside the columns that identify the rows."""
+def predict_table(run: Run, path: str, out: str, as_json: bool, options: dict[str, Any]) -> None:
+    """Predict each raw row of a file, and write what was predicted beside the columns that identify the rows.
+
+    Where the file has a target, the predictions are scored on the rows whose target is a class or number; what the
+    others hold is said.
+    """
     prepare = _saved(run.settings)
-    table = prepare.read(path)
+    table = prepare.read(path, **options)
     outputs = outputs_of(run.model, prepare.transform(table), run.backend)
     rows = _predictions(prepare, table, outputs)
     text = io.StringIO()
@@ -204,17 +333,38 @@ def predict_table(run: Run, path: str, out: str, as_json: bool) -> None:
     writer.writerows(rows)
     write_atomically(out, text.getvalue())
     result: dict[str, Any] = {"file": path, "rows": len(table), "written": out, "unseen": prepare.unseen_cells(table)}
-    if prepare.target in table.names and not any(map(is_missing, table[prepare.target])):
-        target = run.backend.asarray(prepare.transform_target(table))
-        result |= {name.removeprefix("test_"): value for name, value in score(run.settings, outputs, target).items()}
+    warning = ""
+    if prepare.target in table.names:
+        usable, others = prepare.labelled(table)
+        if usable:
+            target = run.backend.asarray(prepare.transform_target(table.take(usable)))
+            scores = score(run.settings, outputs[run.backend.asarray(np.array(usable))], target)
+            result |= {name.removeprefix("test_"): value for name, value in scores.items()}
+        if set(others) - {""}:
+            result["not_scored"] = others
+            warning = _not_scored(prepare, others, len(usable))
     if as_json:
         print(json.dumps(result))
+        if warning:
+            print(f"warning: {warning}", file=sys.stderr)
         return
-    for line in result["unseen"]:
+    for line in (*table.notes, *result["unseen"]):
         print(f"note: {line}")
+    if warning:
+        print(f"warning: {warning}")
     found = {f"test_{name}": value for name, value in result.items()}
     known = f"; on its own {prepare.target}: {headline(found).replace('test ', '')}" if "loss" in result else ""
     print(f"{len(table):,} predictions written to {out}{known}")
+
+
+def _not_scored(prepare: TablePreprocessor, others: Mapping[str, int], usable: int) -> str:
+    """Which targets of a file cannot be compared with the predictions, and what they may mean."""
+    cell = max((c for c in others if c), key=lambda c: others[c])
+    what = "number" if prepare.task == "regression" else "class of the training rows"
+    near = "" if prepare.task == "regression" else did_you_mean(cell, prepare.classes)
+    score = f"the score is of the other {usable:,}" if usable else "there is no score"
+    said = f"{sum(others.values()):,} rows have a {prepare.target} that is no {what} ({_cells_in_words(others)})"
+    return f"{said}{near}; {score}"
 
 
 def _predictions(prepare: TablePreprocessor, table: Table, outputs: Any) -> list[list[str]]:

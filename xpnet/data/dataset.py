@@ -14,18 +14,31 @@ from xpnet_backends.random import Stream
 class ArrayDataset:
     """``inputs`` (N, ...) and ``targets`` (N, ...), or None where nothing is known about the answers.
 
+    Parameters
+    ----------
+    inputs, targets : arrays of the same length.
+    classes : the names of the classes 0, 1, ...
+    name : what the data are called.
+    notes : what somebody who uses the data should know, e.g. what was guessed about a file.
+
     Raises: ``ValueError`` for unequal lengths or no data.
     """
 
     takes_many = True  # dataset[array of numbers] gives a whole batch
 
     def __init__(
-        self, inputs: Any, targets: Any = None, *, classes: Sequence[str] | None = None, name: str = ""
+        self,
+        inputs: Any,
+        targets: Any = None,
+        *,
+        classes: Sequence[str] | None = None,
+        name: str = "",
+        notes: Sequence[str] = (),
     ) -> None:
         self.inputs: Array = inputs if is_array(inputs) else np.asarray(inputs)
         self.targets: Array | None = targets if targets is None or is_array(targets) else np.asarray(targets)
         self.classes = None if classes is None else tuple(classes)
-        self.name = name
+        self.name, self.notes = name, tuple(notes)
         if self.targets is not None and len(self.inputs) != len(self.targets):
             raise ValueError(f"inputs and targets differ in length: {len(self.inputs)} and {len(self.targets)}")
         if not len(self.inputs):
@@ -40,7 +53,7 @@ class ArrayDataset:
     def subset(self, indices: Any) -> ArrayDataset:
         """The samples at ``indices``, in that order."""
         inputs, targets = self[indices]
-        return ArrayDataset(inputs, targets, classes=self.classes, name=self.name)
+        return ArrayDataset(inputs, targets, classes=self.classes, name=self.name, notes=self.notes)
 
     def check_finite(self) -> None:
         """Raises: ``ValueError`` where an input or target is NaN or infinite, with the first place of it."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +14,7 @@ from xpnet.data.dataset import ArrayDataset
 from xpnet.data.download import Progress, Source, in_cache
 from xpnet.data.errors import DataError, DataUnavailableError
 from xpnet.data.idx import read_idx
+from xpnet.data.mnist_family import DIGITS, EMNIST_CLASSES, FAMILY, FASHION_CLASSES, ink, of_labels
 
 _FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
@@ -33,7 +37,7 @@ MNIST = Source(
         (1648877, "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"),
         (4542, "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"),
     ),
-    tuple("0123456789"),
+    DIGITS,
 )
 
 FASHION_MNIST = Source(
@@ -49,7 +53,12 @@ FASHION_MNIST = Source(
         (4422102, "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"),
         (5148, "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"),
     ),
-    ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+    FASHION_CLASSES,
+)
+
+
+_ROLE = re.compile(
+    r"(?:emnist-(?P<split>[a-z]+)-)?(?P<part>train|t10k|test|val)-(?P<what>images|labels)(?:-idx[13])?(?:-ubyte)?(?:-idx)?"
 )
 
 
@@ -59,17 +68,29 @@ def load_mnist(
     """MNIST: 60,000 training and 10,000 test images, uint8 (N, 28, 28), and their labels.
 
     Looked for in ``data_dir``, in the folder in ``XPNET_DATA``, in the cache; else downloaded into the cache.
+    Files of another set with the same names (Fashion-MNIST, KMNIST, EMNIST) are known by their content: ``name`` and
+    ``classes`` are then that set's, and a warning says so.  What is said of other files is in ``notes``.
 
-    Raises: ``DataUnavailableError`` where it cannot be had, ``DataError`` for damaged files.
+    Raises: ``DataUnavailableError`` where it cannot be had, ``DataError`` for damaged files, or files of two sets.
     """
-    return load_source(MNIST, data_dir, download=download, progress=progress)
+    return _warned(MNIST, load_source(MNIST, data_dir, download=download, progress=progress))
 
 
 def load_fashion_mnist(
     data_dir: str | os.PathLike[str] | None = None, *, download: bool = True, progress: Progress | None = None
 ) -> tuple[ArrayDataset, ArrayDataset]:
     """Fashion-MNIST (Xiao, Rasul, Vollgraf 2017, arXiv:1708.07747): as ``load_mnist``, ten kinds of clothes."""
-    return load_source(FASHION_MNIST, data_dir, download=download, progress=progress)
+    return _warned(FASHION_MNIST, load_source(FASHION_MNIST, data_dir, download=download, progress=progress))
+
+
+class OtherDatasetWarning(UserWarning):
+    """The files are another dataset's than the one that was asked for."""
+
+
+def _warned(source: Source, parts: tuple[ArrayDataset, ArrayDataset]) -> tuple[ArrayDataset, ArrayDataset]:
+    if parts[0].name != source.name:
+        warnings.warn(parts[0].notes[0], OtherDatasetWarning, stacklevel=3)
+    return parts
 
 
 def load_source(
@@ -88,45 +109,171 @@ def load_source(
     return _read(source, in_cache(source, download, progress))
 
 
+# -- finding ---------------------------------------------------------------------------------------------------------
+
+
 def _in_folder(source: Source, folder: Path) -> list[Path] | None:
-    """The files in a folder, in its parent's usual sub-folders, packed or not; None unless all are there."""
-    for place in (folder, *(folder / name for name in source.folders)):
-        found = [_packed_or_raw(place, name) for name in source.files]
-        if all(found):
-            return [path for path in found if path is not None]
+    """The files in a folder, in its parent's usual sub-folders, packed or not; None unless all are there.
+
+    In a sub-folder that is called as another set's they count where they are known to be this one's.
+    """
+    for place in (folder, *(folder / name for name in (*source.folders, "raw"))):
+        if (found := _in_place(place)) is not None:
+            return found
+    for other in (MNIST, FASHION_MNIST):
+        for place in (folder / name for name in other.folders if name not in source.folders):
+            if (found := _in_place(place)) is not None and _whose(found[1], read_idx(found[1])) == source.name:
+                return found
     return None
 
 
-def _packed_or_raw(folder: Path, name: str) -> Path | None:
-    for candidate in (folder / name, folder / name.removesuffix(".gz")):
-        if candidate.is_file():
-            return candidate
-    return None
+def _in_place(folder: Path) -> list[Path] | None:
+    """The four files in one folder, under any of the names in use.
+
+    ``train-images.idx3-ubyte``, in capitals, in a folder each, or of one split of EMNIST.
+    """
+    files = _files_by_role(folder)
+    splits = sorted({split for split, _, _ in files})
+    roles = [("train", "images"), ("train", "labels"), ("test", "images"), ("test", "labels")]
+    whole = [split for split in splits if all((split, *role) in files for role in roles)]
+    if not whole or (len(whole) > 1 and "" not in whole):
+        return None
+    return [files[(whole[0], *role)] for role in roles]
+
+
+def _files_by_role(folder: Path) -> dict[tuple[str, str, str], Path]:
+    if not folder.is_dir():
+        return {}
+    found: dict[tuple[str, str, str], Path] = {}
+    entries = sorted(folder.iterdir(), key=lambda path: (path.is_dir(), path.suffix != ".gz", path.name not in _FILES))
+    for path in entries:
+        match = _ROLE.fullmatch(_plain(path.name))
+        file = next((inner for inner in sorted(path.iterdir()) if _plain(inner.name) == _plain(path.name)), None) \
+            if match and path.is_dir() else path  # fmt: skip
+        if match and file is not None and file.is_file():
+            part = "train" if match["part"] == "train" else "test"
+            found.setdefault((match["split"] or "", part, match["what"]), file)
+    return found
+
+
+def _plain(name: str) -> str:
+    """A file's name in small letters with dashes, without ``.gz``."""
+    return re.sub(r"[._ ]+", "-", name.casefold().removesuffix(".gz"))
 
 
 def _missing(source: Source, folder: Path) -> str:
     if not folder.is_dir():
         return f"{source.name}: there is no folder {folder}"
-    missing = [name for name in source.files if _packed_or_raw(folder, name) is None]
+    there = {role[1:] for role in _files_by_role(folder)}
+    roles = [("train", "images"), ("train", "labels"), ("test", "images"), ("test", "labels")]
+    missing = [name for name, role in zip(source.files, roles, strict=True) if role not in there]
+    splits = sorted({role[0] for role in _files_by_role(folder)} - {""})
+    several = f"; there are the splits {', '.join(splits)} of EMNIST: keep one" if len(splits) > 1 else ""
     return (
         f"{source.name} is not in {folder} (nor in its sub-folders {', '.join(source.folders)}): missing "
-        f"{', '.join(missing)}, with or without .gz"
+        f"{', '.join(missing or source.files)}, with or without .gz{several}"
     )
 
 
+# -- reading ---------------------------------------------------------------------------------------------------------
+
+
 def _read(source: Source, paths: list[Path]) -> tuple[ArrayDataset, ArrayDataset]:
-    train_images, train_labels, test_images, test_labels = paths
-    return _pair(source, train_images, train_labels), _pair(source, test_images, test_labels)
+    """Both parts, under the name and classes of the set that they are."""
+    split = (match := _ROLE.fullmatch(_plain(paths[0].name))) and match["split"]
+    if split:
+        return _read_emnist(split, paths)
+    arrays = [read_idx(path) for path in paths]
+    parts = [(paths[i], arrays[i], paths[i + 1], arrays[i + 1]) for i in (0, 2)]
+    for part in parts:
+        _check_shapes(*part)
+    known = [whose for path, array in zip(paths, arrays, strict=True) if (whose := _whose(path, array))]
+    if len(set(known)) > 1:
+        said = ", ".join(f"{path.name} is {whose}'s" for path, array in zip(paths, arrays, strict=True)
+                         if (whose := _whose(path, array)))  # fmt: skip
+        raise DataError(f"{paths[0].parent} holds files of two sets: {said}: keep those of one")
+    if (known[:1] == ["MNIST"]) and all(_has_ink_of_fashion(images) for _, images, _, _ in parts):
+        raise DataError(
+            f"{paths[0].parent} holds MNIST's labels, and images that are not MNIST's: bring both of one set"
+        )
+    name, classes = source.name, source.classes
+    notes: tuple[str, ...] = ()
+    if known and known[0] != source.name:
+        name, classes = known[0], FAMILY[known[0]].classes
+        notes = (
+            f"the files in {paths[0].parent} are {name}'s, not {source.name}'s: the classes are {', '.join(classes)}",
+        )
+    elif not known:
+        classes, notes = _of_unknown(source, paths[0], arrays[0])
+    return tuple(_dataset(*part, classes, name, notes) for part in parts)  # type: ignore[return-value]
 
 
-def _pair(source: Source, images_path: Path, labels_path: Path) -> ArrayDataset:
-    images, labels = read_idx(images_path), read_idx(labels_path)
+def _has_ink_of_fashion(images: np.ndarray) -> bool:
+    return len(images) >= 100 and images.shape[1:] == (28, 28) and 0.45 < ink(images) < 0.55
+
+
+def _whose(path: Path, array: np.ndarray) -> str | None:
+    """The set that a file is of, by the published sums of the packed file, or by its first labels."""
+    size = path.stat().st_size
+    content = path.read_bytes() if path.suffix == ".gz" else b""
+    for source in (MNIST, FASHION_MNIST):
+        for published, digest in source.files.values():
+            if content and published == size and hashlib.sha256(content).hexdigest() == digest:
+                return source.name
+    if array.ndim == 1:
+        if (found := of_labels(array)) is not None:
+            return found
+    elif not content or array.shape not in ((60_000, 28, 28), (10_000, 28, 28)):
+        return None
+    digest = hashlib.md5(content, usedforsecurity=False).hexdigest() if content else ""
+    return next((member.name for member in FAMILY.values() if digest in member.md5), None)
+
+
+def _of_unknown(source: Source, path: Path, images: np.ndarray) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Classes and a note for files that are no published set's: they are taken as they are."""
+    share = ink(images)
+    said = f"the files in {path.parent} are not the published ones of {source.name}: they are taken as they are"
+    plenty = images.shape[1:] == (28, 28) and len(images) >= 100
+    if source.classes == FASHION_CLASSES and plenty and share < 0.35:
+        return DIGITS, (
+            f"{said}; only {share:.0%} of the pixels are used, as in digits: the classes are called 0 to 9",
+        )
+    if source.classes == DIGITS and _has_ink_of_fashion(images):
+        return DIGITS, (f"{said}; {share:.0%} of the pixels are used, where MNIST uses 19% and Fashion-MNIST 50%: if "
+                        "these are clothes, say fashion-mnist",)  # fmt: skip
+    return source.classes, (said,)
+
+
+def _read_emnist(split: str, paths: list[Path]) -> tuple[ArrayDataset, ArrayDataset]:
+    """A split of EMNIST: its images lie on their side, and its letters are counted from 1."""
+    classes = EMNIST_CLASSES.get(split)
+    if classes is None:
+        raise DataError(f"{paths[0]}: the splits of EMNIST are {', '.join(EMNIST_CLASSES)}, not {split!r}")
+    arrays = [read_idx(path) for path in paths]
+    made = []
+    notes = (f"the files in {paths[0].parent} are EMNIST's ({split}): the images are turned upright",)
+    for i in (0, 2):
+        _check_shapes(paths[i], arrays[i], paths[i + 1], arrays[i + 1])
+        labels = arrays[i + 1].astype(np.int64) - (split == "letters")
+        upright = np.ascontiguousarray(arrays[i].transpose(0, 2, 1))
+        made.append(_dataset(paths[i], upright, paths[i + 1], labels, classes, f"EMNIST {split}", notes))
+    return made[0], made[1]
+
+
+def _check_shapes(images_path: Path, images: np.ndarray, labels_path: Path, labels: np.ndarray) -> None:
     if images.ndim != 3 or images.dtype != np.uint8:
         raise DataError(f"{images_path}: expected images, uint8 (N, H, W), got {images.dtype}{images.shape}")
     if labels.ndim != 1 or labels.dtype != np.uint8:
         raise DataError(f"{labels_path}: expected labels, uint8 (N,), got {labels.dtype}{labels.shape}")
     if len(images) != len(labels):
         raise DataError(f"{images_path} has {len(images)} images, {labels_path} {len(labels)} labels")
-    if len(labels) and labels.max() >= len(source.classes):
-        raise DataError(f"{labels_path}: label {labels.max()} is out of range 0..{len(source.classes) - 1}")
-    return ArrayDataset(images, labels.astype(np.int64), classes=source.classes, name=source.name)
+
+
+def _dataset(
+    images_path: Path, images: np.ndarray, labels_path: Path, labels: np.ndarray, classes: tuple[str, ...], name: str,
+    notes: tuple[str, ...],
+) -> ArrayDataset:  # fmt: skip
+    if len(labels) and not 0 <= labels.min() <= labels.max() < len(classes):
+        wrong = labels.max() if labels.max() >= len(classes) else labels.min()
+        raise DataError(f"{labels_path}: label {wrong} is out of range 0..{len(classes) - 1}")
+    return ArrayDataset(images, labels.astype(np.int64), classes=classes, name=name, notes=notes)

@@ -12,7 +12,8 @@ import numpy as np
 
 from xpnet.data.errors import DataError
 from xpnet.data.suggest import did_you_mean
-from xpnet.data.tables.kinds import MOST_CLASSES, boolean_pair
+from xpnet.data.tables.dates import FORMATS, as_days, guess_dates
+from xpnet.data.tables.kinds import BOOLEANS, MOST_CLASSES, boolean_pair, is_pair
 from xpnet.data.tables.reader import Table, is_missing, is_number
 
 
@@ -161,10 +162,93 @@ class CategoryColumn:
         return {**{name: getattr(self, name) for name in names}, "categories": list(self.categories)}
 
 
+_PARTS = {"month": 12, "weekday": 7, "hour": 24}
+
+
+@dataclass(frozen=True)
+class DateColumn:
+    """``(days − mean) / std``, and sine and cosine of the month, weekday and hour where the training rows differ in it.
+
+    A missing one is the median, and one more column says that it was missing.
+    """
+
+    name: str
+    format: str
+    median: float
+    mean: float
+    std: float
+    parts: tuple[str, ...]
+    indicator: bool
+    kind: str = "date"
+
+    def __post_init__(self) -> None:
+        if not all(math.isfinite(x) for x in (self.median, self.mean, self.std)) or self.std <= 0:
+            raise ValueError(f"column {self.name!r}: median, mean and std must be finite, and std above 0")
+        if self.format not in FORMATS or not set(self.parts) <= set(_PARTS):
+            raise ValueError(f"column {self.name!r}: dates are not known as {self.format!r} with {self.parts!r}")
+
+    @classmethod
+    def fit(cls, table: Table, name: str, form: str) -> DateColumn:
+        """Learn from all rows of ``table``, whose dates are written as ``form``."""
+        values = as_days(table[name], form)
+        missing = np.isnan(values)
+        median = 0.0 if missing.all() else float(np.median(values[~missing]))
+        values[missing] = median
+        std = float(values.std())
+        parts = tuple(part for part in _PARTS if len(np.unique(_part(values, part))) > 1)
+        return cls(name, form, median, float(values.mean()), std or 1.0, parts, bool(missing.any()))
+
+    @property
+    def outputs(self) -> list[str]:
+        turns = [f"{self.name} {turn} of {part}" for part in self.parts for turn in ("sine", "cosine")]
+        return [self.name, *turns, *([f"{self.name} is missing"] if self.indicator else [])]
+
+    def encode(self, table: Table, unseen: str) -> np.ndarray:
+        values = as_days(table[self.name], self.format)
+        missing = np.array([is_missing(cell) for cell in table[self.name]], dtype=bool)
+        if (wrong := np.flatnonzero(np.isnan(values) & ~missing)).size:
+            row = int(wrong[0])
+            place = table.place(row, self.name)
+            raise DataError(f"{place}: {table[self.name][row][:40]!r} is no date written as {self.format}")
+        values = np.where(missing, self.median, values)
+        angles = [2 * np.pi * _part(values, part) / _PARTS[part] for part in self.parts]
+        turns = [turn(angle) for angle in angles for turn in (np.sin, np.cos)]
+        return np.stack([(values - self.mean) / self.std, *turns, *([missing] if self.indicator else [])], axis=1)
+
+    def unseen_rows(self, table: Table) -> list[int]:
+        return []
+
+    def state(self) -> dict[str, Any]:
+        return {**asdict(self), "parts": list(self.parts)}
+
+
+def _part(days: np.ndarray, part: str) -> np.ndarray:
+    """Month, weekday or hour of days since 1970, counted from 0."""
+    if part == "hour":
+        return np.floor(days * 24 + 1e-6) % 24
+    whole = np.floor(days + 1e-9).astype("datetime64[D]")
+    if part == "weekday":
+        return (whole.astype(np.int64) + 3) % 7  # 1970 began on a Thursday
+    return whole.astype("datetime64[M]").astype(np.int64) % 12
+
+
+def fit_column(table: Table, name: str, kind: str, cells: Sequence[str]) -> Column:
+    """Learn a column of this kind from all rows of ``table``; ``cells`` are those of the whole file."""
+    if kind == "numeric":
+        return NumericColumn.fit(table, name)
+    if kind == "date":
+        dates = guess_dates(name, [cell for cell in cells if not is_missing(cell)])
+        assert dates is not None
+        return DateColumn.fit(table, name, dates.name)
+    return CategoryColumn.fit(table, name, kind)
+
+
 def column_from_state(state: Mapping[str, Any]) -> Column:
     """Back from ``state()``."""
     if state["kind"] == "numeric":
         return NumericColumn(**state)
+    if state["kind"] == "date":
+        return DateColumn(**{**state, "parts": tuple(state["parts"])})
     return CategoryColumn(**{**state, "categories": tuple(state["categories"])})
 
 
@@ -193,3 +277,23 @@ def find(numbers: Mapping[str, int], cell: str, fold: bool = False) -> int:
 def _plain(cell: str) -> str:
     value = float(cell) if is_number(cell) else math.nan
     return str(int(value)) if math.isfinite(value) and value == int(value) else cell
+
+
+def class_order(classes: Sequence[str]) -> list[str]:
+    """Numbers by value, texts by alphabet; of such a pair as yes and no the second is "yes"."""
+    if is_pair(classes) and not all(map(is_number, classes)):
+        second = {pair[1] for pair in BOOLEANS}
+        return sorted(classes, key=lambda c: c.casefold() in second)
+    return in_order(set(classes))
+
+
+class Labels:
+    """The number of each class, also for its other spellings: "1" for "1.0", "YES" for "yes"."""
+
+    def __init__(self, classes: Sequence[str]) -> None:
+        self._fold = is_pair(classes)
+        self._numbers = numbering([c.casefold() for c in classes] if self._fold else classes)
+
+    def number(self, cell: str) -> int:
+        """−1 where the cell is no class."""
+        return find(self._numbers, cell, self._fold)

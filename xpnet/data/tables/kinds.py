@@ -8,17 +8,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from xpnet.data.errors import DataError
-from xpnet.data.tables.reader import Table, is_missing, is_number
+from xpnet.data.tables.dates import guess_dates
+from xpnet.data.tables.reader import MISSING, Table, is_missing, is_number
 
 USED = ("numeric", "categorical", "boolean")
-KINDS = (*USED, "text", "id", "constant", "empty", "ignore")
-"""The first three are learned from; the others are left out."""
+"""What somebody can say that a column holds; each is learned from."""
+LEARNED = (*USED, "date")
+KINDS = (*LEARNED, "text", "id", "constant", "empty", "ignore")
+"""``LEARNED`` are learned from; the others are left out."""
 
 BOOLEANS = (("false", "true"), ("no", "yes"), ("n", "y"), ("f", "t"), ("off", "on"), ("0", "1"))
 MAX_CATEGORIES = 100  # of a column that is guessed to be categorical
 MOST_CLASSES = 1000  # also where somebody insists: each becomes a column or an output
 _FEW = 10  # so many different texts are categories even where no two rows agree
-_ID_NAME = re.compile(r"(?:^|[\s_.-])(?:id|uuid|index|idx|row|key|nr|no|number)$|^unnamed", re.IGNORECASE)
+_ID_NAME = re.compile(
+    r"(?:^|[\s_.-])(?:id|uuid|index|idx|row|rows|rownum|rownames?|obs|key|nr|no|number)$|^unnamed", re.IGNORECASE
+)
+_UNNAMED = re.compile(r"^unnamed", re.IGNORECASE)
+_UNIT = re.compile(r"[+-]?[\d.,]+\s*[a-zA-Z\u00b0\u00b5\u03bc/]{1,6}\d?\.?")
 _ID_TAIL = re.compile(r"[a-z]I[dD]$")  # PassengerId
 
 
@@ -34,7 +41,8 @@ def guess_column(table: Table, name: str) -> Guess:
     """What a column holds.
 
     numeric: all cells are numbers.  boolean: two values such as yes and no, or 0 and 1.  categorical: few different
-    texts.  Left out: id (numbers that only count the rows), text (nearly as many texts as rows), constant, empty.
+    texts.  date: all cells are dates, in one way of writing them.  Left out: id (numbers that only count the rows, and
+    the index that pandas writes without a name), text (nearly as many texts as rows), constant, empty.
 
     Raises: ``DataError`` for a column of numbers in which a few cells are none, and there are too many for categories.
     """
@@ -45,8 +53,13 @@ def guess_column(table: Table, name: str) -> Guess:
         return Guess("empty", "all cells are missing: left out")
     if len(different) == 1 and not missing:
         return Guess("constant", f"always {cells[0][:40]!r}: left out")
+    if _UNNAMED.search(name) and name == table.names[0] and _is_index(cells):
+        return Guess("id", "a first column without a name, as pandas writes a table's index: left out")
     if boolean_pair(cells) is not None:
         return Guess("boolean", f"{' or '.join(sorted(different)[:4])}{missing}")
+    if (dates := guess_dates(name, cells)) is not None:
+        other = "" if dates.sure else ", though days and months may be the other way round"
+        return Guess("date", f"dates such as {cells[0][:30]!r}, {dates.name}{other}{missing}")
     numbers = sum(is_number(cell) for cell in cells)
     if numbers == len(cells):
         if _counts_rows(name, cells):
@@ -54,7 +67,9 @@ def guess_column(table: Table, name: str) -> Guess:
         return Guess("numeric", f"{len(different):,} different numbers{missing}")
     if len(different) > max(_FEW, min(MAX_CATEGORIES, len(cells) // 2)):
         _check_nearly_numeric(table, name, numbers / len(cells))
-        return Guess("text", f"{len(different):,} different texts in {len(cells):,} rows{missing}: left out")
+        unit = f" (numbers with a unit, such as {cells[0][:20]!r}: as plain numbers they would be used)"
+        units = unit if all(map(_UNIT.fullmatch, different)) else ""
+        return Guess("text", f"{len(different):,} different texts in {len(cells):,} rows{missing}: left out{units}")
     return Guess("categorical", f"{len(different):,} different texts{missing}")
 
 
@@ -69,6 +84,11 @@ def _counts_rows(name: str, cells: Sequence[str]) -> bool:
     return bool(named) and all(cell.isdigit() for cell in cells) and len(set(cells)) == len(cells)
 
 
+def _is_index(cells: Sequence[str]) -> bool:
+    """Whole numbers, which come again where tables were joined; or texts that are all different."""
+    return all(cell.isdigit() for cell in cells) or (len(set(cells)) == len(cells) and not any(map(is_number, cells)))
+
+
 def _check_nearly_numeric(table: Table, name: str, share: float) -> None:
     if share < 0.9:
         return
@@ -79,10 +99,53 @@ def _check_nearly_numeric(table: Table, name: str, share: float) -> None:
     )
 
 
+# -- the target ------------------------------------------------------------------------------------------------------
+
+_NO_WORD = frozenset({"", "?", "nan", "-nan", "<na>", "#n/a"})
+
+
+def target_is_missing(cells: Sequence[str], task: str = "") -> frozenset[str]:
+    """The texts, in small letters, that say that a target is missing.
+
+    Among numbers they are those of any column.  Among texts "None", "NA", "N/A" and "null" are classes: people answer
+    so.  What says that a number is missing is none, nor is an empty cell.
+    """
+    known = [cell for cell in cells if not is_missing(cell)]
+    numeric = bool(known) and all(map(is_number, set(known)))
+    return MISSING if numeric or task == "regression" else _NO_WORD
+
+
+def known_targets(table: Table, target: str, task: str = "") -> list[int]:
+    """The rows whose target is known."""
+    missing = target_is_missing(table[target], task)
+    return [row for row, cell in enumerate(table[target]) if cell.casefold() not in missing]
+
+
+def fold_classes(cells: Sequence[str]) -> list[str]:
+    """The classes among a target's cells: its spellings, each class once.
+
+    "1" and "1.0" are one class; so are "YES" and "yes", where the cells are such a pair as yes and no.  A class is
+    called what it is called most often.
+    """
+    counts = Counter(cells)
+    fold = is_pair(list(counts))
+    spellings: dict[object, list[str]] = {}
+    for cell in counts:
+        key: object = float(cell) if is_number(cell) else cell.casefold() if fold else cell
+        spellings.setdefault(key, []).append(cell)
+    return [max(sorted(same), key=lambda cell: counts[cell]) for same in spellings.values()]
+
+
+def is_pair(cells: Sequence[str]) -> bool:
+    """Whether cells are two values that belong together, such as yes and no, in any case, or 0.0 and 1.0."""
+    plain = [str(int(float(cell))) if is_number(cell) and float(cell) in (0.0, 1.0) else cell for cell in cells]
+    return boolean_pair(plain) is not None
+
+
 def check_target(table: Table, target: str, task: str) -> None:
     """Raises: ``DataError`` for a target with one value only, or for classes nearly as many as rows."""
-    cells = [cell for cell in table[target] if not is_missing(cell)]
-    different = len(set(cells))
+    cells = [table[target][row] for row in known_targets(table, target, task)]
+    different = len(fold_classes(cells) if task == "classification" else set(cells))
     if different < 2:
         only = f"always {cells[0][:40]!r}" if cells else "missing in every row"
         raise DataError(f"{table.name}: the target {target!r} is {only}: there is nothing to learn")
@@ -95,13 +158,13 @@ def check_target(table: Table, target: str, task: str) -> None:
 
 def guess_task(table: Table, target: str) -> Guess:
     """Whether a target is one of few classes ("classification") or a number on a scale ("regression")."""
-    cells = [cell for cell in table[target] if not is_missing(cell)]
-    different = set(cells)
-    if boolean_pair(cells) is not None:
+    cells = [table[target][row] for row in known_targets(table, target)]
+    different = fold_classes(cells)
+    if is_pair(cells):
         return Guess("classification", "two values")
-    if not all(map(is_number, cells)):
+    if not all(map(is_number, different)):
         return Guess("classification", f"{len(different):,} different texts")
-    whole = all(cell.lstrip("+-").isdigit() for cell in different)
+    whole = all(float(cell).is_integer() for cell in different)
     if whole and len(different) <= _FEW and 3 * len(different) <= len(cells):
         return Guess("classification", f"only {len(different)} different whole numbers")
     return Guess("regression", f"{len(different):,} different numbers")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,21 +12,32 @@ from typing import Any
 import numpy as np
 
 from xpnet.data.errors import DataError
-from xpnet.data.suggest import did_you_mean
+from xpnet.data.suggest import did_you_mean, listed
 from xpnet.data.tables.columns import (
-    CategoryColumn,
     Column,
+    DateColumn,
+    Labels,
     NumericColumn,
+    class_order,
     column_from_state,
-    find,
-    in_order,
-    numbering,
+    fit_column,
 )
-from xpnet.data.tables.kinds import KINDS, USED, Guess, check_target, guess_column, guess_task
-from xpnet.data.tables.reader import Table, is_missing, read_table
+from xpnet.data.tables.kinds import (
+    KINDS,
+    LEARNED,
+    USED,
+    Guess,
+    check_target,
+    fold_classes,
+    guess_column,
+    guess_task,
+    known_targets,
+)
+from xpnet.data.tables.reader import Layout, Table, is_missing, is_number, read_like
 
 TASKS = ("classification", "regression")
 UNSEEN = ("ignore", "error")
+_SHOWN = 60  # columns of which each has a line
 
 
 class TablePreprocessor:
@@ -72,6 +84,7 @@ class TablePreprocessor:
         self.center, self.scale = 0.0, 1.0  # of a regression's target
         self.names: list[str] = []
         self.header = True
+        self.layout = Layout()
 
     # -- learning --------------------------------------------------------------------------------------------------
 
@@ -83,8 +96,8 @@ class TablePreprocessor:
         self._guess(table)
         train = table if rows is None else table.take(rows)
         self._fit_target(train)
-        self.columns = [self._fit_column(train, name, guess.kind) for name, guess in self.guesses.items()
-                        if guess.kind in USED]  # fmt: skip
+        self.columns = [fit_column(train, name, guess.kind, table[name]) for name, guess in self.guesses.items()
+                        if guess.kind in LEARNED]  # fmt: skip
         if not self.columns:
             reasons = "; ".join(f"{name}: {guess.why}" for name, guess in self.guesses.items()) or "there is no other"
             raise DataError(f"{table.name} has no column to learn {self.target!r} from ({reasons})")
@@ -98,41 +111,37 @@ class TablePreprocessor:
         if not self.task:
             guess = guess_task(table, self.target)
             self.task, self.why_task = guess.kind, guess.why
-        self.names, self.header = table.names, table.header
+        self.names, self.header, self.layout = table.names, table.header, table.layout
         self.guesses = {
             name: Guess(self.kinds[name], "as asked for") if name in self.kinds else guess_column(table, name)
             for name in table.names
             if name != self.target
         }
 
-    def _fit_column(self, table: Table, name: str, kind: str) -> Column:
-        return NumericColumn.fit(table, name) if kind == "numeric" else CategoryColumn.fit(table, name, kind)
-
     def _fit_target(self, table: Table) -> None:
         check_target(table, self.target, self.task)
-        known = table.take([row for row, cell in enumerate(table[self.target]) if not is_missing(cell)])
+        known = table.take(known_targets(table, self.target, self.task))
         if self.task == "regression":
             column = NumericColumn.fit(known, self.target)
             self.center, self.scale = column.mean, column.std
             return
-        self.classes = in_order(set(known[self.target]))
+        self.classes = class_order(fold_classes(known[self.target]))
 
-    def read(self, path: str | os.PathLike[str]) -> Table:
+    def read(self, path: str | os.PathLike[str], **options: Any) -> Table:
         """Raw rows from a file laid out like the training file, with or without the target.
+
+        It is read with the options that the training file was read with; ``options`` are those of ``read_table`` and
+        go before.  Numbers are taken as they were written in the training file's column.
 
         Raises: ``DataError`` for a file without header of another number of columns.
         """
-        table = read_table(path, header=self.header)
-        if self.header:
-            return table
-        inputs = [name for name in self.names if name != self.target]
-        for names in (self.names, inputs):
-            if len(names) == len(table.names):
-                return replace(table, columns=dict(zip(names, table.columns.values(), strict=True)))
-        raise DataError(
-            f"{table.name} has {len(table.names)} columns, the training file had {len(self.names)}, "
-            f"or {len(inputs)} without the target {self.target!r}"
-        )
+        header = options.pop("header", None)
+        header = self.header if header is None else header
+        chosen = {name: value for name, value in options.items() if value not in (None, [], ())}
+        layout = replace(self.layout, given=tuple({*self.layout.given, *chosen}), **chosen)
+        numeric = [column.name for column in self.columns if isinstance(column, NumericColumn)]
+        numeric += [self.target] if self.task == "regression" else []
+        return read_like(path, layout, header=header, numeric=numeric, names=self.names, target=self.target)
 
     # -- using -----------------------------------------------------------------------------------------------------
 
@@ -156,21 +165,32 @@ class TablePreprocessor:
         """
         self._check_fitted()
         for row, cell in enumerate(table[self.target]):
-            if is_missing(cell):
+            if self._is_missing(cell):
                 raise DataError(f"{table.place(row, self.target)}: the target is missing: leave the row out")
         if self.task == "regression":
             column = NumericColumn(self.target, self.center, self.center, self.scale, False)
             return column.encode(table, self.unseen).astype(np.float32)
-        numbers = numbering(self.classes)
-        labels = [find(numbers, cell) for cell in table[self.target]]
+        known = Labels(self.classes)
+        labels = [known.number(cell) for cell in table[self.target]]
         if -1 in labels:
             row = labels.index(-1)
-            cell, known = table[self.target][row], ", ".join(self.classes[:10])
+            cell = table[self.target][row]
             raise DataError(
                 f"{table.place(row, self.target)}: {cell[:40]!r} is no class of the training rows"
-                f"{did_you_mean(cell, self.classes)} (they are {known})"
+                f"{did_you_mean(cell, self.classes)} (they are {listed(self.classes, 10)})"
             )
         return np.array(labels, dtype=np.int64)
+
+    def _is_missing(self, cell: str) -> bool:
+        return is_missing(cell) and (self.task == "regression" or Labels(self.classes).number(cell) < 0)
+
+    def labelled(self, table: Table) -> tuple[list[int], dict[str, int]]:
+        """The rows whose target can be compared with a prediction, and the others' cells with how often they come."""
+        self._check_fitted()
+        known, cells = Labels(self.classes), table[self.target]
+        usable = {cell: is_number(cell) and math.isfinite(float(cell)) if self.task == "regression"
+                  else known.number(cell) >= 0 for cell in set(cells)}  # fmt: skip
+        return [row for row, cell in enumerate(cells) if usable[cell]], dict(Counter(c for c in cells if not usable[c]))
 
     def inverse_target(self, y: Any) -> np.ndarray:
         """A regression's outputs, (N, 1) or (N,), in the target's own units: float64 (N,)."""
@@ -188,12 +208,17 @@ class TablePreprocessor:
         return said
 
     def describe(self) -> list[str]:
-        """What was guessed, a line for each column."""
+        """What was guessed, a line for each column, of very many for the first ones."""
         widest = max(map(len, self.guesses), default=0)
         widest = min(widest, 24)
         filled = {column.name: _fill(column) for column in self.columns}
-        return [f"{name:{widest}}  {guess.kind:11} {guess.why}{filled.get(name, '')}"
-                for name, guess in self.guesses.items()]  # fmt: skip
+        lines = [f"{name:{widest}}  {guess.kind:11} {guess.why}{filled.get(name, '')}"
+                 for name, guess in self.guesses.items()]  # fmt: skip
+        if len(lines) <= _SHOWN:
+            return lines
+        rest = Counter(guess.kind for guess in list(self.guesses.values())[_SHOWN:])
+        more = ", ".join(f"{count:,} {kind}" for kind, count in rest.most_common())
+        return [*lines[:_SHOWN], f"and {len(lines) - _SHOWN:,} more columns: {more}"]
 
     def _check_fitted(self) -> None:
         if not self.columns:
@@ -210,11 +235,12 @@ class TablePreprocessor:
             "unseen": self.unseen,
             "names": self.names,
             "header": self.header,
+            "layout": self.layout.state(),
             "classes": self.classes,
             "center": self.center,
             "scale": self.scale,
             "columns": [column.state() for column in self.columns],
-            "left_out": {name: guess.kind for name, guess in self.guesses.items() if guess.kind not in USED},
+            "left_out": {name: guess.kind for name, guess in self.guesses.items() if guess.kind not in LEARNED},
         }
 
     @classmethod
@@ -223,6 +249,8 @@ class TablePreprocessor:
         try:
             made = cls(state["target"], task=state["task"], unseen=state["unseen"])
             made.names, made.header = [str(name) for name in state["names"]], bool(state["header"])
+            if "layout" in state:  # runs of earlier versions have none
+                made.layout = Layout.from_state(state["layout"])
             made.classes = [str(name) for name in state["classes"]]
             made.center, made.scale = float(state["center"]), float(state["scale"])
             made.columns = [column_from_state(entry) for entry in state["columns"]]
@@ -241,5 +269,6 @@ def _fill(column: Column) -> str:
     if not getattr(column, "indicator", False):
         return ""
     value = f"the median {column.median:g}" if isinstance(column, NumericColumn) else ""
+    value = "the median date" if isinstance(column, DateColumn) else value
     value = value or f"the most frequent, {getattr(column, 'frequent', '')!r}"
     return f": filled with {value}, and a column that says so"

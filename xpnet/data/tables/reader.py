@@ -2,39 +2,67 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import math
 import os
-import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from xpnet.data.errors import DataError
 from xpnet.data.idx import read_bytes
-from xpnet.data.suggest import did_you_mean
+from xpnet.data.suggest import did_you_mean, listed, short
+from xpnet.data.tables.encoding import check_encoding, decode
+from xpnet.data.tables.header import distinct_names, is_header
+from xpnet.data.tables.layout import Rows, check_delimiter, read_rows
+from xpnet.data.tables.numbers import (
+    DECIMALS,
+    MISSING,
+    THOUSANDS,
+    as_plain,
+    describe_formats,
+    find_formats,
+    formats_from_state,
+    formats_state,
+    is_missing,
+    is_number,
+)
 
-MISSING = frozenset({"", "?", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "null", "none"})
-"""Cells that say that a value is missing, in any case: those of pandas, and UCI's question mark."""
-
-NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
-INFINITE = re.compile(r"[+-]?inf(?:inity)?", re.IGNORECASE)
-
-_DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+__all__ = ["MISSING", "Layout", "Table", "is_missing", "is_number", "read_table"]
 
 
-def is_missing(cell: str) -> bool:
-    """Whether a cell says that its value is missing."""
-    return cell.casefold() in MISSING
+@dataclass(frozen=True)
+class Layout:
+    """How a file was read, so that another one is read like it; ``given`` are the options that somebody chose."""
 
+    delimiter: str | None = None
+    decimal: str | None = None
+    thousands: str | None = None
+    encoding: str | None = None
+    missing: tuple[str, ...] = ()
+    formats: dict[str, list[str]] = field(default_factory=dict)
+    given: tuple[str, ...] = ()
 
-def is_number(cell: str) -> bool:
-    """Whether a cell is a number, infinities among them: ``numbers`` then says where they are."""
-    return bool(NUMBER.fullmatch(cell) or INFINITE.fullmatch(cell))
+    def state(self) -> dict[str, Any]:
+        """As plain values, for JSON."""
+        return asdict(self) | {"missing": list(self.missing), "given": list(self.given)}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Layout:
+        """Back from ``state()``.  Raises: ``ValueError``, ``TypeError`` or ``KeyError`` where it was damaged."""
+        made = cls(**{**state, "missing": tuple(map(str, state["missing"])), "given": tuple(state["given"])})
+        check_options(made.delimiter, made.decimal, made.thousands, made.encoding)
+        formats_from_state(made.formats)
+        if not set(made.given) <= {"delimiter", "decimal", "thousands", "encoding", "missing"}:
+            raise ValueError("unknown options were given")
+        return made
+
+    def options(self) -> dict[str, Any]:
+        """The options that were chosen, for ``read_table``."""
+        return {name: getattr(self, name) for name in self.given}
 
 
 @dataclass(frozen=True)
@@ -47,6 +75,7 @@ class Table:
     header: bool = True
     digest: str = ""
     notes: tuple[str, ...] = ()
+    layout: Layout = Layout()
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -60,8 +89,8 @@ class Table:
         """The cells of a column.  Raises: ``DataError`` with the nearest name where there is none."""
         if column not in self.columns:
             raise DataError(
-                f"{self.name} has no column {column!r}{did_you_mean(column, self.columns)} "
-                f"(its columns: {', '.join(self.names)})"
+                f"{self.name} has no column {short(column)!r}{did_you_mean(column, self.columns)} "
+                f"(its columns: {listed(self.names)})"
             )
         return self.columns[column]
 
@@ -93,93 +122,216 @@ class Table:
         return replace(self, columns=columns, lines=[self.lines[row] for row in chosen])
 
 
-def read_table(path: str | os.PathLike[str], *, header: bool | None = None) -> Table:
-    """The cells of a CSV file in UTF-8, packed or not, with commas, semicolons or tabs between them.
+def check_options(
+    delimiter: str | None, decimal: str | None, thousands: str | None, encoding: str | None
+) -> tuple[str | None, str | None]:
+    """The delimiter as a character, and the decimal sign; the other one where ``thousands`` takes one of the two.
 
-    ``header`` says whether the first row names the columns; None guesses: it does where none of it is a number or
-    missing.  Without one the columns are called column1, column2, ...
-
-    Raises: ``DataError`` with the line: a ragged or empty row, an open quote, a column named twice, no rows at all.
+    Raises: ``ValueError`` for an option that cannot be.
     """
+    if decimal is not None and decimal not in DECIMALS:
+        raise ValueError(f"decimal must be '.' or ',', got {decimal!r}")
+    if thousands is not None and thousands not in THOUSANDS:
+        raise ValueError(f"thousands must be one of {' '.join(map(repr, THOUSANDS))}, got {thousands!r}")
+    if decimal is not None and decimal == thousands:
+        raise ValueError(f"decimal and thousands cannot both be {decimal!r}")
+    if encoding is not None:
+        check_encoding(encoding)
+    if decimal is None and thousands in DECIMALS:
+        decimal = "," if thousands == "." else "."
+    return None if delimiter is None else check_delimiter(delimiter), decimal
+
+
+def read_table(
+    path: str | os.PathLike[str],
+    *,
+    header: bool | None = None,
+    target: str | None = None,
+    delimiter: str | None = None,
+    decimal: str | None = None,
+    thousands: str | None = None,
+    encoding: str | None = None,
+    missing: Sequence[str] = (),
+) -> Table:
+    """The cells of a CSV file, packed or not.  What is not said is guessed, and each guess is said in ``notes``.
+
+    Numbers with a decimal comma, with thousands apart, or with one sign of percent or money in every cell of a column
+    become plain ones: "1.234,5" is "1234.5".
+
+    Parameters
+    ----------
+    header : whether the first row names the columns; without one they are called column1, column2, ...
+    target : a column that must be there: where the first row has this name, it is the header.
+    delimiter : what stands between cells, one character; "tab" or "space" have names.
+    decimal : "." or ",".
+    thousands : what stands between thousands: "," "." " " or "'".
+    encoding : as Python calls it, e.g. "latin-1".
+    missing : further cells that say that a value is missing, e.g. "-999".
+
+    Raises: ``DataError`` with the line: a ragged or empty row, an open quote, no rows at all; ``ValueError`` for wrong
+    options.
+    """
+    given = {"delimiter": delimiter, "decimal": decimal, "thousands": thousands, "encoding": encoding,
+             "missing": tuple(missing) or None}  # fmt: skip
+    table = read_cells(
+        path, header=header, target=target, delimiter=delimiter, encoding=encoding, missing=missing, decimal=decimal,
+        thousands=thousands,
+    )  # fmt: skip
+    made = find_formats(
+        table.columns, decimal=table.layout.decimal, thousands=thousands, delimiter=table.layout.delimiter or ","
+    )
+    return _converted(table, formats_state(made), tuple(name for name, value in given.items() if value is not None))
+
+
+def _converted(table: Table, formats: Mapping[str, list[str]], given: tuple[str, ...]) -> Table:
+    """With plain numbers in the columns that ``formats`` names."""
+    made = {name: form for name, form in formats_from_state(formats).items() if name in table.columns}
+    columns = {name: as_plain(cells, made[name]) if name in made else cells for name, cells in table.columns.items()}
+    notes = (*table.notes, *describe_formats(table.columns, made))
+    return replace(
+        table, columns=columns, notes=notes, layout=replace(table.layout, formats=dict(formats), given=given)
+    )
+
+
+def read_like(
+    path: str | os.PathLike[str],
+    layout: Layout,
+    *,
+    header: bool,
+    numeric: Sequence[str],
+    names: Sequence[str],
+    target: str,
+) -> Table:
+    """A file laid out like the one that ``layout`` is of, read with the options that were chosen for that one.
+
+    ``numeric`` are the columns that must become numbers; ``names`` are the columns of a file without a header, which
+    may lack the ``target``.
+
+    Raises: as ``read_table``.
+    """
+    table = _as_before(path, layout, header, names, [*numeric, *layout.formats])
+    if not table.header:
+        inputs = [name for name in names if name != target]
+        here = next((given for given in (list(names), inputs) if len(given) == len(table.names)), None)
+        if here is None:
+            raise DataError(
+                f"{table.name} has {len(table.names)} columns, the training file had {len(names)}, or {len(inputs)} "
+                f"without the target {target!r}"
+            )
+        table = replace(table, columns=dict(zip(here, table.columns.values(), strict=True)))
+    rest = [name for name in numeric if name not in layout.formats]
+    found = find_formats(
+        table.columns, decimal=table.layout.decimal or layout.decimal, thousands=layout.thousands,
+        delimiter=table.layout.delimiter or ",", only=rest,
+    )  # fmt: skip
+    return _converted(table, {**layout.formats, **formats_state(found)}, layout.given)
+
+
+def _as_before(
+    path: str | os.PathLike[str], layout: Layout, header: bool, names: Sequence[str], needed: Sequence[str]
+) -> Table:
+    """By a guess of the delimiter; where columns are amiss then, by the one that the other file had."""
+    options = layout.options()
+    problem, table = None, None
+    try:
+        table = read_cells(path, header=header, **options)
+    except DataError as error:
+        problem = error
+    if table is not None and (set(needed) <= set(table.names) if table.header else len(table.names) >= len(names) - 1):
+        return table
+    if layout.delimiter is not None and "delimiter" not in options:
+        try:
+            again = read_cells(path, header=header, **{**options, "delimiter": layout.delimiter})
+        except DataError:
+            again = None
+        if again is not None and (
+            table is None or len(set(names) & set(again.names)) > len(set(names) & set(table.names))
+        ):
+            return again
+    if table is None:
+        assert problem is not None
+        raise problem
+    return table
+
+
+def read_cells(
+    path: str | os.PathLike[str],
+    *,
+    header: bool | None = None,
+    target: str | None = None,
+    delimiter: str | None = None,
+    decimal: str | None = None,
+    thousands: str | None = None,
+    encoding: str | None = None,
+    missing: Sequence[str] = (),
+) -> Table:
+    """As ``read_table``, with all numbers as they are written."""
+    delimiter, decimal = check_options(delimiter, decimal, thousands, encoding)
     name = os.fspath(path)
     content = read_bytes(path)
-    text = _decode(name, content)
-    delimiter = _guess_delimiter(text)
-    rows, lines = _read_rows(name, text, delimiter)
-    notes = [] if delimiter == "," else [f"the cells of {name} are divided by {_DELIMITERS[delimiter]}"]
-    first = rows[0]
+    text, encoding, notes = decode(name, content, encoding)
+    rows, delimiter, said = read_rows(name, text, delimiter)
+    notes += said
+    names, rows, header = _named(name, rows, header, target, notes)
+    columns = {column: [row[i] for _, row in rows] for i, column in enumerate(names)}
+    _mark_missing(columns, missing, notes)
+    layout = Layout(delimiter, decimal, thousands, encoding, tuple(missing))
+    return Table(
+        name, columns, [line for line, _ in rows], header, hashlib.sha256(content).hexdigest(), tuple(notes), layout
+    )
+
+
+def _named(
+    name: str, rows: Rows, header: bool | None, target: str | None, notes: list[str]
+) -> tuple[list[str], Rows, bool]:
+    """The columns' names, the rows below them, and whether the file has a header."""
+    line, first = rows[0]
+    if len(rows) > 1 and len(rows[1][1]) == len(first) + 1:
+        first = _with_row_names(name, rows, notes)
+    guessed = header is None
     if header is None:
-        header = not any(is_missing(cell) or is_number(cell) for cell in first) and len(set(first)) == len(first)
-        if not header:
-            notes.append(f"the first row looks like data: no header, columns column1 to column{len(first)}")
-    if header:
-        found = _check_header(name, first, notes)
-        rows, lines = rows[1:], lines[1:]
-    else:
-        found = [f"column{i}" for i in range(1, len(first) + 1)]
-    if not rows:
+        header = target in first or is_header([first, *(row for _, row in rows[1:])])
+    if not header:
+        if guessed:
+            notes.append(
+                f"the first row looks like data: no header, columns column1 to column{len(first)} (else say --header)"
+            )
+        return [f"column{i}" for i in range(1, len(first) + 1)], rows, False
+    if guessed and any(is_number(cell) for cell in first):
+        notes.append("the first row is taken for the header, though there are numbers in it (else say --no-header)")
+    if len(rows) == 1:
         raise DataError(f"{name} has a header and no rows")
-    columns = {column: [row[i] for row in rows] for i, column in enumerate(found)}
-    return Table(name, columns, lines, header, hashlib.sha256(content).hexdigest(), tuple(notes))
+    return distinct_names(name, first, line, notes), rows[1:], True
 
 
-def _decode(name: str, content: bytes) -> str:
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{name} is not text in UTF-8 ({error}): save it as a CSV in UTF-8") from error
-    if "\0" in text:
-        line = text.count("\n", 0, text.index("\0")) + 1
-        raise DataError(f"{name}: line {line} holds a zero byte: it is no CSV file")
-    return text
+def _with_row_names(name: str, rows: Rows, notes: list[str]) -> list[str]:
+    """R's first column has no name, and no cell in the header.  Raises: ``DataError`` where it does not name rows."""
+    cells = [row[0] for _, row in rows[1:]]
+    if len(set(cells)) < len(cells):
+        line, row = rows[1]
+        raise DataError(f"{name}: line {line} has {len(row)} values, the first row has {len(row) - 1}")
+    notes.append("the header is one name short: the first column is taken for the names of the rows")
+    return ["", *rows[0][1]]
 
 
-def _guess_delimiter(text: str) -> str:
-    """That which divides the first line into the most cells; a comma where all are equal."""
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    unquoted = re.sub(r'"[^"]*"', "", first)
-    return max(_DELIMITERS, key=unquoted.count)
+def _mark_missing(columns: dict[str, list[str]], missing: Sequence[str], notes: list[str]) -> None:
+    """Empty the cells that somebody says are missing, and say how many there were."""
+    if not missing:
+        return
+    texts = {cell.casefold() for cell in missing}
+    values = {float(cell) for cell in missing if is_number(cell)}
+    counts: Counter[str] = Counter()
+    for name, cells in columns.items():
+        marked = {cell for cell in set(cells) if cell and (cell.casefold() in texts or _is_one_of(cell, values))}
+        if marked:
+            counts.update(cell for cell in cells if cell in marked)
+            columns[name] = ["" if cell in marked else cell for cell in cells]
+    unmet = [cell for cell in missing if cell and not any(cell.casefold() == found.casefold() for found in counts)]
+    said = [f"{count:,} cell{'s' * (count > 1)} with {cell!r}" for cell, count in sorted(counts.items())]
+    if said:
+        notes.append(f"missing as asked for: {', '.join(said)}")
+    notes += [f"no cell is {cell!r}, which was to be missing" for cell in unmet if not is_number(cell)]
 
 
-def _read_rows(name: str, text: str, delimiter: str) -> tuple[list[list[str]], list[int]]:
-    rows: list[list[str]] = []
-    lines: list[int] = []
-    empty: int | None = None
-    for line, row in _csv_rows(name, text, delimiter):
-        if len(row) > 1 and not any(row):
-            raise DataError(f"{name}: line {line} has only empty cells: delete it")
-        if not any(row):
-            empty = empty or (line if rows else None)
-            continue
-        if empty is not None:
-            raise DataError(f"{name}: line {empty} is empty: delete it")
-        if rows and len(row) != len(rows[0]):
-            raise DataError(f"{name}: line {line} has {len(row)} values, the first row has {len(rows[0])}")
-        rows.append(row)
-        lines.append(line)
-    if not rows:
-        raise DataError(f"{name} has no rows")
-    return rows, lines
-
-
-def _csv_rows(name: str, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
-    line = 1
-    while True:
-        try:
-            row = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise DataError(f"{name}: line {line}: {error}: look for a quote that is not closed") from None
-        yield line, [cell.strip() for cell in row]
-        line = reader.line_num + 1
-
-
-def _check_header(name: str, row: list[str], notes: list[str]) -> list[str]:
-    names = [cell or f"unnamed{i}" for i, cell in enumerate(row, start=1)]
-    notes += [f"column {i} has no name: it is called unnamed{i}" for i, cell in enumerate(row, start=1) if not cell]
-    twice = [column for column, count in Counter(names).items() if count > 1]
-    if twice:
-        raise DataError(f"{name}: line 1 names the column {twice[0]!r} twice: rename one of them")
-    return names
+def _is_one_of(cell: str, values: set[float]) -> bool:
+    return bool(values) and is_number(cell) and float(cell) in values

@@ -1,0 +1,112 @@
+"""Whether a table's first row names its columns, and distinct names for all of them."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
+
+from xpnet.data.tables.dates import FORMATS, days
+from xpnet.data.tables.numbers import is_missing, looks_numeric
+
+_YEARS = (1800, 2200)
+_SEEN = 1000  # rows that a guess looks at
+
+
+def is_header(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the first row names the columns, by comparing it with the rows below.
+
+    It does where none of it is a number or missing and no name comes twice; where a text stands over a column of
+    numbers; and where its numbers count columns or years: pandas' ``,0,1,2`` and ``country,2015,2016``.
+    A date over dates belongs to a row.
+    """
+    first, below = rows[0], rows[1 : 1 + _SEEN]
+    if not below:
+        return not any(is_missing(cell) or looks_numeric(cell) for cell in first)
+    columns = [[row[i] for row in below if not is_missing(row[i])] for i in range(len(first))]
+    numeric = [bool(cells) and all(map(looks_numeric, cells)) for cells in columns]
+    dated = [i for i, cell in enumerate(first) if _is_date(cell) and columns[i] and all(map(_is_date, columns[i]))]
+    numbers = [i for i, cell in enumerate(first) if looks_numeric(cell) and (first[i].isdigit() or not _is_date(cell))]
+    texts = [i for i, cell in enumerate(first) if not is_missing(cell) and i not in numbers]
+    if dated:
+        return False
+    over_numbers = sum(numeric[i] for i in texts)
+    index = not first[0] and _is_index(columns[0], below)
+    if numbers:
+        return _numbers_are_names(first, columns, numbers, index, over_numbers)
+    if index or over_numbers:
+        return True
+    if len(texts) < len(first) or len(set(first)) < len(first):
+        return False
+    return 2 * sum(first[i] in columns[i] for i in texts) < len(first)  # names do not come again below
+
+
+def _is_date(cell: str) -> bool:
+    return any(days(cell, form) is not None for form in FORMATS if form != "yearmonthday")
+
+
+def _is_index(cells: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
+    return len(cells) == len(below) and (len(set(cells)) == len(cells) or all(cell.isdigit() for cell in cells))
+
+
+def _numbers_are_names(
+    first: Sequence[str], columns: Sequence[Sequence[str]], numbers: list[int], index: bool, over_numbers: int
+) -> bool:
+    """Whether the numbers in the first row are the next column's or the next year's each time."""
+    if not all(first[i].isdigit() for i in numbers):
+        return False
+    values = [int(first[i]) for i in numbers]
+    if any(b - a != 1 for a, b in pairwise(values)):
+        return False
+    if any(is_missing(cell) for cell in first[1:]) or (not first[0] and not index):
+        return False
+    years = all(_YEARS[0] <= v <= _YEARS[1] for v in values)
+    if years and not any(_holds_years(columns[i]) for i in numbers):
+        return len(values) > 1 or bool(over_numbers) or index
+    counted = values[0] in (0, 1)
+    if index or over_numbers:
+        return counted
+    return values[0] == 0 and len(values) >= 3 and len(values) == len(first) and not _run_below(columns, numbers)
+
+
+def _transposed(columns: Sequence[Sequence[str]], numbers: list[int]) -> list[tuple[str, ...]]:
+    return list(zip(*(columns[i] for i in numbers), strict=False))
+
+
+def _holds_years(cells: Sequence[str]) -> bool:
+    return any(re.fullmatch(r"\d{4}", cell) and _YEARS[0] <= int(cell) <= _YEARS[1] for cell in cells)
+
+
+def _run_below(columns: Sequence[Sequence[str]], numbers: list[int]) -> bool:
+    """Whether a row below counts as well: then this one is a row among others."""
+    for row in _transposed(columns, numbers):
+        if all(cell.isdigit() for cell in row) and len({int(c) - k for k, c in enumerate(row)}) == 1:
+            return True
+    return False
+
+
+def distinct_names(name: str, row: Sequence[str], line: int, notes: list[str]) -> list[str]:
+    """The names in a header, each once: as pandas does, the second ``a`` becomes ``a.1``; what has none is unnamed."""
+    taken = {cell for cell in row if cell}
+    names: list[str] = []
+    seen: Counter[str] = Counter()
+    for i, cell in enumerate(row, start=1):
+        chosen = cell
+        if not cell:
+            chosen = _free(f"unnamed{i}", taken, "_")
+            notes.append(f"column {i} has no name: it is called {chosen}")
+        elif seen[cell]:
+            chosen = _free(f"{cell}.{seen[cell]}", taken, ".")
+            notes.append(f"line {line} of {name} names the column {cell!r} again: column {i} is called {chosen!r}")
+        seen[cell] += 1
+        taken.add(chosen)
+        names.append(chosen)
+    return names
+
+
+def _free(wanted: str, taken: set[str], joint: str) -> str:
+    chosen, k = wanted, 1
+    while chosen in taken:
+        chosen, k = f"{wanted}{joint}{k}", k + 1
+    return chosen
