@@ -240,12 +240,11 @@ class _Search:
         self.done = {(t.number, t.budget): t for t in self.results.trials}
 
     def __enter__(self) -> None:
-        self.moment = random.state.seed, random.state.step
+        self._forked = random.fork_rng(self.seed)
+        self._forked.__enter__()
 
-    def __exit__(self, *_: object) -> None:
-        seed, step = self.moment
-        random.state.manual_seed(seed)
-        random.state.set_step(step)
+    def __exit__(self, *about: Any) -> None:
+        self._forked.__exit__(*about)
 
     def run(self, number: int, budget: int | None) -> Trial:
         """The trial with this number and budget, from the file or from the objective."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from xpnet._files import write_atomically
 from xpnet.data import ArrayDataset, DataLoader, SequenceLoader
+from xpnet.data.loader import keep_place
 from xpnet.metrics import named
 from xpnet.nn import Module
 from xpnet.nn.utils import clip_grad_norm_, keep_modes
@@ -298,10 +299,13 @@ class Trainer:
     # -- using ---------------------------------------------------------------------------------------------------
 
     def evaluate(self, data: Data, batch_size: int = 1024) -> dict[str, float]:
-        """Loss and metrics over all of ``data``, in evaluation mode, without gradients."""
+        """Loss and metrics over all of ``data``, in evaluation mode, without gradients.
+
+        A loader is gone through once, from its first batch; its epoch and position are as they were afterwards.
+        """
         loader = self._loader(data, batch_size, shuffle=False)
         meter = Meter(self.backend, {"loss": None, **self.metrics}, len(loader))
-        with keep_modes(self.model), no_grad():
+        with keep_modes(self.model), keep_place(loader), no_grad():
             self.model.eval()
             for inputs, target in loader:
                 output = self.model(inputs)
