@@ -202,7 +202,9 @@ def test_a_range_test_without_batches():
     for empty in ([], iter([]), (pair for pair in [])):
         with pytest.raises(ValueError, match="batches gave none"):
             lr_range_test(situation.model, F.cross_entropy, situation.optimizer, empty)
-    with pytest.raises(ValueError, match="ended after 2 of 10 steps and cannot start over: give a DataLoader or a list"):
+    with pytest.raises(
+        ValueError, match="ended after 2 of 10 steps and cannot start over: give a DataLoader or a list"
+    ):
         lr_range_test(
             situation.model, F.cross_entropy, situation.optimizer, OnceOnly([(situation.x, situation.y)] * 2), steps=10
         )
