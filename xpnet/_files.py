@@ -47,12 +47,12 @@ def _flush_folder(folder: Path) -> None:
 
 
 def table_rows(content: bytes | str) -> list[dict[str, str]]:
-    """The rows of a table of numbers by the names in its first line, without empty cells and empty rows.
+    r"""The rows of a table of numbers by the names in its first line, without empty cells and empty rows.
 
     Takes what spreadsheets make of a comma-separated file: a byte order mark, UTF-16, semicolons (then with decimal
     commas) or tabs, any line ends.
 
-    >>> table_rows("\ufeffepoch;train_loss\\r\\n1;0,5\\r\\n;\\r\\n")
+    >>> table_rows("\ufeffepoch;train_loss\r\n1;0,5\r\n;\r\n")
     [{'epoch': '1', 'train_loss': '0.5'}]
     """
     if isinstance(content, bytes):
