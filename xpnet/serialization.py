@@ -174,6 +174,8 @@ def from_plain(value: Any) -> Any:
             return _dtype(content[0]).type(from_plain(content[1]))
         if key == "$array":
             kind, shape, entries = content
+            if kind != "O" and len(entries) * _dtype(kind).itemsize > 1 << 28:
+                raise ValueError("too large")
             array = np.empty(len(entries), dtype=np.dtype(object) if kind == "O" else _dtype(kind))
             array[:] = [from_plain(entry) for entry in entries]
             return array.reshape(tuple(shape))

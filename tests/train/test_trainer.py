@@ -534,3 +534,19 @@ def test_a_history_without_rows_or_with_words():
     with pytest.raises(ValueError, match="row 2 has 'low' in the column 'train_loss', which is no number"):
         History.from_csv("epoch,train_loss\n1,0.5\n2,low\n")
     assert math.isnan(History.from_csv("train_loss\nnan\n")["train_loss"][0])
+
+
+@pytest.mark.parametrize("lr", [np.float32(0.01), np.float64(0.01), np.int64(1)])
+@pytest.mark.parametrize("betas", [(0.9, 0.99), (np.float64(0.9), np.float32(0.99)), [0.9, 0.99]])
+def test_numbers_of_numpy_in_a_checkpoint(tmp_path, lr, betas):
+    def made():
+        model = nn.Sequential(nn.Linear(4, 3))
+        optimizer = optim.Adam(model.parameters(), lr=lr, betas=betas)
+        stopping = EarlyStopping("train_loss", patience=np.int64(3), min_delta=np.float32(0.1))
+        return Trainer(model, F.cross_entropy, optimizer, early_stopping=stopping, folder=tmp_path)
+
+    made().fit(blobs(), epochs=2)
+    trainer = made()
+    trainer.resume()
+    assert len(trainer.fit(blobs(), epochs=3)) == 3
+    assert trainer.optimizer.param_groups[0]["lr"] == float(lr)

@@ -96,7 +96,6 @@ class Network(BaseEstimator):  # type: ignore[misc]
 
     def _fit(self, X: np.ndarray, y: np.ndarray, weight: Any, outputs: int, *, fresh: bool, epochs: Any) -> Self:
         """y: class numbers, or values (N, O).  Weighted so that a weight of 2 is the same as a row that comes twice."""
-        self._not_plain()
         epochs = _positive("epochs", epochs)
         weight = _check_sample_weight(weight, X, dtype=X.dtype)
         if (weight < 0).any() or not weight.any():
@@ -157,7 +156,7 @@ class Network(BaseEstimator):  # type: ignore[misc]
     def _put_aside(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         classes = y if is_classifier(self) else None
         rows, aside = train_test_split(
-            np.arange(len(y)), test_size=self.validation_fraction, stratify=classes, random_state=self._seed
+            np.arange(len(y)), test_size=_python(self.validation_fraction), stratify=classes, random_state=self._seed
         )
         return rows, aside
 
@@ -171,7 +170,8 @@ class Network(BaseEstimator):  # type: ignore[misc]
         raise NotImplementedError
 
     def _checked(self, X: Any, y: Any, *, fresh: bool, **options: Any) -> tuple[np.ndarray, np.ndarray]:
-        """X float32 or float64, as the network computes; y as it is."""
+        """X float32 or float64, as the network computes; y as it is.  Looks at the parameters first."""
+        self._not_plain()
         X, y = validate_data(self, X, y, reset=fresh, dtype=(np.float64, np.float32), **options)
         return (X if fresh else X.astype(self._recipe["dtype"], copy=False)), y
 
