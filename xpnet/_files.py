@@ -1,7 +1,9 @@
-"""Files that are whole or not there."""
+"""Files that are whole or not there; tables of numbers as a spreadsheet writes them."""
 
 from __future__ import annotations
 
+import codecs
+import csv
 import errno
 import os
 from pathlib import Path
@@ -42,3 +44,31 @@ def _flush_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def table_rows(content: bytes | str) -> list[dict[str, str]]:
+    r"""The rows of a table of numbers by the names in its first line, without empty cells and empty rows.
+
+    Takes what spreadsheets make of a comma-separated file: a byte order mark, UTF-16, semicolons (then with decimal
+    commas) or tabs, any line ends.
+
+    >>> table_rows("\ufeffepoch;train_loss\r\n1;0,5\r\n;\r\n")
+    [{'epoch': '1', 'train_loss': '0.5'}]
+    """
+    if isinstance(content, bytes):
+        wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        content = content.decode("utf-16" if wide else "utf-8")
+    lines = [line for line in content.removeprefix("\ufeff").splitlines() if line.strip()]
+    if not lines:
+        return []
+    separator = max(",;\t", key=lines[0].count)
+    if lines[0].lower().startswith("sep="):  # Excel's own line
+        separator, lines = lines[0][4:5] or separator, lines[1:] or [""]
+    names, *rows = csv.reader(lines, delimiter=separator)
+    found = []
+    for row in rows:
+        cells = {name.strip(): cell.strip() for name, cell in zip(names, row, strict=False) if name.strip()}
+        if separator == ";":
+            cells = {name: cell.replace(",", ".") for name, cell in cells.items()}
+        found.append({name: cell for name, cell in cells.items() if cell})
+    return [row for row in found if row]

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from xpnet.tensor import Tensor, as_tensor
+from xpnet.tensor import Tensor, _collect, as_tensor
 from xpnet_backends import Array, backend_of, to_numpy
-from xpnet_backends.random import Stream
+from xpnet_backends.random import Stream, fork_rng
+from xpnet_backends.random import state as random
 
 ELEMENTWISE_UP_TO = 64  # inputs of at most this many elements are tested element by element
 
@@ -47,7 +48,8 @@ def gradcheck(
     """Check the gradients of ``function(*inputs)``, a tensor or a tuple of tensors, for every float64 input.
 
     ``function`` may be any function of tensors: an op through ``apply``, a layer, a whole model with its loss.
-    ``parameters`` are checked as further inputs that the function reads by itself.  Choose inputs away from kinks: an
+    ``parameters`` are checked as further inputs that the function reads by itself.  Gradients, of all that the function
+    reads, are as they were afterwards, and so is the random state.  Choose inputs away from kinks: an
     element that ``step`` moves across one has no derivative to compare with.  Returns the largest relative error,
     ``|analytic − numeric| / max(1, |analytic|, |numeric|)``.
 
@@ -65,6 +67,20 @@ def gradcheck(
     checked = [x for x in leaves if isinstance(x, Tensor)] + list(parameters)
     if not checked:
         raise TypeError("gradcheck: no float64 input to check; pass float64 arrays or tensors")
+    with fork_rng(random.seed, random.step):
+        worst = _worst(function, leaves, checked, step, directions, seed)
+    if not worst.error <= tolerance:
+        raise GradientError(
+            f"gradient of input {worst.index} ({worst.where}): backward says {worst.analytic:.9g}, finite differences "
+            f"say {worst.numeric:.9g} (relative error {worst.error:.1e}, allowed {tolerance:.0e})"
+        )
+    return worst.error
+
+
+def _worst(
+    function: Callable[..., Any], leaves: list[Any], checked: list[Tensor], step: float, directions: int, seed: int
+) -> Finding:
+    """The largest disagreement."""
     weights = [_random(y, Stream(seed, f"gradcheck.weight.{i}")) for i, y in enumerate(_outputs(function, leaves))]
 
     def loss() -> float:
@@ -80,12 +96,7 @@ def gradcheck(
             error = abs(analytic - numeric) / max(1.0, abs(analytic), abs(numeric))
             if not error <= worst.error:  # NaN counts as the worst
                 worst = Finding(i, where, analytic, numeric, error)
-    if not worst.error <= tolerance:
-        raise GradientError(
-            f"gradient of input {worst.index} ({worst.where}): backward says {worst.analytic:.9g}, finite differences "
-            f"say {worst.numeric:.9g} (relative error {worst.error:.1e}, allowed {tolerance:.0e})"
-        )
-    return worst.error
+    return worst
 
 
 def _leaf(x: Any) -> Any:
@@ -121,21 +132,35 @@ def _dot(a: Array, b: Array) -> float:
 def _analytic(
     function: Callable[..., Any], leaves: Sequence[Any], weights: Sequence[Array], checked: Sequence[Tensor]
 ) -> list[Array]:
-    for x in checked:
-        x.grad = None
-    for i, w in enumerate(weights):  # one walk for each output: the gradients add up
-        y = _outputs(function, leaves)[i]
-        if y.requires_grad:
-            y.backward(w)
-    gradients = []
-    for i, x in enumerate(checked):
-        gradient = x.backend.xp.zeros(x.shape, dtype=x.dtype) if x.grad is None else x.grad
-        if gradient.shape != x.shape or gradient.dtype != x.dtype:
-            got = f"{gradient.dtype}{tuple(gradient.shape)}"
-            raise GradientError(f"gradient of input {i} must be {x.dtype}{x.shape}, backward gave {got}")
-        gradients.append(gradient.copy())
-        x.grad = None
-    return gradients
+    before: dict[int, tuple[Any, ...]] = {}  # the gradients of all leaves, those that are not checked too
+    try:
+        for i, w in enumerate(weights):  # one walk for each output: the gradients add up
+            y = _outputs(function, leaves)[i]
+            for x in [*checked, *_leaves_of(y)]:
+                if id(x) not in before:
+                    before[id(x)] = x, x._grad, x._owns_grad, None if x._grad is None else x._grad.copy()
+                    x.grad = None
+            if y.requires_grad:
+                y.backward(w)
+        return [_gradient_of(i, x) for i, x in enumerate(checked)]
+    finally:
+        for x, gradient, owned, values in before.values():
+            if gradient is not None:
+                gradient[...] = values
+            x._grad, x._owns_grad = gradient, owned
+
+
+def _leaves_of(y: Tensor) -> list[Tensor]:
+    nodes, _ = _collect(y)
+    return [x for node in nodes for x in node.inputs if isinstance(x, Tensor) and x._node is None and x.requires_grad]
+
+
+def _gradient_of(i: int, x: Tensor) -> Array:
+    gradient = x.backend.xp.zeros(x.shape, dtype=x.dtype) if x.grad is None else x.grad
+    if gradient.shape != x.shape or gradient.dtype != x.dtype:
+        got = f"{gradient.dtype}{tuple(gradient.shape)}"
+        raise GradientError(f"gradient of input {i} must be {x.dtype}{x.shape}, backward gave {got}")
+    return gradient.copy()
 
 
 def _directions(x: Tensor, count: int, seed: int) -> list[tuple[str, Array]]:

@@ -1,4 +1,4 @@
-"""Weights in files: safetensors, which anybody can read and which executes nothing."""
+"""Weights in files: safetensors, which anybody can read and which executes nothing; plain values as JSON."""
 
 from __future__ import annotations
 
@@ -248,3 +248,93 @@ def _numbers(name: str, about: Mapping[str, Any]) -> np.ndarray[Any, Any]:
         raise ValueError(f"{name!r} holds {kind}, which is not supported")
     dtype = np.dtype(_DTYPES[kind])
     return np.frombuffer(about["data"], dtype).astype(dtype.newbyteorder("="), copy=False).reshape(shape)
+
+
+_NUMPY_KINDS = "biufU"  # of the NumPy values that are plain: truth values, numbers, text
+_MOST_CHARACTERS = 10_000
+
+
+def to_plain(value: Any) -> Any:
+    """A plain value as JSON holds it, such that ``from_plain`` gives it back: equal, and of the same type.
+
+    Plain are None, truth values, numbers, text; tuples, lists and dicts of them; NumPy's scalars and arrays of truth
+    values, numbers and text.  What JSON has no form for becomes a dict with one key that begins with "$".  A subclass,
+    such as an enumeration's member that is also a str, is written as the plain value that it equals.
+
+    >>> to_plain((16, np.int64(8), float("inf")))
+    {'$tuple': [16, {'$numpy': ['<i8', 8]}, {'$float': 'inf'}]}
+    >>> from_plain(to_plain((16, np.int64(8), float("inf"))))
+    (16, np.int64(8), inf)
+
+    Raises: ``TypeError`` that names what is not plain.
+    """
+    if isinstance(value, np.generic | np.ndarray):
+        return _numpy_to_plain(value)
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else {"$float": repr(float(value))}
+    if isinstance(value, tuple):
+        return {"$tuple": [to_plain(entry) for entry in value]}
+    if isinstance(value, list):
+        return [to_plain(entry) for entry in value]
+    if isinstance(value, dict):
+        if all(type(key) is str and not key.startswith("$") for key in value):
+            return {key: to_plain(entry) for key, entry in value.items()}
+        return {"$dict": [[to_plain(key), to_plain(entry)] for key, entry in value.items()]}
+    raise TypeError(f"{value!r} of type {type(value).__name__} is no plain value: {_PLAIN}")
+
+
+_PLAIN = "None, True, False, numbers, text, NumPy's numbers, and tuples, lists and dicts of these"
+
+
+def _numpy_to_plain(value: Any) -> dict[str, Any]:
+    kind = value.dtype
+    if kind.kind == "O" and isinstance(value, np.ndarray):
+        return {"$array": ["O", list(value.shape), [to_plain(entry) for entry in value.ravel().tolist()]]}
+    if kind.kind not in _NUMPY_KINDS or (kind.kind == "f" and kind.itemsize > 8):
+        raise TypeError(f"{value!r} of dtype {kind} is no plain value: {_PLAIN}")
+    if isinstance(value, np.ndarray):
+        return {"$array": [kind.str, list(value.shape), [to_plain(entry) for entry in value.ravel().tolist()]]}
+    return {"$numpy": [kind.str, to_plain(value.item())]}
+
+
+def from_plain(value: Any) -> Any:
+    """What ``to_plain`` was given.  Raises: ``ValueError`` where it cannot have written this."""
+    if isinstance(value, list):
+        return [from_plain(entry) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    if not any(key.startswith("$") for key in value):
+        return {key: from_plain(entry) for key, entry in value.items()}
+    try:
+        ((key, content),) = value.items()
+        if key == "$tuple":
+            return tuple(from_plain(content))
+        if key == "$float":
+            return float(content)
+        if key == "$dict":
+            return {from_plain(k): from_plain(v) for k, v in content}
+        if key == "$numpy":
+            return _dtype(content[0]).type(from_plain(content[1]))
+        if key == "$array":
+            kind, shape, entries = content
+            if kind != "O" and len(entries) * _dtype(kind).itemsize > 1 << 28:
+                raise ValueError("too large")
+            array = np.empty(len(entries), dtype=np.dtype(object) if kind == "O" else _dtype(kind))
+            array[:] = [from_plain(entry) for entry in entries]
+            return array.reshape(tuple(shape))
+    except (TypeError, ValueError, IndexError, OverflowError, KeyError) as error:
+        raise ValueError(f"this is no plain value: {str(value)[:80]} ({error})") from error
+    raise ValueError(f"this is no plain value: {str(value)[:80]}")
+
+
+def _dtype(text: Any) -> np.dtype[Any]:
+    kind = np.dtype(str(text))
+    if kind.kind not in _NUMPY_KINDS or kind.itemsize > 4 * _MOST_CHARACTERS:
+        raise ValueError(f"no value can be of the dtype {kind}")
+    return kind

@@ -2,14 +2,17 @@
 
 import json
 import re
+import unicodedata
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xpnet.data import Tokenizer, Vocabulary, pad_sequences
+from xpnet.data import Tokenizer, Vocabulary, pad_sequences, words
+from xpnet.data.text import WORDS
 
+WITHOUT_JOINERS = dict.fromkeys(map(ord, words.JOINERS))
 TOKENS = st.lists(st.text(min_size=1, max_size=4), max_size=8)
 
 
@@ -32,9 +35,89 @@ def test_tokens(text, options, expected):
 @given(st.text(max_size=40))
 def test_no_sign_is_lost_and_no_space_kept(text):
     tokens = Tokenizer(lower=False)(text)
-    assert "".join(tokens) == re.sub(r"\s", "", text)
+    seen = re.sub(r"\s", "", unicodedata.normalize("NFC", text).translate(dict.fromkeys(words._CLEANED)))
+    assert "".join(tokens).translate(WITHOUT_JOINERS) == seen.translate(WITHOUT_JOINERS)
     assert all(tokens)
-    assert "".join(Tokenizer(lower=False, level="char")(text)) == text
+    assert "".join(Tokenizer(lower=False, level="char")(text)) == unicodedata.normalize("NFC", text)
+    old = Tokenizer(WORDS, lower=False)(text)
+    assert "".join(old) == re.sub(r"\s", "", text)
+    if text.isascii() and not re.search(r"\d[.,]\d", text):
+        assert tokens == old
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    ("हिन्दी में", ["हिन्दी", "में"]),
+    ("বাংলা தமிழ் తెలుగు ಕನ್ನಡ മലയാളം", ["বাংলা", "தமிழ்", "తెలుగు", "ಕನ್ನಡ", "മലയാളം"]),
+    ("العربيّة عَرَبِيّ", ["العربيّة", "عَرَبِيّ"]),
+    ("Tie\u0302\u0301ng Vie\u0323\u0302t", ["tiếng", "việt"]),
+    ("İstanbul", ["i\u0307stanbul"]),
+    ("cafe\u0301 café", ["café", "café"]),
+    ("\u1112\u1161\u11ab\uae00 한글", ["한글", "한글"]),
+    ("\u212bngström \u00c5", ["ångström", "å"]),
+    ("a\u200bb", ["a", "b"]),
+    ("\ufeffhello co\u00adoperate \u2060x\u200e", ["hello", "cooperate", "x"]),
+    ("\u200b \u200c \u200d \ufeff \u2060 \u00ad \u200e \u034f \u061c", []),
+    ("می\u200cخواهم ab\u200d", ["می\u200cخواهم", "ab"]),
+    ("l'été don’t rock'n'roll '90s 90's", ["l'été", "don’t", "rock'n'roll", "'", "90s", "90's"]),
+    ("3.14 1,000.5 1. 2, a.b x,y ١٬٠٠٠", ["3.14", "1,000.5", "1", ".", "2", ",", "a", ".", "b", "x", ",", "y", "١٬٠٠٠"]),
+    ("#tag @me foo_bar a-b", ["#", "tag", "@", "me", "foo_bar", "a", "-", "b"]),
+    ("https://x.org/é", ["https", ":", "/", "/", "x", ".", "org", "/", "é"]),
+    ("👩\u200d👩\u200d👧 👍🏽👍 🇩🇪🇫🇷 ❤️ 1️⃣!", ["👩\u200d👩\u200d👧", "👍🏽", "👍", "🇩🇪", "🇫🇷", "❤️", "1️⃣", "!"]),
+    ("🤷🏽\u200d♂️", ["🤷🏽\u200d♂️"]),
+    ("東京2020日本", ["東", "京", "2020", "日", "本"]),
+    ("ひらカタカナ漢abc", ["ひ", "ら", "カタカナ", "漢", "abc"]),
+    ("ｶﾞｷﾞ ラーメン", ["ｶﾞｷﾞ", "ラーメン"]),
+    ("ที่นี่ ๑๒๓", ["ที่", "นี่", "๑๒๓"]),
+    ("ភាសា", ["ភា", "សា"]),
+    ("한국어 단어", ["한국어", "단어"]),
+    ('צה"ל צה״ל "שלום"', ['צה"ל', "צה״ל", '"', "שלום", '"']),
+    ("col·lecció", ["col·lecció"]),
+    ("Straße STRASSE ẞ ΣΊΣΥΦΟΣ ŒUVRE", ["straße", "strasse", "ß", "σίσυφος", "œuvre"]),
+    ("𝒳𝒴 ½ x²", ["𝒳𝒴", "½", "x²"]),
+    ("\u0301a \u0301", ["\u0301", "a", "\u0301"]),
+    ("=\u0338 a\ud800b", ["≠", "a", "\ud800", "b"]),
+    ("x\u2028y\u00a0z\u3000w", ["x", "y", "z", "w"]),
+])  # fmt: skip
+def test_words_of_all_scripts(text, expected):
+    assert Tokenizer()(text) == expected
+    for form in ("NFC", "NFD"):
+        assert Tokenizer()(unicodedata.normalize(form, text)) == expected
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    ("né ne\u0301", ["n", "é", " ", "n", "é"]),
+    ("हिन्दी", ["हि", "न्दी"]),
+    ("क्ष क्\u200cष க்ஷ", ["क्ष", " ", "क्\u200c", "ष", " ", "க்", "ஷ"]),
+    ("👩\u200d👧a👍🏽👍", ["👩\u200d👧", "a", "👍🏽", "👍"]),
+    ("🇩🇪🇫🇷🇮", ["🇩🇪", "🇫🇷", "🇮"]),
+    ("ก็ำ", ["ก็ำ"]),
+    ("한각", ["한", "각"]),
+    ("\u1100\u1100\u1161\u11a8\u11a8", ["\u1100각\u11a8"]),
+    ("a\r\nb\n\r", ["a", "\r\n", "b", "\n", "\r"]),
+    ("é\r\né", ["é", "\r\n", "é"]),
+    ("a\u200bb", ["a", "\u200b", "b"]),
+])  # fmt: skip
+def test_characters_of_all_scripts(text, expected):
+    assert Tokenizer(level="char", lower=False)(text) == expected
+
+
+def test_a_tokenizer_that_an_older_version_saved_cuts_as_it_did():
+    old = Tokenizer.from_state({"pattern": WORDS, "lower": True, "level": "word"})
+    assert old("cafe\u0301 3.14") == ["cafe", "\u0301", "3", ".", "14"]
+    assert Tokenizer.from_state({"pattern": WORDS, "lower": True, "level": "char"})("e\u0301") == ["e", "\u0301"]
+
+
+def test_a_vocabulary_of_all_scripts_is_saved_and_loaded():
+    text = "हिन्दी cafe\u0301 👩\u200d👧 東京 İstanbul می\u200cخواهم a\ud800"
+    vocabulary = Vocabulary.build([Tokenizer()(text)])
+    again = Vocabulary.from_state(json.loads(json.dumps(vocabulary.state())))
+    tokenizer = Tokenizer.from_state(json.loads(json.dumps(Tokenizer().state())))
+    assert again.tokens == vocabulary.tokens
+    assert (
+        again.encode(tokenizer(unicodedata.normalize("NFD", text))).tolist()
+        == vocabulary.encode(Tokenizer()(text)).tolist()
+    )
+    assert 1 not in again.encode(tokenizer(text))
 
 
 def test_the_most_frequent_first_and_equal_ones_by_alphabet():
@@ -136,6 +219,7 @@ def test_film_reviews(data_dir):
         pytest.skip("XPNET_DATA has no sentiment/")
     texts = [Tokenizer()(line) for line in path.read_text(encoding="utf-8").splitlines()]
     assert len(texts) == 5331
+    assert texts == [Tokenizer(WORDS)(line) for line in path.read_text(encoding="utf-8").splitlines()]
     vocabulary = Vocabulary.build(texts, min_count=2)
     assert {".", "the", ","} <= set(vocabulary.tokens[2:6])
     assert all(vocabulary.decode(vocabulary.encode(text)) == [t if t in vocabulary else "<unk>" for t in text]

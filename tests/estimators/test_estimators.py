@@ -1,8 +1,11 @@
 """The estimators keep scikit-learn's contract, and what they say of themselves."""
 
 import copy
+import decimal
+import enum
 import json
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -301,6 +304,123 @@ def test_edited_files_are_refused(tmp_path, change):
     xpnet.save(arrays, path)
     with pytest.raises(CheckpointError, match="is no saved estimator"):
         XPClassifier.load(path)
+
+
+class Kind(str, enum.Enum):
+    TANH = "tanh"
+
+
+PARAMETERS = [
+    {"hidden_layer_sizes": np.int64(16)}, {"hidden_layer_sizes": 16}, {"hidden_layer_sizes": (np.int64(8), 4)},
+    {"hidden_layer_sizes": [8, 4]}, {"hidden_layer_sizes": np.array([8, 4])}, {"hidden_layer_sizes": np.array(8)},
+    {"hidden_layer_sizes": ()}, {"hidden_layer_sizes": []}, {"lr": np.float32(0.01)}, {"lr": np.float64(0.01)}, {"lr": 1},
+    {"dropout": np.float32(0.5)}, {"weight_decay": np.float64(1e-3)}, {"epochs": np.int32(2)}, {"batch_size": np.int64(7)},
+    {"batch_size": np.str_("auto")}, {"activation": np.str_("tanh")}, {"activation": Kind.TANH}, {"optimizer": np.str_("sgd")},
+    {"early_stopping": np.bool_(True), "n_iter_no_change": np.int64(2), "tol": np.float32(1e-3),
+     "validation_fraction": np.float32(0.25)},
+    {"tol": -np.inf, "early_stopping": True}, {"warm_start": np.bool_(False)}, {"verbose": np.bool_(False)},
+    {"random_state": np.int64(3)}, {"random_state": None}, {"backend": np.str_("numpy")}, {"class_weight": {0: 2.0, 1: 1}},
+    {"class_weight": {np.int64(0): np.float32(2.0)}},
+]  # fmt: skip
+
+
+def same(a, b):
+    """Equal, and of the same type, down to the parts."""
+    if isinstance(a, Kind):
+        return a == b
+    if isinstance(a, (tuple, list)):
+        return type(a) is type(b) and len(a) == len(b) and all(map(same, a, b))
+    if isinstance(a, dict):
+        return type(b) is dict and same(list(a.items()), list(b.items()))
+    return type(a) is type(b) and np.array_equal(a, b)
+
+
+@pytest.mark.parametrize("options", PARAMETERS, ids=repr)
+def test_every_plain_parameter_comes_back_as_it_was(tmp_path, options):
+    made = quick(**{"epochs": 2, **options}).fit(X, Y)
+    made.save(tmp_path / "a")
+    back = XPClassifier.load(tmp_path / "a")
+    for other in (back, clone(made), copy.deepcopy(made)):
+        for name, value in made.get_params().items():
+            assert same(value, other.get_params()[name]), name
+    np.testing.assert_array_equal(back.predict_proba(X), made.predict_proba(X))
+    back.set_params(**made.get_params()).partial_fit(X, Y)
+    fresh = clone(made).fit(X, Y)
+    if options.get("random_state", 0) is not None:
+        np.testing.assert_array_equal(fresh.predict_proba(X), made.predict_proba(X))
+
+
+@pytest.mark.parametrize("options", [
+    {"hidden_layer_sizes": range(3)}, {"hidden_layer_sizes": {8}}, {"lr": decimal.Decimal("0.1")}, {"tol": 1j},
+    {"activation": b"relu"}, {"backend": Path("numpy")}, {"class_weight": {0: object()}}, {"verbose": print},
+], ids=repr)  # fmt: skip
+def test_what_a_file_cannot_hold_is_refused_at_fit(options):
+    name = next(iter(options))
+    with pytest.raises(TypeError, match=f"XPClassifier: {name} cannot be .* is no plain value"):
+        quick(**options).fit(X, Y)
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"hidden_layer_sizes": True}, "hidden_layer_sizes must be positive whole numbers, got True"),
+    ({"hidden_layer_sizes": (8, True)}, "hidden_layer_sizes must be positive whole numbers"),
+    ({"hidden_layer_sizes": np.float64(8)}, "hidden_layer_sizes must be positive whole numbers"),
+    ({"hidden_layer_sizes": "16"}, "hidden_layer_sizes must be positive whole numbers"),
+    ({"lr": "0.1"}, "lr must be a number, got '0.1'"),
+    ({"lr": True}, "lr must be a number, got True"),
+    ({"epochs": True}, "epochs must be a positive whole number, got True"),
+    ({"epochs": 2.0}, "epochs must be a positive whole number, got 2.0"),
+])  # fmt: skip
+def test_parameters_that_mean_nothing(options, message):
+    with pytest.raises(ValueError, match=message):
+        quick(**options).fit(X, Y)
+
+
+def test_a_grid_over_an_array(tmp_path):
+    grid = {"hidden_layer_sizes": np.array([4, 8]), "lr": np.logspace(-3, -2, 2), "batch_size": np.array([30, 60])}
+    best = GridSearchCV(quick(epochs=2), grid, cv=2).fit(X, Y).best_estimator_
+    best.save(tmp_path / "a")
+    back = XPClassifier.load(tmp_path / "a")
+    assert back.get_params() == best.get_params()
+    assert type(back.hidden_layer_sizes) is np.int64
+    assert back.model_[0].weight.shape[0] == best.hidden_layer_sizes
+
+
+@pytest.mark.parametrize("labels", [
+    np.array([5, 7, 9], np.int8)[Y], np.array([5, 7, 9], ">i4")[Y], np.array([1.0, 2.0, 3.0], np.float32)[Y], Y > 0,
+    np.array([2**63, 1, 2], np.uint64)[Y], np.array(["a", "é\ud800", "c"])[Y], [["a", "b", "c"][y] for y in Y],
+    [np.str_("abc"[y]) for y in Y], np.array(["a", "b", "c"], object)[Y], [bool(y) for y in Y > 0],
+], ids=lambda labels: f"{np.asarray(labels).dtype.str} {type(labels[0]).__name__}")  # fmt: skip
+def test_classes_keep_their_dtype(tmp_path, labels):
+    made = quick(epochs=1).fit(X, labels)
+    made.save(tmp_path / "a")
+    back = XPClassifier.load(tmp_path / "a")
+    assert back.classes_.dtype == made.classes_.dtype
+    assert same(made.classes_.tolist(), back.classes_.tolist())
+    assert same(back.predict(X).tolist(), made.predict(X).tolist())
+
+
+def test_a_file_of_the_first_format(tmp_path):
+    """Tuples were lists there, and classes a list and a dtype."""
+    path = tmp_path / "a"
+    made = quick(epochs=1, hidden_layer_sizes=(8, 4)).fit(X, np.array(["a", "bc", "d"])[Y])
+    made.save(path)
+    arrays, metadata = xpnet.serialization.load_with_metadata(path, "numpy")
+    about = json.loads(metadata["estimator"])
+    about["params"]["hidden_layer_sizes"] = about["recipe"]["hidden_layer_sizes"] = [8, 4]
+    about |= {"classes": ["a", "bc", "d"], "kind": "<U2"}
+    xpnet.save(arrays, path, {"format": "xpnet-estimator-1", "estimator": json.dumps(about)})
+    back = XPClassifier.load(path)
+    assert same(back.get_params(), made.get_params())
+    assert back.predict(X).tolist() == made.predict(X).tolist()
+
+
+def test_a_loss_that_is_not_finite_in_the_history_is_still_json(tmp_path):
+    made = quick(epochs=1).fit(X, Y)
+    made.history_.rows[0]["train_loss"] = float("nan")
+    made.save(tmp_path / "a")
+    _, metadata = xpnet.serialization.load_with_metadata(tmp_path / "a", "numpy")
+    json.loads(metadata["estimator"], parse_constant=lambda text: pytest.fail(f"{text} is no JSON"))
+    assert np.isnan(XPClassifier.load(tmp_path / "a").history_["train_loss"][0])
 
 
 def test_a_copy_goes_on_as_the_original_would():

@@ -1,9 +1,11 @@
 """Searching for settings: what is drawn, what is noted, what survives, and how a search goes on."""
 
 import csv
+import enum
 import io
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -185,3 +187,90 @@ def test_table_and_csv():
     assert len(lines) == 3
     assert lines[0].split() == ["trial", "x", "lr", "n", "how", "budget", "score", "seconds"]
     assert explore.Results(SPACE).table().count("\n") == 0
+
+
+class Colour(enum.Enum):
+    RED = 1
+
+
+PLAIN = [
+    (1, 2), (), (np.int64(3), "a"), [1, 2], [(1,), [2]], {"a": (1,)}, {1: "a"}, {"$tuple": 1}, np.int64(5), np.float32(0.1),
+    np.float64(0.1), np.bool_(True), np.str_("x"), np.uint8(7), True, 1.5, math.inf, -math.inf, None, "", "é\ud800", 2**70,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", PLAIN, ids=repr)
+def test_options_come_back_from_a_file_as_they_were(tmp_path, value):
+    space = {"a": Choice(value, "other"), "b": Choice("other", value)}
+    path = tmp_path / "tune.json"
+    first = random_search(lambda s: 0.5, space, 6, path=path)
+    json.loads(path.read_text(), parse_constant=lambda text: pytest.fail(f"{text} is no JSON"))
+    again = random_search(lambda s: pytest.fail("it ran again"), space, 6, path=path)
+    for a, b in zip(first.trials, again.trials, strict=True):
+        assert (a, list(map(type, a.settings.values()))) == (b, list(map(type, b.settings.values())))
+    assert any(type(t.settings["a"]) is type(value) for t in again.trials)
+    again.to_csv().encode()
+    again.table().encode()
+
+
+@pytest.mark.parametrize("value", [Path("a"), Colour.RED, object(), len, {1, 2}, 1j, np.complex64(2), b"a"], ids=repr)
+def test_options_that_a_file_cannot_hold_are_refused_before_the_first_trial(tmp_path, value):
+    ran = []
+    with pytest.raises(ValueError, match="the options of 'a' cannot be kept in a file: .* is no plain value"):
+        random_search(lambda s: ran.append(1) or 0.0, {"a": Choice(value, 1)}, 3, path=tmp_path / "t.json")
+    assert not ran
+    found = random_search(lambda s: 0.5, {"a": Choice(value, 1)}, 3)
+    assert len(found) == 3
+
+
+class Odd:
+    """A dimension of somebody's own, whose values no file holds."""
+
+    scale = "linear"
+
+    def at(self, u):
+        return {u}
+
+
+def test_a_dimension_of_ones_own_is_refused_before_its_trial(tmp_path):
+    with pytest.raises(TypeError, match="is no plain value"):
+        random_search(lambda s: pytest.fail("it ran"), {"a": Odd()}, 3, path=tmp_path / "t.json")
+
+
+def test_a_file_with_tuples_as_lists(tmp_path):
+    space, path = {"a": Choice((1, 2), (3,)), "x": Uniform(0, 1)}, tmp_path / "t.json"
+    first = random_search(lambda s: 0.5, space, 4, path=path)
+    text = json.dumps(json.loads(path.read_text()))
+    path.write_text(text.replace('{"$tuple": [1, 2]}', "[1, 2]").replace('{"$tuple": [3]}', "[3]"))
+    assert random_search(lambda s: 1.0, space, 4, path=path).trials == first.trials
+
+
+def test_numbers_of_numpy_for_a_search_itself(tmp_path):
+    path = tmp_path / "t.json"
+    space = {"n": Integers(np.int64(1), np.int32(5)), "x": Uniform(np.float32(0), np.float32(1))}
+    found = random_search(
+        lambda s: np.float32(s["x"]), space, np.int64(3), seed=np.int64(4), maximize=np.bool_(True), path=path
+    )
+    assert {type(v) for t in found.trials for v in t.settings.values()} == {int, float}
+    assert random_search(lambda s: 0.0, space, 3, seed=4, maximize=True, path=path).trials == found.trials
+    halved = successive_halving(lambda s, b: 0.0, space, np.int64(3), least=np.int64(1), most=np.int64(9), factor=np.int64(3),
+                                path=tmp_path / "h.json")  # fmt: skip
+    assert len(halved) > 3
+
+
+def test_half_a_character_in_an_error(tmp_path):
+    def fails(settings):
+        raise RuntimeError("bad \ud83d")
+
+    path = tmp_path / "t.json"
+    found = random_search(fails, SPACE, 2, path=path)
+    assert found.trials[0].error == "RuntimeError: bad \\ud83d"
+    found.to_csv().encode()
+    assert random_search(fails, SPACE, 2, path=path).trials == found.trials
+
+
+def test_an_objective_may_change_a_list_that_it_is_given():
+    found = random_search(lambda s: s["a"].append(1) or 0.0, {"a": Choice([1], [2])}, 4)
+    assert all(t.settings["a"] in ([1], [2]) for t in found.trials)
+    with pytest.raises(ValueError, match="no two alike"):
+        Choice([1], [1])

@@ -176,3 +176,9 @@ def test_columns_of_different_length():
 def test_what_is_no_number():
     with pytest.raises(ValueError, match="'train_loss' must be a list of numbers"):
         plot.curves({"train_loss": ["low", "lower"]})
+
+
+def test_a_file_with_a_byte_order_mark_keeps_its_first_column(tmp_path):
+    (tmp_path / "history.csv").write_text("\ufefftrain_loss;val_loss\r\n0,5;0,6\r\n0,25;0,5\r\n", encoding="utf-8")
+    axes = plot.curves(tmp_path / "history.csv").axes[0]
+    assert [line.get_ydata().tolist() for line in axes.lines[:2]] == [[0.5, 0.25], [0.6, 0.5]]

@@ -1,6 +1,7 @@
 """The trainer: history, early stopping, checkpoints, resume, Ctrl-C, bad losses."""
 
 import json
+import math
 import os
 import signal
 import threading
@@ -510,3 +511,42 @@ def test_resume_wants_the_same_accumulation_and_averages(tmp_path):
         trainer.resume()
     with pytest.raises(ValueError, match="accumulate must be a positive whole number of batches, got 0"):
         make(accumulate=0)
+
+
+@pytest.mark.parametrize("change", [
+    lambda text: "\ufeff" + text,
+    lambda text: ("\ufeff" + text).encode(),
+    lambda text: text.encode("utf-16"),
+    lambda text: text.replace("\n", "\r\n"),
+    lambda text: text.replace("\n", "\n\n") + ",,\n ,\n",
+    lambda text: text.replace(",", ";").replace(".", ","),
+    lambda text: "sep=;\r\n" + text.replace(",", ";").replace(".", ",").replace("\n", "\r\n"),
+    lambda text: text.replace(",", "\t"),
+    lambda text: text.replace("epoch", '"epoch"').replace("0.5", '"0.5"'),
+], ids=["mark", "mark, bytes", "utf-16", "crlf", "blank", "semicolons", "sep line", "tabs", "quotes"])  # fmt: skip
+def test_a_history_that_went_through_a_spreadsheet(change):
+    history = History([{"epoch": 1, "train_loss": 0.5}, {"epoch": 2, "train_loss": 0.25, "val_loss": 0.75}])
+    assert History.from_csv(change(history.to_csv())) == history
+
+
+def test_a_history_without_rows_or_with_words():
+    assert len(History.from_csv("")) == len(History.from_csv("epoch,train_loss\n")) == 0
+    with pytest.raises(ValueError, match="row 2 has 'low' in the column 'train_loss', which is no number"):
+        History.from_csv("epoch,train_loss\n1,0.5\n2,low\n")
+    assert math.isnan(History.from_csv("train_loss\nnan\n")["train_loss"][0])
+
+
+@pytest.mark.parametrize("lr", [np.float32(0.01), np.float64(0.01), np.int64(1)])
+@pytest.mark.parametrize("betas", [(0.9, 0.99), (np.float64(0.9), np.float32(0.99)), [0.9, 0.99]])
+def test_numbers_of_numpy_in_a_checkpoint(tmp_path, lr, betas):
+    def made():
+        model = nn.Sequential(nn.Linear(4, 3))
+        optimizer = optim.Adam(model.parameters(), lr=lr, betas=betas)
+        stopping = EarlyStopping("train_loss", patience=np.int64(3), min_delta=np.float32(0.1))
+        return Trainer(model, F.cross_entropy, optimizer, early_stopping=stopping, folder=tmp_path)
+
+    made().fit(blobs(), epochs=2)
+    trainer = made()
+    trainer.resume()
+    assert len(trainer.fit(blobs(), epochs=3)) == 3
+    assert trainer.optimizer.param_groups[0]["lr"] == float(lr)

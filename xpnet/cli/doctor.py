@@ -39,6 +39,7 @@ def doctor(arguments: argparse.Namespace) -> int:
         targets,
         fresh=fresh,
         lr=run.settings.lr,
+        optimizer=run.settings.optimizer,
         history=_history(folder / "history.csv"),
     )
     if arguments.json:
@@ -48,10 +49,10 @@ def doctor(arguments: argparse.Namespace) -> int:
     return 1 if report.problems else 0
 
 
-def _history(path: Path) -> dict[str, list[float]] | None:
+def _history(path: Path) -> History | None:
     if not path.exists():
         return None
     try:
-        return History.from_csv(path.read_text()).as_dict()
+        return History.from_csv(path.read_bytes())
     except ValueError as error:
         raise ValueError(f"{path} was damaged or edited: {error}") from None

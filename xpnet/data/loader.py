@@ -6,6 +6,7 @@ import contextvars
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -262,6 +263,24 @@ class DataLoader:
         if epoch < 0 or position < 0 or (not self._streams and position > len(self)):
             raise ValueError(f"there is no batch {position} of {len(self)} in epoch {epoch}")
         self.epoch, self.position = epoch, position
+
+
+@contextmanager
+def keep_place(batches: Any) -> Iterator[None]:
+    """After the block a loader's next pass is the one that it would have been: passes inside it do not count.
+
+    Inside, a pass starts with the first batch.  What has no epoch and position is left alone.
+    """
+    if not (hasattr(batches, "state_dict") and hasattr(batches, "load_state_dict")):
+        yield
+        return
+    before = dict(batches.state_dict())
+    if before.keys() >= {"epoch", "position"}:
+        batches.load_state_dict({**before, "position": 0})
+    try:
+        yield
+    finally:
+        batches.load_state_dict(before)
 
 
 _END = object()

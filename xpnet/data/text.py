@@ -10,15 +10,30 @@ from typing import Any
 import numpy as np
 
 from xpnet.data.suggest import did_you_mean
+from xpnet.data.words import clusters, normalised, words
 
 WORDS = r"\w+(?:['’]\w+)*|[^\w\s]"
-"""A word, with the apostrophes inside it, or one sign."""
+"""A word, with the apostrophes inside it, or one sign: the pattern of tokenizers that older versions saved.
+
+It breaks words at combining marks, as most scripts have them.
+"""
 
 POLICIES = ("unknown", "error")
 
 
 class Tokenizer:
-    """Cut a text into words and signs by a regular expression, or into characters.
+    """Cut a text into words and signs, or into characters, by Unicode's rules.
+
+    A word is a run of letters, digits, underscores and their marks, with apostrophes inside it ("don't", "l'été") and,
+    between digits, points and commas ("3.14", "1,000").  Every other sign is a token by itself: hyphens, "#", the parts
+    of an address.  An emoji is one token with all that is joined to it.  In scripts without spaces (Chinese, Japanese,
+    Thai, Lao, Burmese, Khmer) each character is a token, Katakana a run; where words are wanted there, cut them
+    beforehand and put spaces between them.  What has no width is no token: a zero-width space ends a word, a soft hyphen
+    and a byte order mark are left out.
+
+    The text is brought into composed form (NFC) first, so that equal texts give equal tokens.  ``lower`` is Unicode's
+    lower case, not case folding: "ß" stays.  ``level="char"`` gives characters as people count them, each with its
+    marks, spaces too.  With a ``pattern`` of one's own, a regular expression, the text is taken as it is.
 
     >>> Tokenizer()("It's good; really GOOD.")
     ["it's", 'good', ';', 'really', 'good', '.']
@@ -28,11 +43,11 @@ class Tokenizer:
     Raises: ``ValueError`` for an unknown level or a pattern that is no regular expression.
     """
 
-    def __init__(self, pattern: str = WORDS, *, lower: bool = True, level: str = "word") -> None:
+    def __init__(self, pattern: str | None = None, *, lower: bool = True, level: str = "word") -> None:
         if level not in ("word", "char"):
             raise ValueError(f"level must be 'word' or 'char', got {level!r}")
         try:
-            self._regex = re.compile(pattern)
+            self._regex = None if pattern is None else re.compile(pattern)
         except re.error as error:
             raise ValueError(f"pattern {pattern!r} is no regular expression: {error}") from error
         self.pattern, self.lower, self.level = pattern, lower, level
@@ -42,6 +57,9 @@ class Tokenizer:
             raise TypeError(
                 f"a text must be a str, got {type(text).__name__}: decode bytes, and pass one text at a time"
             )
+        if self._regex is None:
+            text = normalised(text, lower=self.lower)
+            return clusters(text) if self.level == "char" else words(text)
         text = text.lower() if self.lower else text
         return list(text) if self.level == "char" else [match.group() for match in self._regex.finditer(text)]
 

@@ -22,7 +22,7 @@ def gradcam(model: Module, layer: str, x: TensorLike, target: Any = None) -> Arr
 
     Raises: ``ValueError`` for a layer without maps, one on which the output does not depend, or a class out of range.
     """
-    images, place = as_tensor(x), find_layer(model, layer)
+    images, place = as_tensor(x).detach(), find_layer(model, layer)
     if not is_grad_enabled():
         raise ValueError("gradcam needs gradients: call it outside no_grad()")
     maps: list[Tensor] = []

@@ -17,6 +17,7 @@ from typing import Any, Self, TypeAlias
 
 import numpy as np
 
+from xpnet.data.loader import keep_place
 from xpnet.nn import LayerNorm, Module, Parameter, RMSNorm
 from xpnet.tensor import Tensor, no_grad
 from xpnet_backends import Array, backend_of, get_backend, is_array, random, to_numpy
@@ -234,7 +235,8 @@ class _Probe:
         if not self._parameters:
             raise ValueError("this model has no parameters: there is no landscape")
         self._backend = next(iter(self._parameters.values())).backend
-        self._batches = [(self._brought(x), self._brought(t)) for x, t in batches]
+        with keep_place(batches):
+            self._batches = [(self._brought(x), self._brought(t)) for x, t in batches]
         if not sum(len(t) for _, t in self._batches):
             raise ValueError("batches: expected at least one pair of inputs and targets, got none")
 

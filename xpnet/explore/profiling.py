@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -11,9 +10,10 @@ from statistics import median
 from typing import Any
 
 from xpnet.nn import Module
+from xpnet.nn.utils import left_as_it_was
 from xpnet.tape import Node, held, node_of, observe, run_backward, walk
 from xpnet.tensor import Tensor
-from xpnet_backends import Array, Backend, get_backend, random
+from xpnet_backends import Array, Backend, get_backend
 
 Key = tuple[str, str]  # layer, op
 MODEL, LOSS = "(model)", "(loss)"
@@ -133,8 +133,8 @@ def profile(
     inputs : what the model is called with, on the host or on the model's backend; a tuple (tokens, lengths) as it is.
     loss : ``loss(output)`` gives the tensor to differentiate; without one, the mean of the outputs is.
 
-    A copy of the model is run, in the model's own mode: weights, gradients and running statistics stay as they are, and
-    so does the random state.  Every moment of the forward pass is given to the op that it led up to, checks included.
+    The model is run in its own mode and left as it was: weights, gradients and running statistics, and the random state
+    too.  Every moment of the forward pass is given to the op that it led up to, checks included.
     Waiting after each op costs time of its own where ops are small: shares say more than sums.
 
     >>> from xpnet import nn
@@ -150,17 +150,13 @@ def profile(
     given = inputs
     if not isinstance(inputs, (tuple, Tensor, backend.array_type)):
         given = backend.asarray(inputs)
-    moment = random.state.step
     steps = []
-    try:
-        for i in range(warmup + repeats):
-            random.state.set_step(moment)
-            step = _Step(copy.deepcopy(model), backend)
+    for i in range(warmup + repeats):
+        with left_as_it_was(model):
+            step = _Step(model, backend)
             step.run(given, loss)
             if i >= warmup:
                 steps.append(step)
-    finally:
-        random.state.set_step(moment)
     return Profile(_merged(steps), backend.name, repeats)
 
 
@@ -193,12 +189,15 @@ class _Step:
         self._then = 0.0
 
     def run(self, inputs: Any, loss: Callable[[Any], Tensor] | None) -> None:
-        for path, module in self.model.named_modules():
-            self._watch(path or MODEL, module)
-        self._then = self._now()
-        with observe(self._op_ended):
-            output = self.model(inputs)
-            result = _mean(output) if loss is None else loss(output)
+        undo = [f for path, module in self.model.named_modules() for f in self._watch(path or MODEL, module)]
+        try:
+            self._then = self._now()
+            with observe(self._op_ended):
+                output = self.model(inputs)
+                result = _mean(output) if loss is None else loss(output)
+        finally:
+            for remove in undo:
+                remove()
         if not isinstance(result, Tensor) or not result.requires_grad:
             raise ValueError(
                 "nothing to differentiate: neither the model's parameters nor its inputs require a gradient"
@@ -221,15 +220,14 @@ class _Step:
         seconds, self._then = now - self._then, now
         return seconds
 
-    def _watch(self, path: str, module: Module) -> None:
+    def _watch(self, path: str, module: Module) -> list[Callable[[], None]]:
         def before(_: Module, inputs: tuple[Any, ...]) -> None:
             self._within.append(path)
 
         def after(_: Module, inputs: tuple[Any, ...], output: Any) -> None:
             self._within.pop()
 
-        module.register_forward_pre_hook(before)
-        module.register_forward_hook(after)
+        return [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
 
     def _op_ended(self, op: Any, args: Any, options: Any, result: Any) -> None:
         key = self._within[-1], op.__name__

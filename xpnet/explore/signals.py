@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from xpnet.nn import Conv1d, Conv2d, Linear, Module
+from xpnet.nn.utils import left_as_it_was
 from xpnet.tensor import Tensor, TensorLike, as_tensor
 from xpnet_backends import to_numpy
 
@@ -17,8 +18,8 @@ def variance_by_depth(
 ) -> tuple[list[float], list[float]]:
     """Variance of what each linear and convolutional layer gives, and of the gradient that comes back to there.
 
-    Both in the order in which the layers are run, in float64, for what is left may be too small for float32.  The
-    gradients of the parameters are dropped.
+    Both in the order in which the layers are run, in float64, for what is left may be too small for float32.  The model
+    runs in its own mode and is left as it was, its gradients and running statistics too.
 
     Raises: ``ValueError`` where there is no such layer.
     """
@@ -37,11 +38,11 @@ def variance_by_depth(
     hooks = [layer.register_forward_hook(forward) for layer in layers]
     hooks += [layer.register_full_backward_hook(backward) for layer in layers]
     try:
-        loss(model(as_tensor(x))).backward()
+        with left_as_it_was(model):
+            loss(model(as_tensor(x).detach())).backward()
     finally:
         for remove in hooks:
             remove()
-        model.zero_grad()
     return signals, gradients[::-1]  # the gradient of the last layer came first
 
 

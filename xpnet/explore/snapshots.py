@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from xpnet.nn import Linear, Module
+from xpnet.nn.utils import left_as_it_was
 from xpnet.tensor import Tensor, as_tensor, no_grad
 from xpnet_backends import Array, to_numpy
 
@@ -80,16 +81,13 @@ class Snapshots:
             seen.append(_rows(inputs[0]))
 
         undo = [m.register_forward_pre_hook(before) for _, m in self._layers]
-        training = {m: m.training for m in self._model.modules()}
         try:
-            with no_grad():
+            with left_as_it_was(self._model), no_grad():
                 output = self._model.eval()(self._samples)
             return [*seen, _rows(output)]
         finally:
             for remove in undo:
                 remove()
-            for module, mode in training.items():
-                module.training = mode
 
     def limits(self) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
         """The least and the largest weight of each layer, and value of each column, over all moments."""

@@ -9,6 +9,8 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+import numpy as np
+
 
 class Dimension(Protocol):
     """A setting that can be searched."""
@@ -25,14 +27,17 @@ class Dimension(Protocol):
 class Choice:
     """One of several options, each as likely.
 
+    Options may be anything; a search with a file takes plain values only: None, truth values, numbers, text, NumPy's
+    numbers, and tuples, lists and dicts of these.
+
     >>> Choice("sgd", "adam").at(0.7)
     'adam'
     """
 
-    options: tuple[str | float | int | bool | None, ...]
+    options: tuple[Any, ...]
 
-    def __init__(self, *options: str | float | int | bool | None) -> None:
-        if len(options) < 2 or len(set(options)) < len(options):
+    def __init__(self, *options: Any) -> None:
+        if len(options) < 2 or _alike(options):
             raise ValueError(f"Choice needs at least two options, no two alike, got {options}")
         object.__setattr__(self, "options", options)
 
@@ -43,6 +48,14 @@ class Choice:
     def at(self, u: float) -> Any:
         """The setting at ``u`` of the way, 0 <= u < 1."""
         return self.options[int(u * len(self.options))]
+
+
+def _alike(options: tuple[Any, ...]) -> bool:
+    """Whether two options are equal."""
+    try:
+        return len(set(options)) < len(options)
+    except TypeError:  # lists have no hash
+        return len(set(map(repr, options))) < len(options)
 
 
 @dataclass(frozen=True)
@@ -61,7 +74,7 @@ class Uniform:
 
     def at(self, u: float) -> float:
         """The setting at ``u`` of the way, 0 <= u < 1."""
-        return self.low + u * (self.high - self.low)
+        return float(self.low + u * (self.high - self.low))
 
 
 @dataclass(frozen=True)
@@ -100,6 +113,9 @@ class Integers:
     log: bool = False
 
     def __post_init__(self) -> None:
+        for name in ("low", "high"):
+            if isinstance(number := getattr(self, name), np.integer):
+                object.__setattr__(self, name, int(number))
         if not (isinstance(self.low, int) and isinstance(self.high, int)):
             raise ValueError(f"{self!r}: low and high must be whole numbers")
         _check(self, log=self.log)

@@ -6,8 +6,7 @@ import inspect
 import json
 import math
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -15,7 +14,8 @@ import numpy as np
 
 from xpnet.nn import Module
 from xpnet.nn.recording import Recording
-from xpnet.tape import Op, gradients_kept, node_of, observe, tick
+from xpnet.nn.utils import left_as_it_was
+from xpnet.tape import Op, node_of, observe, tick
 from xpnet.tensor import Tensor, as_tensor
 from xpnet_backends import is_array, to_numpy
 
@@ -128,8 +128,8 @@ class Trace:
 def trace(model: Module, *inputs: Any, loss: Callable[[Any], Tensor] | None = None) -> Trace:
     """Run ``model(*inputs)`` and ``loss(output)``, walk back, and write everything down.
 
-    Without ``loss`` it is the sum of the output, of all outputs where there are several.  The model is left as it was:
-    gradients and running statistics are put back.
+    Without ``loss`` it is the sum of the output, of all outputs where there are several.  The model is left as it was,
+    its gradients and running statistics too, and so is the random state.
 
     >>> from xpnet import nn
     >>> found = trace(nn.Sequential(nn.Linear(2, 3), nn.Tanh()), [[1.0, 2.0]], loss=lambda y: (y * y).mean())
@@ -144,7 +144,7 @@ def trace(model: Module, *inputs: Any, loss: Callable[[Any], Tensor] | None = No
     names = {id(p): path for path, p in model.named_parameters()}
     leaves = {name: x for name, x in zip(_input_names(given), given, strict=True) if isinstance(x, Tensor)}
     book = _Book(names | {id(x): name for name, x in leaves.items()}, set(names))
-    with _left_as_it_was(model):
+    with left_as_it_was(model):
         with Recording(model) as recording, observe(book.note):
             output = model(*given)
             value = loss(output) if loss is not None else _sum(output)
@@ -286,21 +286,6 @@ def _sum(output: Any) -> Tensor:
     for part in output[1:]:
         total = total + _sum(part)
     return total
-
-
-@contextmanager
-def _left_as_it_was(model: Module) -> Iterator[None]:
-    """Put gradients and buffers back, in the very arrays that held them."""
-    buffers = [(m, n, a, None if a is None else a.copy()) for m in model.modules() for n, a in m._buffers.items()]
-    try:
-        with gradients_kept(model.parameters()):
-            model.zero_grad()
-            yield
-    finally:
-        for module, name, array, values in buffers:
-            if array is not None:
-                array[...] = values
-            module._buffers[name] = array
 
 
 def _host(x: Any) -> Numbers:

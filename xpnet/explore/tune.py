@@ -7,6 +7,7 @@ had not been, and more trials can be added later.
 
 from __future__ import annotations
 
+import copy
 import csv
 import io
 import json
@@ -14,12 +15,15 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from xpnet._files import write_atomically
 from xpnet.explore.space import Dimension
+from xpnet.serialization import from_plain, to_plain
 from xpnet_backends import get_backend, random
 
 FORMAT = "xpnet-tune-1"
@@ -109,7 +113,7 @@ class Results:
         writer.writerow(["trial", *self.space, "budget", "score", "seconds", "error"])
         for t in self.trials:
             writer.writerow([t.number, *(t.settings[n] for n in self.space), t.budget, t.score, t.seconds, t.error])
-        return text.getvalue()
+        return _writable(text.getvalue())
 
 
 def random_search(
@@ -141,7 +145,7 @@ def random_search(
     >>> round(found.best.settings["x"], 1)
     0.3
     """
-    if not isinstance(trials, int) or trials < 1:
+    if (trials := _whole(trials, 0)) < 1:
         raise ValueError(f"trials must be a positive whole number, got {trials!r}")
     search = _Search(lambda settings, _: objective(settings), space, seed, maximize, path, watch, "random")
     with search:
@@ -172,6 +176,8 @@ def successive_halving(
 
     Source: Jamieson & Talwalkar 2015, arXiv:1502.07943.
     """
+    trials, least, factor = _whole(trials, trials), _whole(least, least), _whole(factor, factor)
+    most = None if most is None else _whole(most, most)
     for name, value, smallest in (("trials", trials, 2), ("least", least, 1), ("factor", factor, 2)):
         if not isinstance(value, int) or value < smallest:
             raise ValueError(f"{name} must be a whole number of at least {smallest}, got {value!r}")
@@ -204,6 +210,11 @@ def halving_cost(trials: int, *, least: int = 1, most: int | None = None, factor
     return total
 
 
+def _whole(value: Any, otherwise: Any) -> Any:
+    """A whole number of NumPy's as Python's."""
+    return value if isinstance(value, int) else int(value) if isinstance(value, np.integer) else otherwise
+
+
 def _budgets(least: int, most: int | None, factor: int) -> Iterator[int]:
     while most is None or least <= most:
         yield least
@@ -230,40 +241,54 @@ class _Search:
     ) -> None:
         if not space:
             raise ValueError("the space is empty: name at least one setting, e.g. {'lr': LogUniform(1e-4, 1e-1)}")
+        seed, maximize = _whole(seed, seed), bool(maximize)
         self.objective, self.seed, self.watch = objective, seed, watch
         self.results = Results(dict(space), maximize)
         self.path = None if path is None else Path(path)
         described = {name: repr(dimension) for name, dimension in space.items()}
         self.about = {"kind": kind, "seed": seed, "maximize": maximize, "space": described}
+        if self.path is not None:
+            _check_plain(space)
         if self.path is not None and self.path.exists():
-            self.results.trials = _read(self.path, self.about)
+            self.results.trials = [self._as_drawn(trial) for trial in _read(self.path, self.about)]
         self.done = {(t.number, t.budget): t for t in self.results.trials}
 
     def __enter__(self) -> None:
-        self.moment = random.state.seed, random.state.step
+        self._forked = random.fork_rng(self.seed)
+        self._forked.__enter__()
 
-    def __exit__(self, *_: object) -> None:
-        seed, step = self.moment
-        random.state.manual_seed(seed)
-        random.state.set_step(step)
+    def __exit__(self, *about: Any) -> None:
+        self._forked.__exit__(*about)
 
     def run(self, number: int, budget: int | None) -> Trial:
         """The trial with this number and budget, from the file or from the objective."""
         if (number, budget) in self.done:
             return self.done[number, budget]
         settings = self._draw(number)
+        if self.path is not None:
+            to_plain(settings)  # before the objective's time is spent
         random.state.manual_seed(self.seed)
         started = time.perf_counter()
-        score, error = _call(self.objective, dict(settings), budget)
+        score, error = _call(self.objective, copy.deepcopy(settings), budget)
         trial = Trial(number, settings, budget, score, round(time.perf_counter() - started, 3), error)
         self.results.trials.append(trial)
         self.done[number, budget] = trial
         if self.path is not None:
-            content = {"format": FORMAT, "search": self.about, "trials": [asdict(t) for t in self.results.trials]}
-            write_atomically(self.path, json.dumps(content, indent=1) + "\n")
+            trials = [{**vars(t), "settings": to_plain(t.settings)} for t in self.results.trials]
+            content = {"format": FORMAT, "search": self.about, "trials": trials}
+            write_atomically(self.path, json.dumps(content, indent=1, allow_nan=False) + "\n")
         if self.watch is not None:
             self.watch(trial)
         return trial
+
+    def _as_drawn(self, trial: Trial) -> Trial:
+        """Older files hold tuples as lists: where the draw is the same but for that, it is the settings."""
+        drawn = self._draw(trial.number)
+        same = drawn.keys() == trial.settings.keys() and all(
+            (isinstance(value, tuple) and list(value) == trial.settings[name]) or value == trial.settings[name]
+            for name, value in drawn.items()
+        )
+        return replace(trial, settings=drawn) if same else trial
 
     def _draw(self, number: int) -> Settings:
         """Each setting has a stream of its own: another one more in the space changes nothing about it."""
@@ -280,8 +305,24 @@ def _call(objective: Callable[[Settings, Any], float], settings: Settings, budge
     try:
         score = float(objective(settings, budget))
     except Exception as error:
-        return None, f"{type(error).__name__}: {error}"
+        return None, _writable(f"{type(error).__name__}: {error}")
     return (score, "") if math.isfinite(score) else (None, f"the score is {score}")
+
+
+def _writable(text: str) -> str:
+    """With what UTF-8 cannot hold, halves of a character, spelled out."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _check_plain(space: Mapping[str, Dimension]) -> None:
+    """Before the first trial: what a file cannot hold would end the search after it."""
+    for name, dimension in space.items():
+        try:
+            to_plain(list(getattr(dimension, "options", ())))
+        except TypeError as error:
+            raise ValueError(
+                f"the options of {name!r} cannot be kept in a file: {error}; or search without path="
+            ) from None
 
 
 def _read(path: Path, about: Mapping[str, Any]) -> list[Trial]:
@@ -289,7 +330,10 @@ def _read(path: Path, about: Mapping[str, Any]) -> list[Trial]:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["format"] != FORMAT:
             raise ValueError(f"its format is {content['format']!r}")
-        theirs, trials = content["search"], [Trial(**entry) for entry in content["trials"]]
+        theirs, trials = (
+            content["search"],
+            [Trial(**{**entry, "settings": from_plain(entry["settings"])}) for entry in content["trials"]],
+        )
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} holds no search, or was damaged: {error!r}") from error
     for name, value in about.items():
@@ -303,4 +347,4 @@ def _read(path: Path, about: Mapping[str, Any]) -> list[Trial]:
 
 def in_words(value: Any) -> str:
     """A setting as people read it: four digits are enough."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float | np.floating) else _writable(str(value))

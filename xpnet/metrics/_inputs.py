@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from collections.abc import Mapping
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from xpnet.tensor import Tensor, TensorLike
-from xpnet_backends import Array, Namespace, backend_of
+from xpnet_backends import Array, Namespace, backend_of, is_array
 
 Part: TypeAlias = dict[str, Array]
 """What a metric keeps of some samples: the parts of batches merge into the part of all samples."""
 
 
-def raw(x: TensorLike) -> Array:
-    """The array behind a tensor."""
-    return x.data if isinstance(x, Tensor) else x
+def raw(x: Any) -> Array:
+    """The array behind a tensor; lists become NumPy arrays.  Raises: ``ValueError`` for what are no numbers."""
+    array = x.data if isinstance(x, Tensor) else x if is_array(x) else np.asarray(x)
+    if array.dtype.kind not in "biuf":
+        raise ValueError(
+            f"metrics take numbers, got an array of {array.dtype}: number classes with "
+            "np.unique(labels, return_inverse=True)"
+        )
+    return array
 
 
 def namespace(*arrays: Array) -> Namespace:
@@ -26,20 +33,54 @@ def namespace(*arrays: Array) -> Namespace:
 def scores_and_labels(name: str, output: TensorLike, target: TensorLike) -> tuple[Array, Array]:
     """``output`` as (N, C) scores or (N,), ``target`` as (N,) class numbers.
 
-    output (..., C) with target (...) or one-hot (..., C); or both (N,) or (N, 1).  Raises: ``ValueError``.
+    output (..., C) with target (...), one-hot (..., C), or probabilities (..., C), as mixed samples have, of which the
+    largest counts; or both (N,) or (N, 1).  Rows that are neither are an error on the host and become class -1, which
+    does not exist, on a device.  Raises: ``ValueError``.
     """
     output, target = raw(output), raw(target)
-    if output.shape == target.shape and output.ndim > 1 and output.dtype.kind == "f":
-        target = target.argmax(axis=-1) if output.shape[-1] > 1 else target[..., 0]  # one-hot
-    if output.ndim == target.ndim + 1 and output.shape[:-1] == target.shape:
+    if is_by_class(output, target):
+        rows = are_shares(target)
+        if backend_of(target).on_host and not rows.all():
+            _refuse_rows(name, target[~rows][0])
+        target = namespace(target).where(rows, target.argmax(axis=-1), -1)
+    elif output.shape == target.shape and output.ndim > 1 and output.shape[-1] == 1:
+        output, target = output[..., 0], target[..., 0]
+    elif output.shape == target.shape and output.ndim == 2:
+        raise ValueError(
+            f"{name}: output and target are class numbers {tuple(output.shape)}, one axis too many: flatten both, or, "
+            "of several labels a sample, measure each by itself"
+        )
+    elif output.ndim == 1 and target.shape == (*output.shape, 1):
+        target = target[:, 0]
+    if output.ndim == target.ndim + 1 and output.shape[:-1] == target.shape and output.shape[-1]:
         classes = output.shape[-1]
         return output.reshape((-1, classes) if classes > 1 else (-1,)), target.reshape(-1)
-    if output.shape != target.shape:
+    if output.shape != target.shape or not output.ndim:
         raise ValueError(
             f"{name}: output {tuple(output.shape)} and target {tuple(target.shape)} do not fit: expected scores "
             "(N, C) and class numbers (N,), or both (N,)"
         )
     return output.reshape(-1), target.reshape(-1)
+
+
+def is_by_class(output: Array, target: Array) -> bool:
+    """Whether a target has a column for each class, as one-hot rows have."""
+    return bool(output.shape == target.shape and output.ndim > 1 and output.shape[-1] > 1 and output.dtype.kind == "f")
+
+
+def are_shares(target: Array) -> Array:
+    """Which rows are one-hot, or probabilities.  target (..., C) -> (...)."""
+    total = target.sum(axis=-1, dtype="float64")
+    shares: Array = (target >= 0).all(axis=-1) & (abs(total - 1.0) < 1e-3)
+    return shares
+
+
+def _refuse_rows(name: str, row: Array) -> None:
+    shown = ", ".join(f"{float(x):g}" for x in row[:8]) + (", ..." if len(row) > 8 else "")
+    raise ValueError(
+        f"{name}: the target has as many columns as the output, but the row [{shown}] is not one-hot; of several labels "
+        "a sample, measure each by itself (output[:, c], target[:, c]); of one label a pixel, flatten both"
+    )
 
 
 def predicted(output: Array, *, logits: bool) -> Array:
@@ -53,8 +94,8 @@ def predicted(output: Array, *, logits: bool) -> Array:
 
 def class_numbers(
     name: str, output: TensorLike, target: TensorLike, num_classes: int | None, *, logits: bool
-) -> tuple[Array, Array, int]:
-    """Predicted and true class numbers, int64 (N,), and how many classes there are."""
+) -> tuple[Array, Array, int, Array]:
+    """Predicted and true class numbers, int64 (N,), how many classes there are, and ``doubt``."""
     scores, labels = scores_and_labels(name, output, target)
     classes = num_classes
     if scores.ndim == 2 or scores.dtype.kind == "f":
@@ -63,30 +104,79 @@ def class_numbers(
             raise ValueError(f"{name}: num_classes={num_classes}, but the output has {classes}")
     if classes is None:
         raise ValueError(f"{name}: an output of class numbers does not tell how many classes there are: num_classes=10")
+    unclear = doubt(name, scores, labels, classes, logits=logits)
     guesses = predicted(scores, logits=logits)
-    check_labels(name, classes, output=guesses, target=labels)
-    return guesses.astype("int64"), labels.astype("int64"), classes
+    check_labels(name, classes, output=guesses)
+    return guesses.astype("int64"), labels.astype("int64"), classes, unclear
 
 
-def check_labels(name: str, classes: int, **labels: Array) -> None:
-    """Class numbers in range; only on a host, for on a device looking at them would stop the pipeline."""
+def doubt(name: str, scores: Array, labels: Array, classes: int | None, *, logits: bool) -> Array:
+    """0, or NaN, to be added to what is computed: where a score is NaN; on a device where a label is none, too.
+
+    classes : None where an output of class numbers does not tell.
+
+    Raises: ``ValueError``, on the host, for labels that are no classes, and for (N,) scores that are no probabilities.
+    """
+    check_labels(name, classes, target=labels)
+    xp = namespace(scores)
+    bad = xp.isnan(scores).any()
+    if scores.ndim == 1 and scores.dtype.kind == "f" and not logits:
+        bad = bad | check_probabilities(name, scores)
+    if not backend_of(labels).on_host:
+        bad = bad | ~are_classes(labels, classes).all()
+    return xp.where(bad, float("nan"), 0.0)
+
+
+def check_probabilities(name: str, scores: Array, *, sums: bool = False) -> Array:
+    """Whether any score is none; on the host that raises.  scores (N,) or (N, C), and with ``sums`` rows add up to 1.
+
+    Raises: ``ValueError``.
+    """
+    outside = (scores < -1e-3) | (scores > 1.0 + 1e-3)
+    wrong = outside.any()
+    total = scores.sum(axis=-1, dtype="float64") if sums and scores.ndim == 2 else None
+    off = None if total is None else abs(total - 1.0) > 0.05
+    if backend_of(scores).on_host:
+        hint = "for what comes before softmax or sigmoid, logits=True"
+        if wrong:
+            raise ValueError(f"{name}: the output holds {float(scores[outside][0]):g}, which is no probability: {hint}")
+        if off is not None and total is not None and off.any():
+            raise ValueError(
+                f"{name}: probabilities must add up to 1, a row adds up to {float(total[off][0]):g}: {hint}"
+            )
+    return wrong if off is None else wrong | off.any()
+
+
+def are_classes(numbers: Array, classes: int | None) -> Array:
+    """Which numbers are those of classes."""
+    whole: Array = numbers % 1 == 0
+    return whole if classes is None else (numbers >= 0) & (numbers < classes) & whole
+
+
+def check_labels(name: str, classes: int | None, **labels: Array) -> None:
+    """Class numbers in range; only on a host, because on a device looking at them would stop the pipeline."""
     for what, numbers in labels.items():
-        backend = backend_of(numbers)
-        if not backend.on_host or numbers.dtype.kind == "b":
+        if not backend_of(numbers).on_host or numbers.dtype.kind == "b":
             continue
-        wrong = numbers[~((numbers >= 0) & (numbers < classes) & (numbers % 1 == 0))]
+        wrong = numbers[~are_classes(numbers, classes)]
+        if wrong.size and classes is None:
+            raise ValueError(f"{name}: {what} holds {wrong[0]}, which is no class number")
         if wrong.size:
             raise ValueError(f"{name}: {what} holds {wrong[0]}, but {classes} classes are numbered 0..{classes - 1}")
 
 
-def weights(name: str, sample_weight: TensorLike | None, samples: int) -> Array | None:
-    """Weights as float64 (N,), or None."""
+def weights(name: str, sample_weight: Any, samples: int) -> Array | None:
+    """Weights as float64 (N,), or None.  Raises: ``ValueError``, on the host for a negative one, NaN or infinity too."""
     if sample_weight is None:
         return None
     weight = raw(sample_weight)
     if weight.size != samples:
         raise ValueError(f"{name}: sample_weight has shape {tuple(weight.shape)}, but there are {samples} samples")
-    return weight.reshape(-1).astype("float64")
+    weight = weight.reshape(-1).astype("float64")
+    wrong = ~((weight >= 0) & (weight < float("inf")))
+    if backend_of(weight).on_host and wrong.any():
+        raise ValueError(f"{name}: sample_weight holds {weight[wrong][0]}: weights are numbers >= 0")
+    return namespace(weight).where(wrong, float("nan"), weight)
 
 
 def divide(a: Array, b: Array, otherwise: float) -> Array:
@@ -110,6 +200,14 @@ def weighted_sum(values: Array, weight: Array | None) -> Part:
 def mean(part: Part) -> Array:
     """``Σ w v / Σ w``, NaN without samples."""
     return divide(part["total"], part["weight"], float("nan"))
+
+
+def check_alike(name: str, a: Mapping[str, Array], b: Mapping[str, Array], *, first_axis: bool = True) -> None:
+    """Whether parts of two batches can be merged.  Raises: ``ValueError``."""
+    for key in a:
+        shapes = [tuple(part[key].shape[0 if first_axis else 1 :]) for part in (a, b)]
+        if shapes[0] != shapes[1]:
+            raise ValueError(f"{name}: this batch has {shapes[1]} classes or outputs, those before had {shapes[0]}")
 
 
 def add(a: Part, b: Part) -> Part:

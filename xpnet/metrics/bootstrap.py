@@ -31,9 +31,11 @@ def bootstrap(
     resamples: int = 1000,
     seed: int = 0,
     sample_weight: TensorLike | None = None,
+    **options: Any,
 ) -> Interval:
     """The percentile interval of ``metric(output, target)``, a function, a metric or its name.
 
+    A name stands for ``get(name, **options)``, which takes logits: for probabilities ``logits=False``.
     Resample i draws N of the N samples, with replacement, from ``Stream(seed, "metrics.bootstrap", i)``: the same
     interval for the same seed on every backend.  Resamples without a value (NaN) are left out.  Source: Efron 1979,
     "Bootstrap methods: another look at the jackknife".
@@ -42,7 +44,11 @@ def bootstrap(
         raise ValueError(f"bootstrap: level must be between 0 and 1, e.g. 0.95, got {level!r}")
     if resamples < 1:
         raise ValueError(f"bootstrap: resamples must be at least 1, got {resamples!r}")
-    function = get(metric) if isinstance(metric, str) else metric
+    if options and not isinstance(metric, str):
+        raise TypeError(
+            f"bootstrap: {', '.join(options)} are options of a metric by name: give them to the metric itself"
+        )
+    function = get(metric, **options) if isinstance(metric, str) else metric
     arrays = [raw(x) for x in (output, target, sample_weight) if x is not None]
     backend = backend_of(*arrays)
     count = len(arrays[0])

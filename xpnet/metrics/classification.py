@@ -2,7 +2,9 @@
 
 ``output`` is (N, C) scores, (N,) or (N, 1) scores of class 1 (probabilities, or with ``logits=True`` any numbers that
 are positive for class 1), or (N,) class numbers, which need ``num_classes``.  ``target`` is (N,) class numbers, or
-one-hot (N, C).  A class number out of range is an error on the host and gives NaN on a device.
+one-hot (N, C), or the probabilities of mixed samples, of which the largest counts.  What is none of these, a class
+number out of range, a weight below 0, is an error on the host and gives NaN on a device; a score that is NaN gives
+NaN everywhere.
 """
 
 from __future__ import annotations
@@ -11,8 +13,10 @@ import math
 from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
+import numpy as np
+
 from xpnet.tensor import TensorLike
-from xpnet_backends import Array, to_numpy
+from xpnet_backends import Array, backend_of, to_numpy
 
 from . import _inputs
 from ._inputs import Part, divide, namespace, raw
@@ -34,8 +38,11 @@ def accuracy_part(
 ) -> Part:
     """Hits, and samples."""
     scores, labels = _inputs.scores_and_labels("accuracy", output, target)
+    classes = scores.shape[1] if scores.ndim == 2 else 2 if scores.dtype.kind == "f" else None
+    doubt = _inputs.doubt("accuracy", scores, labels, classes, logits=logits)
     hits = _inputs.predicted(scores, logits=logits) == labels
-    return _inputs.weighted_sum(hits, _inputs.weights("accuracy", sample_weight, len(labels)))
+    part = _inputs.weighted_sum(hits, _inputs.weights("accuracy", sample_weight, len(labels)))
+    return {**part, "total": part["total"] + doubt}
 
 
 def top_k_accuracy(
@@ -55,12 +62,14 @@ def top_k_part(output: TensorLike, target: TensorLike, sample_weight: TensorLike
         raise ValueError(f"top_k_accuracy needs scores (N, C), got an output of shape {tuple(raw(output).shape)}")
     if not 1 <= k <= scores.shape[1]:
         raise ValueError(f"top_k_accuracy: k must be in 1..{scores.shape[1]}, the number of classes, got {k}")
-    _inputs.check_labels("top_k_accuracy", scores.shape[1], target=labels)
+    doubt = _inputs.doubt("top_k_accuracy", scores, labels, scores.shape[1], logits=True)
     xp = namespace(scores)
-    place = labels.astype("int64")[:, None]  # (N, 1)
+    place = labels.astype("int64").clip(0, scores.shape[1] - 1)[:, None]  # (N, 1)
     own = xp.take_along_axis(scores, place, 1)
     before = (scores > own) | ((scores == own) & (xp.arange(scores.shape[1]) > place))  # (N, C)
-    return _inputs.weighted_sum(before.sum(axis=1) < k, _inputs.weights("top_k_accuracy", sample_weight, len(labels)))
+    weight = _inputs.weights("top_k_accuracy", sample_weight, len(labels))
+    part = _inputs.weighted_sum(before.sum(axis=1) < k, weight)
+    return {**part, "total": part["total"] + doubt}
 
 
 def confusion_matrix(
@@ -81,10 +90,12 @@ def confusion_part(
     num_classes: int | None = None,
     logits: bool = False,
 ) -> Part:
-    """The confusion matrix."""
+    """The confusion matrix.  Counts have no NaN: on a device, samples without a class are left out."""
     name = "confusion_matrix"
-    columns, rows, classes = _inputs.class_numbers(name, output, target, num_classes, logits=logits)
+    columns, rows, classes, doubt = _inputs.class_numbers(name, output, target, num_classes, logits=logits)
     xp = namespace(rows)
+    if backend_of(rows).on_host and xp.isnan(doubt):
+        raise ValueError("confusion_matrix: the output holds NaN, which is no prediction")
     weight = _inputs.weights(name, sample_weight, len(rows))
     values = xp.ones(len(rows), dtype="uint64") if weight is None else weight  # CuPy adds up uint64, not int64
     inside = (rows >= 0) & (rows < classes) & (columns >= 0) & (columns < classes)
@@ -111,13 +122,15 @@ def class_counts(
 
     ``seen`` counts without weights: averages are over the classes that occur.
     """
-    guesses, labels, classes = _inputs.class_numbers("classification", output, target, num_classes, logits=logits)
+    guesses, labels, classes, doubt = _inputs.class_numbers(
+        "classification", output, target, num_classes, logits=logits
+    )
     xp = namespace(labels)
     ones = xp.ones(len(labels), dtype="float64")
     weight = _inputs.weights("classification", sample_weight, len(labels))
     weight = ones if weight is None else weight
     inside = (labels >= 0) & (labels < classes) & (guesses >= 0) & (guesses < classes)
-    bad = xp.where(inside.all(), 0.0, math.nan)
+    bad = doubt + xp.where(inside.all(), 0.0, math.nan) + 0.0 * weight.sum()  # a weight that is none is NaN
     guesses, labels = xp.where(inside, guesses, 0), xp.where(inside, labels, 0)
 
     def count(numbers: Array, values: Array) -> Array:
@@ -247,6 +260,7 @@ def _summed(counts: Part, average: Average) -> tuple[Array, Array, Array]:
 
 def _averaged(score: Array, counts: Part, average: Average, pos_label: int) -> Array:
     xp, classes = namespace(score), len(counts["seen"])
+    score = score + _void(counts)
     if average == "auto":
         average = "binary" if classes == 2 else "macro"
     if average is None:
@@ -262,6 +276,11 @@ def _averaged(score: Array, counts: Part, average: Average, pos_label: int) -> A
         return plain
     weight = each * xp.where(keep, counts["true"], 0.0)
     return xp.where(weight.sum() == 0, plain, divide((score * weight).sum(), weight.sum(), 0.0))
+
+
+def _void(counts: Part) -> Array:
+    """NaN without samples, or where none has a weight; else 0."""
+    return namespace(counts["true"]).where(counts["true"].sum() == 0, math.nan, 0.0)
 
 
 def _positive(pos_label: int, classes: int) -> int:
@@ -318,7 +337,8 @@ def matthews_value(counts: Part) -> Array:
     total = true.sum()
     both = counts["hits"].sum() * total - (true * guessed).sum()
     spread = (total**2 - (guessed * guessed).sum()) * (total**2 - (true * true).sum())
-    return divide(both, namespace(true).sqrt(spread), 0.0)
+    xp = namespace(true)
+    return xp.asarray(divide(both, xp.sqrt(spread), 0.0) + _void(counts))
 
 
 def classification_report(
@@ -334,6 +354,8 @@ def classification_report(
 ) -> str:
     """Precision, recall, F1 and support as a table: for each class that occurs, and averaged.  Reads the numbers."""
     counts = class_counts(output, target, sample_weight, num_classes=num_classes, logits=logits)
+    if np.isnan(to_numpy(counts["seen"])).any():
+        raise ValueError("classification_report: the output holds NaN, or a class number is out of range")
     if sample_weight is None:
         counts["true"] = counts["true"].astype("int64")
     classes = len(counts["seen"])

@@ -1,7 +1,8 @@
 """How far predicted probabilities can be trusted.
 
 ``output`` is (N, C) probabilities, or (N,) or (N, 1) that of class 1; with ``logits=True`` what a network gives before
-softmax or sigmoid.  ``target`` is (N,) class numbers, or one-hot (N, C).
+softmax or sigmoid.  ``target`` is (N,) class numbers, or one-hot (N, C), or the probabilities of mixed samples.  What
+are no probabilities is an error on the host and gives NaN on a device; NaN gives NaN everywhere.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from xpnet.tensor import TensorLike
-from xpnet_backends import Array
+from xpnet_backends import Array, backend_of
 
 from . import _inputs
 from ._inputs import Part, divide, namespace
@@ -27,15 +28,39 @@ def softmax(x: Array) -> Array:
     return namespace(x).exp(log_softmax(x))
 
 
-def _columns(name: str, output: TensorLike, target: TensorLike, logits: bool) -> tuple[Array, Array]:
-    """(N, C) probabilities or logits, float64 with at least two columns; class numbers (N,)."""
+def _columns(
+    name: str, output: TensorLike, target: TensorLike, logits: bool, *, sums: bool = True
+) -> tuple[Array, Array, Array, Array]:
+    """(N, C) probabilities or logits, float64 with at least two columns; class numbers (N,), and ``doubt``.
+
+    Between them what the target says of each class, (N, C): one-hot, or the probabilities of mixed samples.
+    """
     scores, labels = _inputs.scores_and_labels(name, output, target)
     scores = scores.astype("float64")
+    xp = namespace(scores)
+    doubt = _inputs.doubt(name, scores, labels, scores.shape[1] if scores.ndim == 2 else 2, logits=logits)
+    if not logits and scores.ndim == 2:
+        doubt = doubt + xp.where(_inputs.check_probabilities(name, scores, sums=sums), np.nan, 0.0)
+    elif scores.ndim == 2 and _are_probabilities(scores):
+        raise ValueError(
+            f"{name}: with logits=True the output is what comes before softmax, got probabilities: logits=False"
+        )
     if scores.ndim == 1:
-        xp = namespace(scores)
         scores = xp.stack([xp.zeros_like(scores) if logits else 1.0 - scores, scores], axis=1)
-    _inputs.check_labels(name, scores.shape[1], target=labels)
-    return scores, labels.astype("int64")
+    classes = scores.shape[1]
+    labels = labels.astype("int64")
+    shares = (labels[:, None] == xp.arange(classes)).astype("float64")
+    if _inputs.is_by_class(_inputs.raw(output), _inputs.raw(target)):
+        shares = _inputs.raw(target).reshape(-1, classes).astype("float64")
+    return scores, shares, labels, doubt
+
+
+def _are_probabilities(scores: Array) -> bool:
+    """Whether logits are certainly probabilities; only on a host.  One row, or zeros and ones, may be anything."""
+    if not backend_of(scores).on_host or len(scores) < 2 or not (scores >= 0).all():
+        return False
+    certain: bool = (abs(scores.sum(axis=1) - 1.0) < 1e-5).all() and not ((scores == 0) | (scores == 1)).all()
+    return bool(certain)
 
 
 def log_loss(
@@ -49,7 +74,7 @@ def log_loss_part(
     output: TensorLike, target: TensorLike, sample_weight: TensorLike | None = None, *, logits: bool = False
 ) -> Part:
     """The sum of losses."""
-    values, labels = _columns("log_loss", output, target, logits)
+    values, shares, labels, doubt = _columns("log_loss", output, target, logits)
     xp = namespace(values)
     if logits:
         values = log_softmax(values)
@@ -57,8 +82,9 @@ def log_loss_part(
         given = _inputs.raw(output).dtype
         eps = float(np.finfo(given if given.kind == "f" else "float64").eps)
         values = xp.log(values.clip(eps, 1.0 - eps))
-    own = xp.take_along_axis(values, labels[:, None], 1)[:, 0]
-    return _inputs.weighted_sum(-own, _inputs.weights("log_loss", sample_weight, len(labels)))
+    losses = -(shares * xp.where(shares > 0, values, 0.0)).sum(axis=1)
+    part = _inputs.weighted_sum(losses, _inputs.weights("log_loss", sample_weight, len(labels)))
+    return {**part, "total": part["total"] + doubt}
 
 
 def brier_score(
@@ -75,12 +101,12 @@ def brier_part(
     output: TensorLike, target: TensorLike, sample_weight: TensorLike | None = None, *, logits: bool = False
 ) -> Part:
     """The sum of squared differences."""
-    values, labels = _columns("brier_score", output, target, logits)
+    values, shares, labels, doubt = _columns("brier_score", output, target, logits)
     values = softmax(values) if logits else values
-    classes = values.shape[1]
-    squares = ((values - (labels[:, None] == namespace(values).arange(classes))) ** 2).sum(axis=1)
-    squares = squares / 2.0 if classes == 2 else squares
-    return _inputs.weighted_sum(squares, _inputs.weights("brier_score", sample_weight, len(labels)))
+    squares = ((values - shares) ** 2).sum(axis=1)
+    squares = squares / 2.0 if values.shape[1] == 2 else squares
+    part = _inputs.weighted_sum(squares, _inputs.weights("brier_score", sample_weight, len(labels)))
+    return {**part, "total": part["total"] + doubt}
 
 
 def calibration_error(
@@ -109,7 +135,7 @@ def calibration_part(
     """By bin, the sum of ``hit − confidence``."""
     if bins < 1:
         raise ValueError(f"calibration_error: bins must be at least 1, got {bins}")
-    values, labels = _columns("calibration_error", output, target, logits)
+    values, _, labels, doubt = _columns("calibration_error", output, target, logits, sums=False)
     xp = namespace(values)
     values = softmax(values) if logits else values
     weight = _inputs.weights("calibration_error", sample_weight, len(labels))
@@ -119,7 +145,7 @@ def calibration_part(
     place = xp.searchsorted(upper, confidence, "left").clip(0, bins - 1)
     gap = xp.zeros(bins, dtype="float64")
     xp.add.at(gap, place, weight * ((values.argmax(axis=1) == labels) - confidence))
-    return {"gap": gap, "weight": xp.asarray(weight.sum())}
+    return {"gap": gap + doubt, "weight": xp.asarray(weight.sum())}
 
 
 def calibration_value(part: Part) -> Array:

@@ -2,7 +2,8 @@
 
 ``output`` is (N,) or (N, 1) scores of class 1, or (N, C) one score for each class, of which two are taken for the
 binary case; with ``logits=True`` (N, C) are turned into probabilities first, for logits of different samples cannot be
-compared.  ``target`` is (N,) class numbers, or one-hot (N, C).
+compared.  ``target`` is (N,) class numbers, or one-hot (N, C); or, for the areas, several labels a sample, zeros and
+ones (N, C): each class against its absence.  On a device, where nothing is looked at, two columns are one-hot.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 from xpnet.tensor import TensorLike
-from xpnet_backends import Array
+from xpnet_backends import Array, backend_of
 
 from . import _inputs
 from ._inputs import divide, namespace
@@ -65,38 +66,68 @@ def _over_classes(
     """A binary measure ``(scores, weight of positives, weight of negatives)``, once or for each class."""
     if average not in ("macro", "weighted", None):
         raise ValueError(f"{name}: average must be 'macro', 'weighted' or None, got {average!r}")
-    scores, labels, weight = _ranked(name, output, target, sample_weight, logits)
+    scores, positive, weight = _ranked(name, output, target, sample_weight, logits, several=True)
     xp = namespace(scores)
     if scores.ndim == 1:
-        positive = labels == 1
         return xp.asarray(measure(scores, weight * positive, weight * ~positive))
-    classes = range(scores.shape[1])
-    values = xp.stack([measure(scores[:, c], weight * (labels == c), weight * (labels != c)) for c in classes])
+    columns = [(scores[:, c], positive[:, c]) for c in range(scores.shape[1])]
+    values = xp.stack([measure(score, weight * true, weight * ~true) for score, true in columns])
     if average is None:
         return values
     if average == "macro":
         return xp.asarray(values.mean())
-    shares = xp.stack([(weight * (labels == c)).sum() for c in classes])
+    shares = (weight[:, None] * positive).sum(axis=0)
     return divide((xp.where(shares == 0, 0.0, values) * shares).sum(), shares.sum(), math.nan)
 
 
 def _ranked(
-    name: str, output: TensorLike, target: TensorLike, sample_weight: TensorLike | None, logits: bool
+    name: str,
+    output: TensorLike,
+    target: TensorLike,
+    sample_weight: TensorLike | None,
+    logits: bool,
+    *,
+    several: bool = False,
 ) -> tuple[Array, Array, Array]:
-    """Scores (N,) of two classes or (N, C) of more, float64; class numbers (N,); weights (N,)."""
-    scores, labels = _inputs.scores_and_labels(name, output, target)
+    """Scores (N,) of two classes or (N, C) of more, float64; which are of the class, the same shape; weights (N,).
+
+    several : several labels a sample may come, (N, C) zeros and ones.
+    """
+    raw_output, raw_target = _inputs.raw(output), _inputs.raw(target)
+    on_host = backend_of(raw_output).on_host
+    by_class = several and _inputs.is_by_class(raw_output, raw_target) and (on_host or raw_output.shape[-1] > 2)
+    if by_class:
+        classes = raw_output.shape[-1]
+        scores, rows = raw_output.reshape(-1, classes).astype("float64"), raw_target.reshape(-1, classes)
+        one_hot, labels = _inputs.are_shares(rows).all(), rows.argmax(axis=1)
+        flags = ((rows == 0) | (rows == 1)).all()
+        if on_host and not (one_hot or flags):
+            _inputs.scores_and_labels(name, output, target)  # says what is wrong
+        by_class = not on_host or not one_hot
+        spoiled = ~(one_hot | flags)
+    if not by_class:
+        scores, labels = _inputs.scores_and_labels(name, output, target)
+        scores = scores.astype("float64")
+        classes = scores.shape[1] if scores.ndim == 2 else 2
+        _inputs.check_labels(name, classes, target=labels)
+        spoiled = ~_inputs.are_classes(labels, classes).all()
     if not scores.size:
         raise ValueError(f"{name} needs at least one sample")
-    _inputs.check_labels(name, scores.shape[1] if scores.ndim == 2 else 2, target=labels)
-    scores = scores.astype("float64")
     xp = namespace(scores)
-    if scores.ndim == 2 and scores.shape[1] == 2:
-        scores = scores[:, 1] - scores[:, 0] if logits else scores[:, 1]  # the difference cannot saturate
-    elif scores.ndim == 2 and logits:
-        scores = softmax(scores)
-    weight = _inputs.weights(name, sample_weight, len(labels))
-    weight = xp.ones(len(labels), dtype="float64") if weight is None else weight
-    return scores, labels, weight + xp.where(xp.isnan(scores).any(), math.nan, 0.0)  # NaN has no rank
+    if by_class:
+        positive = xp.where(one_hot, labels[:, None] == xp.arange(classes), rows == 1)
+        scores = xp.where(one_hot, softmax(scores), scores) if logits else scores
+    elif scores.ndim == 1 or classes == 2:
+        two = scores.ndim == 2
+        positive = labels == 1
+        scores = scores if not two else scores[:, 1] - scores[:, 0] if logits else scores[:, 1]  # cannot saturate
+    else:
+        positive = labels[:, None] == xp.arange(classes)
+        scores = softmax(scores) if logits else scores
+    weight = _inputs.weights(name, sample_weight, len(scores))
+    weight = xp.ones(len(scores), dtype="float64") if weight is None else weight
+    spoiled = spoiled | xp.isnan(scores).any() | (weight.sum() == 0)  # NaN has no rank
+    return scores, positive, weight + xp.where(spoiled, math.nan, 0.0)
 
 
 def _sums(values: Array) -> Array:
@@ -169,12 +200,12 @@ def _at_thresholds(
     name: str, output: TensorLike, target: TensorLike, sample_weight: TensorLike | None, logits: bool
 ) -> tuple[Array, Array, Array]:
     """Weights of positives and of negatives that score at least as high as each distinct score, highest first."""
-    scores, labels, weight = _ranked(name, output, target, sample_weight, logits)
+    scores, true, weight = _ranked(name, output, target, sample_weight, logits)
     if scores.ndim != 1:
         raise ValueError(f"{name} is of two classes, got {scores.shape[1]}: take one class, {name}(p[:, c], target==c)")
     xp = namespace(scores)
     order = (-scores).argsort()
     order = order[(weight[order] != 0).nonzero()[0]]
-    scores, positive, weight = scores[order], labels[order] == 1, weight[order]
+    scores, positive, weight = scores[order], true[order], weight[order]
     last = xp.concatenate([scores[1:] != scores[:-1], xp.ones(min(1, len(scores)), dtype=bool)]).nonzero()[0]
     return (weight * positive).cumsum()[last], (weight * ~positive).cumsum()[last], scores[last]

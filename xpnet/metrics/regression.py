@@ -186,4 +186,5 @@ def explained_value(part: Part, *, multioutput: MultiOutput = "uniform_average")
 def _one_minus(left: Array, all_of_it: Array) -> Array:
     """``1 − a / b``; where b is 0, 1 if a is 0 too, else 0."""
     xp = namespace(left)
-    return xp.where(all_of_it == 0, 1.0 * (left == 0), 1.0 - divide(left, all_of_it, 0.0))
+    unclear = xp.where(xp.isnan(left), math.nan, 0.0)
+    return xp.where(all_of_it == 0, 1.0 * (left == 0), 1.0 - divide(left, all_of_it, 0.0)) + unclear

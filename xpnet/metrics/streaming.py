@@ -12,6 +12,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Literal
 
+import numpy as np
+
 from xpnet.tensor import TensorLike
 from xpnet_backends import Array
 
@@ -102,7 +104,7 @@ class Mean(Metric):
     def part(self, output: TensorLike, target: TensorLike = None, sample_weight: TensorLike | None = None) -> Part:
         """Sum and weight."""
         values = _inputs.raw(output).reshape(-1)
-        if isinstance(sample_weight, int | float):
+        if isinstance(sample_weight, int | float | np.number):
             sample_weight = _inputs.namespace(values).full(len(values), float(sample_weight))
         return _inputs.weighted_sum(values, _inputs.weights("Mean", sample_weight, len(values)))
 
@@ -146,6 +148,8 @@ class Summed(Metric):
 
     def merge(self, part: Part) -> None:
         """Add a batch's sums."""
+        if self._state is not None:
+            _inputs.check_alike(type(self).__name__, self._state, part)
         self._state = part if self._state is None else type(self).merged(self._state, part)
 
     @property
@@ -169,9 +173,14 @@ class Stored(Metric):
 
     def part(self, output: TensorLike, target: TensorLike, sample_weight: TensorLike | None = None) -> Part:
         """A copy of the batch."""
-        scores, labels = _inputs.scores_and_labels(type(self).__name__, output, target)
+        name = type(self).__name__
+        scores, labels = _inputs.raw(output), _inputs.raw(target)
+        if _inputs.is_by_class(scores, labels):  # whether one-hot or several labels a sample, all batches will tell
+            scores, labels = (x.reshape(-1, scores.shape[-1]) for x in (scores, labels))
+        else:
+            scores, labels = _inputs.scores_and_labels(name, output, target)
         part = {"output": scores.copy(), "target": labels.copy()}
-        weight = _inputs.weights(type(self).__name__, sample_weight, len(labels))
+        weight = _inputs.weights(name, sample_weight, len(labels))
         return part if weight is None else {**part, "weight": weight}
 
     def value(self, part: Part) -> Array:
@@ -182,6 +191,7 @@ class Stored(Metric):
         """Keep a further batch."""
         if self._parts:
             self._agree(self._parts[0], part)
+            _inputs.check_alike(type(self).__name__, self._parts[0], part, first_axis=False)
         self._parts.append(part)
 
     def reset(self) -> None:

@@ -1,4 +1,4 @@
-"""Gradient clipping, between ``loss.backward()`` and ``optimizer.step()``; and modes put back as they were."""
+"""Gradient clipping, between ``loss.backward()`` and ``optimizer.step()``; and models put back as they were."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from xpnet.nn.module import Module
 from xpnet.tensor import Tensor
-from xpnet_backends import Array, Namespace, backend_of
+from xpnet_backends import Array, Namespace, backend_of, random
 from xpnet_backends.blocks import Lent
 
 Parameters: TypeAlias = Iterable[Tensor] | Tensor
@@ -93,3 +93,38 @@ def keep_modes(model: Module) -> Iterator[None]:
 
 def _set_mode(module: Module, training: bool) -> None:
     module.__dict__["training"] = training
+
+
+@contextmanager
+def left_as_it_was(model: Module) -> Iterator[None]:
+    """After the block, also after an error or Ctrl-C, all is as it was: what looks at a model may not change it.
+
+    That is: the values of parameters and buffers, in the very arrays that held them; gradients, None where there was
+    none; ``requires_grad``; the mode of each module; the random state of this thread.  Inside the block the random
+    state is at the same seed and step, and no parameter has a gradient.
+    """
+    modules, parameters = list(model.modules()), list(model.parameters())
+    modes = [(m, m.training) for m in modules]
+    values = [(p, p.data, p.data.copy(), p._home, p.requires_grad, p._changed_at[0]) for p in parameters]
+    gradients = [(p, p._grad, p._owns_grad, None if p._grad is None else p._grad.copy()) for p in parameters]
+    buffers = [(m, n, a, None if a is None else a.copy()) for m in modules for n, a in m._buffers.items()]
+    try:
+        with random.fork_rng(random.state.seed, random.state.step):
+            for p in parameters:
+                p.grad = None
+            yield
+    finally:
+        for p, array, copy, home, required, changed_at in values:
+            array[...] = copy
+            p._array, p._home, p.requires_grad = array, home, required
+            p._changed_at[0] = changed_at  # a graph recorded before still holds: the values are the same
+        for p, gradient, owned, copy in gradients:
+            if gradient is not None:
+                gradient[...] = copy
+            p._grad, p._owns_grad = gradient, owned
+        for module, name, buffer, copy in buffers:
+            if buffer is not None:
+                buffer[...] = copy
+            setattr(module, name, buffer)
+        for module, training in modes:
+            module.__dict__["training"] = training

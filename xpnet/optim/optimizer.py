@@ -7,6 +7,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from xpnet.nn import Parameter
 from xpnet.optim.flat import GATED, LR, STEP, Flat, Run
 from xpnet.tensor import Tensor, no_grad
@@ -160,7 +162,7 @@ class Optimizer(ABC):
                     vectors = {name: parts[i].copy() for name, parts in views.items()}
                     state[names[id(p)]] = {"step": flat.run_of(i).steps, **vectors}
         groups = [{**g, "params": list(g["names"])} for g in self.param_groups]
-        return {"state": state, "param_groups": [{k: v for k, v in g.items() if k != "names"} for g in groups]}
+        return {"state": state, "param_groups": [{k: _python(v) for k, v in g.items() if k != "names"} for g in groups]}
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
         """Take over a state dict.  Raises: ``ValueError`` where its groups, names or shapes do not fit."""
@@ -264,9 +266,16 @@ def _named(params: Any, start: int) -> tuple[list[str], list[Parameter]]:
 _HUGE = 1e300
 
 
+def _python(option: Any) -> Any:
+    """NumPy's numbers as Python's, also in a tuple or list: a checkpoint holds options as JSON."""
+    if type(option) in (tuple, list):
+        return type(option)(map(_python, option))
+    return option.item() if isinstance(option, np.generic) else option
+
+
 def _fitting(name: str, value: Any, ours: Any) -> Any:
     """The saved value of an option.  Raises: ``ValueError`` where ours is of another kind."""
-    value = tuple(value) if isinstance(value, list) else value
+    value, ours = (tuple(x) if isinstance(x, list) else x for x in (_python(value), _python(ours)))
     if isinstance(ours, tuple) and isinstance(value, tuple) and len(ours) == len(value):
         return tuple(_fitting(name, v, o) for v, o in zip(value, ours, strict=True))
     numbers = all(type(x) in (int, float) and -_HUGE < x < _HUGE for x in (value, ours))

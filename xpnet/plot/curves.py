@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import os
 import re
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from xpnet._files import table_rows
 
 from .style import GREY, INK, TRAIN, VALIDATION, Axes, Figure, clean, new_figure, title, to_host
 
@@ -53,8 +54,8 @@ def curves(
 def _columns(history: Any) -> Mapping[str, Sequence[Any]]:
     if not isinstance(history, (str, os.PathLike)):
         return history if isinstance(history, Mapping) else history.as_dict()
-    names, *rows = [*csv.reader(Path(history).read_text(encoding="utf-8").splitlines())] or [[]]
-    return {name: [row[i] if i < len(row) and row[i] else None for row in rows] for i, name in enumerate(names)}
+    rows = table_rows(Path(history).read_bytes())
+    return {name: [row.get(name) for row in rows] for name in dict.fromkeys(name for row in rows for name in row)}
 
 
 def _title(kind: str) -> str:

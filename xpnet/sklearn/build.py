@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
-
 from xpnet import nn, optim
 from xpnet_backends import to_numpy
 
@@ -42,8 +40,9 @@ def build(recipe: Mapping[str, Any]) -> tuple[nn.Module, optim.Optimizer]:
 
 
 def _layers(recipe: Mapping[str, Any]) -> nn.Module:
-    hidden = np.atleast_1d(recipe["hidden_layer_sizes"]).tolist() if np.size(recipe["hidden_layer_sizes"]) else []
-    if not all(isinstance(width, int) and width > 0 for width in hidden):
+    sizes = recipe["hidden_layer_sizes"]
+    hidden = list(sizes) if isinstance(sizes, (tuple, list)) else [sizes]
+    if not all(type(width) is int and width > 0 for width in hidden):
         raise ValueError(f"hidden_layer_sizes must be positive whole numbers, got {recipe['hidden_layer_sizes']!r}")
     if recipe["activation"] not in ACTIVATIONS:
         raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {recipe['activation']!r}")

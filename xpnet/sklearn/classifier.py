@@ -13,6 +13,7 @@ from sklearn.utils.validation import _check_sample_weight
 
 from xpnet import nn
 from xpnet.nn import functional as F
+from xpnet.serialization import to_plain
 from xpnet.sklearn.network import Network
 from xpnet.tensor import Tensor
 from xpnet_backends import Array
@@ -76,7 +77,7 @@ class XPClassifier(ClassifierMixin, Network):  # type: ignore[misc]
         check_classification_targets(y)
         classes = np.unique(y)
         if fresh:
-            self.classes_ = classes
+            self.classes_ = _checked_classes(classes)
         return self._learn(X, y, sample_weight, fresh=fresh, epochs=self.epochs)
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
@@ -87,7 +88,7 @@ class XPClassifier(ClassifierMixin, Network):  # type: ignore[misc]
         X, y = self._checked(X, y, fresh=fresh)
         check_classification_targets(y)
         if fresh:
-            self.classes_ = np.unique(classes)
+            self.classes_ = _checked_classes(np.unique(classes))
         elif classes is not None and not np.array_equal(np.unique(classes), self.classes_):
             raise ValueError(f"classes {np.unique(classes)} are not those of the first call, {self.classes_}")
         return self._learn(X, y, sample_weight, fresh=fresh, epochs=1)
@@ -123,12 +124,24 @@ class XPClassifier(ClassifierMixin, Network):  # type: ignore[misc]
         return labels
 
     def _about(self) -> dict[str, Any]:
-        return {"classes": self.classes_.tolist(), "kind": self.classes_.dtype.str}
+        return {"classes": self.classes_}
 
     def _take(self, about: Mapping[str, Any]) -> None:
-        kind = np.dtype(about["kind"])
-        if kind.kind not in "biufUO" or kind.itemsize > 10_000:
-            raise ValueError(f"classes cannot be of the dtype {kind}")
-        self.classes_ = np.array(about["classes"], dtype=kind)
+        classes = about["classes"]
+        if "kind" in about:  # the first format
+            kind = np.dtype(about["kind"])
+            if kind.kind not in "biufUO" or kind.itemsize > 10_000:
+                raise ValueError(f"classes cannot be of the dtype {kind}")
+            classes = np.array(classes, dtype=kind)
+        self.classes_ = np.asarray(classes)
         if len(self.classes_) != self._recipe["outputs"]:
             raise ValueError(f"it has {len(self.classes_)} classes and {self._recipe['outputs']} outputs")
+
+
+def _checked_classes(classes: np.ndarray) -> np.ndarray:
+    """Classes that a file can hold."""
+    try:
+        to_plain(classes)
+    except TypeError as error:
+        raise ValueError(f"classes must be truth values, numbers or text: {error}") from error
+    return classes

@@ -15,7 +15,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from xpnet import nn
 from xpnet.data import ArrayDataset, DataLoader
-from xpnet.serialization import CheckpointError, load_with_metadata, save
+from xpnet.serialization import CheckpointError, from_plain, load_with_metadata, save, to_plain
 from xpnet.sklearn.build import build, on_host
 from xpnet.tensor import Tensor
 from xpnet.train import EarlyStopping, History, Trainer
@@ -23,7 +23,8 @@ from xpnet.train.trainer import predict
 from xpnet_backends import Array, get_backend, to_numpy
 from xpnet_backends.random import fork_rng
 
-FORMAT = "xpnet-estimator-1"
+FORMAT, FIRST_FORMAT = "xpnet-estimator-2", "xpnet-estimator-1"  # the first wrote tuples as lists
+NOT_PLAIN = ("model", "optimizer", "random_state")  # parameters that may be functions and generators
 
 
 class Network(BaseEstimator):  # type: ignore[misc]
@@ -109,7 +110,7 @@ class Network(BaseEstimator):  # type: ignore[misc]
             if fresh:
                 self.model_, self._optimizer = build(self._recipe)
             for group in self._optimizer.param_groups:
-                group["lr"] = self.lr
+                group["lr"] = python_number("lr", self.lr)
             self._train(X, y, weight, epochs)
             self._steps = state.step
         self.n_iter_ = len(self.history_)
@@ -117,7 +118,8 @@ class Network(BaseEstimator):  # type: ignore[misc]
 
     def _new_recipe(self, outputs: int, dtype: np.dtype[Any]) -> dict[str, Any]:
         names = ("hidden_layer_sizes", "activation", "dropout", "model", "optimizer", "lr", "weight_decay")
-        recipe = {name: getattr(self, name) for name in names}
+        recipe = {name: _python(getattr(self, name)) for name in names}
+        recipe |= {name: python_number(name, recipe[name]) for name in ("dropout", "lr", "weight_decay")}
         backend = get_backend(self.backend).name
         return {**recipe, "inputs": self.n_features_in_, "outputs": outputs, "dtype": str(dtype), "backend": backend}
 
@@ -154,7 +156,7 @@ class Network(BaseEstimator):  # type: ignore[misc]
     def _put_aside(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         classes = y if is_classifier(self) else None
         rows, aside = train_test_split(
-            np.arange(len(y)), test_size=self.validation_fraction, stratify=classes, random_state=self._seed
+            np.arange(len(y)), test_size=_python(self.validation_fraction), stratify=classes, random_state=self._seed
         )
         return rows, aside
 
@@ -168,7 +170,8 @@ class Network(BaseEstimator):  # type: ignore[misc]
         raise NotImplementedError
 
     def _checked(self, X: Any, y: Any, *, fresh: bool, **options: Any) -> tuple[np.ndarray, np.ndarray]:
-        """X float32 or float64, as the network computes; y as it is."""
+        """X float32 or float64, as the network computes; y as it is.  Looks at the parameters first."""
+        self._not_plain()
         X, y = validate_data(self, X, y, reset=fresh, dtype=(np.float64, np.float32), **options)
         return (X if fresh else X.astype(self._recipe["dtype"], copy=False)), y
 
@@ -199,10 +202,11 @@ class Network(BaseEstimator):  # type: ignore[misc]
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted estimator: weights as safetensors, all else as JSON.
 
-        Functions (``model``, ``optimizer``), generators (``random_state``) and dicts (``class_weight``) are not
-        written: give them to ``load`` again.
+        Parameters come back as they were, tuples and NumPy's numbers too.  Functions (``model``, ``optimizer``) and
+        generators (``random_state``) are not written: give them to ``load`` again.
 
-        Raises: ``NotFittedError`` (a ``ValueError``) before ``fit``.
+        Raises: ``NotFittedError`` (a ``ValueError``) before ``fit``; ``TypeError`` for a parameter that is no plain
+        value.
         """
         check_is_fitted(self, "model_")
         left_out = self._not_plain()
@@ -217,17 +221,20 @@ class Network(BaseEstimator):  # type: ignore[misc]
             "features": getattr(self, "feature_names_in_", np.array([])).tolist(),
             **self._about(),
         }
-        try:
-            text = json.dumps(about)
-        except TypeError as error:
-            raise TypeError(f"save(): a parameter is no plain value ({error})") from error
+        text = json.dumps(to_plain(about), allow_nan=False)
         save(self.model_.state_dict(), path, {"format": FORMAT, "estimator": text})
 
     def _not_plain(self) -> set[str]:
-        """Names of the parameters that JSON does not hold."""
-        params = self.get_params(deep=False)
-        kinds = (int, float, str, bool, type(None), tuple, list)
-        return {name for name, value in params.items() if not isinstance(value, kinds)}
+        """Names of the parameters that a file does not hold.  Raises: ``TypeError`` for one that it should hold."""
+        left_out = set()
+        for name, value in self.get_params(deep=False).items():
+            try:
+                to_plain(value)
+            except TypeError as error:
+                if name not in NOT_PLAIN:
+                    raise TypeError(f"{type(self).__name__}: {name} cannot be {error}") from error
+                left_out.add(name)
+        return left_out
 
     def _about(self) -> dict[str, Any]:
         return {}
@@ -244,16 +251,16 @@ class Network(BaseEstimator):  # type: ignore[misc]
         Raises: ``CheckpointError`` where the file is damaged, or is no such estimator.
         """
         arrays, metadata = load_with_metadata(path, "numpy")
-        if metadata.get("format") != FORMAT:
+        if metadata.get("format") not in (FORMAT, FIRST_FORMAT):
             raise CheckpointError(f"{os.fspath(path)} is no saved estimator (format {FORMAT})")
         try:
-            about = json.loads(metadata["estimator"])
+            about = from_plain(json.loads(metadata["estimator"]))
             if about["estimator"] != cls.__name__:
                 raise ValueError(f"it is a {about['estimator']}, not a {cls.__name__}")
             if missing := set(about["needs"]) - set(params):
                 raise ValueError(f"it was made with functions: give {', '.join(sorted(missing))} to load()")
             made = cls(**{**about["params"], **params})
-            if isinstance(made.hidden_layer_sizes, list):
+            if metadata["format"] == FIRST_FORMAT and isinstance(made.hidden_layer_sizes, list):
                 made.hidden_layer_sizes = tuple(made.hidden_layer_sizes)
             made.n_features_in_ = about["recipe"]["inputs"]
             made._recipe = {**made._new_recipe(1, np.dtype(np.float32)), **about["recipe"]}
@@ -271,6 +278,21 @@ class Network(BaseEstimator):  # type: ignore[misc]
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise CheckpointError(f"{os.fspath(path)} cannot be taken up: {error}") from error
         return made
+
+
+def _python(value: Any) -> Any:
+    """NumPy's numbers and arrays as Python's, also in a tuple or list."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    return type(value)(map(_python, value)) if type(value) in (tuple, list) else value
+
+
+def python_number(name: str, value: Any) -> float:
+    """A parameter that is a number, as Python's.  Raises: ``ValueError``."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, (int, float, np.number)):
+        raise ValueError(f"{name} must be a number, got {value!r}")
+    number = value.item() if isinstance(value, np.number) else value
+    return float(number)
 
 
 def _positive(name: str, value: Any) -> int:

@@ -11,6 +11,8 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from xpnet.serialization import CheckpointError, load_with_metadata, save
 from xpnet_backends import Array, Backend
 
@@ -39,7 +41,14 @@ def save_checkpoint(
         **vectors,
         **{f"arrays.{key}": value for key, value in arrays.items()},
     }
-    save(tensors, path, {"format": FORMAT, "checkpoint": json.dumps(meta)})
+    save(tensors, path, {"format": FORMAT, "checkpoint": json.dumps(meta, default=_python)})
+
+
+def _python(value: Any) -> Any:
+    """NumPy's numbers, in a rate or a schedule, as Python's."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"a checkpoint cannot hold {value!r}, a {type(value).__name__}")
 
 
 def load_checkpoint(path: str | os.PathLike[str], backend: str | Backend | None = None) -> dict[str, Any]:

@@ -23,7 +23,7 @@ class EarlyStopping:
             raise ValueError(f"mode must be 'min' or 'max', got {mode!r}")
         if patience is not None and patience < 1:
             raise ValueError(f"patience must be at least 1 epoch, got {patience!r}")
-        self.monitor, self.mode, self.patience, self.min_delta = monitor, mode, patience, min_delta
+        self.monitor, self.mode, self.patience, self.min_delta = monitor, mode, patience, float(min_delta)
         self.best: float | None = None
         self.best_epoch = 0
         self.epochs_without_improvement = 0

@@ -7,6 +7,8 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
+from xpnet._files import table_rows
+
 Row = dict[str, Any]
 
 
@@ -58,14 +60,20 @@ class History:
         return text.getvalue()
 
     @classmethod
-    def from_csv(cls, text: str) -> History:
-        """What ``to_csv`` wrote.  Raises: ``ValueError`` for a cell that is no number."""
-        rows = csv.DictReader(io.StringIO(text))
-        return cls([{name: _number(cell) for name, cell in row.items() if name and cell} for row in rows])
+    def from_csv(cls, text: str | bytes) -> History:
+        """What ``to_csv`` wrote, also after a spreadsheet saved it.
+
+        Raises: ``ValueError`` for a cell that is no number, with its row and column.
+        """
+        rows = enumerate(table_rows(text), start=1)
+        return cls([{name: _number(i, name, cell) for name, cell in row.items()} for i, row in rows])
 
 
-def _number(cell: str) -> int | float:
+def _number(row: int, name: str, cell: str) -> int | float:
     try:
         return int(cell)
     except ValueError:
-        return float(cell)
+        try:
+            return float(cell)
+        except ValueError:
+            raise ValueError(f"row {row} has {cell!r} in the column {name!r}, which is no number") from None

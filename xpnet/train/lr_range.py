@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain, repeat
 from typing import Any
 
 import numpy as np
 
+from xpnet.data.loader import keep_place
 from xpnet.nn import Module
-from xpnet.nn.utils import keep_modes
+from xpnet.nn.utils import left_as_it_was
 from xpnet.optim import Optimizer
 from xpnet.tensor import Tensor
-from xpnet_backends import Array, random
+from xpnet_backends import Array
 
 _SMOOTHING = 0.98
 
@@ -42,36 +43,29 @@ def lr_range_test(
 ) -> LRRange:
     """Train for up to ``steps`` steps while the rate grows from ``low`` to ``high`` by a constant factor.
 
-    Ends early where the smoothed loss is ``stop_at`` times its least value, or not finite.  Model, optimizer and random
-    state are put back as they were.  Source: Smith 2015, arXiv:1506.01186, section 3.3.
+    Ends early where the smoothed loss is ``stop_at`` times its least value, or not finite.  Batches are gone through
+    again where there are fewer than ``steps``; those of an iterator, which cannot start over, are kept for that.
+    Afterwards, also after an error or Ctrl-C, all is as it was: weights, buffers, gradients, modes, optimizer, the
+    loader's epoch and position, random state.  Source: Smith 2015, arXiv:1506.01186, section 3.3.
 
-    Raises: ``ValueError`` for rates out of order, or where the loss is bad already at the lowest one.
+    Raises: ``ValueError`` for rates out of order, no batches, or where the loss is bad already at the lowest rate.
     """
     if not 0.0 < low < high or steps < 10:
         raise ValueError(f"lr_range_test needs 0 < low < high and steps >= 10, got {low!r}, {high!r}, {steps!r}")
-    weights, state = model.state_dict(), optimizer.state_dict()
-    moment = random.state.step
     rates, losses = [], []
     smoothed: list[float] = []
     average = 0.0
-    try:
-        with np.errstate(all="ignore"), keep_modes(model):
-            model.train()
-            for i, (inputs, target) in zip(range(steps), _endless(batches), strict=False):
-                rates.append(low * (high / low) ** (i / (steps - 1)))
-                losses.append(_step(model, loss, optimizer, inputs, target, rates[-1]))
-                average = _SMOOTHING * average + (1 - _SMOOTHING) * losses[-1]
-                smoothed.append(average / (1 - _SMOOTHING ** (i + 1)))  # without the pull of the zero at the start
-                if not math.isfinite(losses[-1]) or smoothed[-1] > stop_at * min(smoothed):
-                    break
-    finally:
-        model.load_state_dict(weights)
-        optimizer.load_state_dict(state)
-        random.state.set_step(moment)
+    with np.errstate(all="ignore"), _left_as_they_were(optimizer), left_as_it_was(model), keep_place(batches):
+        model.train()
+        for i, (inputs, target) in enumerate(_repeated(batches, steps)):
+            rates.append(low * (high / low) ** (i / (steps - 1)))
+            losses.append(_step(model, loss, optimizer, inputs, target, rates[-1]))
+            average = _SMOOTHING * average + (1 - _SMOOTHING) * losses[-1]
+            smoothed.append(average / (1 - _SMOOTHING ** (i + 1)))  # without the pull of the zero at the start
+            if not math.isfinite(losses[-1]) or smoothed[-1] > stop_at * min(smoothed):
+                break
     if len(losses) < 2:
-        raise ValueError(
-            f"the loss is {losses[0] if losses else 'missing'} already at the rate {low:g}: look at the data"
-        )
+        raise ValueError(f"the loss is {losses[0]} already at the rate {low:g}: look at the data")
     finite = [value if math.isfinite(value) else math.inf for value in smoothed]
     return LRRange(rates, losses, smoothed, rates[int(np.argmin(finite))] / 10.0)
 
@@ -86,5 +80,42 @@ def _step(model: Module, loss: Callable[[Any, Any], Tensor], optimizer: Optimize
     return float(value.numpy())
 
 
-def _endless(batches: Iterable[tuple[Array, Any]]) -> Iterator[tuple[Array, Any]]:
-    return chain.from_iterable(repeat(batches))
+def _repeated(batches: Iterable[tuple[Array, Any]], count: int) -> Iterator[tuple[Array, Any]]:
+    """``count`` batches, in as many passes as that takes."""
+    seen: list[tuple[Array, Any]] = []
+    total = count
+    while count:
+        source = iter(batches)
+        once = source is batches  # an iterator: a second pass would give nothing
+        before = count
+        try:
+            while count and (batch := next(source, None)) is not None:
+                if once:
+                    seen.append(batch)
+                count -= 1
+                yield batch
+        finally:
+            if not once and hasattr(source, "close"):  # a loader's thread ends with its pass
+                source.close()
+        if count == before == total:
+            raise ValueError("lr_range_test: batches gave none: expected pairs of inputs and targets")
+        if count == before:
+            raise ValueError(
+                f"lr_range_test: batches ended after {total - count} of {total} steps and cannot start over: "
+                "give a DataLoader or a list"
+            )
+        batches = seen if once else batches
+
+
+@contextmanager
+def _left_as_they_were(optimizer: Optimizer) -> Iterator[None]:
+    """Put back an optimizer's options and state."""
+    groups, state = [dict(group) for group in optimizer.param_groups], optimizer.state_dict()
+    try:
+        yield
+    finally:
+        for group, before in zip(optimizer.param_groups, groups, strict=True):
+            group.clear()
+            group.update(before)
+        names = [{"params": group["params"]} for group in state["param_groups"]]  # the options are back already
+        optimizer.load_state_dict({**state, "param_groups": names})

@@ -14,6 +14,7 @@ import numpy as np
 
 from xpnet._files import write_atomically
 from xpnet.data import ArrayDataset, DataLoader, SequenceLoader
+from xpnet.data.loader import keep_place
 from xpnet.nn import Module
 from xpnet.optim import EMA, Optimizer
 from xpnet.tensor import Tensor
@@ -265,8 +266,13 @@ class Trainer:
     # -- using ---------------------------------------------------------------------------------------------------
 
     def evaluate(self, data: Data, batch_size: int = 1024) -> dict[str, float]:
-        """Loss and metrics over all of ``data``, in evaluation mode, without gradients."""
-        return evaluate(self.step, self._loader(data, batch_size, shuffle=False))
+        """Loss and metrics over all of ``data``, in evaluation mode, without gradients.
+
+        A loader is gone through once, from its first batch; its epoch and position are as they were afterwards.
+        """
+        loader = self._loader(data, batch_size, shuffle=False)
+        with keep_place(loader):
+            return evaluate(self.step, loader)
 
     def predict(self, inputs: Any, batch_size: int = 1024) -> Array:
         """The model's outputs for all ``inputs``, in evaluation mode; an array of the model's backend."""
