@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from xpnet.tensor import Tensor, _collect, as_tensor
+from xpnet.tape import node_of, walk
+from xpnet.tensor import Tensor, as_tensor
 from xpnet_backends import Array, backend_of, to_numpy
 from xpnet_backends.random import Stream, fork_rng
 from xpnet_backends.random import state as random
@@ -151,8 +152,8 @@ def _analytic(
 
 
 def _leaves_of(y: Tensor) -> list[Tensor]:
-    nodes, _ = _collect(y)
-    return [x for node in nodes for x in node.inputs if isinstance(x, Tensor) and x._node is None and x.requires_grad]
+    inputs = (x for node, _ in walk(y) for x in node.inputs)
+    return [x for x in inputs if isinstance(x, Tensor) and node_of(x) is None and x.requires_grad]
 
 
 def _gradient_of(i: int, x: Tensor) -> Array:

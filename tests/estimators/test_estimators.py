@@ -352,7 +352,7 @@ def test_every_plain_parameter_comes_back_as_it_was(tmp_path, options):
 
 @pytest.mark.parametrize("options", [
     {"hidden_layer_sizes": range(3)}, {"hidden_layer_sizes": {8}}, {"lr": decimal.Decimal("0.1")}, {"tol": 1j},
-    {"activation": b"relu"}, {"backend": Path("numpy")}, {"class_weight": {0: object()}}, {"verbose": print},
+    {"activation": b"relu"}, {"backend": Path("numpy")}, {"class_weight": {0: slice(1)}}, {"verbose": print},
 ], ids=repr)  # fmt: skip
 def test_what_a_file_cannot_hold_is_refused_at_fit(options):
     name = next(iter(options))
