@@ -113,9 +113,10 @@ def test_a_vocabulary_of_all_scripts_is_saved_and_loaded():
     again = Vocabulary.from_state(json.loads(json.dumps(vocabulary.state())))
     tokenizer = Tokenizer.from_state(json.loads(json.dumps(Tokenizer().state())))
     assert again.tokens == vocabulary.tokens
-    assert again.encode(tokenizer(unicodedata.normalize("NFD", text))).tolist() == vocabulary.encode(
-        Tokenizer()(text)
-    ).tolist()
+    assert (
+        again.encode(tokenizer(unicodedata.normalize("NFD", text))).tolist()
+        == vocabulary.encode(Tokenizer()(text)).tolist()
+    )
     assert 1 not in again.encode(tokenizer(text))
 
 

@@ -136,11 +136,11 @@ def test_all_is_as_it_was(name):
     assert situation.state() == before
 
 
-class Stop(Exception):
+class StopError(Exception):
     pass
 
 
-@pytest.mark.parametrize("error", [Stop, KeyboardInterrupt])
+@pytest.mark.parametrize("error", [StopError, KeyboardInterrupt])
 @pytest.mark.parametrize("name", [n for n in USES if n not in ("tune", "sequences")])
 def test_after_an_exception_and_after_ctrl_c_too(name, error):
     situation = Situation()

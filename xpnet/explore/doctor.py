@@ -327,7 +327,7 @@ def check_output(
         return
     differ = bool((np.ptp(y, axis=0) > 1e-5 * (np.abs(y).max() + 1e-30)).any())
     classified = _is_classification(output, t)
-    guesses = np.unique(y.argmax(axis=1)) if classified else []
+    guesses: Any = np.unique(y.argmax(axis=1)) if classified else []
     if not differ:
         remedy = (
             "units are dead or saturated, or the weights are 0: look at the other findings; a smaller learning rate"
