@@ -211,6 +211,13 @@ def test_a_range_test_without_batches():
     assert situation.state() == before
 
 
+def test_a_range_test_needs_gradients():
+    situation = Situation()
+    with xpnet.no_grad(), pytest.raises(ValueError, match=r"call it outside no_grad\(\)"):
+        lr_range_test(situation.model, F.cross_entropy, situation.optimizer, situation.loader)
+    assert is_grad_enabled()
+
+
 def test_a_range_test_over_one_batch_and_with_threads():
     situation = Situation()
     one = DataLoader(ArrayDataset(X[:8], Y[:8]), 8, prefetch=2)
