@@ -306,7 +306,7 @@ def test_edited_files_are_refused(tmp_path, change):
         XPClassifier.load(path)
 
 
-class Kind(str, enum.Enum):
+class Kind(enum.StrEnum):
     TANH = "tanh"
 
 

@@ -304,6 +304,19 @@ def test_a_sure_sigmoid_at_the_end_is_no_fault():
     assert found(report, "saturated units") is None
 
 
+@pytest.mark.parametrize(("loss", "expected"), [
+    (F.mse_loss, 0.25), (F.binary_cross_entropy_with_logits, np.log(2)), (F.l1_loss, 0.5),
+])  # fmt: skip
+def test_what_guessing_gives(loss, expected):
+    x, y = data()
+    values = (np.arange(len(y)) % 2).astype("float32")[:, None]
+    assert doctor._chance(nn.Linear(6, 1), loss, x, values) == pytest.approx(expected, rel=1e-5)
+    assert doctor._chance(nn.Linear(6, 1), lambda output, target: output.sum().log(), x, values * np.nan) is None
+    shares = np.bincount(y) / len(y)
+    guessing = doctor._chance(network(), F.cross_entropy, x, y)
+    assert guessing == pytest.approx(-(shares * np.log(shares)).sum(), rel=1e-3)
+
+
 def test_sorted_samples_are_not_learned_by_heart_from_one_class():
     x, y = data()
     order = np.argsort(y)

@@ -216,7 +216,7 @@ def test_options_come_back_from_a_file_as_they_were(tmp_path, value):
 @pytest.mark.parametrize("value", [Path("a"), Colour.RED, slice(1), len, {1, 2}, 1j, np.complex64(2), b"a"], ids=repr)
 def test_options_that_a_file_cannot_hold_are_refused_before_the_first_trial(tmp_path, value):
     ran = []
-    with pytest.raises(ValueError, match="the options of 'a' cannot be kept in a file: .* is no plain value"):
+    with pytest.raises(ValueError, match=r"the options of 'a' cannot be kept in a file: .* is no plain value"):
         random_search(lambda s: ran.append(1) or 0.0, {"a": Choice(value, 1)}, 3, path=tmp_path / "t.json")
     assert not ran
     found = random_search(lambda s: 0.5, {"a": Choice(value, 1)}, 3)

@@ -1,5 +1,7 @@
 """Inputs that are not what a metric assumes: the right value, NaN, or an error; never silently something else."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import assume, given
@@ -142,7 +144,7 @@ def test_class_0_probability_0_costs_nothing_where_another_is_right():
 @pytest.mark.parametrize("shape", [(2, 5), (2, 4, 4)])
 def test_pixels_are_not_taken_for_classes(shape):
     p, t = np.full(shape, 0.3), np.zeros(shape)
-    with pytest.raises(ValueError, match="is not one-hot; .* of one label a pixel, flatten both"):
+    with pytest.raises(ValueError, match=r"is not one-hot; .* of one label a pixel, flatten both"):
         metrics.accuracy(p, t)
     assert metrics.accuracy(p.reshape(-1), t.reshape(-1)) == 1.0
 
@@ -242,7 +244,7 @@ def test_lists_columns_and_tensors(name):
 def test_weights_that_are_none(name, weight):
     output = P if name in OF_CLASSES else P[:, 0]
     weights = np.array([1.0, weight, 1.0, 1.0])
-    with pytest.raises(ValueError, match="sample_weight holds .*: weights are numbers >= 0"):
+    with pytest.raises(ValueError, match=r"sample_weight holds .*: weights are numbers >= 0"):
         value(name, output, T, sample_weight=weights)
     there = [xpnet.tensor(x, backend="standin") for x in (output, T, weights)]
     assert np.isnan(value(name, *there[:2], sample_weight=there[2])).all()
@@ -261,7 +263,7 @@ def test_without_samples_there_is_no_value(name):
 def test_batches_that_differ_in_classes():
     for metric in (metrics.F1(), metrics.ROCAUC(), metrics.ConfusionMatrix()):
         metric.update(P, T)
-        with pytest.raises(ValueError, match="this batch has .* those before had"):
+        with pytest.raises(ValueError, match=r"this batch has .* those before had"):
             metric.update(P[:, :2] / P[:, :2].sum(axis=1, keepdims=True), T % 2)
     numbers = metrics.R2(multioutput="raw_values")
     numbers.update(P, P)
@@ -280,7 +282,7 @@ def test_batches_are_as_the_whole(name, seed):
     metric = metrics.get("top_2_accuracy" if name == "top_k_accuracy" else name)
     whole = metric(logits, t, weight)
     cuts = np.unique([0, *rng.integers(0, n, 2), n])
-    for a, b in zip(cuts[:-1], cuts[1:], strict=True):
+    for a, b in pairwise(cuts):
         metric.update(logits[a:b], one_hot[a:b], None if weight is None else weight[a:b])
     same(metric.compute(), whole)
 

@@ -136,11 +136,11 @@ def test_all_is_as_it_was(name):
     assert situation.state() == before
 
 
-class Stop(Exception):
+class StopError(Exception):
     pass
 
 
-@pytest.mark.parametrize("error", [Stop, KeyboardInterrupt])
+@pytest.mark.parametrize("error", [StopError, KeyboardInterrupt])
 @pytest.mark.parametrize("name", [n for n in USES if n not in ("tune", "sequences")])
 def test_after_an_exception_and_after_ctrl_c_too(name, error):
     situation = Situation()
@@ -209,6 +209,13 @@ def test_a_range_test_without_batches():
             situation.model, F.cross_entropy, situation.optimizer, OnceOnly([(situation.x, situation.y)] * 2), steps=10
         )
     assert situation.state() == before
+
+
+def test_a_range_test_needs_gradients():
+    situation = Situation()
+    with xpnet.no_grad(), pytest.raises(ValueError, match=r"call it outside no_grad\(\)"):
+        lr_range_test(situation.model, F.cross_entropy, situation.optimizer, situation.loader)
+    assert is_grad_enabled()
 
 
 def test_a_range_test_over_one_batch_and_with_threads():

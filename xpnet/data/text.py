@@ -28,8 +28,8 @@ class Tokenizer:
     between digits, points and commas ("3.14", "1,000").  Every other sign is a token by itself: hyphens, "#", the parts
     of an address.  An emoji is one token with all that is joined to it.  In scripts without spaces (Chinese, Japanese,
     Thai, Lao, Burmese, Khmer) each character is a token, Katakana a run; where words are wanted there, cut them
-    beforehand and put spaces between them.  What has no width is no token: a zero-width space ends a word, a soft hyphen
-    and a byte order mark are left out.
+    beforehand and put spaces between them.  What has no width is no token: a zero-width space ends a word, a soft
+    hyphen and a byte order mark are left out.
 
     The text is brought into composed form (NFC) first, so that equal texts give equal tokens.  ``lower`` is Unicode's
     lower case, not case folding: "ß" stays.  ``level="char"`` gives characters as people count them, each with its

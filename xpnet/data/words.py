@@ -58,6 +58,9 @@ _JAMO = (
     "\u11a8-\u11ff\ud7cb-\ud7fb",
 )  # leading, vowel, last
 _SYLLABLES = "\uac00-\ud7a3"
+_OPEN = "".join(chr(0xAC00 + 28 * i) for i in range(399))  # syllables without a trailing consonant
+_PREPENDED = "\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"  # belong to what follows
+_CONTROLS = r"\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff"
 
 _ASCII_WORD = re.compile(r"\w+(?:(?:'|(?<=\d)[.,](?=\d))\w+)*|[^\w\s]")
 
@@ -134,7 +137,8 @@ def _picture() -> str:
 @lru_cache(maxsize=1)
 def _cluster_pattern() -> re.Pattern[str]:
     mark, (leading, vowel, trailing) = f"[{_marks()}]", _JAMO
-    syllable = f"[{leading}]*(?:[{vowel}]+|[{_SYLLABLES}][{vowel}]*)[{trailing}]*|[{leading}]+|[{trailing}]+"
+    middle = f"(?:[{vowel}]+|[{_OPEN}][{vowel}]*|[{_SYLLABLES}])"
+    syllable = f"[{leading}]*{middle}[{trailing}]*|[{leading}]+|[{trailing}]+"
     conjunct = f"[{_CONSONANTS}](?:{mark}*(?<=[{_VIRAMAS}])[\u200d]?[{_CONSONANTS}])*"
-    control = r"\x00-\x1f\x7f-\x9f\u200b\u2028\u2029"
-    return re.compile(rf"\r\n|[{control}]|(?:{_picture()}|{syllable}|{conjunct}|[^{control}]){mark}*", flags=re.DOTALL)
+    any_other = f"(?:{_picture()}|{syllable}|{conjunct}|[^{_CONTROLS}])"
+    return re.compile(rf"\r\n|[{_PREPENDED}]*{any_other}{mark}*|[{_CONTROLS}]")

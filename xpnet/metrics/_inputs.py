@@ -78,8 +78,8 @@ def are_shares(target: Array) -> Array:
 def _refuse_rows(name: str, row: Array) -> None:
     shown = ", ".join(f"{float(x):g}" for x in row[:8]) + (", ..." if len(row) > 8 else "")
     raise ValueError(
-        f"{name}: the target has as many columns as the output, but the row [{shown}] is not one-hot; of several labels "
-        "a sample, measure each by itself (output[:, c], target[:, c]); of one label a pixel, flatten both"
+        f"{name}: the target has as many columns as the output, but the row [{shown}] is not one-hot; of several "
+        "labels a sample, measure each by itself (output[:, c], target[:, c]); of one label a pixel, flatten both"
     )
 
 
@@ -138,9 +138,10 @@ def check_probabilities(name: str, scores: Array, *, sums: bool = False) -> Arra
     off = None if total is None else abs(total - 1.0) > 0.05
     if backend_of(scores).on_host:
         hint = "for what comes before softmax or sigmoid, logits=True"
-        if wrong:
+        outside = outside & (abs(scores) < float("inf"))  # a network that diverged gives NaN, not an error
+        if outside.any():
             raise ValueError(f"{name}: the output holds {float(scores[outside][0]):g}, which is no probability: {hint}")
-        if off is not None and total is not None and off.any():
+        if off is not None and total is not None and off.any() and not wrong:
             raise ValueError(
                 f"{name}: probabilities must add up to 1, a row adds up to {float(total[off][0]):g}: {hint}"
             )
@@ -159,14 +160,15 @@ def check_labels(name: str, classes: int | None, **labels: Array) -> None:
         if not backend_of(numbers).on_host or numbers.dtype.kind == "b":
             continue
         wrong = numbers[~are_classes(numbers, classes)]
-        if wrong.size and classes is None:
+        if not wrong.size:
+            continue
+        if classes is None:
             raise ValueError(f"{name}: {what} holds {wrong[0]}, which is no class number")
-        if wrong.size:
-            raise ValueError(f"{name}: {what} holds {wrong[0]}, but {classes} classes are numbered 0..{classes - 1}")
+        raise ValueError(f"{name}: {what} holds {wrong[0]}, but {classes} classes are numbered 0..{classes - 1}")
 
 
 def weights(name: str, sample_weight: Any, samples: int) -> Array | None:
-    """Weights as float64 (N,), or None.  Raises: ``ValueError``, on the host for a negative one, NaN or infinity too."""
+    """Weights as float64 (N,), or None.  Raises: ``ValueError``, on the host also for a negative one or NaN."""
     if sample_weight is None:
         return None
     weight = raw(sample_weight)

@@ -14,7 +14,7 @@ from xpnet.data.loader import keep_place
 from xpnet.nn import Module
 from xpnet.nn.utils import left_as_it_was
 from xpnet.optim import Optimizer
-from xpnet.tensor import Tensor
+from xpnet.tensor import Tensor, is_grad_enabled
 from xpnet_backends import Array
 
 _SMOOTHING = 0.98
@@ -52,6 +52,8 @@ def lr_range_test(
     """
     if not 0.0 < low < high or steps < 10:
         raise ValueError(f"lr_range_test needs 0 < low < high and steps >= 10, got {low!r}, {high!r}, {steps!r}")
+    if not is_grad_enabled():
+        raise ValueError("lr_range_test trains for a while: call it outside no_grad()")
     rates, losses = [], []
     smoothed: list[float] = []
     average = 0.0
