@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from xpnet import _console
-from xpnet._console import to_json
 from xpnet._extras import MissingExtraError
+from xpnet.cli import console
+from xpnet.cli.console import to_json
 from xpnet.cli.datasets import as_inputs, is_csv, picture_recipe
 from xpnet.cli.run import Run, load_run
 from xpnet.cli.settings import UsageError
@@ -92,7 +92,7 @@ def _predict_pictures(run: Run, arguments: list[str], as_json: bool) -> int:
 
 
 def _complain(text: str) -> None:
-    _console.flush()  # so that both streams are in order on a terminal
+    console.flush()  # so that both streams are in order on a terminal
     print(text, file=sys.stderr, flush=True)
 
 
