@@ -21,6 +21,7 @@ from xpnet.cli.settings import UsageError
 from xpnet.cli.tables import predict_table
 from xpnet.data import read_digit_csv, read_image, show_digit, write_submission
 from xpnet.data.pictures import PictureRecipe
+from xpnet.data.suggest import did_you_mean
 from xpnet.nn import functional as F
 from xpnet.train.trainer import predict as outputs_of
 from xpnet_backends import to_numpy
@@ -128,7 +129,7 @@ def _read(name: str, recipe: PictureRecipe) -> _Picture:
     except MissingExtraError:
         raise  # none can be read
     except OSError as error:
-        return _Picture(name, error=f"{name}: {error.strerror or error}")
+        return _Picture(name, error=f"{name}: {error.strerror or error}{_near(name)}")
     except ValueError as error:
         return _Picture(name, error=str(error))
     try:
@@ -137,6 +138,14 @@ def _read(name: str, recipe: PictureRecipe) -> _Picture:
         return _Picture(name, recipe(pixels))
     except ValueError as error:
         return _Picture(name, error=f"{name}: {error}")
+
+
+def _near(name: str) -> str:
+    """A file beside one that is not there which may have been meant."""
+    path = Path(name)
+    if path.exists() or not path.parent.is_dir():
+        return ""
+    return did_you_mean(path.name, (file.name for file in path.parent.iterdir() if file.is_file()))
 
 
 def _show(picture: _Picture, p: np.ndarray, classes: list[str], drawn: bool) -> None:
