@@ -13,7 +13,6 @@ FLOORS = {
     "xpnet._version": set(),
     "xpnet._extras": set(),
     "xpnet._files": set(),
-    "xpnet._console": set(),
     "xpnet.ops": {"xpnet_backends"},
     "xpnet.tape": {"xpnet_backends"},
     "xpnet.tensor": {"xpnet_backends", "xpnet.ops", "xpnet.tape"},

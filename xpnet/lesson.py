@@ -15,9 +15,10 @@ from types import TracebackType
 from typing import Any, NoReturn, TypeVar
 
 import xpnet
-from xpnet import _console, plot
+from xpnet import plot
 from xpnet._extras import MissingExtraError
 from xpnet._files import write_atomically
+from xpnet.cli import console
 from xpnet.data import DataError, DataUnavailableError
 from xpnet_backends import Backend, BackendError, get_backend
 
@@ -120,8 +121,8 @@ def start(
     ``add_options(parser)`` adds options of its own.  Wrong use ends the program with status 2 and one line, what goes
     wrong later (a full disk, a damaged file) with 1, and Ctrl-C with 130.
     """
-    _console.tolerate()
-    atexit.register(_console.finish)
+    console.tolerate()
+    atexit.register(console.finish)
     parser = _Parser(
         prog=Path(file).name, description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -181,7 +182,7 @@ def _end(program: str, kind: type[BaseException], error: BaseException, trace: T
         sys.stderr.write(f"\n{program}: stopped; what is written so far is whole\n")
         sys.exit(130)
     if issubclass(kind, BrokenPipeError):  # the reader of our output went away, as `head` does
-        _console.discard()
+        console.discard()
         sys.exit(1)
     if not issubclass(kind, _FORESEEN):
         sys.__excepthook__(kind, error, trace)

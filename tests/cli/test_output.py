@@ -14,8 +14,7 @@ import numpy as np
 import pytest
 
 from tests.support.process import environment, python
-from xpnet import _console
-from xpnet.cli import main
+from xpnet.cli import console, main
 from xpnet.cli.show import Progress
 
 QUICK = ["--epochs", "2", "--hidden", "8", "--backend", "numpy"]
@@ -81,7 +80,7 @@ def test_the_bar_of_an_epoch_in_ascii(monkeypatch):
     content = io.BytesIO()
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys, "stdout", Terminal(content, encoding="ascii", errors="strict"))
-    _console.tolerate()
+    console.tolerate()
     progress = Progress(2, ["train_loss"])
     progress.on_epoch_start(None, 1, 10)
     progress.on_batch_end(None, SimpleNamespace(samples=5, batches=3, mean=lambda name: 0.25))
@@ -118,18 +117,18 @@ def test_streams_become_tolerant(monkeypatch, encoding, errors, expected):
     content = io.BytesIO()
     for name in ("stdout", "stderr"):
         monkeypatch.setattr(sys, name, io.TextIOWrapper(content, encoding=encoding, errors=errors))
-    _console.tolerate()
+    console.tolerate()
     print("a ² \udcff", end="")
-    _console.flush()
+    console.flush()
     assert content.getvalue() == expected
 
 
 def test_streams_that_are_not_there_or_not_files(monkeypatch):
     for stream in (None, io.StringIO()):
         monkeypatch.setattr(sys, "stdout", stream)
-        _console.tolerate()
-        _console.flush()
-        _console.discard()
+        console.tolerate()
+        console.flush()
+        console.discard()
 
 
 def test_an_example_says_its_say_in_ascii(tmp_path):
@@ -177,7 +176,7 @@ def test_output_that_cannot_be_written(tmp_path):
 
 def test_json_knows_no_nan():
     value = {"a": [float("nan"), 1.5, (float("inf"),)], "b": {"c": -float("inf")}, "d": True, "e": "é"}
-    assert json.loads(_console.to_json(value)) == {"a": [None, 1.5, [None]], "b": {"c": None}, "d": True, "e": "é"}
+    assert json.loads(console.to_json(value)) == {"a": [None, 1.5, [None]], "b": {"c": None}, "d": True, "e": "é"}
 
 
 def test_each_command_s_json_is_all_that_stdout_holds(tmp_path, capsys):

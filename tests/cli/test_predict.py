@@ -117,7 +117,7 @@ def save_all(images, folder, change=lambda image: image):
 
 @pytest.mark.parametrize(("kind", "changes"), [
     ("clothes", ["none", "rgb", "alpha", "enlarged"]), ("clothes-called-digits", ["none", "enlarged"]),
-    ("digits", ["none", "rgb", "alpha"]), ("dark-on-light", ["none", "alpha"]), ("wide", ["none", "enlarged"]),
+    ("digits", ["none", "rgb", "enlarged"]), ("dark-on-light", ["none", "alpha"]), ("wide", ["none", "enlarged"]),
     ("colour", ["none", "alpha", "enlarged"]), ("convolutions", ["none"]),
 ])  # fmt: skip
 def test_predict_agrees_with_evaluate_on_the_test_images(runs, kind, changes, tmp_path, capsys):
@@ -267,6 +267,11 @@ def test_folders_patterns_and_the_same_file_twice(runs, pictures, capsys):
     assert results[1]["error"] == "x*.png: no file fits this pattern"
     assert results[2]["file"] == both[0]
     assert "2 of 3" in err
+
+
+def test_a_misspelt_file(runs, pictures, capsys):
+    results, _ = predicted(capsys, runs("clothes"), "pictures/00.png", status=1)
+    assert results[0]["error"].endswith("check its name and folder; did you mean '000.png'?")
 
 
 def test_more_pictures_than_fit_at_once_keep_their_order(runs, tmp_path, capsys, monkeypatch):

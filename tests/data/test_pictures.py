@@ -95,6 +95,13 @@ def test_a_test_image_comes_back_exactly(kind):
             np.testing.assert_array_equal(recipe(np.stack([image] * 3, axis=-1)), image)  # grey, saved as RGB
 
 
+def test_an_enlarged_digit_comes_back_exactly():
+    pytest.importorskip("sklearn")
+    recipe = PictureRecipe((8, 8), digits=True, ground="dark")
+    for image in load_digits()[1].inputs[:20]:
+        np.testing.assert_array_equal(recipe(image.repeat(5, axis=0).repeat(5, axis=1)), image)
+
+
 @pytest.mark.parametrize("factor", [2, 10])
 @pytest.mark.parametrize("colour", [False, True])
 def test_an_enlarged_image_comes_back_exactly(factor, colour):

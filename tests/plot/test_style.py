@@ -3,6 +3,7 @@ from __future__ import annotations
 import struct
 import subprocess
 import sys
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -83,3 +84,12 @@ def test_without_matplotlib(monkeypatch, draw, purpose):
 def test_require_gives_the_module_and_passes_on_what_it_cannot_explain():
     assert require("json", extra="plot", purpose="reading") is sys.modules["json"]
     assert issubclass(MissingExtraError, ImportError)
+
+
+@pytest.mark.parametrize("names", ["猫犬", "🐶🍎", "أب", ["हिन्दी", "தமிழ்"]])
+def test_names_in_scripts_that_no_font_has_are_drawn_without_a_warning(names, tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plot.save(plot.confusion([[3, 1], [0, 2]], names), tmp_path / "x.png")
+        plot.save_gif([plot.confusion([[3, 1], [0, 2]], names)], tmp_path / "x.gif")
+    assert (tmp_path / "x.png").stat().st_size > 1000

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from xpnet._console import to_json
+from xpnet.cli.console import to_json
 from xpnet.cli.datasets import load_splits, prepare
 from xpnet.cli.run import Run, load_run
 from xpnet.cli.scores import headline, in_words, measured, score

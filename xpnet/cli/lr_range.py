@@ -6,7 +6,7 @@ import argparse
 import sys
 
 import xpnet
-from xpnet._console import to_json
+from xpnet.cli.console import to_json
 from xpnet.cli.datasets import augmented, load_splits
 from xpnet.cli.settings import UsageError, build_model, build_optimizer, check_picture
 from xpnet.cli.train import complete, fallback, fresh_settings, loss_of

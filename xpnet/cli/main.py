@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from xpnet import __version__, _console, metrics
+from xpnet import __version__, metrics
+from xpnet.cli import console
 from xpnet.cli.settings import (
     AUGMENTS,
     CLASS_WEIGHTS,
@@ -417,16 +418,16 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.  Returns 0; 1 for failures at run time, 2 for wrong use, 130 after Ctrl-C."""
-    _console.tolerate()
+    console.tolerate()
     try:
         status = _main(argv)
-        _console.flush()
+        console.flush()
         return status
     except BrokenPipeError:  # the reader of our output went away, as `head` does
-        _console.discard()
+        console.discard()
         return 1
     except OSError as error:  # what was printed could not be written
-        _console.discard()
+        console.discard()
         return _report(error, 1)
 
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from xpnet import _console
-from xpnet._console import to_json
 from xpnet._extras import MissingExtraError
+from xpnet.cli import console
+from xpnet.cli.console import to_json
 from xpnet.cli.datasets import as_inputs, picture_recipe
 from xpnet.cli.run import Run, load_run
 from xpnet.cli.settings import UsageError
@@ -22,6 +22,7 @@ from xpnet.cli.tables import predict_table, reading
 from xpnet.data import read_digit_csv, read_image, show_digit, write_submission
 from xpnet.data.digit_csv import is_csv
 from xpnet.data.pictures import PictureRecipe
+from xpnet.data.suggest import did_you_mean
 from xpnet.nn import functional as F
 from xpnet.train.trainer import predict as outputs_of
 from xpnet_backends import to_numpy
@@ -95,7 +96,7 @@ def _predict_pictures(run: Run, arguments: list[str], as_json: bool) -> int:
 
 
 def _complain(text: str) -> None:
-    _console.flush()  # so that both streams are in order on a terminal
+    console.flush()  # so that both streams are in order on a terminal
     print(text, file=sys.stderr, flush=True)
 
 
@@ -131,7 +132,7 @@ def _read(name: str, recipe: PictureRecipe) -> _Picture:
     except MissingExtraError:
         raise  # none can be read
     except OSError as error:
-        return _Picture(name, error=f"{name}: {error.strerror or error}")
+        return _Picture(name, error=f"{name}: {error.strerror or error}{_near(name)}")
     except ValueError as error:
         return _Picture(name, error=str(error))
     try:
@@ -140,6 +141,14 @@ def _read(name: str, recipe: PictureRecipe) -> _Picture:
         return _Picture(name, recipe(pixels))
     except ValueError as error:
         return _Picture(name, error=f"{name}: {error}")
+
+
+def _near(name: str) -> str:
+    """A file beside one that is not there which may have been meant."""
+    path = Path(name)
+    if path.exists() or not path.parent.is_dir():
+        return ""
+    return did_you_mean(path.name, (file.name for file in path.parent.iterdir() if file.is_file()))
 
 
 def _show(picture: _Picture, p: np.ndarray, classes: list[str], drawn: bool) -> None:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import xpnet
-from xpnet._console import to_json
+from xpnet.cli.console import to_json
 from xpnet.cli.datasets import load_splits, prepare
 from xpnet.cli.run import load_run
 from xpnet.cli.settings import check_picture

@@ -7,7 +7,6 @@ import contextlib
 import os
 import shlex
 import sys
-import warnings
 from collections.abc import Callable
 from dataclasses import fields
 from functools import partial
@@ -17,10 +16,10 @@ from typing import Any
 import numpy as np
 
 import xpnet
-from xpnet._console import to_json
 from xpnet._extras import MissingExtraError
 from xpnet._files import write_atomically
 from xpnet.cli import tables
+from xpnet.cli.console import to_json
 from xpnet.cli.datasets import (
     NAMES,
     Choice,
@@ -318,8 +317,6 @@ def _draw(trainer: Trainer, matrix: np.ndarray | None, settings: Settings, folde
     from xpnet import plot
 
     best = trainer.stopping.best_epoch
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)  # a script that the font lacks
-        plot.save(plot.curves(trainer.history, best_epoch=best), folder / "curves.png")
-        if matrix is not None:
-            plot.save(plot.confusion(matrix, settings.classes), folder / "confusion.png")
+    plot.save(plot.curves(trainer.history, best_epoch=best), folder / "curves.png")
+    if matrix is not None:
+        plot.save(plot.confusion(matrix, settings.classes), folder / "confusion.png")

@@ -65,13 +65,15 @@ class PictureRecipe:
     def __call__(self, picture: np.ndarray) -> np.ndarray:
         """A picture, uint8 (H, W) or (H, W, 3) of any size, as a training image: uint8 (H, W), or (3, H, W).
 
-        A picture of the right size stays as it is.  Another one is scaled: with margins of its own ground where the
-        training images have an even one, and inverted where its ground is the opposite; else its middle is cut out.
+        A picture of the right size, or such a one enlarged by a whole factor, stays as it is; digits only if they are
+        in the middle.  Another one is scaled: with margins of its own ground where the training images have an even
+        one, and inverted where its ground is the opposite; else its middle is cut out.
 
         Raises: ``ValueError`` where digits are wanted and there is none, ``MissingExtraError`` without Pillow.
         """
         picture = _with_channels(picture, self.channels)
         if self.digits:
+            picture = _shrunk_back(picture, self.size)
             turned = picture if self.ground == "dark" else 255 - picture
             digit = to_digit(turned, size=self.size[0])
             return digit if self.ground == "dark" else 255 - digit
@@ -130,6 +132,15 @@ def _with_channels(picture: np.ndarray, channels: int) -> np.ndarray:
 def _image(picture: np.ndarray) -> Any:
     pillow = require("PIL.Image", extra="plot", purpose="reading images")
     return pillow.fromarray(np.ascontiguousarray(picture))
+
+
+def _shrunk_back(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """An image of this size again, where each of its pixels was made a square of several; else the picture."""
+    factor = len(picture) // size[0]
+    if factor < 2 or picture.shape != (size[0] * factor, size[1] * factor):
+        return picture
+    small = picture[::factor, ::factor]
+    return small if np.array_equal(small.repeat(factor, axis=0).repeat(factor, axis=1), picture) else picture
 
 
 def _padded(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 from xpnet._extras import require
 from xpnet._files import write_atomically
 
-from .style import Figure
+from .style import Figure, without_glyph_warnings
 
 _SAMPLES = 8  # frames that the common palette is chosen from
 
@@ -56,7 +56,8 @@ def save_gif(
 
 def _pixels(figure: Figure) -> np.ndarray:
     """(H, W, 3) uint8."""
-    figure.canvas.draw()
+    with without_glyph_warnings():
+        figure.canvas.draw()
     return np.array(figure.canvas.buffer_rgba())[..., :3]
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -60,6 +63,15 @@ def to_host(values: Any) -> np.ndarray:
     return to_numpy(values) if is_array(values) else np.asarray(values)
 
 
+@contextlib.contextmanager
+def without_glyph_warnings() -> Iterator[None]:
+    """Draw a box for a character that no font has, without a warning: names may be in any script."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
+        warnings.filterwarnings("ignore", "Matplotlib currently does not support", UserWarning)  # ... of some scripts
+        yield
+
+
 def save(figure: Figure, path: str | os.PathLike[str]) -> None:
     """Write a figure as PNG, whole or not at all; the same figure always gives the same bytes.
 
@@ -68,5 +80,6 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
     if Path(path).suffix.lower() != ".png":
         raise ValueError(f"pictures are saved as PNG: {os.fspath(path)!r} must end in .png")
     content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=figure.dpi, metadata={"Software": None})
+    with without_glyph_warnings():
+        figure.savefig(content, format="png", dpi=figure.dpi, metadata={"Software": None})
     write_atomically(path, content.getvalue())
