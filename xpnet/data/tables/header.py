@@ -63,11 +63,13 @@ def _numbers_are_names(
         return False
     years = all(_YEARS[0] <= v <= _YEARS[1] for v in values)
     if years and not any(_holds_years(columns[i]) for i in numbers):
-        return len(values) > 1 or bool(over_numbers) or index
+        texts = [i for i in range(len(first)) if i not in numbers]
+        return len(values) > 1 or bool(over_numbers) or index or not any(first[i] in columns[i] for i in texts)
     counted = values[0] in (0, 1)
     if index or over_numbers:
         return counted
-    return values[0] == 0 and len(values) >= 3 and len(values) == len(first) and not _run_below(columns, numbers)
+    all_counted = values[0] == 0 and len(values) == len(first) >= 3 and min(map(len, columns)) > 1
+    return all_counted and not _run_below(columns, numbers)
 
 
 def _transposed(columns: Sequence[Sequence[str]], numbers: list[int]) -> list[tuple[str, ...]]:
