@@ -142,8 +142,8 @@ def _parse(name: str, text: str, delimiter: str, first: int) -> tuple[Rows, list
     except DataError as error:
         quoted, problem = [], error
     if delimiter in _UNQUOTED and '"' in text:
-        lines = enumerate(re.split(r"\r\n|\r|\n", text), start=first)
-        plain = [(number, [cell.strip() for cell in line.split(delimiter)]) for number, line in lines]
+        lines = re.split(r"\r\n|\r|\n", text)
+        plain = [(first + i, [cell.strip() for cell in line.split(delimiter)]) for i, line in enumerate(lines)]
         filled = [row for _, row in plain if any(row)]
         fewer = len(filled) != sum(any(row) for _, row in quoted)  # a quote ran over line ends, or was wrong
         if fewer and len(set(map(len, filled))) == 1:
