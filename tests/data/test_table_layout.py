@@ -24,6 +24,8 @@ def write(folder, text, name="a.csv"):
     ("0,1,2\n5.1,3,1\n4.9,2,7\n", ["0", "1", "2"]),
     ("2015,2016,2017\n5,6,7\n8,1,3\n", ["2015", "2016", "2017"]),
     ("country,2015,2016\nRome,6,7\nOslo,9,10\n", ["country", "2015", "2016"]),
+    ("country,2015,2016\nRome,1960,7\nOslo,1950,2040\n", ["country", "2015", "2016"]),
+    ("country,2010,2005,2000\nRome,5,7,2\nOslo,6,9,1\n", ["country", "2010", "2005", "2000"]),
     ("id,score,2015\n1,2,6.5\n2,9,1\n", ["id", "score", "2015"]),
     ("place,1/22/20,1/23/20\nRome,6,7\nOslo,9,10\n", ["place", "1/22/20", "1/23/20"]),
     ("a,a,b,a\n1,2,x,3\n3,4,y,5\n", ["a", "a.1", "b", "a.2"]),
@@ -296,7 +298,7 @@ def test_options_that_were_said_are_kept(tmp_path):
     assert prepare.classes == ["Москва", "Омск"]
     later = prepare.read(write(tmp_path, "y;x\nОмск;-9\n".encode("cp1251"), "b.csv"))
     assert later.columns == {"y": ["Омск"], "x": [""]}
-    later = prepare.read(write(tmp_path, "y;x\nОмск;-9\n", "c.csv"), encoding="utf-8")  # said anew
+    later = prepare.read(write(tmp_path, "y;x\nОмск;-9\n", "c.csv"), encoding="utf-8")
     assert later["y"] == ["Омск"]
 
 
