@@ -209,6 +209,16 @@ def test_numbers_that_cannot_be_used(tmp_path, capsys):
     assert scores["rmse"] > 0
 
 
+def test_few_numbers_are_classes_or_a_scale(tmp_path, capsys):
+    write(tmp_path / "a.csv", ["id", "x", "stars"], [f"c{i}" for i in range(N)], numbers(), np.resize([1, 2, 3], N))
+    assert "(only 3 different whole numbers; for a scale say --task regression)" in train(capsys, "a.csv", "stars")
+    (tmp_path / "run").rename(tmp_path / "first")
+    out = train(capsys, "a.csv", "stars", "--task", "regression")
+    assert "regression (as asked for; for classes say --task classification), 1 to 3" in out
+    result(capsys, "predict", "run", "a.csv")
+    assert [row["id"] for row in read(tmp_path / "predictions.csv")] == [f"c{i}" for i in range(N)]
+
+
 # -- time ------------------------------------------------------------------------------------------------------------
 
 

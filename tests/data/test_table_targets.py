@@ -191,6 +191,14 @@ def test_hours_of_a_day():
     np.testing.assert_allclose(prepare.transform(made)[:, 1], [0, 1, -1], atol=1e-6)
 
 
+def test_texts_that_identify_a_row():
+    for name, cells, kind in (
+        ("customer_id", ["C1", "C2", "C3"], "id"), ("userID", ["a-1", "b-2", "c-3"], "id"),
+        ("customer_id", ["C1", "C2", "C1"], "categorical"), ("plan", ["C1", "C2", "C3"], "categorical"),
+    ):  # fmt: skip
+        assert guess_column(table(**{name: cells}), name).kind == kind
+
+
 def test_very_many_columns_are_summed_up():
     made = table(**{f"p{i}": [i, 1, 2] for i in range(200)}, y=["a", "b", "a"])
     lines = TablePreprocessor("y").fit(made).describe()

@@ -352,8 +352,10 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
         help="the first row of the CSV names the columns, or is data (default: guessed)",
     )
     add("--delimiter", metavar="CHAR", help="what stands between cells: ',' ';' '|' tab space (default: guessed)")
-    add("--decimal", choices=DECIMALS, help="the decimal sign of its numbers (default: guessed)")
-    add("--thousands", choices=tuple(THOUSANDS), help="what stands between thousands (default: guessed)")
+    add("--decimal", choices=DECIMALS, metavar="SIGN", help="the decimal sign, a point or a comma (default: guessed)")
+    add(
+        "--thousands", choices=tuple(THOUSANDS), metavar="SIGN", help="what stands between thousands (default: guessed)"
+    )
     add("--encoding", metavar="NAME", help="e.g. utf-16 or latin-1 (default: guessed)")
     add("--missing", nargs="+", metavar="CELL", help="cells that mean that a value is missing, e.g. NA or -999")
 

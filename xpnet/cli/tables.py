@@ -280,7 +280,8 @@ def _target_in_words(table: Table, prepare: TablePreprocessor) -> str:
     alike = len(prepare.classes) - len({name.casefold() for name in prepare.classes})
     more += "; some differ in capital letters only" if alike else ""
     folded = "; other spellings of them count as the same" if spelled > 0 else ""
-    return f"classification ({prepare.why_task}): {shown}{more}{folded}"
+    scale = "; for a scale say --task regression" if prepare.why_task.endswith("whole numbers") else ""
+    return f"classification ({prepare.why_task}{scale}): {shown}{more}{folded}"
 
 
 def _dataset(table: Table, prepare: TablePreprocessor) -> ArrayDataset:

@@ -58,7 +58,7 @@ FASHION_MNIST = Source(
 
 
 _ROLE = re.compile(
-    r"(?:emnist-(?P<split>[a-z]+)-)?(?P<part>train|t10k|test|val)-(?P<what>images|labels)(?:-idx[13])?(?:-ubyte)?(?:-idx)?"
+    r"(?:emnist-(?P<split>[a-z]+)-)?(?P<part>train|t10k|test)-(?P<what>images|labels)(?:-idx[13])?(?:-ubyte)?(?:-idx)?"
 )
 
 

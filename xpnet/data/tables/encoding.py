@@ -59,7 +59,7 @@ def decode(name: str, content: bytes, encoding: str | None = None) -> tuple[str,
     for mark, marked in _MARKS:
         if content.startswith(mark):
             text = _strictly(name, content, marked)
-            if not any(map(str.isascii, text)):  # each table has line ends, delimiters or digits
+            if text and not any(map(str.isascii, text)):  # each table has line ends, delimiters or digits
                 raise DataError(f"{name} is not text in UTF-8, nor in {marked.upper()} as its first bytes say")
             said = [] if marked == "utf-8-sig" else [f"{name} is in {marked.upper()}"]
             return _no_zero(name, text), marked, said

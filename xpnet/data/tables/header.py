@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -25,8 +26,8 @@ def is_header(rows: Sequence[Sequence[str]]) -> bool:
     if not below:
         return not any(is_missing(cell) or looks_numeric(cell) for cell in first)
     columns = [[row[i] for row in below if not is_missing(row[i])] for i in range(len(first))]
-    numeric = [bool(cells) and all(map(looks_numeric, cells)) for cells in columns]
-    dated = [i for i, cell in enumerate(first) if _is_date(cell) and columns[i] and all(map(_is_date, columns[i]))]
+    numeric = [bool(cells) and (all(map(looks_numeric, cells)) or all(map(_is_date, cells))) for cells in columns]
+    dated = any(_is_date(cell) and columns[i] and all(map(_is_date, columns[i])) for i, cell in enumerate(first))
     numbers = [i for i, cell in enumerate(first) if looks_numeric(cell) and (first[i].isdigit() or not _is_date(cell))]
     texts = [i for i, cell in enumerate(first) if not is_missing(cell) and i not in numbers]
     if dated:
@@ -53,35 +54,37 @@ def _is_index(cells: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
 def _numbers_are_names(
     first: Sequence[str], columns: Sequence[Sequence[str]], numbers: list[int], index: bool, over_numbers: int
 ) -> bool:
-    """Whether the numbers in the first row are the next column's or the next year's each time."""
+    """Whether the numbers in the first row are years in order, or count the columns."""
     if not all(first[i].isdigit() for i in numbers):
         return False
     values = [int(first[i]) for i in numbers]
-    if any(b - a != 1 for a, b in pairwise(values)):
-        return False
     if any(is_missing(cell) for cell in first[1:]) or (not first[0] and not index):
         return False
-    years = all(_YEARS[0] <= v <= _YEARS[1] for v in values)
-    if years and not any(_holds_years(columns[i]) for i in numbers):
-        return len(values) > 1 or bool(over_numbers) or index
-    counted = values[0] in (0, 1)
+    steps = [b - a for a, b in pairwise(values)]
+    one_by_one = all(step == 1 for step in steps)
+    if all(_YEARS[0] <= v <= _YEARS[1] for v in values):
+        if one_by_one and steps:
+            return not _run_below(columns, numbers, _YEARS)
+        texts = [i for i in range(len(first)) if i not in numbers]
+        again = any(_holds_years(columns[i]) for i in numbers) or any(first[i] in columns[i] for i in texts)
+        return not again and (all(step > 0 for step in steps) or all(step < 0 for step in steps))
+    if not one_by_one:
+        return False
     if index or over_numbers:
-        return counted
-    return values[0] == 0 and len(values) >= 3 and len(values) == len(first) and not _run_below(columns, numbers)
-
-
-def _transposed(columns: Sequence[Sequence[str]], numbers: list[int]) -> list[tuple[str, ...]]:
-    return list(zip(*(columns[i] for i in numbers), strict=False))
+        return values[0] in (0, 1)
+    all_counted = values[0] == 0 and len(values) == len(first) >= 3 and min(map(len, columns)) > 1
+    return all_counted and not _run_below(columns, numbers, (0, math.inf))
 
 
 def _holds_years(cells: Sequence[str]) -> bool:
     return any(re.fullmatch(r"\d{4}", cell) and _YEARS[0] <= int(cell) <= _YEARS[1] for cell in cells)
 
 
-def _run_below(columns: Sequence[Sequence[str]], numbers: list[int]) -> bool:
-    """Whether a row below counts as well: then this one is a row among others."""
-    for row in _transposed(columns, numbers):
-        if all(cell.isdigit() for cell in row) and len({int(c) - k for k, c in enumerate(row)}) == 1:
+def _run_below(columns: Sequence[Sequence[str]], numbers: list[int], within: tuple[float, float]) -> bool:
+    """Whether a row below counts as well, within a range: then the first one is a row among others."""
+    for row in zip(*(columns[i] for i in numbers), strict=False):
+        starts = {int(cell) - k if cell.isdigit() else None for k, cell in enumerate(row)}
+        if len(starts) == 1 and None not in starts and within[0] <= int(row[0]) <= within[1]:
             return True
     return False
 

@@ -62,9 +62,11 @@ def guess_column(table: Table, name: str) -> Guess:
         return Guess("date", f"dates such as {cells[0][:30]!r}, {dates.name}{other}{missing}")
     numbers = sum(is_number(cell) for cell in cells)
     if numbers == len(cells):
-        if _counts_rows(name, cells):
+        if _identifies(name, cells):
             return Guess("id", "a different whole number in each row, an identifier by its name: left out")
         return Guess("numeric", f"{len(different):,} different numbers{missing}")
+    if _identifies(name, cells):
+        return Guess("id", "a different text in each row, an identifier by its name: left out")
     if len(different) > max(_FEW, min(MAX_CATEGORIES, len(cells) // 2)):
         _check_nearly_numeric(table, name, numbers / len(cells))
         unit = f" (numbers with a unit, such as {cells[0][:20]!r}: as plain numbers they would be used)"
@@ -79,9 +81,11 @@ def boolean_pair(cells: Sequence[str]) -> tuple[str, str] | None:
     return next((pair for pair in BOOLEANS if found == set(pair)), None)
 
 
-def _counts_rows(name: str, cells: Sequence[str]) -> bool:
+def _identifies(name: str, cells: Sequence[str]) -> bool:
+    """By its name, and by cells that differ in each row: whole numbers, or texts."""
     named = _ID_NAME.search(name) or _ID_TAIL.search(name)
-    return bool(named) and all(cell.isdigit() for cell in cells) and len(set(cells)) == len(cells)
+    unlike_numbers = all(cell.isdigit() for cell in cells) or not any(map(is_number, cells))
+    return bool(named) and unlike_numbers and len(set(cells)) == len(cells)
 
 
 def _is_index(cells: Sequence[str]) -> bool:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from xpnet.data.errors import DataError
+from xpnet.data.tables.numbers import looks_numeric
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars", " ": "spaces"}
 _NAMES = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "bar": "|", "space": " ",
@@ -41,7 +42,7 @@ def read_rows(name: str, text: str, delimiter: str | None) -> tuple[Rows, str, l
 
     Raises: ``DataError`` with the line: a ragged or empty row, an open quote, no rows at all.
     """
-    text, first = text.replace("\r\r\n", "\r\n"), 1
+    text, first = text.replace("\r\r\n", "\r\n").removesuffix("\x1a"), 1  # what old programs end a file with
     if named := _SEP.match(text):
         text, first, delimiter = text[named.end() :], 2, delimiter or named[1]
     guessed = delimiter is None
@@ -70,7 +71,8 @@ def guess_delimiter(text: str) -> str:
         chosen = min(even, key=lambda d: _mixed(found[d], d, even))
         return " " if chosen == "\t" and _is_aligned(sample, found[chosen]) else chosen
     words = [_words(line) for line in _lines(sample)]
-    named = words[1:] if len(words) > 2 and len(words[0]) == len(words[1]) - 1 else words  # R's header: one name short
+    short = len(words) > 2 and 2 <= len(words[0]) == len(words[1]) - 1
+    named = words[1:] if short else words  # R's header is one name short
     if _evenness(named) == 1.0 and len(words) > 1:
         return " "
     unquoted = re.sub(r'"[^"]*"', "", next(iter(_lines(sample)), ""))
@@ -136,23 +138,18 @@ def _parse(name: str, text: str, delimiter: str, first: int) -> tuple[Rows, list
         lines = re.split(r"\r\n|\r|\n", text)
         return [(first + i, _words(line)) for i, line in enumerate(lines)], []
     try:
-        quoted = list(_quoted(name, text, delimiter, first))
-    except DataError:
-        quoted, failed = [], True
-        if delimiter not in _UNQUOTED:
-            raise
-    else:
-        failed = False
-    if delimiter not in _UNQUOTED or '"' not in text:
-        return quoted, []
-    plain = [(first + i, [cell.strip() for cell in line.split(delimiter)])
-             for i, line in enumerate(re.split(r"\r\n|\r|\n", text))]  # fmt: skip
-    filled = [row for _, row in plain if any(row)]
-    swallowed = len(filled) != sum(any(row) for _, row in quoted)  # a quote that ran over line ends
-    if (failed or swallowed) and len(set(map(len, filled))) == 1:
-        return plain, [f"quotes in {name} are taken as part of the text"]
-    if failed:
-        list(_quoted(name, text, delimiter, first))  # its error
+        quoted, problem = list(_quoted(name, text, delimiter, first)), None
+    except DataError as error:
+        quoted, problem = [], error
+    if delimiter in _UNQUOTED and '"' in text:
+        lines = re.split(r"\r\n|\r|\n", text)
+        plain = [(first + i, [cell.strip() for cell in line.split(delimiter)]) for i, line in enumerate(lines)]
+        filled = [row for _, row in plain if any(row)]
+        fewer = len(filled) != sum(any(row) for _, row in quoted)  # a quote ran over line ends, or was wrong
+        if fewer and len(set(map(len, filled))) == 1:
+            return plain, [f"quotes in {name} are taken as part of the text"]
+    if problem is not None:
+        raise problem
     return quoted, []
 
 
@@ -208,13 +205,23 @@ def _without_tails(rows: Rows, notes: list[str]) -> Rows:
     return rows
 
 
+def _has_row_names(rows: Rows) -> bool:
+    """Whether a first column without a name names the rows, as R writes them: by texts, or by counting from 1."""
+    width = len(rows[0][1])
+    if width < 2 or len(rows) < 4 or not all(len(row) == width + 1 for _, row in rows[1:]):
+        return False
+    names = [row[0] for _, row in rows[1:]]
+    counted = [str(i) for i in range(1, len(rows))]
+    return names == counted or (len(set(names)) == len(names) and not any(map(looks_numeric, names)))
+
+
 def _check_shape(name: str, rows: Rows) -> None:
     """Raises: ``DataError`` for a row of another length, or with nothing in it."""
     if not rows:
         raise DataError(f"{name} has no rows")
     width = len(rows[0][1])
-    if len(rows) > 2 and all(len(row) == width + 1 for _, row in rows[1:]):
-        return  # row names without a name of their own, as R writes them
+    if _has_row_names(rows):
+        return
     for line, row in rows:
         if len(row) > 1 and not any(row):
             raise DataError(f"{name}: line {line} has only empty cells: delete it")

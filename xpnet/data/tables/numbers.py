@@ -178,7 +178,10 @@ def describe_formats(columns: Mapping[str, Sequence[str]], formats: Mapping[str,
         said.setdefault(made, []).append(name)
     notes = []
     for made, names in said.items():
-        cell = max((c for c in columns[names[0]] if not is_missing(c)), key=lambda c: (made.plain(c) != c, len(c)))
+        changed = [cell for cell in columns[names[0]] if made.plain(cell) not in (None, cell)]
+        if not changed:
+            continue
+        cell = max(changed, key=len)
         more = f" and {len(names) - 4} more" if len(names) > 4 else ""
         notes.append(
             f"numbers with {made.words()} in {', '.join(names[:4])}{more}: {cell[:40]!r} is read as {made.plain(cell)}"

@@ -164,13 +164,13 @@ class TablePreprocessor:
         Raises: ``DataError`` for a missing value, or a class that the training rows did not have.
         """
         self._check_fitted()
+        known = Labels(self.classes)
         for row, cell in enumerate(table[self.target]):
-            if self._is_missing(cell):
+            if is_missing(cell) and (self.task == "regression" or known.number(cell) < 0):
                 raise DataError(f"{table.place(row, self.target)}: the target is missing: leave the row out")
         if self.task == "regression":
             column = NumericColumn(self.target, self.center, self.center, self.scale, False)
             return column.encode(table, self.unseen).astype(np.float32)
-        known = Labels(self.classes)
         labels = [known.number(cell) for cell in table[self.target]]
         if -1 in labels:
             row = labels.index(-1)
@@ -180,9 +180,6 @@ class TablePreprocessor:
                 f"{did_you_mean(cell, self.classes)} (they are {listed(self.classes, 10)})"
             )
         return np.array(labels, dtype=np.int64)
-
-    def _is_missing(self, cell: str) -> bool:
-        return is_missing(cell) and (self.task == "regression" or Labels(self.classes).number(cell) < 0)
 
     def labelled(self, table: Table) -> tuple[list[int], dict[str, int]]:
         """The rows whose target can be compared with a prediction, and the others' cells with how often they come."""

@@ -287,7 +287,8 @@ def _named(
     """The columns' names, the rows below them, and whether the file has a header."""
     line, first = rows[0]
     if len(rows) > 1 and len(rows[1][1]) == len(first) + 1:
-        first = _with_row_names(name, rows, notes)
+        first = ["", *first]
+        notes.append("the header is one name short: the first column is taken for the names of the rows")
     guessed = header is None
     if header is None:
         header = target in first or is_header([first, *(row for _, row in rows[1:])])
@@ -302,16 +303,6 @@ def _named(
     if len(rows) == 1:
         raise DataError(f"{name} has a header and no rows")
     return distinct_names(name, first, line, notes), rows[1:], True
-
-
-def _with_row_names(name: str, rows: Rows, notes: list[str]) -> list[str]:
-    """R's first column has no name, and no cell in the header.  Raises: ``DataError`` where it does not name rows."""
-    cells = [row[0] for _, row in rows[1:]]
-    if len(set(cells)) < len(cells):
-        line, row = rows[1]
-        raise DataError(f"{name}: line {line} has {len(row)} values, the first row has {len(row) - 1}")
-    notes.append("the header is one name short: the first column is taken for the names of the rows")
-    return ["", *rows[0][1]]
 
 
 def _mark_missing(columns: dict[str, list[str]], missing: Sequence[str], notes: list[str]) -> None:
