@@ -380,9 +380,20 @@ def test_a_trainers_own_history_where_validation_came_later():
     trainer.fit((x, y), epochs=2)
     trainer.fit((x, y), val=(x, y), epochs=6)
     assert trainer.history["val_loss"][:2] == [None, None]
-    for history in (trainer.history, trainer.history.as_dict(), History.from_csv(trainer.history.to_csv())):
+    for history in (
+        trainer.history,
+        trainer.history.rows,
+        trainer.history.as_dict(),
+        History.from_csv(trainer.history.to_csv()),
+    ):
         report = examine(model, F.cross_entropy, x, y, history=history)
         assert any("validation" in f.check or "validation" in f.what for f in report.findings), str(report)
+
+
+def test_tensors_and_lists():
+    x, y = data()
+    expected = str(examine(network(), F.cross_entropy, x, y))
+    assert str(examine(network(), F.cross_entropy, xpnet.tensor(x), xpnet.tensor(y))) == expected
 
 
 def test_needs_gradients():

@@ -292,3 +292,22 @@ def test_a_mean_of_plain_numbers():
     mean.update(np.float64(2.0), sample_weight=np.int64(3))
     mean.update([1.0, 2.0])
     assert mean.compute() == 9.0 / 5.0
+
+
+def test_a_masked_array_is_refused():
+    with pytest.raises(ValueError, match="metrics do not look at masks"):
+        metrics.accuracy(np.ma.array([0.2, 0.8], mask=[False, True]), np.array([1, 0]))
+
+
+def test_class_numbers_written_as_floats():
+    t, guess = np.array([0, 1, 2, 2]), np.array([2.0, 1.0, 0.0, 2.0])
+    assert metrics.confusion_matrix(t, guess, 3).tolist() == metrics.confusion_matrix(t, guess.astype(int), 3).tolist()
+    same(metrics.f1(guess, t, num_classes=3), metrics.f1(guess.astype(int), t, num_classes=3))
+    for wrong in (0.5, 3.0, -1.0, np.nan):
+        with pytest.raises(ValueError, match="output holds"):
+            metrics.f1(np.array([2.0, 1.0, 0.0, wrong]), t, num_classes=3)
+
+
+def test_the_interval_of_what_has_no_value():
+    p = np.array([[np.nan, 0.5], [0.6, 0.4], [0.1, 0.9]])
+    assert np.isnan(metrics.bootstrap(metrics.accuracy, p, np.array([1, 0, 1]), resamples=20)).all()

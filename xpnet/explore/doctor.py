@@ -17,10 +17,10 @@ from xpnet.nn.utils import left_as_it_was
 from xpnet.tape import Node, walk
 from xpnet.tensor import Tensor, is_grad_enabled, no_grad
 from xpnet.train import History
-from xpnet_backends import Array, to_numpy
+from xpnet_backends import Array, is_array, to_numpy
 
 Loss = Callable[[Any, Any], Tensor]
-Columns: TypeAlias = Mapping[str, Sequence[Any]]
+Columns: TypeAlias = Mapping[str, Sequence[Any]] | Sequence[dict[str, Any]]
 
 DEAD, SATURATED = 0.5, 0.5  # share of a layer's units from which it is worth a word
 FLAT = {"sigmoid": (0.02, 0.98), "tanh": (-0.98, 0.98)}  # outside, the slope is below a tenth of its largest
@@ -87,10 +87,12 @@ def examine(
     inputs, targets : samples as the network gets them, a few hundred are enough, on the model's backend.
     fresh : makes another such network, with initial weights; four checks need it.
     lr, optimizer : those in use.  With "sgd" and "momentum" a step is as long as the gradient, else about ``lr``.
-    history : a trainer's, or its columns by name.  A row that lacks a value, as before validation began, holds None.
+    history : a trainer's, its rows, or its columns by name.  Rows may lack values, as before validation began; columns
+        hold None there.
 
     Raises: ``ValueError`` for fewer than two samples, inside ``no_grad()``, or for a history that is not of numbers.
     """
+    inputs, targets = (_array(x) for x in (inputs, targets))
     if len(inputs) < 2:
         raise ValueError(f"the doctor needs at least two samples, got {len(inputs)}")
     if not is_grad_enabled():
@@ -110,6 +112,11 @@ def examine(
         if columns is not None:
             check_history(report, columns, chance=_chance(model, loss, inputs, targets), targets=targets)
     return report
+
+
+def _array(x: Any) -> Array:
+    x = x.data if isinstance(x, Tensor) else x
+    return x if is_array(x) else np.asarray(x)
 
 
 # -- the data --------------------------------------------------------------------------------------------------------
@@ -522,6 +529,7 @@ def _rms(array: Array) -> float:
 def _columns(history: History | Columns) -> dict[str, list[float | None]]:
     """Numbers by name, None where there is none."""
     found: dict[str, list[float | None]] = {}
+    history = history if isinstance(history, Mapping | History) else History(history)  # rows
     for name, values in (history.as_dict() if isinstance(history, History) else history).items():
         try:
             found[name] = [None if v is None or v == "" else float(v) for v in values]

@@ -16,6 +16,10 @@ Part: TypeAlias = dict[str, Array]
 
 def raw(x: Any) -> Array:
     """The array behind a tensor; lists become NumPy arrays.  Raises: ``ValueError`` for what are no numbers."""
+    if isinstance(x, np.ma.MaskedArray):
+        raise ValueError(
+            "metrics do not look at masks: leave the masked samples out, or give them a sample_weight of 0"
+        )
     array = x.data if isinstance(x, Tensor) else x if is_array(x) else np.asarray(x)
     if array.dtype.kind not in "biuf":
         raise ValueError(
@@ -98,6 +102,11 @@ def class_numbers(
     """Predicted and true class numbers, int64 (N,), how many classes there are, and ``doubt``."""
     scores, labels = scores_and_labels(name, output, target)
     classes = num_classes
+    if scores.ndim == 1 and scores.dtype.kind == "f" and classes is not None and classes > 2:
+        unclear = doubt(name, scores, labels, classes, logits=True)  # class numbers, written as floats
+        check_labels(name, classes, output=scores)
+        unclear = unclear + namespace(scores).where(are_classes(scores, classes).all(), 0.0, float("nan"))
+        return scores.astype("int64"), labels.astype("int64"), classes, unclear
     if scores.ndim == 2 or scores.dtype.kind == "f":
         classes = scores.shape[1] if scores.ndim == 2 else 2
         if num_classes not in (None, classes):

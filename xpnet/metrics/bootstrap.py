@@ -64,7 +64,9 @@ def bootstrap(
         picked = Stream(seed, "metrics.bootstrap", i).integers(backend, count, high=count)
         values.append(measure([x[picked] for x in arrays]))
     low, high = _percentiles(backend.xp, backend.xp.stack(values), (1.0 - level) / 2.0, (1.0 + level) / 2.0)
-    return Interval(measure(arrays), low, high)
+    value = measure(arrays)
+    low, high = (backend.xp.where(backend.xp.isnan(value), math.nan, end) for end in (low, high))
+    return Interval(value, low, high)
 
 
 def _percentiles(xp: Any, values: Array, *shares: float) -> list[Array]:

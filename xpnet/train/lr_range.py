@@ -18,6 +18,7 @@ from xpnet.tensor import Tensor, is_grad_enabled
 from xpnet_backends import Array
 
 _SMOOTHING = 0.98
+_END: Any = object()
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def _repeated(batches: Iterable[tuple[Array, Any]], count: int) -> Iterator[tupl
         once = source is batches  # an iterator: a second pass would give nothing
         before = count
         try:
-            while count and (batch := next(source, None)) is not None:
+            while count and (batch := next(source, _END)) is not _END:
                 if once:
                     seen.append(batch)
                 count -= 1
