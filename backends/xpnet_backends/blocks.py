@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import threading
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
@@ -180,6 +181,7 @@ class Lent:
 
     def __init__(self) -> None:
         self._open: list[MutableMapping[Any, Any]] = []
+        self._lock = threading.Lock()
 
     @contextmanager
     def block(self, found: MutableMapping[Any, Any], put_back: Callable[[Any, Any], None]) -> Iterator[None]:
@@ -188,12 +190,16 @@ class Lent:
         try:
             yield
         finally:
-            place = next(i for i, one in enumerate(self._open) if one is found)
-            later = self._open[place + 1 :]
-            del self._open[place]
-            for key, value in found.items():
-                heir = next((one for one in later if key in one), None)
-                if heir is None:
-                    put_back(key, value)
-                else:
-                    heir[key] = value
+            with self._lock:
+                self._close(found, put_back)
+
+    def _close(self, found: MutableMapping[Any, Any], put_back: Callable[[Any, Any], None]) -> None:
+        place = next(i for i, one in enumerate(self._open) if one is found)
+        later = self._open[place + 1 :]
+        del self._open[place]
+        for key, value in found.items():
+            heir = next((one for one in later if key in one), None)
+            if heir is None:
+                put_back(key, value)
+            else:
+                heir[key] = value

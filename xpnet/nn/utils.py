@@ -60,7 +60,7 @@ def clip_grad_norm_(
             )
         scale = xp.minimum(max_norm / (norm + 1e-6), 1.0)
         for g in gradients:
-            g *= scale.astype(g.dtype)
+            g *= scale if scale.dtype == g.dtype else scale.astype(g.dtype)
     return Tensor(xp.asarray(norm))
 
 
