@@ -7,6 +7,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from xpnet.nn import Parameter
 from xpnet.optim.flat import LR, STEP, Flat, Run
 from xpnet.tensor import Tensor, no_grad
@@ -128,7 +130,12 @@ class Optimizer(ABC):
                     vectors = {name: parts[i].copy() for name, parts in views.items()}
                     state[names[id(p)]] = {"step": flat.run_of(i).steps, **vectors}
         groups = [{**g, "params": list(g["names"])} for g in self.param_groups]
-        return {"state": state, "param_groups": [{k: v for k, v in g.items() if k != "names"} for g in groups]}
+        return {
+            "state": state,
+            "param_groups": [
+                {k: _plain(v) if k != "params" else v for k, v in g.items() if k != "names"} for g in groups
+            ],
+        }
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
         """Take over a state dict.  Raises: ``ValueError`` where its groups, names or shapes do not fit."""
@@ -234,13 +241,20 @@ _HUGE = 1e300
 
 def _fitting(name: str, value: Any, ours: Any) -> Any:
     """The saved value of an option.  Raises: ``ValueError`` where ours is of another kind."""
-    value = tuple(value) if isinstance(value, list) else value
+    value, ours = _plain(value), _plain(ours)
     if isinstance(ours, tuple) and isinstance(value, tuple) and len(ours) == len(value):
         return tuple(_fitting(name, v, o) for v, o in zip(value, ours, strict=True))
     numbers = all(type(x) in (int, float) and -_HUGE < x < _HUGE for x in (value, ours))
     if numbers or type(value) is type(ours) not in (int, float, tuple):
         return value
     raise ValueError(f"the optimizer's option {name!r} cannot be {value!r}: expected something like {ours!r}")
+
+
+def _plain(x: Any) -> Any:
+    """An option without NumPy's scalars and lists: a rate from ``np.linspace`` is a number like others."""
+    if isinstance(x, np.generic):
+        return x.item()
+    return tuple(_plain(part) for part in x) if isinstance(x, (list, tuple)) else x
 
 
 def _check_state(flat: Flat, saved: Sequence[Mapping[str, Any]], names: Sequence[str], needed: Sequence[str]) -> None:
