@@ -129,13 +129,15 @@ class Optimizer(ABC):
                 for i, p in enumerate(flat.parameters):
                     vectors = {name: parts[i].copy() for name, parts in views.items()}
                     state[names[id(p)]] = {"step": flat.run_of(i).steps, **vectors}
-        groups = [{**g, "params": list(g["names"])} for g in self.param_groups]
-        return {
-            "state": state,
-            "param_groups": [
-                {k: _plain(v) if k != "params" else v for k, v in g.items() if k != "names"} for g in groups
-            ],
-        }
+        groups = [
+            {
+                name: list(g["names"]) if name == "params" else _plain(value)
+                for name, value in g.items()
+                if name != "names"
+            }
+            for g in self.param_groups
+        ]
+        return {"state": state, "param_groups": groups}
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
         """Take over a state dict.  Raises: ``ValueError`` where its groups, names or shapes do not fit."""
