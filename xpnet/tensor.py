@@ -96,7 +96,8 @@ def apply(op: Op, *args: TensorLike, **options: Any) -> Tensor:
     kernel = backend.kernels.get(op.__name__)
     result = kernel(backend.xp, *arrays, **options) if kernel is not None else None
     y, backward = op(backend.xp, *arrays, **options) if result is None else result
-    node = Node(op.__name__, backward, args, needs) if True in needs and is_grad_enabled() else None
+    recorded = True in needs and (not _grad_blocks.get() or is_grad_enabled())
+    node = Node(op.__name__, backward, args, needs) if recorded else None
     found: Any
     if type(y) is not tuple:
         found = _result(y, backend, node, 0, args)

@@ -56,7 +56,8 @@ class Blocks(Generic[T]):
 
     def leave(self, block: Block[T]) -> None:
         """Close it, whatever began since, and wherever this is."""
-        left = tuple(b for b in self.get() if b is not block and not b.ended)
+        here = self.get()
+        left = here[:-1] if here and here[-1] is block else tuple(b for b in here if b is not block and not b.ended)
         assert block.token is not None
         try:
             self._variable.reset(block.token)
@@ -85,8 +86,9 @@ class Holding(Generic[T]):
     def __exit__(self, *_: object) -> None:
         if not self._open:
             raise RuntimeError("this block was left more often than it was entered")
-        here = (block for block in reversed(self._blocks.get()) if block in self._open)
-        block = next(here, self._open[-1])
+        here, block = self._blocks.get(), self._open[-1]
+        if not here or here[-1] is not block:  # not the simple case: the newest of this thread, else the newest of all
+            block = next((one for one in reversed(here) if one in self._open), block)
         self._open.remove(block)
         self._blocks.leave(block)
 

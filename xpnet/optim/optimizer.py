@@ -90,14 +90,15 @@ class Optimizer(ABC):
         flat.keep(names)
         for run in flat.ready(flat.gather()):
             run.tick(options["lr"])
-            fresh = frozenset(names) - run.begun
+            fresh = frozenset() if run.begun.issuperset(names) else frozenset(names) - run.begun
             if only_if is not None:
                 run.gate(flat.backend.xp, only_if, flat.grads[run.where])
             state = {name: vector[run.where] for name, vector in flat.state.items()}
             clock = Clock(flat.backend.xp, run, fresh)
             g = -flat.grads[run.where] if options.get("maximize") else flat.grads[run.where]
             self.update(flat.backend.xp, flat.values[run.where], g, state, clock, options)
-            run.begun |= fresh
+            if fresh:
+                run.begun |= fresh
         flat.note_change()
 
     def squared_gradients(self) -> list[Array]:
@@ -130,11 +131,7 @@ class Optimizer(ABC):
                     vectors = {name: parts[i].copy() for name, parts in views.items()}
                     state[names[id(p)]] = {"step": flat.run_of(i).steps, **vectors}
         groups = [
-            {
-                name: list(g["names"]) if name == "params" else _plain(value)
-                for name, value in g.items()
-                if name != "names"
-            }
+            {**{k: _plain(v) for k, v in g.items() if k not in ("params", "names")}, "params": list(g["names"])}
             for g in self.param_groups
         ]
         return {"state": state, "param_groups": groups}
