@@ -237,6 +237,20 @@ def test_tensors(copied):
         copied(x * 2)
 
 
+class Labelled(nn.Parameter):
+    pass
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, sent])
+def test_a_parameter_of_ones_own_keeps_what_it_has(copied):
+    p = Labelled(xpnet.tensor([1.0]))
+    p.label, p.sizes = "mine", [1, 2]
+    q = copied(p)
+    assert type(q) is Labelled
+    assert (q.label, q.sizes, q.tolist()) == ("mine", [1, 2], [1.0])
+    assert (q.sizes is p.sizes) == (copied is copy.copy)
+
+
 def test_a_shallow_copy_shows_the_same_memory():
     x = nn.Parameter(xpnet.tensor([1.0, 2.0]))
     y = copy.copy(x)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -191,6 +192,8 @@ class Tensor(Recorded):
         copy.requires_grad = self.requires_grad
         copy.grad = None if self.grad is None else self.grad.copy()
         memo[id(self)] = copy
+        for name, value in getattr(self, "__dict__", {}).items():  # a subclass may have more
+            copy.__dict__[name] = deepcopy(value, memo)
         return copy
 
     def __copy__(self) -> Tensor:
@@ -199,16 +202,19 @@ class Tensor(Recorded):
             for name in getattr(kind, "__slots__", ()):
                 if name != "__weakref__":
                     object.__setattr__(copy, name, getattr(self, name))
+        getattr(copy, "__dict__", {}).update(getattr(self, "__dict__", {}))
         return copy
 
     def __getstate__(self) -> dict[str, Any]:
         if self._node is not None:
             raise TypeError("only leaf tensors can be pickled: call detach() first")
-        return {"array": self._array, "requires_grad": self.requires_grad, "grad": self.grad}
+        more = getattr(self, "__dict__", {})
+        return {"array": self._array, "requires_grad": self.requires_grad, "grad": self.grad, "more": more}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._start(state["array"])
         self.requires_grad, self.grad = state["requires_grad"], state["grad"]
+        getattr(self, "__dict__", {}).update(state["more"])
 
     def to(self, backend: str | Backend | None = None, dtype: Any = None) -> Tensor:
         """On another backend or in another dtype.  A move between backends has no history."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import threading
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
@@ -55,7 +56,8 @@ class Blocks(Generic[T]):
 
     def leave(self, block: Block[T]) -> None:
         """Close it, whatever began since, and wherever this is."""
-        left = tuple(b for b in self.get() if b is not block and not b.ended)
+        here = self.get()
+        left = here[:-1] if here and here[-1] is block else tuple(b for b in here if b is not block and not b.ended)
         assert block.token is not None
         try:
             self._variable.reset(block.token)
@@ -84,8 +86,9 @@ class Holding(Generic[T]):
     def __exit__(self, *_: object) -> None:
         if not self._open:
             raise RuntimeError("this block was left more often than it was entered")
-        here = (block for block in reversed(self._blocks.get()) if block in self._open)
-        block = next(here, self._open[-1])
+        here, block = self._blocks.get(), self._open[-1]
+        if not here or here[-1] is not block:  # not the simple case: the newest of this thread, else the newest of all
+            block = next((one for one in reversed(here) if one in self._open), block)
         self._open.remove(block)
         self._blocks.leave(block)
 
@@ -180,6 +183,7 @@ class Lent:
 
     def __init__(self) -> None:
         self._open: list[MutableMapping[Any, Any]] = []
+        self._lock = threading.Lock()
 
     @contextmanager
     def block(self, found: MutableMapping[Any, Any], put_back: Callable[[Any, Any], None]) -> Iterator[None]:
@@ -188,12 +192,16 @@ class Lent:
         try:
             yield
         finally:
-            place = next(i for i, one in enumerate(self._open) if one is found)
-            later = self._open[place + 1 :]
-            del self._open[place]
-            for key, value in found.items():
-                heir = next((one for one in later if key in one), None)
-                if heir is None:
-                    put_back(key, value)
-                else:
-                    heir[key] = value
+            with self._lock:
+                self._close(found, put_back)
+
+    def _close(self, found: MutableMapping[Any, Any], put_back: Callable[[Any, Any], None]) -> None:
+        place = next(i for i, one in enumerate(self._open) if one is found)
+        later = self._open[place + 1 :]
+        del self._open[place]
+        for key, value in found.items():
+            heir = next((one for one in later if key in one), None)
+            if heir is None:
+                put_back(key, value)
+            else:
+                heir[key] = value

@@ -410,6 +410,22 @@ def test_modes_put_back_by_blocks_in_either_order():
     assert [m.training for m in model.modules()] == [True, True, False]
 
 
+def test_modes_put_back_in_many_threads():
+    models = [nn.Sequential(nn.Dropout(), nn.Dropout()) for _ in range(4)]
+
+    def work(model):
+        for _ in range(100):
+            with keep_modes(model):
+                model.eval()
+                with keep_modes(model[0]):
+                    model.train()
+
+    threads = [threading.Thread(target=work, args=(model,)) for model in models]
+    [t.start() for t in threads]
+    [t.join() for t in threads]
+    assert all(m.training for model in models for m in model.modules())
+
+
 def test_averages_lent_by_blocks_in_either_order(backend):
     model = nn.Linear(2, 1, backend=backend)
     own = backend.to_numpy(model.weight.data).copy()

@@ -1,5 +1,7 @@
 """Options at the ends of their ranges, options changed on the way, states of other options and other groups."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -164,6 +166,20 @@ def test_a_state_that_does_not_fit_changes_nothing(ours, theirs, match):
     for name, entry in before["state"].items():
         for key, value in entry.items():
             np.testing.assert_array_equal(after["state"][name][key], value)
+
+
+def test_options_of_numpy_and_lists_come_back():
+    p = Parameter(np.zeros(3))
+    first = optim.Adam([p], lr=np.float64(0.1), betas=[np.float32(0.5), 0.9])
+    first.param_groups[0].update(lr=np.linspace(0.1, 0.2, 2)[1], betas=[0.25, np.float64(0.75)], eps=np.float32(0.5))
+    assert json.loads(json.dumps(first.state_dict()["param_groups"]))[0]["betas"] == [0.25, 0.75]
+    second = optim.Adam([p])
+    for _ in range(2):  # also into one whose options are of NumPy already
+        second.load_state_dict(first.state_dict())
+        options = {name: second.param_groups[0][name] for name in ("lr", "betas", "eps")}
+        assert options == {"lr": 0.2, "betas": (0.25, 0.75), "eps": 0.5}
+        assert type(options["lr"]) is float
+        second.param_groups[0].update(lr=np.float32(1), betas=[0.1, 0.1])
 
 
 def test_a_state_with_momentum_for_an_optimizer_without():

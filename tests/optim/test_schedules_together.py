@@ -207,6 +207,14 @@ def test_a_schedule_of_ones_own_in_either_form():
         lr_scheduler.LRScheduler(optimizer)
 
 
+def test_whole_numbers_of_numpy():
+    optimizer = two_groups()
+    assert lr_scheduler.OneCycleLR(optimizer, 1.0, np.int64(30)).total_steps == 30
+    optimizer.param_groups[0]["lr"] = np.float32(0.5)
+    state = lr_scheduler.StepLR(optimizer, np.int32(3)).state_dict()
+    assert json.loads(json.dumps(state))["lrs"][0] == 0.5
+
+
 def test_one_cycle_knows_its_total():
     total = lr_scheduler.OneCycleLR(two_groups(), 1.0, epochs=3, steps_per_epoch=7)
     assert total.total_steps == 21

@@ -50,7 +50,7 @@ def clip_grad_norm_(
         raise ValueError("clip_grad_norm_: no parameter has a gradient: call loss.backward() first")
     gradients: list[Array] = [p.grad for p in held]
     xp = backend_of(*gradients).xp
-    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
         filled = [g for g in gradients if g.size]
         norm = _norm(xp, filled, norm_type) if filled else xp.zeros((), dtype=gradients[0].dtype)
         if error_if_nonfinite and not bool(xp.isfinite(norm)):
@@ -60,7 +60,7 @@ def clip_grad_norm_(
             )
         scale = xp.minimum(max_norm / (norm + 1e-6), 1.0)
         for g in gradients:
-            g *= scale.astype(g.dtype)
+            g *= scale if scale.dtype == g.dtype else scale.astype(g.dtype)
     return Tensor(xp.asarray(norm))
 
 

@@ -71,10 +71,9 @@ class Flat:
 
     def keep(self, state_names: Sequence[str]) -> None:
         """See to it that there is a vector of zeros for each name: an option may have been switched on since."""
-        for name in state_names:
-            if name not in self.state:
-                self.state[name] = self.backend.xp.zeros(self.starts[-1], dtype=self.dtype)
-        self.state_names = tuple(self.state)
+        if missing := [name for name in state_names if name not in self.state]:
+            self.state |= {name: self.backend.xp.zeros(self.starts[-1], dtype=self.dtype) for name in missing}
+            self.state_names = tuple(self.state)
 
     def _views(self, vector: Array) -> list[Array]:
         parts = zip(self.starts, self.sizes, self.parameters, strict=False)

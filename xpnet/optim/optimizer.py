@@ -105,14 +105,15 @@ class Optimizer(ABC):
         flat.keep(names)
         for run in flat.ready(flat.gather()):
             run.numbers[STEP] += 1
-            fresh = frozenset(names) - run.begun
+            fresh = frozenset() if run.begun.issuperset(names) else frozenset(names) - run.begun
             if only_if is not None:
                 run.gate(flat.backend.xp, only_if, flat.grads[run.where])
             state = {name: vector[run.where] for name, vector in flat.state.items()}
             clock = Clock(flat.backend.xp, run, fresh, gated=only_if is not None)
             g = -flat.grads[run.where] if options.get("maximize") else flat.grads[run.where]
             self.update(flat.backend.xp, flat.values[run.where], g, state, clock, options)
-            run.begun |= fresh
+            if fresh:
+                run.begun |= fresh
 
     def advance(self) -> None:
         """The last part of ``step``: the host's books, also after a replay of ``apply_update``.
@@ -161,8 +162,11 @@ class Optimizer(ABC):
                 for i, p in enumerate(flat.parameters):
                     vectors = {name: parts[i].copy() for name, parts in views.items()}
                     state[names[id(p)]] = {"step": flat.run_of(i).steps, **vectors}
-        groups = [{**g, "params": list(g["names"])} for g in self.param_groups]
-        return {"state": state, "param_groups": [{k: _python(v) for k, v in g.items() if k != "names"} for g in groups]}
+        groups = [
+            {**{k: _plain(v) for k, v in g.items() if k not in ("params", "names")}, "params": list(g["names"])}
+            for g in self.param_groups
+        ]
+        return {"state": state, "param_groups": groups}
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
         """Take over a state dict.  Raises: ``ValueError`` where its groups, names or shapes do not fit."""
@@ -266,22 +270,22 @@ def _named(params: Any, start: int) -> tuple[list[str], list[Parameter]]:
 _HUGE = 1e300
 
 
-def _python(option: Any) -> Any:
-    """NumPy's numbers as Python's, also in a tuple or list: a checkpoint holds options as JSON."""
-    if type(option) in (tuple, list):
-        return type(option)(map(_python, option))
-    return option.item() if isinstance(option, np.generic) else option
-
-
 def _fitting(name: str, value: Any, ours: Any) -> Any:
     """The saved value of an option.  Raises: ``ValueError`` where ours is of another kind."""
-    value, ours = (tuple(x) if isinstance(x, list) else x for x in (_python(value), _python(ours)))
+    value, ours = _plain(value), _plain(ours)
     if isinstance(ours, tuple) and isinstance(value, tuple) and len(ours) == len(value):
         return tuple(_fitting(name, v, o) for v, o in zip(value, ours, strict=True))
     numbers = all(type(x) in (int, float) and -_HUGE < x < _HUGE for x in (value, ours))
     if numbers or type(value) is type(ours) not in (int, float, tuple):
         return value
     raise ValueError(f"the optimizer's option {name!r} cannot be {value!r}: expected something like {ours!r}")
+
+
+def _plain(x: Any) -> Any:
+    """An option without NumPy's scalars and lists: a rate from ``np.linspace`` is a number like others."""
+    if isinstance(x, np.generic):
+        return x.item()
+    return tuple(_plain(part) for part in x) if isinstance(x, (list, tuple)) else x
 
 
 def _check_state(flat: Flat, saved: Sequence[Mapping[str, Any]], names: Sequence[str], needed: Sequence[str]) -> None:

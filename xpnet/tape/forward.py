@@ -12,7 +12,7 @@ from xpnet_backends.deferred import Deferred
 
 from .fusion import OPEN, Composition, begun, defer, joined, may_defer
 from .recorded import Node, Op, Recorded, TensorLike, wrap
-from .switches import is_grad_enabled, observers
+from .switches import grad_blocks, is_grad_enabled, observers
 
 if TYPE_CHECKING:
     from xpnet.tensor import Tensor
@@ -48,7 +48,8 @@ def apply(op: Op, *args: TensorLike, **options: Any) -> Tensor:
         kernel = backend.kernels.get(f"{op.__name__}+", kernel)
     result = kernel(backend.xp, *arrays, **options) if kernel is not None else None
     y, backward = op(backend.xp, *arrays, **options) if result is None else result
-    node = Node(op.__name__, backward, args, needs) if True in needs and is_grad_enabled() else None
+    recorded = True in needs and (not grad_blocks.get() or is_grad_enabled())
+    node = Node(op.__name__, backward, args, needs) if recorded else None
     first = y[0] if type(y) is tuple else y  # only the first result may be deferred
     composition = begun(op, args, options, backend, node) if type(first) is Deferred else None
     found: Any

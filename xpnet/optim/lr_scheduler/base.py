@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
+import numpy as np
+
 from xpnet.optim.optimizer import Optimizer
 
 T = TypeVar("T")
@@ -167,6 +169,6 @@ def per_group(name: str, value: T | Sequence[T], optimizer: Optimizer) -> list[T
 
 def positive(name: str, value: int) -> int:
     """``value``.  Raises: ``ValueError`` unless it is a positive whole number."""
-    if not isinstance(value, int) or value < 1:
+    if not isinstance(value, (int, np.integer)) or value < 1:
         raise ValueError(f"{name} must be a positive whole number of epochs, got {value!r}")
-    return value
+    return int(value)
