@@ -157,3 +157,11 @@ def as_loader(
         raise ValueError(f"batch_size must be a positive whole number, got {batch_size!r}")
     dataset = as_dataset(data, model, what)
     return DataLoader(dataset, int(min(batch_size, len(dataset))), shuffle=shuffle, backend=backend)
+
+
+def whole_epochs(epochs: Any) -> int:
+    """``epochs`` as an int.  Raises: ``ValueError`` unless it is a positive whole number."""
+    if isinstance(epochs, bool) or not isinstance(epochs, int | np.integer) or epochs < 1:
+        hint = "" if isinstance(epochs, int | float | str) else "; validation data go into val=(inputs, targets)"
+        raise ValueError(f"epochs must be a positive whole number, got {describe(epochs)}{hint}")
+    return int(epochs)
