@@ -55,8 +55,9 @@ def weighed(
     if options["reduction"] != "mean":
         return value, None
     if name in _OF_CLASSES:
-        logits, labels, weight = (a.data if isinstance(a, Tensor) else a for a in args)
-        return value, _count_targets(logits, labels, weight, options["ignore_index"])
+        logits, labels, weight = args
+        weight = weight.data if isinstance(weight, Tensor) else weight
+        return value, _count_targets(logits.data, labels.data, weight, options["ignore_index"])
     return value, args[0].size if name in _OF_ELEMENTS else None
 
 
