@@ -187,3 +187,35 @@ def test_on_each_backend(backend):
     assert np.isfinite(history["val_loss"]).all()
     with pytest.raises(ValueError, match="out of range"):
         make().fit(X, np.where(Y[0] == Y, 3, Y), epochs=1)
+
+
+@pytest.mark.parametrize(("call", "message"), [
+    (lambda t: t.fit(3.0, Y), "the training data must be a pair (inputs, targets), a dataset or a loader, got 3.0"),
+    (lambda t: t.fit(None, Y), "a dataset or a loader, got None"),
+    (lambda t: t.fit(batch for batch in [(X, Y)]), "a dataset or a loader, got <generator"),
+    (lambda t: t.fit({"x": X, "y": Y}), "a dataset or a loader, got dict of length 2"),
+    (lambda t: t.fit(X, Y, val=X), "the validation data must be a pair"),
+    (lambda t: t.evaluate(X, Y), "got int64(96,): give arrays as a pair, (x, y)"),
+    (lambda t: t.evaluate(X), "the data must be a pair (inputs, targets), a dataset or a loader, got float32(96, 4)"),
+])  # fmt: skip
+def test_what_is_no_data_at_all(call, message):
+    with pytest.raises((TypeError, ValueError)) as caught:
+        call(make())
+    assert message in str(caught.value)
+
+
+def test_a_loss_must_be_one_number(backend):
+    each = make(lambda output, target: F.cross_entropy(output, target, reduction="none"))
+    with pytest.raises(ValueError, match=r"the loss must be one number, got shape \(64,\): reduce it"):
+        each.fit(X, Y, epochs=1)
+    one = make(lambda output, target: F.cross_entropy(output, target).reshape(1), accumulate=2)
+    one.model.to(backend=backend)
+    assert one.fit(X, Y, epochs=2) == make(accumulate=2).fit(X, Y, epochs=2) or not backend.on_host
+
+
+@pytest.mark.parametrize("count", [-1, -1.0, float("nan"), float("inf")])
+def test_a_count_must_be_a_number(count):
+    with pytest.raises(ValueError, match=r"count\(output, target\) must give a number >= 0, got"):
+        make(count=lambda output, target: count).fit(X, Y, epochs=1)
+    weighted = make(count=lambda output, target: xpnet.tensor(float(len(target))), accumulate=2)
+    assert np.isfinite(weighted.fit(X, Y, epochs=1)["train_loss"]).all()

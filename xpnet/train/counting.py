@@ -7,6 +7,7 @@ runs.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -41,12 +42,14 @@ def weighed(
     """The loss of a batch, and what its mean is taken over: ``count(output, target)``, or what its op says.
 
     None where nothing is said: then it is the samples.
+
+    Raises: ``ValueError`` for a loss of several elements, or a count that is no number >= 0.
     """
     if count is not None:
-        return loss(output, target), count(output, target)
+        return check_loss(loss(output, target)), _checked(count(output, target))
     reductions = _Reductions()
     with observe(reductions):
-        value = loss(output, target)
+        value = check_loss(loss(output, target))
     if len(reductions.seen) != 1:  # a loss made by hand, or of several parts
         return value, None
     name, args, options, result = reductions.seen[0]
@@ -55,9 +58,26 @@ def weighed(
     if options["reduction"] != "mean":
         return value, None
     if name in _OF_CLASSES:
-        logits, labels, weight = (a.data if isinstance(a, Tensor) else a for a in args)
-        return value, _count_targets(logits, labels, weight, options["ignore_index"])
+        logits, labels, weight = args
+        weight = weight.data if isinstance(weight, Tensor) else weight
+        return value, _count_targets(logits.data, labels.data, weight, options["ignore_index"])
     return value, args[0].size if name in _OF_ELEMENTS else None
+
+
+def check_loss(value: Tensor) -> Tensor:
+    """A loss as a single number.  Raises: ``ValueError`` for one of several elements."""
+    if not value.shape:
+        return value
+    if value.size != 1:
+        raise ValueError(f"the loss must be one number, got shape {value.shape}: reduce it, e.g. reduction='mean'")
+    return value.reshape(())
+
+
+def _checked(count: Any) -> Count:
+    count = count.data if isinstance(count, Tensor) else count
+    if isinstance(count, int | float) and not 0 <= count < math.inf:
+        raise ValueError(f"count(output, target) must give a number >= 0, got {count!r}")
+    return count
 
 
 def _count_targets(logits: Array, target: Array, weight: Array | None, ignore_index: int) -> Count:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from xpnet.tensor import Tensor
@@ -21,10 +22,10 @@ class NonFiniteLossError(RuntimeError):
     provenance: Provenance | None = None
 
 
-def diagnose(step: Step, loader: Any, epoch: int, kept: str = "") -> NonFiniteLossError:
+def diagnose(step: Step, loader: Any, epoch: int, folder: Path | None) -> NonFiniteLossError:
     """Run the first bad update again, batch by batch, to say where the bad value came from.
 
-    ``epoch`` is the number of epochs that are done, ``kept`` says what stands on disk.
+    ``epoch`` is the number of epochs that are done, ``folder`` the run's.
     """
     update = step.guard.good
     first = update * step.accumulate
@@ -41,10 +42,17 @@ def diagnose(step: Step, loader: Any, epoch: int, kept: str = "") -> NonFiniteLo
     value = step.meter.value("loss", batch)
     what = "a gradient was not finite" if math.isfinite(value) else f"the loss became {value}"
     error = NonFiniteLossError(
-        f"{what} in epoch {epoch + 1}, step {batch + 1}: training was stopped{kept}. Run again, {found}"
+        f"{what} in epoch {epoch + 1}, step {batch + 1}: training was stopped{_kept(folder, epoch)}. Run again, {found}"
     )
     error.provenance = found
     return error
+
+
+def _kept(folder: Path | None, epoch: int) -> str:
+    if folder is None:
+        return ""
+    path = folder / "last.safetensors"
+    return f"; the checkpoint of epoch {epoch} stands in {path}" if path.exists() else "; no epoch was finished"
 
 
 def _replay(step: Step, inputs: Any, target: Any) -> tuple[Tensor, Tensor]:

@@ -22,6 +22,9 @@ _OTHER_NAMES = {
 }  # fmt: skip
 
 
+_PAIR = "the {} must be a pair (inputs, targets), a dataset or a loader, got {}"
+
+
 def refuse_names(unknown: dict[str, Any]) -> None:
     """Say what to write in place of other libraries' names.  Raises: ``TypeError``."""
     for name in unknown:
@@ -55,6 +58,8 @@ def split(train: Any, y: Any, val: Any) -> tuple[Any, Any]:
     Raises: ``TypeError`` or ``ValueError`` for what is neither.
     """
     listed = isinstance(train, list) and _is_pair(train) and not (is_values(y) and not _is_pair(y))
+    if not (is_values(train) or is_loader(train) or isinstance(train, tuple | ArrayDataset)):
+        raise TypeError(_PAIR.format("training data", describe(train)))
     if not is_values(train) or listed:
         if y is not None and val is not None:
             raise TypeError("fit() got validation data twice: the first argument has its targets, so the second is val")
@@ -104,7 +109,7 @@ def as_dataset(data: Any, model: nn.Module, what: str = "data") -> ArrayDataset:
 
 def _from_pair(data: Any, model: nn.Module, what: str) -> ArrayDataset:
     if not isinstance(data, tuple | list) or len(data) != 2:
-        raise TypeError(f"the {what} must be a pair (inputs, targets), a dataset or a loader, got {describe(data)}")
+        raise TypeError(_PAIR.format(what, describe(data)))
     inputs, targets = data
     if inputs is None or targets is None:
         raise TypeError(f"the {what} lack their {'inputs' if inputs is None else 'targets'}: give both, got None")
@@ -154,6 +159,15 @@ def as_loader(
     if is_loader(data):
         return data
     if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1:
-        raise ValueError(f"batch_size must be a positive whole number, got {batch_size!r}")
+        hint = ": give arrays as a pair, (x, y)" if hasattr(batch_size, "shape") else ""
+        raise ValueError(f"batch_size must be a positive whole number, got {describe(batch_size)}{hint}")
     dataset = as_dataset(data, model, what)
     return DataLoader(dataset, int(min(batch_size, len(dataset))), shuffle=shuffle, backend=backend)
+
+
+def whole_epochs(epochs: Any) -> int:
+    """``epochs`` as an int.  Raises: ``ValueError`` unless it is a positive whole number."""
+    if isinstance(epochs, bool) or not isinstance(epochs, int | np.integer) or epochs < 1:
+        hint = "" if isinstance(epochs, int | float | str) else "; validation data go into val=(inputs, targets)"
+        raise ValueError(f"epochs must be a positive whole number, got {describe(epochs)}{hint}")
+    return int(epochs)

@@ -58,7 +58,7 @@ def check_monitor(
     """
     known, monitor = columns(quantities, validated), stopping.monitor
     if monitor not in known:
-        hint = "; there is no validation data" if monitor.startswith("val_") and not validated else ""
+        hint = "; there is no validation data" if str(monitor).startswith("val_") and not validated else ""
         raise ValueError(f"early stopping watches {monitor!r}, but there are only {', '.join(known)}{hint}")
     way = direction(monitor, quantities, optimizer)
     if way is not None and stopping.mode != way:

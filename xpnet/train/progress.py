@@ -7,6 +7,8 @@ import sys
 import time
 from typing import Any
 
+import numpy as np
+
 from xpnet.train.meter import Meter
 
 REFRESH = 0.1  # seconds between two looks at the running loss: on a device each look waits for it
@@ -19,7 +21,7 @@ def verbosity(verbose: Any, callbacks: Any) -> int:
     """
     if verbose is None:
         return 0 if any(getattr(callback, "shows_progress", False) for callback in callbacks) else 1
-    if not isinstance(verbose, bool | int) or verbose not in (0, 1, 2):
+    if not isinstance(verbose, int | np.integer | np.bool_) or verbose not in (0, 1, 2):
         raise ValueError(f"verbose must be True, False, 0, 1 (a bar on a terminal) or 2 (lines only), got {verbose!r}")
     return int(verbose)
 

@@ -8,6 +8,7 @@ from xpnet import nn
 from xpnet.data import DataLoader
 from xpnet.nn.utils import keep_modes
 from xpnet.tensor import no_grad, observe
+from xpnet.train.counting import check_loss
 from xpnet.train.intake import describe
 from xpnet.train.step import Step, unwarned
 from xpnet_backends import BackendError, backend_of, random
@@ -44,7 +45,7 @@ def rehearse(step: Step, loader: Any, what: str) -> None:
             step.model.eval()
             output = step.model(inputs)
             with observe(classes):
-                step.loss(output, targets)
+                check_loss(step.loss(output, targets))
     except (ValueError, TypeError, BackendError) as error:
         if len(error.args) == 1:
             where = f"the {what} (inputs {describe(dataset.inputs)}, targets {describe(dataset.targets)}) do not fit"

@@ -91,6 +91,7 @@ class Step:
         self.max_grad_norm, self.accumulate, self.penalty, self.ema = max_grad_norm, accumulate, penalty, ema
         self.count = count
         self.place = 0  # batches since the last update
+        self._in_parts = self.recordable
         self._settle()
 
     @property
@@ -144,7 +145,8 @@ class Step:
     def prepare(self, updates: bool = True) -> None:
         """Bring to the backend what changed on the host: the random step, and before an update the learning rates."""
         random.state.write_cells()
-        if updates and self.recordable:
+        self._in_parts = self.recordable
+        if updates and self._in_parts:
             self.optimizer.prepare()
 
     def compute(self, inputs: Any, target: Any, *, first: bool = True, last: bool = True) -> Tensor:
@@ -220,7 +222,7 @@ class Step:
             return
         if self.max_grad_norm is not None:
             clip_grad_norm_(self.model.parameters(), self.max_grad_norm)
-        if self.recordable:
+        if self._in_parts:
             self.optimizer.apply_update(fine)
         else:
             self.optimizer.step(only_if=fine)
@@ -236,7 +238,7 @@ class Step:
         if not updated:
             return
         self.guard.advance()
-        if self.recordable:
+        if self._in_parts:
             self.optimizer.advance()
         if self.ema is not None:
             self.ema.advance()

@@ -10,10 +10,8 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import numpy as np
-
 from xpnet._files import write_atomically
-from xpnet.data import ArrayDataset, DataLoader, SequenceLoader
+from xpnet.data import DataLoader, SequenceLoader
 from xpnet.data.loader import keep_place
 from xpnet.nn import Module
 from xpnet.optim import EMA, Optimizer
@@ -25,7 +23,7 @@ from xpnet.train.diagnosis import NonFiniteLossError, diagnose
 from xpnet.train.early_stopping import EarlyStopping
 from xpnet.train.evaluation import evaluate, predict
 from xpnet.train.history import History, Row
-from xpnet.train.intake import as_loader, describe, refuse_names, split
+from xpnet.train.intake import as_loader, refuse_names, split, whole_epochs
 from xpnet.train.interrupt import Interrupt
 from xpnet.train.monitor import check_monitor
 from xpnet.train.progress import FitProgress, verbosity
@@ -39,8 +37,6 @@ from xpnet_backends import Array, Backend
 __all__ = ["Callback", "NonFiniteLossError", "Trainer", "predict"]
 
 Metric: TypeAlias = Callable[[Any, Any], Array]
-Data: TypeAlias = "DataLoader | SequenceLoader | ArrayDataset | tuple[Any, Any]"
-
 Loader: TypeAlias = "DataLoader | SequenceLoader"
 
 
@@ -133,8 +129,6 @@ class Trainer:
         """How many samples were trained on over the whole run, resumed or not."""
         return self.watch.samples
 
-    # -- fitting -------------------------------------------------------------------------------------------------
-
     def fit(
         self,
         train: Any,
@@ -165,7 +159,7 @@ class Trainer:
         and everything is saved (a second Ctrl-C stops at once).
         """
         refuse_names(unknown)
-        epochs = _whole_number(epochs)
+        epochs = whole_epochs(epochs)
         progress = FitProgress(verbosity(verbose, self.callbacks), epochs)
         train, val = split(train, y, val)
         loader = self._loader(train, batch_size, shuffle=True, what="training data")
@@ -236,12 +230,7 @@ class Trainer:
         step_after_update(self.scheduler, self.interval)
 
     def _stop(self, loader: Loader) -> None:
-        kept = "" if self.folder is None else f"; {self._last_good(self.folder)}"
-        raise diagnose(self.step, loader, self.epoch, kept)
-
-    def _last_good(self, folder: Path) -> str:
-        path = folder / "last.safetensors"
-        return f"the checkpoint of epoch {self.epoch} stands in {path}" if path.exists() else "no epoch was finished"
+        raise diagnose(self.step, loader, self.epoch, self.folder)
 
     def _finish_epoch(self, val_loader: Loader | None) -> None:
         row: Row = {"epoch": self.epoch + 1}
@@ -263,9 +252,7 @@ class Trainer:
         """The model with the averaged weights, where there are some."""
         return nullcontext() if self.ema is None else self.ema.applied()
 
-    # -- using ---------------------------------------------------------------------------------------------------
-
-    def evaluate(self, data: Data, batch_size: int = 1024) -> dict[str, float]:
+    def evaluate(self, data: Any, batch_size: int = 1024) -> dict[str, float]:
         """Loss and metrics over all of ``data``, in evaluation mode, without gradients.
 
         A loader is gone through once, from its first batch; its epoch and position are as they were afterwards.
@@ -277,8 +264,6 @@ class Trainer:
     def predict(self, inputs: Any, batch_size: int = 1024) -> Array:
         """The model's outputs for all ``inputs``, in evaluation mode; an array of the model's backend."""
         return predict(self.model, inputs, self.backend, batch_size)
-
-    # -- checkpoints ---------------------------------------------------------------------------------------------
 
     def _save(self, best: bool) -> None:
         """The best weights first: if the run dies between the two files, the resumed epoch writes them again."""
@@ -318,10 +303,3 @@ class Trainer:
         Raises: ``CheckpointError`` where the file is damaged or of another model.
         """
         self.best.load_into(self.model, self.folder, self.backend, self.epoch, self.stopping.best is not None)
-
-
-def _whole_number(epochs: Any) -> int:
-    if isinstance(epochs, bool) or not isinstance(epochs, int | np.integer) or epochs < 1:
-        hint = "" if isinstance(epochs, int | float | str) else "; validation data go into val=(inputs, targets)"
-        raise ValueError(f"epochs must be a positive whole number, got {describe(epochs)}{hint}")
-    return int(epochs)
