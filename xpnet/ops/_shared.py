@@ -41,6 +41,16 @@ def keep_axes(y: Array, shape: tuple[int, ...], axis: Axis) -> Array:
     return y.reshape(tuple(1 if i in axes else n for i, n in enumerate(shape)))
 
 
+def with_sign_of(xp: Namespace, x: Array, dy: Array) -> Array:
+    """``sign(x) dy``, and 0 where x is 0 or NaN, also where dy is infinite."""
+    return xp.where(x > 0, dy, xp.where(x < 0, -dy, 0.0))
+
+
+def weighted(xp: Namespace, w: Array, x: Array) -> Array:
+    """``w x``, and 0 where w is 0 whatever x is: what has no weight takes no part, not even as NaN or infinity."""
+    return w * xp.where(w == 0, 0.0, x)
+
+
 def reduce_loss(
     xp: Namespace, loss: Array, reduction: Reduction, norm: Any = None
 ) -> tuple[Array, Callable[[Array], Array]]:

@@ -15,11 +15,11 @@ from .special import erf
 
 
 def relu(xp: Namespace, x: Array) -> Result:
-    """``y = max(x, 0)``;  ``dy/dx = 1`` where x > 0, else 0, also at the kink."""
+    """``y = max(x, 0)``;  ``dx = dy`` where x > 0, else 0, also at the kink.  NaN stays, and so does dy there."""
     y = xp.maximum(x, 0)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
-        return (dy * (y > 0),)
+        return (xp.where(y <= 0, 0.0, dy),)  # not dy times 0: dy may be infinite
 
     return y, backward
 
@@ -40,7 +40,7 @@ def elu(xp: Namespace, x: Array, *, alpha: float = 1.0) -> Result:
     Clevert et al. 2015, arXiv:1511.07289.
     """
     positive = x > 0
-    below = xp.minimum(x, 0)  # exp cannot overflow: below <= 0
+    below = xp.where(positive, 0.0, x)  # exp cannot overflow: below <= 0
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
         return (xp.where(positive, dy, dy * alpha * xp.exp(below)),)
@@ -199,7 +199,7 @@ def celu(xp: Namespace, x: Array, *, alpha: float = 1.0) -> Result:
     Barron 2017, arXiv:1704.07483.
     """
     positive = x > 0
-    below = xp.minimum(x, 0) / alpha
+    below = xp.where(positive, 0.0, x) / alpha
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
         return (xp.where(positive, dy, dy * xp.exp(below)),)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from xpnet_backends import Array, Namespace
 
-from ._shared import Reduction, Result, reduce_loss
+from ._shared import Reduction, Result, reduce_loss, weighted
 
 
 def hinge_embedding_loss(
@@ -79,7 +79,7 @@ def multi_margin_loss(
         slope = scale * (xp.sign(gap) if p == 1 else 2.0 * gap)
         dx = xp.where(hot, -slope.sum(axis=-1, keepdims=True), slope)
         dloss = spread(dy)
-        return dx * (xp.expand_dims(dloss, -1) if dloss.ndim else dloss), None, None
+        return weighted(xp, dx, xp.expand_dims(dloss, -1) if dloss.ndim else dloss), None, None
 
     return loss, backward
 
@@ -142,11 +142,11 @@ def triplet_margin_loss(
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True, True, True)) -> tuple[Array | None, ...]:
         dgap = xp.expand_dims(xp.where(gap >= 0, spread(dy), 0.0), -1)
-        toward = near_slope() * dgap
-        away, swapped = far_slope() * dgap, None
+        toward = weighted(xp, dgap, near_slope())
+        away, swapped = weighted(xp, dgap, far_slope()), None
         if share is not None:
             part = xp.expand_dims(share, -1)
-            away, swapped = away * part, other_slope() * dgap * (1.0 - part)
+            away, swapped = weighted(xp, part, away), weighted(xp, 1.0 - part, weighted(xp, dgap, other_slope()))
         da = toward - away if needs[0] else None
         dp = (-toward if swapped is None else -toward - swapped) if needs[1] else None
         dn = (away if swapped is None else away + swapped) if needs[2] else None

@@ -1,4 +1,7 @@
-"""Activation functions made of straight pieces.  At a kink the slope is PyTorch's; y has the shape of x."""
+"""Activation functions made of straight pieces.  At a kink the slope is PyTorch's; y has the shape of x.
+
+NaN stays NaN; its slope is PyTorch's too.  Gradients are chosen, not multiplied by 0: an infinite dy would become NaN.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,10 @@ from ._shared import Result
 
 def hardtanh(xp: Namespace, x: Array, *, low: float = -1.0, high: float = 1.0) -> Result:
     """``y = min(max(x, low), high)``;  ``dy/dx = 1`` where low < x < high, else 0 (``clip`` has 1 at the limits)."""
-    inside = (x > low) & (x < high)
+    outside = (x <= low) | (x >= high)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
-        return (dy * inside,)
+        return (xp.where(outside, 0.0, dy),)
 
     return xp.clip(x, low, high), backward
 
@@ -22,7 +25,7 @@ def hardsigmoid(xp: Namespace, x: Array) -> Result:
     inside = (x > -3) & (x < 3)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
-        return (dy * inside / 6.0,)
+        return (xp.where(inside, dy / 6.0, 0.0),)
 
     return xp.clip(x + 3.0, 0.0, 6.0) / 6.0, backward
 
