@@ -63,7 +63,7 @@ def divide(xp: Namespace, a: Any, b: Any) -> Result:
 
 
 def power(xp: Namespace, a: Any, b: Any) -> Result:
-    """``y = aᵇ``;  ``da = b aᵇ⁻¹ dy``, 0 where b = 0;  ``db = y ln a dy``, 0 where a = 0 and b >= 0, NaN where a < 0."""
+    """``y = aᵇ``;  ``da = b aᵇ⁻¹ dy``, 0 where b = 0;  ``db = y ln a dy``, 0 where a = 0 <= b, NaN where a < 0."""
     y = a**b
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True, True)) -> tuple[Array | None, ...]:
