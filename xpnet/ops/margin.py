@@ -21,12 +21,13 @@ def hinge_embedding_loss(
     ``dx = dL`` for 1;  for −1 ``dx = −dL`` where ``x <= margin``, else 0.
     """
     gap = margin - x
-    like, unlike = target != -1, (target != 1) & (gap >= 0)
-    loss, spread = reduce_loss(xp, xp.where(like, x, 0.0) + xp.where(unlike, gap, 0.0), reduction)
+    like, unlike = target != -1, target != 1
+    each = xp.where(like, x, 0.0) + xp.where(unlike, xp.maximum(gap, 0), 0.0)  # a distance of NaN costs NaN
+    loss, spread = reduce_loss(xp, each, reduction)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True, False)) -> tuple[Array | None, ...]:
         dloss = spread(dy)
-        return (xp.where(like, dloss, 0.0) - xp.where(unlike, dloss, 0.0) if needs[0] else None), None
+        return (xp.where(like, dloss, 0.0) - xp.where(unlike & (gap >= 0), dloss, 0.0) if needs[0] else None), None
 
     return loss, backward
 
@@ -95,16 +96,17 @@ def cosine_embedding_loss(
     s1, s2 = (x1 * x1).sum(axis=-1) + 1e-12, (x2 * x2).sum(axis=-1) + 1e-12
     norm = xp.sqrt(s1 * s2)
     cos = (x1 * x2).sum(axis=-1) / norm
-    like, unlike = target == 1, (target == -1) & (cos >= margin)
-    each = xp.where(like, 1.0 - cos, xp.where(unlike, cos - margin, 0.0))
+    like, unlike = target == 1, target == -1
+    each = xp.where(like, 1.0 - cos, xp.where(unlike, xp.maximum(cos - margin, 0), 0.0))
     loss, spread = reduce_loss(xp, each, reduction)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True, True, False)) -> tuple[Array | None, ...]:
         dloss = spread(dy)
-        dcos = xp.where(unlike, dloss, xp.where(like, -dloss, 0.0))
+        dcos = xp.where(unlike & (cos >= margin), dloss, xp.where(like, -dloss, 0.0))
 
         def toward(x: Array, other: Array, s: Array) -> Array:
-            return xp.expand_dims(dcos / norm, -1) * other - xp.expand_dims(dcos * cos / s, -1) * x
+            slope = xp.expand_dims(1.0 / norm, -1) * other - xp.expand_dims(cos / s, -1) * x
+            return weighted(xp, xp.expand_dims(dcos, -1), slope)
 
         return toward(x1, x2, s1) if needs[0] else None, toward(x2, x1, s2) if needs[1] else None, None
 

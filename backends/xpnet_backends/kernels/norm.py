@@ -33,6 +33,8 @@ def batch_norm(
     shape, rows = x.shape, _rows(x)
     count, channels = rows.shape
     _, mean, squares = functools.reduce(_joined, in_threads(lambda i, j: _moments(rows[i:j]), count, rows.size * COST))
+    if not np.isfinite(squares).all():
+        return None  # the op says what the mean of an infinity is
     variance = squares / count
     scale = 1.0 / np.sqrt(variance + eps)
     w = np.ones(channels) if weight is None else weight
