@@ -17,6 +17,6 @@ def dropout(xp: Namespace, x: Array, keep: Array, *, p: float) -> Result:
     scale = 1.0 / (1.0 - p) if p < 1.0 else 0.0
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True, False)) -> tuple[Array | None, ...]:
-        return xp.where(keep, dy * scale, 0.0), None
+        return xp.where(keep, dy, 0.0) * scale, None
 
-    return xp.where(keep, x * scale, 0.0), backward
+    return xp.where(keep, x, 0.0) * scale, backward

@@ -46,9 +46,9 @@ def kl_div(
     ``dlog_p = −t dL``;  ``dt = (ln t + 1 − log_p) dL`` (−∞ at t = 0), times t for a target of ``ln t``.
     """
     t = xp.exp(target) if log_target else target
-    log_t = target if log_target else xp.log(xp.where(target == 0, 1.0, target))
+    log_t = xp.where(t == 0, 0.0, target) if log_target else xp.log(xp.where(t == 0, 1.0, t))
     batch = (log_p.shape[0] or math.nan) if reduction == "batchmean" and log_p.ndim else None
-    each = weighted(xp, t, log_t - log_p)
+    each = t * (log_t - xp.where(t == 0, 0.0, log_p))
     loss, spread = reduce_loss(xp, each, "mean" if reduction == "batchmean" else reduction, batch)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True, True)) -> tuple[Array | None, ...]:

@@ -99,8 +99,8 @@ def conv_transpose2d(
         size = (length - 1) * s[i] - 2 * p[i] + d[i] * (kernel - 1) + extra[i] + 1
         if size < 1 or kernel < 1 or length < 1:
             raise ValueError(
-                f"conv_transpose2d: {axis} {length} with kernel {kernel}, stride {s[i]}, dilation {d[i]}, padding {p[i]} "
-                f"and output_padding {extra[i]} would give {size}: it must be at least 1, with less padding or more input"
+                f"conv_transpose2d: {axis} {length}, kernel {kernel}, stride {s[i]}, dilation {d[i]}, padding {p[i]}"
+                f" and output_padding {extra[i]} would give {size}: at least 1 is needed, so pad less"
             )
     options: dict[str, Any] = {"stride": s, "padding": p, "output_padding": extra, "dilation": d, "groups": groups}
     y = apply(ops.conv_transpose2d, t, weight, bias, **options)
