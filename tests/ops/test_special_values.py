@@ -443,3 +443,15 @@ def test_attention_drops_infinite_gradients(backend):
     assert np.isfinite(to_numpy(dq)).all()
     assert np.isfinite(to_numpy(dk)).all()
     assert to_numpy(y[1]).tolist() == [[1.0, 0.0], [1.0, 1.0]]
+
+
+def test_a_window_that_sees_the_border_only(backend):
+    """A dilated one can; nothing is largest there."""
+    x = xpnet.tensor(np.ones((1, 1, 3), "f"), requires_grad=True, backend=backend)
+    for indices in (False, True):
+        found = F.max_pool1d(x, 2, 1, 1, 4, return_indices=indices)
+        y = found[0] if indices else found
+        assert y.numpy().ravel().tolist() == [-INF]
+    assert found[1].numpy().ravel().tolist() == [-1]
+    y.backward(backend.asarray(np.ones(y.shape, "f")))
+    assert not to_numpy(x.grad).any()

@@ -10,7 +10,7 @@ import math
 
 from xpnet_backends import Array, Namespace
 
-from ._shared import Result
+from ._shared import Result, chosen
 from .special import erfc
 
 
@@ -19,7 +19,7 @@ def relu(xp: Namespace, x: Array) -> Result:
     y = xp.maximum(x, 0)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
-        return (xp.where(y <= 0, 0.0, dy),)  # not dy times 0: dy may be infinite
+        return (chosen(xp, ~(y <= 0), dy),)  # not y > 0: that is False for NaN
 
     return y, backward
 
@@ -40,12 +40,12 @@ def elu(xp: Namespace, x: Array, *, alpha: float = 1.0) -> Result:
     Clevert et al. 2015, arXiv:1511.07289.
     """
     positive = x > 0
-    below = xp.where(positive, 0.0, x)  # exp cannot overflow: below <= 0
+    below = xp.minimum(x, 0)  # exp cannot overflow: below <= 0
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
         return (xp.where(positive, dy, dy * alpha * xp.exp(below)),)
 
-    return xp.where(positive, x, alpha * xp.expm1(below)), backward
+    return xp.where(x >= 0, x, alpha * xp.expm1(below)), backward  # so that −0 stays −0
 
 
 def gelu(xp: Namespace, x: Array, *, approximate: str = "none") -> Result:
@@ -200,12 +200,12 @@ def celu(xp: Namespace, x: Array, *, alpha: float = 1.0) -> Result:
     Barron 2017, arXiv:1704.07483.
     """
     positive = x > 0
-    below = xp.where(positive, 0.0, x) / alpha
+    below = xp.minimum(x, 0) / alpha
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
         return (xp.where(positive, dy, dy * xp.exp(below)),)
 
-    return xp.where(positive, x, alpha * xp.expm1(below)), backward
+    return xp.where(x >= 0, x, alpha * xp.expm1(below)), backward
 
 
 _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946

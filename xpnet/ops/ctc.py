@@ -10,7 +10,7 @@ import math
 
 from xpnet_backends import Array, Namespace
 
-from ._shared import Reduction, Result, reduce_loss, weighted
+from ._shared import Reduction, Result, reduce_loss
 
 
 def ctc_loss(
@@ -55,7 +55,7 @@ def ctc_loss(
         for t in reversed(range(shape[0])):
             inside = (t < input_lengths).reshape(-1, 1)
             posterior = xp.exp(alpha[t + 1, :, 2:] + beta[:, :-2] + total)
-            xp.add.at(dx[t], place, xp.where(inside, weighted(xp, posterior, -dnll), 0.0))
+            xp.add.at(dx[t], place, xp.where(inside, -dnll * posterior, 0.0))
             beta[:, :-2] = xp.where(inside, _beta_before(xp, beta, emission[t], skip), beta[:, :-2])
         return dx, None, None, None, None
 

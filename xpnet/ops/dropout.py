@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xpnet_backends import Array, Namespace
 
-from ._shared import Result
+from ._shared import Result, chosen
 
 
 def dropout(xp: Namespace, x: Array, keep: Array, *, p: float) -> Result:
@@ -17,6 +17,6 @@ def dropout(xp: Namespace, x: Array, keep: Array, *, p: float) -> Result:
     scale = 1.0 / (1.0 - p) if p < 1.0 else 0.0
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True, False)) -> tuple[Array | None, ...]:
-        return xp.where(keep, dy, 0.0) * scale, None
+        return chosen(xp, keep, dy) * scale, None
 
-    return xp.where(keep, x, 0.0) * scale, backward
+    return chosen(xp, keep, x) * scale, backward

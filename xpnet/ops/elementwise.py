@@ -11,7 +11,7 @@ from typing import Any
 
 from xpnet_backends import Array, Namespace, is_array
 
-from ._shared import Result, shape_of, unbroadcast, with_sign_of
+from ._shared import Result, chosen, shape_of, unbroadcast, with_sign_of
 
 
 def add(xp: Namespace, a: Any, b: Any) -> Result:
@@ -179,8 +179,8 @@ def _share_backward(xp: Namespace, a: Any, b: Any, *, a_loses: Array, b_loses: A
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True, True)) -> tuple[Array | None, ...]:
         share = xp.where(tie, 0.5 * dy, dy)
-        da = unbroadcast(xp.where(a_loses, 0.0, share), a_shape) if needs[0] else None
-        return da, unbroadcast(xp.where(b_loses, 0.0, share), b_shape) if needs[1] else None
+        da = unbroadcast(chosen(xp, ~a_loses, share), a_shape) if needs[0] else None
+        return da, unbroadcast(chosen(xp, ~b_loses, share), b_shape) if needs[1] else None
 
     return backward
 
@@ -190,7 +190,7 @@ def clip(xp: Namespace, x: Array, *, low: float | None = None, high: float | Non
     inside = (x >= (-math.inf if low is None else low)) & (x <= (math.inf if high is None else high))
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
-        return (xp.where(inside, dy, 0.0),)
+        return (chosen(xp, inside, dy),)
 
     return xp.clip(x, low, high), backward
 

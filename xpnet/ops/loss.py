@@ -90,7 +90,7 @@ def binary_cross_entropy_with_logits(
     """``L = −w [q t ln σ(x) + (1 − t) ln(1 − σ(x))]``, t in [0, 1], q the weight of positives.
 
     Written with ``−ln σ(x) = ln(1 + e⁻ˣ)`` and ``−ln(1 − σ(x)) = ln(1 + eˣ)``, so that nothing overflows.
-    ``dx = w [(1 − t) σ(x) − q t (1 − σ(x))] dL``,  ``dt = w [q ln(1 + e⁻ˣ) − ln(1 + eˣ)] dL``.
+    ``dx = w [(1 − t) − (1 − t + q t) (1 − σ(x))] dL``,  ``dt = w [q ln(1 + e⁻ˣ) − ln(1 + eˣ)] dL``.
     x and target of one shape, to which the weights broadcast; they are constants.  What has weight 0 takes no part.
     """
     z = xp.exp(-xp.abs(x))
@@ -104,8 +104,8 @@ def binary_cross_entropy_with_logits(
         def scaled(slope: Array) -> Array:
             return (slope if weight is None else weighted(xp, weight, slope)) * spread(dy)
 
-        p, rest = (xp.where(x >= 0, one, other) / (1.0 + z) for one, other in ((1.0, z), (z, 1.0)))  # σ(x), 1 − σ(x)
-        dx = scaled((1.0 - target) * p - positive * rest) if needs[0] else None
+        negative, rest = 1.0 - target, xp.where(x >= 0, z, 1.0) / (1.0 + z)  # 1 − σ(x)
+        dx = scaled(negative - (negative + positive) * rest) if needs[0] else None
         q = 1.0 if pos_weight is None else pos_weight
         return dx, scaled(q * cost - cost_of_not) if needs[1] else None, None, None
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from xpnet_backends import Array, Namespace
 
-from ._shared import Result
+from ._shared import Result, chosen
 
 
 def hardtanh(xp: Namespace, x: Array, *, low: float = -1.0, high: float = 1.0) -> Result:
@@ -15,7 +15,7 @@ def hardtanh(xp: Namespace, x: Array, *, low: float = -1.0, high: float = 1.0) -
     outside = (x <= low) | (x >= high)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
-        return (xp.where(outside, 0.0, dy),)
+        return (chosen(xp, ~outside, dy),)
 
     return xp.clip(x, low, high), backward
 
@@ -25,7 +25,7 @@ def hardsigmoid(xp: Namespace, x: Array) -> Result:
     inside = (x > -3) & (x < 3)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
-        return (xp.where(inside, dy / 6.0, 0.0),)
+        return (chosen(xp, inside, dy) / 6.0,)
 
     return xp.clip(x + 3.0, 0.0, 6.0) / 6.0, backward
 
@@ -48,7 +48,7 @@ def hardshrink(xp: Namespace, x: Array, *, lambd: float = 0.5) -> Result:
     inside = (x >= -lambd) & (x <= lambd)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
-        return (xp.where(inside, 0.0, dy),)
+        return (chosen(xp, ~inside, dy),)
 
     return xp.where(inside, 0.0, x), backward
 
@@ -58,7 +58,7 @@ def softshrink(xp: Namespace, x: Array, *, lambd: float = 0.5) -> Result:
     inside = (x >= -lambd) & (x <= lambd)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
-        return (xp.where(inside, 0.0, dy),)
+        return (chosen(xp, ~inside, dy),)
 
     return x - xp.clip(x, -lambd, lambd), backward
 
@@ -68,7 +68,7 @@ def threshold(xp: Namespace, x: Array, *, threshold: float, value: float) -> Res
     below = x <= threshold
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
-        return (xp.where(below, 0.0, dy),)
+        return (chosen(xp, ~below, dy),)
 
     return xp.where(below, value, x), backward
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from xpnet_backends import Array, Backward, Namespace
 
-from ._shared import Result
+from ._shared import Result, chosen
 from .conv import Padding, Pair, crop2d, output_length, pad2d
 from .resample import separable2d
 
@@ -50,6 +50,7 @@ def max_pool2d_with_indices(
 ) -> Result:
     """``y = max x̄`` over each window, and the place of it in its channel, ``h·W + w``, as PyTorch counts it.
 
+    The place is −1 where a dilated window sees the border only, and y −∞.
     ``dx = Σ dy`` over the windows that the element wins; the places have no gradient.
     """
     y, best, values_backward = _max_pool2d(xp, x, kernel, stride, padding, dilation)
@@ -60,7 +61,7 @@ def max_pool2d_with_indices(
     def backward(dys: tuple[Array | None, ...], needs: tuple[bool, ...] = (True,)) -> tuple[Array | None]:
         return (None,) if dys[0] is None else values_backward(dys[0])
 
-    return (y, rows * x.shape[3] + columns), backward
+    return (y, xp.where(best < 0, -1, rows * x.shape[3] + columns)), backward
 
 
 def _max_pool2d(
@@ -71,7 +72,7 @@ def _max_pool2d(
     shape, taps = padded.shape, _taps(padded.shape, kernel, stride, dilation)
     image = pad2d(xp, xp.ones((1, 1, *x.shape[2:]), dtype=bool), padding, False)  # False in the border
     y, met = padded[taps[0]], image[taps[0]]
-    best = xp.zeros(y.shape, dtype="int32")
+    best = xp.where(met, 0, -1).astype("int32") + xp.zeros(y.shape, dtype="int32")  # −1: the border only
     for i, tap in enumerate(taps[1:], start=1):
         other, inside = padded[tap], image[tap]
         best = xp.where((other > y) | (other != other) | (inside & ~met), i, best)  # the border never wins from −∞
@@ -80,7 +81,7 @@ def _max_pool2d(
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
         dx = xp.zeros(shape, dtype=dy.dtype)
         for i, tap in enumerate(taps):
-            dx[tap] += xp.where(best == i, dy, 0.0)  # windows may overlap
+            dx[tap] += chosen(xp, best == i, dy)  # windows may overlap
         return (crop2d(dx, padding),)
 
     return y if len(taps) > 1 else y.copy(), best, backward

@@ -6,7 +6,7 @@ import math
 
 from xpnet_backends import Array, Namespace
 
-from ._shared import Axis, Result, keep_axes, normal_axes
+from ._shared import Axis, Result, chosen, keep_axes, normal_axes
 
 
 def reduce_sum(xp: Namespace, x: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
@@ -46,7 +46,7 @@ def _reduce_extreme(xp: Namespace, x: Array, y: Array, axis: Axis) -> Result:
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
         share = keep_axes(dy, shape, axis) / winners.sum(axis=axis, keepdims=True).astype(dy.dtype)
-        return (xp.where(winners, share, 0.0),)
+        return (chosen(xp, winners, share),)
 
     return y, backward
 
