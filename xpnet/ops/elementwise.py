@@ -158,17 +158,17 @@ def cos(xp: Namespace, x: Array) -> Result:
 
 
 def maximum(xp: Namespace, a: Any, b: Any) -> Result:
-    """``y = max(a, b)``;  ``da = dy`` where a > b, ``dy / 2`` where both are equal, 0 where a < b;  db likewise.
+    """``y = max(a, b)``;  ``da = dy`` where a > b, 0 where a < b;  ``db = dy`` where b > a, 0 where b < a.
 
-    NaN stays, and then both get dy, as in PyTorch.
+    Both get ``dy / 2`` where they are equal, and dy where one is NaN, as in PyTorch.
     """
     return xp.maximum(a, b), _share_backward(xp, a, b, a_loses=a < b, b_loses=b < a)
 
 
 def minimum(xp: Namespace, a: Any, b: Any) -> Result:
-    """``y = min(a, b)``;  ``da = dy`` where a < b, ``dy / 2`` where both are equal, 0 where a > b;  db likewise.
+    """``y = min(a, b)``;  ``da = dy`` where a < b, 0 where a > b;  ``db = dy`` where b < a, 0 where b > a.
 
-    NaN stays, and then both get dy, as in PyTorch.
+    Both get ``dy / 2`` where they are equal, and dy where one is NaN, as in PyTorch.
     """
     return xp.minimum(a, b), _share_backward(xp, a, b, a_loses=a > b, b_loses=b > a)
 
