@@ -457,7 +457,7 @@ class TestFunctions:
                 y[0, i] = functions.tanh(x[i])
                 y[1, i] = functions.sigmoid(x[i])
                 y[2, i] = functions.exp(x[i])
-                y[3, i] = functions.erf(x[i])
+                y[3, i] = functions.normal(x[i], functions.exp(np.float32(-0.5) * x[i] * x[i]))
                 y[4, i] = functions.expm1(-abs(x[i]))
 
         x = np.linspace(-100, 100, 400_001).astype(np.float32)
@@ -466,14 +466,16 @@ class TestFunctions:
         both(x, y)
         wide = x.astype(np.float64)
         np.testing.assert_allclose(y[0], np.tanh(wide), rtol=5e-7)  # 4e-7 on processors without fused multiply-add
-        np.testing.assert_allclose(y[1], 0.5 + 0.5 * np.tanh(wide / 2), atol=2e-7)
+        smallest = 2e-45  # below 1.2e-38 float32 has fewer digits: half of its smallest number is what can be missing
         with np.errstate(over="ignore"):
+            np.testing.assert_allclose(y[1], 1.0 / (1.0 + np.exp(-wide)), rtol=4e-7, atol=smallest)
             expected = np.exp(wide).astype(np.float32)
-        whole = (expected > 1e-37) & (x < 88)  # below, float32 has fewer digits; above, infinity
-        np.testing.assert_allclose(y[2][whole], expected[whole], rtol=3e-7)
-        np.testing.assert_allclose(y[2][expected <= 1e-37], 0.0, atol=1e-37)
+        np.testing.assert_allclose(y[2], expected, rtol=3e-7, atol=smallest)
         assert y[2][-2:].tolist() == [np.inf, 0.0]
-        np.testing.assert_allclose(y[3][::9], [math.erf(v) for v in wide[::9]], rtol=0, atol=5e-7)
+        below = np.array([0.5 * math.erfc(-v * math.sqrt(0.5)) for v in wide[::9]])
+        np.testing.assert_allclose(y[3][::9], below, rtol=6e-6, atol=smallest)  # of e^(−x²/2) in float32
+        near = abs(x[::9]) < 3
+        np.testing.assert_allclose(y[3][::9][near], below[near], rtol=8e-7)
         np.testing.assert_allclose(y[4], np.expm1(-abs(wide)), rtol=5e-7)
         both(np.full(len(x), np.nan, np.float32), y)
         assert np.isnan(y).all()
@@ -628,3 +630,121 @@ class TestSmallProducts:
         with pytest.raises(ZeroDivisionError):
             product_of(lambda a, b: 1 // 0, small, small)
         assert count() == before
+
+
+BAD = {
+    "nan": [np.nan], "infinity": [np.inf], "minus infinity": [-np.inf], "all": [np.inf, -np.inf, np.nan],
+    "smallest": [1e-42, -1e-42, 0.0, -0.0], "hundreds": [100.0, -100.0, 88.5, -88.5],
+}  # fmt: skip
+SAME = {"padding": ((1, 1), (1, 1))}
+
+
+def every_kernel():
+    """Name, arrays (bad numbers go into the first) and options."""
+    sequences_ = {
+        kind: [normal(4, 3, 5), *states, normal(g * 4, 5), normal(g * 4, 4), normal(g * 4), normal(g * 4), np.array([4, 2, 3])]
+        for kind, g, states in (("lstm", 4, [normal(3, 4)] * 2), ("gru", 3, [normal(3, 4)]))
+    }  # fmt: skip
+    return [
+        ("conv2d", [normal(2, 16, 7, 7), normal(16, 16, 3, 3), normal(16)], SAME),
+        ("conv2d", [normal(2, 3, 7, 7), normal(4, 3, 3, 3), normal(4)], {"stride": (2, 2), **SAME}),
+        ("max_pool2d", [normal(2, 3, 7, 7)], {"kernel": (3, 3), "stride": (2, 2), **SAME}),
+        ("avg_pool2d", [normal(2, 3, 7, 7)], {"kernel": (3, 3), "stride": (2, 2)}),
+        ("batch_norm", [normal(4, 5, 3, 3), normal(5), normal(5)], {}),
+        ("layer_norm", [normal(6, 8), normal(8), normal(8)], {}),
+        ("softmax", [normal(6, 8)], {}), ("log_softmax", [normal(6, 8)], {}),
+        ("cross_entropy", [normal(6, 8), np.arange(6)], {}),
+        *((name, [normal(60)], {}) for name in ("relu", "leaky_relu", "elu", "gelu", "sigmoid", "silu")),
+        *((kind, arrays, {}) for kind, arrays in sequences_.items()),
+    ]  # fmt: skip
+
+
+class TestSpecialValues:
+    def test_every_kernel_has_its_case(self):
+        assert {name for name, *_ in every_kernel()} == set(KERNELS)
+
+    @pytest.mark.parametrize("bad", BAD)
+    @pytest.mark.parametrize("case", every_kernel(), ids=lambda case: case[0])
+    @pytest.mark.parametrize("seed", range(3))
+    def test_equal_to_the_op(self, case, bad, seed):
+        """Finite where the op is, and NaN where it is NaN, but for sums in which infinities met in another order."""
+        name, arrays, options = case
+        rng = np.random.default_rng(seed)
+        arrays = [arrays[0].copy(), *arrays[1:]]
+        arrays[0].reshape(-1)[rng.integers(arrays[0].size, size=2 * len(BAD[bad]))] = 2 * BAD[bad]
+        found = []
+        with np.errstate(all="ignore"):
+            for function in (getattr(ops, name), KERNELS[name]):
+                result = function(np, *arrays, **options)
+                if result is None:  # declined: the op it is
+                    return
+                y, backward = result
+                ys = y if isinstance(y, tuple) else (y,)
+                dy = normal(*ys[0].shape, seed=1)
+                dys = (dy, *[None] * (len(ys) - 1))
+                gradients = backward(dys if isinstance(y, tuple) else dy, [a.dtype == np.float32 for a in arrays])
+                found.append([*ys, *[g for g in gradients if g is not None]])
+        for expected, other in zip(*found, strict=True):
+            finite = np.isfinite(expected)
+            np.testing.assert_array_equal(np.isfinite(other), finite)
+            close = 2e-5 * max(1.0, np.abs(expected[finite]).max(initial=0))
+            np.testing.assert_allclose(other[finite], expected[finite], rtol=1e-5, atol=close)
+            if name not in ("batch_norm", "layer_norm", "lstm", "gru"):
+                np.testing.assert_array_equal(other[~finite], expected[~finite])
+
+    @pytest.mark.parametrize("name", ["relu", "leaky_relu", "max_pool2d"])
+    @pytest.mark.parametrize("dy", [np.inf, -np.inf, np.nan])
+    def test_an_infinite_gradient_goes_where_the_op_sends_it(self, name, dy):
+        pooling = name == "max_pool2d"
+        x = np.round(normal(1, 2, 6, 6)) if pooling else np.float32([-np.inf, -1, -0.0, 0, 1e-45, 1, np.inf, np.nan])
+        options = {"kernel": (3, 3), "stride": (2, 2), **SAME} if pooling else {}
+        gradients = []
+        for function in (getattr(ops, name), KERNELS[name]):
+            y, backward = function(np, x, **options)
+            with np.errstate(invalid="ignore"):
+                gradients.append(backward(np.full_like(y, dy))[0])
+        np.testing.assert_array_equal(gradients[1], gradients[0])
+        assert (gradients[1] == 0).any() or name == "leaky_relu"
+
+    def test_an_infinite_gradient_of_a_loss_of_zero(self):
+        z, target = np.float32([[200.0, 0.0], [0.0, 200.0]]), np.array([0, 1])
+        for function in (ops.cross_entropy, KERNELS["cross_entropy"]):
+            assert not function(np, z, target)[1](np.float32(np.inf))[0].any()
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+    @pytest.mark.parametrize("place", [(0, 0), (0, 11), (3, 4), (5, 7), (11, 11)])
+    def test_winograd_spreads_nothing(self, value, place):
+        """One bad pixel, then one bad gradient: only the windows that see it are touched."""
+        x, weight = normal(2, 16, 12, 12, last=True).copy(order="K"), normal(17, 16, 3, 3, seed=2)
+        dy = normal(2, 17, 12, 12, seed=1)
+        for changed in (x, dy):
+            kept = changed[1, 5, *place].copy()
+            changed[1, 5, *place] = value
+            results = []
+            with np.errstate(invalid="ignore"):
+                for function in (ops.conv2d, conv.conv2d):
+                    y, backward = function(np, x, weight, **SAME)
+                    results.append([y, *backward(dy)[:2]])
+            for expected, found in zip(*results, strict=True):
+                np.testing.assert_array_equal(np.isfinite(found), np.isfinite(expected))
+                np.testing.assert_array_equal(np.isnan(found), np.isnan(expected))
+                finite = np.isfinite(expected)
+                np.testing.assert_allclose(found[finite], expected[finite], rtol=0, atol=1e-3)
+            changed[1, 5, *place] = kept
+
+    @pytest.mark.parametrize("name", ["gelu", "silu", "elu", "sigmoid", "relu", "leaky_relu"])
+    def test_signs_and_tails(self, name):
+        """The sign is that of float64 everywhere, and a function that rises or falls beyond a point goes on doing so."""
+        x = np.concatenate([np.linspace(-20, 20, 400_001), np.linspace(-104, 104, 20_001), [0.0, -0.0, 1e-45, -1e-45]])
+        x = np.sort(x.astype(np.float32))
+        y = KERNELS[name](np, x)[0]
+        wide = getattr(ops, name)(np, x.astype(np.float64))[0]
+        assert not (np.sign(y) * np.sign(wide) < 0).any()
+        whole = abs(wide) > 1e-37
+        assert (np.sign(y) == np.sign(wide))[whole].all()
+        np.testing.assert_allclose(y[whole], wide[whole], rtol=2e-5)
+        assert not np.signbit(y[(x == 0) & ~np.signbit(x)]).any()
+        if name in ("sigmoid", "elu"):
+            assert y.max() <= (1.0 if name == "sigmoid" else 104.0)
+            assert y.min() >= (0.0 if name == "sigmoid" else -1.0)
+            assert KERNELS[name](np, np.float32([-np.inf]))[0][0] == (0.0 if name == "sigmoid" else -1.0)

@@ -676,3 +676,27 @@ def test_wrong_pairs(backend):
         mixed(MixUp(4), backend, images(dtype="uint8"), images(dtype="uint8"), LABELS, OTHERS)
     with pytest.raises(ValueError, match=r"CutMix: the partners have shape \(6, 3, 7, 8\), the images \(6, 3, 7, 9\)"):
         mixed(CutMix(4), backend, x, x[..., :8], LABELS, OTHERS)
+
+
+def test_a_bad_pixel_is_seen_only_where_it_has_a_weight(backend):
+    """At whole positions the neighbours have the weight 0."""
+    x = np.arange(12.0, dtype="float32").reshape(1, 1, 3, 4)
+    x[0, 0, 1, 1] = np.nan
+    x[0, 0, 2, 3] = np.inf
+    row, column = (backend.asarray(g[None].astype("float32")) for g in np.mgrid[0:3, 0:4])
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_array_equal(backend.to_numpy(bilinear(backend.xp, backend.asarray(x), row, column)), x)
+        between = backend.to_numpy(bilinear(backend.xp, backend.asarray(x), row, column + 0.5))
+    assert np.argwhere(np.isnan(between[0, 0])).tolist()[:2] == [[1, 0], [1, 1]]
+    assert np.isfinite(between[0, 0, 0]).all()
+
+
+def test_a_sample_that_is_not_mixed_does_not_see_its_partner(backend):
+    x, bad = images(), np.full_like(images(), np.nan)
+    with np.errstate(invalid="ignore"):
+        y, targets = mixed(MixUp(4, 1.0, 0.5), backend, x, bad, LABELS, OTHERS)
+    alone = np.isfinite(y).all(axis=(1, 2, 3))
+    assert 0 < alone.sum() < len(x)
+    np.testing.assert_array_equal(y[alone], x[alone])
+    np.testing.assert_array_equal(targets[alone], np.eye(4)[LABELS[alone]])
+    assert np.isnan(y[~alone]).all()

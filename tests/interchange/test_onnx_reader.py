@@ -367,6 +367,21 @@ def test_resize_in_a_file_for_one_batch_size_takes_others(path):
     assert from_onnx(path)(np.ones((4, 2, 3), "float32")).shape == (4, 2, 6)
 
 
+@pytest.mark.parametrize(("mode", "expected"), [
+    ("linear", [[np.nan, np.nan, 1, 2, 3], [1, 2, 3, np.inf, np.inf]]),
+    ("cubic", [[np.nan, np.nan, 1, np.nan, 3], [1, np.inf, 3, np.inf, np.inf]]),
+])  # fmt: skip
+def test_resize_keeps_nan_and_infinity_where_they_have_a_weight(path, mode, expected):
+    corners = node("Resize", ["x", "", "", "s"], mode=mode, coordinate_transformation_mode="align_corners", axes=[1])
+    write(path, [corners], {"s": np.array([5])}, inputs=[value("x", 0, 3)], version=18)
+    with np.errstate(invalid="ignore"):
+        y = from_onnx(path)(np.float32([[np.nan, 1, 3], [1, 3, np.inf]])).numpy()
+    finite = np.isfinite(expected)
+    np.testing.assert_array_equal(np.isnan(y[0]), np.isnan(expected[0]))
+    np.testing.assert_array_equal(np.isfinite(y), finite)
+    np.testing.assert_allclose(y[finite], np.array(expected)[finite], rtol=1e-6)
+
+
 BIG = messages.Tensor(name="w", dims=[1 << 40, 1 << 40], dtype=1, raw=b"")
 
 

@@ -85,12 +85,29 @@ def test_every_loss_has_its_cases():
 def test_whole_numbers_are_welcome_as_targets():
     x = X.astype("float32")
     for loss, args in [
-        (F.huber_loss, (x, CLASSES[:, None] + np.zeros(3, int))), (F.smooth_l1_loss, (x, SIGNS)),
         (F.margin_ranking_loss, (x, x, SIGNS)), (F.poisson_nll_loss, (x, SIGNS + 1)), (F.hinge_embedding_loss, (x, SIGNS)),
         (F.binary_cross_entropy, (P.astype("float32"), (SIGNS + 1) // 2)), (F.sigmoid_focal_loss, (x, (SIGNS + 1) // 2)),
-        (F.gaussian_nll_loss, (x, SIGNS, 0.5)), (F.cosine_embedding_loss, (x, x, SIGN)),
+        (F.cosine_embedding_loss, (x, x, SIGN)), (F.kl_div, (x, (SIGNS + 1) // 2)),
+        (F.binary_cross_entropy_with_logits, (x, (SIGNS + 1) // 2)),
     ]:  # fmt: skip
         assert loss(*args).dtype == "float32", loss.__name__
+
+
+REGRESSION = {
+    "mse_loss": F.mse_loss, "l1_loss": F.l1_loss, "huber_loss": F.huber_loss, "smooth_l1_loss": F.smooth_l1_loss,
+    "gaussian_nll_loss": lambda x, t: F.gaussian_nll_loss(x, t, 0.5),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REGRESSION)
+@pytest.mark.parametrize("target", [SIGNS, SIGNS > 0, SIGNS.tolist()], ids=["int", "bool", "list"])
+def test_class_numbers_are_no_measurements(name, target, backend):
+    x = xpnet.tensor(X.astype("float32"))
+    target = target if isinstance(target, list) else backend.asarray(target)
+    with pytest.raises(TypeError, match=rf"{name}: expected a floating-point target, .*target.astype\('float32'\)"):
+        REGRESSION[name](x, target)
+    loss = REGRESSION[name](x, xpnet.tensor(SIGNS).astype("float32"))
+    assert np.isfinite(loss.item())
 
 
 def test_a_variance_may_be_a_number(backend):

@@ -20,7 +20,8 @@ class _Dropout(Module):
 class Dropout(_Dropout):
     """In training each element is zero with probability ``p`` and else divided by ``1 − p``; in evaluation, identity.
 
-    The mask is a function of (seed, path of this layer, step): the same on every backend and after a resume.
+    The mask is a function of (seed, path of this layer, step): the same on every backend and after a resume.  What is
+    dropped is zero on purpose even if it was infinite or NaN, and so is its gradient.
     """
 
     def forward(self, x: TensorLike) -> Tensor:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from xpnet_backends import Array, Backward, Namespace
+from xpnet_backends import Array, Backward, Namespace, backend_of, is_array
 
 Axis: TypeAlias = int | tuple[int, ...] | None
 Result: TypeAlias = tuple[Any, Backward]
@@ -39,6 +39,35 @@ def keep_axes(y: Array, shape: tuple[int, ...], axis: Axis) -> Array:
     """Give a reduced array its reduced axes back, with length 1, so that it broadcasts against ``shape``."""
     axes = normal_axes(axis, len(shape))
     return y.reshape(tuple(1 if i in axes else n for i, n in enumerate(shape)))
+
+
+def chosen(xp: Namespace, keep: Array, x: Any) -> Any:
+    """``x`` where ``keep``, else 0, also where x is infinite or NaN: there a product by the mask would be NaN."""
+    if _known_finite(xp, keep, x):
+        return x * keep
+    return xp.where(keep, x, 0.0)
+
+
+def with_sign_of(xp: Namespace, x: Array, dy: Any) -> Any:
+    """``sign(x) dy``, and 0 where x is 0 or NaN, also where dy is infinite."""
+    if _known_finite(xp, x, x, dy):
+        return dy * xp.sign(x)
+    return xp.where(x > 0, dy, xp.where(x < 0, -dy, 0.0))
+
+
+def weighted(xp: Namespace, w: Any, x: Any) -> Any:
+    """``w x``, and 0 where w is 0 whatever x is: what has no weight takes no part, not even as NaN or infinity."""
+    if _known_finite(xp, w, x):
+        return w * x
+    return w * xp.where(w == 0, 0.0, x)
+
+
+def _known_finite(xp: Namespace, like: Any, *values: Any) -> bool:
+    """Whether all values are finite, as far as looking is free: never on a device, where it is a synchronisation.
+
+    On a CPU a look and a product take a tenth of the time of ``where`` with a mask whose branches cannot be predicted.
+    """
+    return is_array(like) and backend_of(like).on_host and all(xp.isfinite(x).all() for x in values)
 
 
 def reduce_loss(

@@ -10,16 +10,16 @@ import math
 
 from xpnet_backends import Array, Namespace
 
-from ._shared import Result
-from .special import erf
+from ._shared import Result, chosen
+from .special import erfc
 
 
 def relu(xp: Namespace, x: Array) -> Result:
-    """``y = max(x, 0)``;  ``dy/dx = 1`` where x > 0, else 0, also at the kink."""
+    """``y = max(x, 0)``;  ``dx = dy`` where x > 0, else 0, also at the kink.  NaN stays, and so does dy there."""
     y = xp.maximum(x, 0)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
-        return (dy * (y > 0),)
+        return (chosen(xp, ~(y <= 0), dy),)  # not y > 0: that is False for NaN
 
     return y, backward
 
@@ -45,11 +45,11 @@ def elu(xp: Namespace, x: Array, *, alpha: float = 1.0) -> Result:
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
         return (xp.where(positive, dy, dy * alpha * xp.exp(below)),)
 
-    return xp.where(positive, x, alpha * xp.expm1(below)), backward
+    return xp.where(x >= 0, x, alpha * xp.expm1(below)), backward  # so that −0 stays −0
 
 
 def gelu(xp: Namespace, x: Array, *, approximate: str = "none") -> Result:
-    """``y = x Φ(x)``, ``Φ = ½ (1 + erf(x/√2))``;  ``dy/dx = Φ + x Φ'``, ``Φ' = e^(−x²/2) / √(2π)``.
+    """``y = x Φ(x)``, ``Φ = ½ erfc(−x/√2)``;  ``dy/dx = Φ + x Φ'``, ``Φ' = e^(−x²/2) / √(2π)``.
 
     Φ is the normal distribution function.  ``approximate="tanh"`` takes ``Φ ≈ ½ (1 + t)``, ``t = tanh u``,
     ``u = √(2/π) (x + 0.044715 x³)``;  ``dy/dx = ½ (1 + t) + ½ x (1 − t²) du/dx`` for "tanh" (Hendrycks & Gimpel 2016,
@@ -59,7 +59,7 @@ def gelu(xp: Namespace, x: Array, *, approximate: str = "none") -> Result:
         return _gelu_tanh(xp, x)
     if approximate != "none":
         raise ValueError(f"approximate must be 'none' or 'tanh', got {approximate!r}")
-    cdf = 0.5 * (1.0 + erf(xp, x * math.sqrt(0.5)))
+    cdf = 0.5 * erfc(xp, x * -math.sqrt(0.5))
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
         density = xp.exp(-0.5 * x * x) * (1.0 / math.sqrt(2.0 * math.pi))  # Φ'
@@ -73,8 +73,9 @@ def _gelu_tanh(xp: Namespace, x: Array) -> Result:
     t = xp.tanh(c * (x + 0.044715 * x * x * x))
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
-        du = c * (1.0 + 3.0 * 0.044715 * x * x)
-        return (dy * (0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * du),)
+        near = xp.clip(x, -30.0, 30.0)  # beyond, t² = 1, and x² may be infinite
+        du = c * (1.0 + 3.0 * 0.044715 * near * near)
+        return (dy * (0.5 * (1.0 + t) + 0.5 * near * (1.0 - t * t) * du),)
 
     return 0.5 * x * (1.0 + t), backward
 
@@ -204,7 +205,7 @@ def celu(xp: Namespace, x: Array, *, alpha: float = 1.0) -> Result:
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
         return (xp.where(positive, dy, dy * xp.exp(below)),)
 
-    return xp.where(positive, x, alpha * xp.expm1(below)), backward
+    return xp.where(x >= 0, x, alpha * xp.expm1(below)), backward
 
 
 _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946

@@ -10,7 +10,7 @@ import math
 from xpnet_backends import Array, Namespace
 from xpnet_backends import matmul as product
 
-from ._shared import Result, unbroadcast
+from ._shared import Result, chosen, unbroadcast
 
 
 def scaled_dot_product_attention(
@@ -39,7 +39,7 @@ def scaled_dot_product_attention(
     scaled = query * scale
     a = _softmax_of_visible(xp, product(scaled, xp.swapaxes(key, -1, -2)), mask, causal)  # (..., L, S)
     rescale = 1.0 / (1.0 - p) if p < 1.0 else 0.0
-    dropped = a if keep is None else a * keep * rescale
+    dropped = a if keep is None else chosen(xp, keep, a) * rescale
     mask_shape = None if mask is None else mask.shape
 
     def backward(
@@ -54,7 +54,7 @@ def scaled_dot_product_attention(
         if dy is not None:
             through_value = unbroadcast(product(dy, xp.swapaxes(value, -1, -2)), a.shape)
             da = through_value if da is None else through_value + da
-        da = da if keep is None else da * keep * rescale
+        da = da if keep is None else chosen(xp, keep, da) * rescale
         ds = a * (da - (da * a).sum(axis=-1, keepdims=True))
         dq = unbroadcast(product(ds, key) * scale, query.shape) if needs[0] else None
         dk = unbroadcast(product(xp.swapaxes(ds, -1, -2), scaled), key.shape) if needs[1] else None

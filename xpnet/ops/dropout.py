@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from xpnet_backends import Array, Namespace
 
-from ._shared import Result
+from ._shared import Result, chosen
 
 
 def dropout(xp: Namespace, x: Array, keep: Array, *, p: float) -> Result:
-    """``y = x · keep / (1 − p)``, so that E[y] = x;  ``dx = dy · keep / (1 − p)``.
+    """``y = x / (1 − p)`` where kept, else 0, so that E[y] = x;  ``dx = dy / (1 − p)`` where kept, else 0.
 
     ``keep`` (bool, of a shape that broadcasts to x's) is True with probability 1 − p (Srivastava et al., JMLR 15,
-    2014; the division at training time is "inverted dropout", which leaves evaluation alone).
+    2014; the division at training time is "inverted dropout", which leaves evaluation alone).  What is dropped is 0 on
+    purpose also where x or dy is infinite or NaN: a product with the mask would make it NaN.
     """
     scale = 1.0 / (1.0 - p) if p < 1.0 else 0.0
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True, False)) -> tuple[Array | None, ...]:
-        return dy * keep * scale, None
+        return chosen(xp, keep, dy) * scale, None
 
-    return x * keep * scale, backward
+    return chosen(xp, keep, x) * scale, backward

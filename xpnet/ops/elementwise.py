@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from xpnet_backends import Array, Namespace
+from xpnet_backends import Array, Namespace, is_array
 
-from ._shared import Result, shape_of, unbroadcast
+from ._shared import Result, chosen, shape_of, unbroadcast, with_sign_of
 
 
 def add(xp: Namespace, a: Any, b: Any) -> Result:
@@ -63,27 +63,33 @@ def divide(xp: Namespace, a: Any, b: Any) -> Result:
 
 
 def power(xp: Namespace, a: Any, b: Any) -> Result:
-    """``y = aᵇ``;  ``∂y/∂a = b aᵇ⁻¹`` (0 where b = 0), ``∂y/∂b = y ln a`` (0 where a = 0, NaN where a < 0)."""
+    """``y = aᵇ``;  ``da = b aᵇ⁻¹ dy``, 0 where b = 0;  ``db = y ln a dy``, 0 where a = 0 <= b, NaN where a < 0."""
     y = a**b
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True, True)) -> tuple[Array | None, ...]:
-        da = unbroadcast(dy * _power_slope(xp, a, b), shape_of(a)) if needs[0] else None
-        db = unbroadcast(dy * y * _log_of_base(xp, a), shape_of(b)) if needs[1] else None
+        da = unbroadcast(_through_base(xp, a, b, dy), shape_of(a)) if needs[0] else None
+        db = None
+        if needs[1]:
+            still = (a == 0) & (b >= 0)
+            db = unbroadcast(xp.where(still, 0.0, dy) * (y * _log(xp, a, b, still)), shape_of(b))
         return da, db
 
     return y, backward
 
 
-def _power_slope(xp: Namespace, a: Any, b: Any) -> Any:
-    if isinstance(b, (int, float)):
-        return 0.0 if b == 0 else b * a ** (b - 1)
-    return xp.where(b == 0, 0.0, b * a ** xp.where(b == 0, 1.0, b - 1))
+def _through_base(xp: Namespace, a: Any, b: Any, dy: Array) -> Array:
+    if not is_array(b):
+        return xp.zeros_like(dy) if b == 0 else dy * (b * a ** (b - 1))
+    still = b == 0
+    return xp.where(still, 0.0, dy) * (b * a ** xp.where(still, 0.0, b - 1))
 
 
-def _log_of_base(xp: Namespace, a: Any) -> Any:
-    if isinstance(a, (int, float)):
-        return math.log(a) if a > 0 else (0.0 if a == 0 else math.nan)
-    return xp.where(a < 0, math.nan, xp.log(xp.where(a > 0, a, 1.0)))
+def _log(xp: Namespace, a: Any, b: Any, still: Array) -> Any:
+    """``ln a``, but 0 where ``still``."""
+    if not is_array(a):
+        return math.log(a) if a > 0 else math.nan if a < 0 else xp.where(still, 0.0, -math.inf).astype(b.dtype)
+    log = xp.where(a < 0, math.nan, xp.log(xp.where(a > 0, a, 1.0)))
+    return xp.where((a == 0) & ~still, -math.inf, log)
 
 
 def negative(xp: Namespace, x: Array) -> Result:
@@ -99,7 +105,7 @@ def absolute(xp: Namespace, x: Array) -> Result:
     """``y = |x|``;  ``dy/dx = sign x``, 0 at the kink x = 0."""
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
-        return (dy * xp.sign(x),)
+        return (with_sign_of(xp, x, dy),)
 
     return xp.abs(x), backward
 
@@ -152,23 +158,29 @@ def cos(xp: Namespace, x: Array) -> Result:
 
 
 def maximum(xp: Namespace, a: Any, b: Any) -> Result:
-    """``y = max(a, b)``;  ``da = dy`` where a > b, ``dy / 2`` where both are equal, else 0;  ``db = dy − da``."""
-    return xp.maximum(a, b), _share_backward(xp, a, b, a_wins=a > b)
+    """``y = max(a, b)``;  ``da = dy`` where a > b, 0 where a < b;  ``db = dy`` where b > a, 0 where b < a.
+
+    Both get ``dy / 2`` where they are equal, and dy where one is NaN, as in PyTorch.
+    """
+    return xp.maximum(a, b), _share_backward(xp, a, b, a_loses=a < b, b_loses=b < a)
 
 
 def minimum(xp: Namespace, a: Any, b: Any) -> Result:
-    """``y = min(a, b)``;  ``da = dy`` where a < b, ``dy / 2`` where both are equal, else 0;  ``db = dy − da``."""
-    return xp.minimum(a, b), _share_backward(xp, a, b, a_wins=a < b)
+    """``y = min(a, b)``;  ``da = dy`` where a < b, 0 where a > b;  ``db = dy`` where b < a, 0 where b > a.
+
+    Both get ``dy / 2`` where they are equal, and dy where one is NaN, as in PyTorch.
+    """
+    return xp.minimum(a, b), _share_backward(xp, a, b, a_loses=a > b, b_loses=b > a)
 
 
-def _share_backward(xp: Namespace, a: Any, b: Any, *, a_wins: Array) -> Any:
+def _share_backward(xp: Namespace, a: Any, b: Any, *, a_loses: Array, b_loses: Array) -> Any:
     tie = a == b
     a_shape, b_shape = shape_of(a), shape_of(b)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True, True)) -> tuple[Array | None, ...]:
-        da = xp.where(tie, 0.5 * dy, xp.where(a_wins, dy, 0.0))
-        db = unbroadcast(dy - da, b_shape) if needs[1] else None
-        return unbroadcast(da, a_shape) if needs[0] else None, db
+        share = xp.where(tie, 0.5 * dy, dy)
+        da = unbroadcast(chosen(xp, ~a_loses, share), a_shape) if needs[0] else None
+        return da, unbroadcast(chosen(xp, ~b_loses, share), b_shape) if needs[1] else None
 
     return backward
 
@@ -178,7 +190,7 @@ def clip(xp: Namespace, x: Array, *, low: float | None = None, high: float | Non
     inside = (x >= (-math.inf if low is None else low)) & (x <= (math.inf if high is None else high))
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
-        return (dy * inside,)
+        return (chosen(xp, inside, dy),)
 
     return xp.clip(x, low, high), backward
 

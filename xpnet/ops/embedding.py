@@ -49,18 +49,18 @@ def embedding_bag(
     counts = xp.ones(indices.shape, dtype=bool) if padding_idx is None else indices != padding_idx
     if mode == "max":
         return _bag_max(xp, indices, bags, weight, counts, count)
-    share = counts.astype(weight.dtype)
-    if per_sample_weights is not None:
-        share = share * per_sample_weights
+    share = counts.astype(weight.dtype) if per_sample_weights is None else xp.where(counts, per_sample_weights, 0.0)
     if mode == "mean":
         share = share / xp.maximum(_sum_rows(xp, bags, share[:, None], count), 1.0)[bags, 0]
     rows = weight[indices]  # (M, D)
+    if padding_idx is not None:
+        rows = xp.where(counts[:, None], rows, 0.0)  # a product with a share of 0 would keep NaN
     table, kept = weight.shape[0], None if per_sample_weights is None else rows
 
     def backward(dy: Array, needs: tuple[bool, ...] = (False, False, True, True)) -> tuple[Array | None, ...]:
-        of_rows = dy[bags]  # (M, D)
+        of_rows = xp.where(counts[:, None], dy[bags], 0.0)  # (M, D)
         dw = _sum_rows(xp, indices, of_rows * share[:, None], table) if needs[2] else None
-        return None, None, dw, (of_rows * kept).sum(axis=1) * counts if kept is not None and needs[3] else None
+        return None, None, dw, (of_rows * kept).sum(axis=1) if kept is not None and needs[3] else None
 
     return _sum_rows(xp, bags, rows * share[:, None], count), backward
 

@@ -6,7 +6,7 @@ import math
 
 from xpnet_backends import Array, Namespace
 
-from ._shared import Reduction, Result, reduce_loss, unbroadcast
+from ._shared import Reduction, Result, reduce_loss, unbroadcast, weighted
 from .activation import log_softmax
 from .loss import along, index_targets
 
@@ -20,13 +20,15 @@ def binary_cross_entropy(
     p and target of one shape, to which the weight broadcasts; it is a constant.
     """
     log_p, log_q = _log_from(xp, p), _log_from(xp, 1.0 - p)
-    w = 1.0 if weight is None else weight
-    loss, spread = reduce_loss(xp, -w * (target * log_p + (1.0 - target) * log_q), reduction)
+    each = -(target * log_p + (1.0 - target) * log_q)
+    loss, spread = reduce_loss(xp, each if weight is None else weighted(xp, weight, each), reduction)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True, True, False)) -> tuple[Array | None, ...]:
-        dloss = w * spread(dy)
-        dp = dloss * (p - target) / xp.maximum(p * (1.0 - p), 1e-12) if needs[0] else None
-        return dp, dloss * (log_q - log_p) if needs[1] else None, None
+        def scaled(slope: Array) -> Array:
+            return (slope if weight is None else weighted(xp, weight, slope)) * spread(dy)
+
+        dp = scaled((p - target) / xp.maximum(p * (1.0 - p), 1e-12)) if needs[0] else None
+        return dp, scaled(log_q - log_p) if needs[1] else None, None
 
     return loss, backward
 
@@ -44,7 +46,7 @@ def kl_div(
     ``dlog_p = −t dL``;  ``dt = (ln t + 1 − log_p) dL`` (−∞ at t = 0), times t for a target of ``ln t``.
     """
     t = xp.exp(target) if log_target else target
-    log_t = target if log_target else xp.log(xp.where(target == 0, 1.0, target))
+    log_t = xp.where(t == 0, 0.0, target) if log_target else xp.log(xp.where(t == 0, 1.0, t))
     batch = (log_p.shape[0] or math.nan) if reduction == "batchmean" and log_p.ndim else None
     each = t * (log_t - xp.where(t == 0, 0.0, log_p))
     loss, spread = reduce_loss(xp, each, "mean" if reduction == "batchmean" else reduction, batch)
@@ -54,8 +56,8 @@ def kl_div(
         dt = None
         if needs[1]:
             slope = log_t + 1.0 - log_p
-            dt = dloss * (t * slope if log_target else xp.where(t == 0, -math.inf, slope))
-        return -t * dloss if needs[0] else None, dt
+            dt = dloss * (weighted(xp, t, slope) if log_target else xp.where(t == 0, -math.inf, slope))
+        return weighted(xp, -t, dloss) if needs[0] else None, dt
 
     return loss, backward
 
@@ -107,7 +109,7 @@ def poisson_nll_loss(
     """
     rate = xp.exp(x) if log_input else x
     log_rate = x if log_input else xp.log(x + eps)
-    each = rate - target * log_rate
+    each = rate - weighted(xp, target, log_rate)
     large = target > 1
     t = xp.where(large, target, 1.0) if full else None
     if t is not None:
@@ -143,16 +145,17 @@ def sigmoid_focal_loss(
     """
     z = xp.exp(-xp.abs(x))
     p, q = (xp.where(x >= 0, one, other) / (1.0 + z) for one, other in ((1.0, z), (z, 1.0)))
-    cross = (1.0 - target) * x + xp.log1p(z) + xp.maximum(-x, 0)
+    log1p = xp.log1p(z)
+    cross = weighted(xp, target, log1p + xp.maximum(-x, 0)) + weighted(xp, 1.0 - target, log1p + xp.maximum(x, 0))
     miss = p * (1.0 - target) + q * target
     power, slope = _focus(xp, miss, gamma)
     a = 1.0 if alpha < 0 else alpha * target + (1.0 - alpha) * (1.0 - target)
-    loss, spread = reduce_loss(xp, a * power * cross, reduction)
+    loss, spread = reduce_loss(xp, weighted(xp, a * power, cross), reduction)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True, True)) -> tuple[Array | None, ...]:
         dloss, dx, dt = spread(dy), None, None
         if needs[0]:
-            dx = dloss * a * (power * (p - target) + slope * cross * ((1.0 - 2.0 * target) * p * q))
+            dx = dloss * a * (power * (p - target) + weighted(xp, slope * (1.0 - 2.0 * target) * p * q, cross))
         if needs[1]:
             da = 0.0 if alpha < 0 else 2.0 * alpha - 1.0
             dt = dloss * (da * power * cross + a * (slope * cross * (q - p) - power * x))
@@ -189,7 +192,7 @@ def focal_loss(
         if not needs[0]:
             return None, None, None
         dlog_pt = xp.where(w == 0, 0.0, -w * (power - slope * xp.exp(log_pt) * log_pt) * along(xp, spread(dy), axis))
-        return xp.where(hot, dlog_pt, 0.0) - xp.exp(log_p) * dlog_pt, None, None
+        return xp.where(hot, dlog_pt, 0.0) - weighted(xp, dlog_pt, xp.exp(log_p)), None, None
 
     return loss, backward
 

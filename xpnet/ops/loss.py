@@ -12,7 +12,7 @@ from typing import Any
 
 from xpnet_backends import Array, Namespace
 
-from ._shared import Reduction, Result, reduce_loss
+from ._shared import Reduction, Result, reduce_loss, weighted, with_sign_of
 from .activation import log_softmax
 
 
@@ -34,7 +34,7 @@ def l1_loss(xp: Namespace, prediction: Array, target: Array, *, reduction: Reduc
     loss, spread = reduce_loss(xp, xp.abs(difference), reduction)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True, True)) -> tuple[Array | None, ...]:
-        dp = xp.sign(difference) * spread(dy)
+        dp = with_sign_of(xp, difference, spread(dy))
         return dp if needs[0] else None, -dp if needs[1] else None
 
     return loss, backward
@@ -89,22 +89,25 @@ def binary_cross_entropy_with_logits(
 ) -> Result:
     """``L = −w [q t ln σ(x) + (1 − t) ln(1 − σ(x))]``, t in [0, 1], q the weight of positives.
 
-    Written as ``(1 − t) x + k ln(1 + e⁻ˣ)`` with ``k = 1 + (q − 1) t``, so that nothing overflows.
-    ``dx = w [(1 − t) − k (1 − σ(x))] dL``,  ``dt = w [(q − 1) ln(1 + e⁻ˣ) − x] dL``.
-    x and target of one shape, to which the weights broadcast; they are constants.
+    Written with ``−ln σ(x) = ln(1 + e⁻ˣ)`` and ``−ln(1 − σ(x)) = ln(1 + eˣ)``, so that nothing overflows.
+    ``dx = w [(1 − t) − (1 − t + q t) (1 − σ(x))] dL``,  ``dt = w [q ln(1 + e⁻ˣ) − ln(1 + eˣ)] dL``.
+    x and target of one shape, to which the weights broadcast; they are constants.  What has weight 0 takes no part.
     """
     z = xp.exp(-xp.abs(x))
-    softplus = xp.log1p(z) + xp.maximum(-x, 0)  # ln(1 + e⁻ˣ)
-    extra = 0.0 if pos_weight is None else pos_weight - 1.0
-    k = 1.0 + extra * target
-    w = 1.0 if weight is None else weight
-    loss, spread = reduce_loss(xp, w * ((1.0 - target) * x + k * softplus), reduction)
+    log1p = xp.log1p(z)
+    cost, cost_of_not = log1p + xp.maximum(-x, 0), log1p + xp.maximum(x, 0)  # of t = 1 and t = 0
+    positive = target if pos_weight is None else pos_weight * target
+    each = weighted(xp, positive, cost) + weighted(xp, 1.0 - target, cost_of_not)
+    loss, spread = reduce_loss(xp, each if weight is None else weighted(xp, weight, each), reduction)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True, True, False, False)) -> tuple[Array | None, ...]:
-        rest = xp.where(x >= 0, z, 1.0) / (1.0 + z)  # 1 − σ(x)
-        dx = w * ((1.0 - target) - k * rest) * spread(dy) if needs[0] else None
-        dt = w * (extra * softplus - x) * spread(dy) if needs[1] else None
-        return dx, dt, None, None
+        def scaled(slope: Array) -> Array:
+            return (slope if weight is None else weighted(xp, weight, slope)) * spread(dy)
+
+        negative, rest = 1.0 - target, xp.where(x >= 0, z, 1.0) / (1.0 + z)  # 1 − σ(x)
+        dx = scaled(negative - (negative + positive) * rest) if needs[0] else None
+        q = 1.0 if pos_weight is None else pos_weight
+        return dx, scaled(q * cost - cost_of_not) if needs[1] else None, None, None
 
     return loss, backward
 
@@ -125,10 +128,10 @@ def nll_loss(
     """
     axis = min(log_p.ndim - 1, 1)
     q, norm = index_targets(xp, log_p, target, weight, ignore_index, axis)
-    loss, spread = reduce_loss(xp, -_weighted(xp, q, log_p).sum(axis=axis), reduction, norm)
+    loss, spread = reduce_loss(xp, -weighted(xp, q, log_p).sum(axis=axis), reduction, norm)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True, False, False)) -> tuple[Array | None, ...]:
-        return _weighted(xp, -q, along(xp, spread(dy), axis)) if needs[0] else None, None, None
+        return weighted(xp, -q, along(xp, spread(dy), axis)) if needs[0] else None, None, None
 
     return loss, backward
 
@@ -162,22 +165,18 @@ def cross_entropy(
         if label_smoothing:
             counted = along(xp, target != ignore_index, axis)
             wq = keep * wq + label_smoothing / logits.shape[axis] * (w * counted).astype(logits.dtype)
-    loss, spread = reduce_loss(xp, -_weighted(xp, wq, log_p).sum(axis=axis), reduction, norm)
+    loss, spread = reduce_loss(xp, -weighted(xp, wq, log_p).sum(axis=axis), reduction, norm)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True, False, False)) -> tuple[Array | None, ...]:
         dloss = along(xp, spread(dy), axis)
         dz = None
         if needs[0]:  # a row of weight 0 has no part in the loss, not even in a mean of NaN
-            dz = _weighted(xp, xp.exp(log_p) * wq.sum(axis=axis, keepdims=True) - wq, dloss)
+            total = wq.sum(axis=axis, keepdims=True)
+            dz = weighted(xp, weighted(xp, total, xp.exp(log_p)) - wq, dloss)
         dq = -(w * keep) * log_p * dloss if needs[1] else None
         return dz, dq, None
 
     return loss, backward
-
-
-def _weighted(xp: Namespace, w: Array, x: Array) -> Array:
-    """``w x``, and 0 where w is 0 whatever x is: ``0 ln 0 = 0``."""
-    return w * xp.where(w == 0, 0.0, x)
 
 
 def index_targets(

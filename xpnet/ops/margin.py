@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from xpnet_backends import Array, Namespace
 
-from ._shared import Reduction, Result, reduce_loss
+from ._shared import Reduction, Result, reduce_loss, weighted
 
 
 def hinge_embedding_loss(
@@ -21,12 +21,13 @@ def hinge_embedding_loss(
     ``dx = dL`` for 1;  for −1 ``dx = −dL`` where ``x <= margin``, else 0.
     """
     gap = margin - x
-    like, unlike = target != -1, (target != 1) & (gap >= 0)
-    loss, spread = reduce_loss(xp, xp.where(like, x, 0.0) + xp.where(unlike, gap, 0.0), reduction)
+    like, unlike = target != -1, target != 1
+    each = xp.where(like, x, 0.0) + xp.where(unlike, xp.maximum(gap, 0), 0.0)  # a distance of NaN costs NaN
+    loss, spread = reduce_loss(xp, each, reduction)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True, False)) -> tuple[Array | None, ...]:
         dloss = spread(dy)
-        return (xp.where(like, dloss, 0.0) - xp.where(unlike, dloss, 0.0) if needs[0] else None), None
+        return (xp.where(like, dloss, 0.0) - xp.where(unlike & (gap >= 0), dloss, 0.0) if needs[0] else None), None
 
     return loss, backward
 
@@ -79,7 +80,7 @@ def multi_margin_loss(
         slope = scale * (xp.sign(gap) if p == 1 else 2.0 * gap)
         dx = xp.where(hot, -slope.sum(axis=-1, keepdims=True), slope)
         dloss = spread(dy)
-        return dx * (xp.expand_dims(dloss, -1) if dloss.ndim else dloss), None, None
+        return weighted(xp, dx, xp.expand_dims(dloss, -1) if dloss.ndim else dloss), None, None
 
     return loss, backward
 
@@ -95,16 +96,17 @@ def cosine_embedding_loss(
     s1, s2 = (x1 * x1).sum(axis=-1) + 1e-12, (x2 * x2).sum(axis=-1) + 1e-12
     norm = xp.sqrt(s1 * s2)
     cos = (x1 * x2).sum(axis=-1) / norm
-    like, unlike = target == 1, (target == -1) & (cos >= margin)
-    each = xp.where(like, 1.0 - cos, xp.where(unlike, cos - margin, 0.0))
+    like, unlike = target == 1, target == -1
+    each = xp.where(like, 1.0 - cos, xp.where(unlike, xp.maximum(cos - margin, 0), 0.0))
     loss, spread = reduce_loss(xp, each, reduction)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True, True, False)) -> tuple[Array | None, ...]:
         dloss = spread(dy)
-        dcos = xp.where(unlike, dloss, xp.where(like, -dloss, 0.0))
+        dcos = xp.where(unlike & (cos >= margin), dloss, xp.where(like, -dloss, 0.0))
 
         def toward(x: Array, other: Array, s: Array) -> Array:
-            return xp.expand_dims(dcos / norm, -1) * other - xp.expand_dims(dcos * cos / s, -1) * x
+            slope = xp.expand_dims(1.0 / norm, -1) * other - xp.expand_dims(cos / s, -1) * x
+            return weighted(xp, xp.expand_dims(dcos, -1), slope)
 
         return toward(x1, x2, s1) if needs[0] else None, toward(x2, x1, s2) if needs[1] else None, None
 
@@ -142,11 +144,11 @@ def triplet_margin_loss(
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True, True, True)) -> tuple[Array | None, ...]:
         dgap = xp.expand_dims(xp.where(gap >= 0, spread(dy), 0.0), -1)
-        toward = near_slope() * dgap
-        away, swapped = far_slope() * dgap, None
+        toward = weighted(xp, dgap, near_slope())
+        away, swapped = weighted(xp, dgap, far_slope()), None
         if share is not None:
             part = xp.expand_dims(share, -1)
-            away, swapped = away * part, other_slope() * dgap * (1.0 - part)
+            away, swapped = weighted(xp, part, away), weighted(xp, 1.0 - part, weighted(xp, dgap, other_slope()))
         da = toward - away if needs[0] else None
         dp = (-toward if swapped is None else -toward - swapped) if needs[1] else None
         dn = (away if swapped is None else away + swapped) if needs[2] else None

@@ -1,18 +1,21 @@
-"""Activation functions made of straight pieces.  At a kink the slope is PyTorch's; y has the shape of x."""
+"""Activation functions made of straight pieces.  At a kink the slope is PyTorch's; y has the shape of x.
+
+NaN stays NaN; its slope is PyTorch's too.  Gradients are chosen, not multiplied by 0: an infinite dy would become NaN.
+"""
 
 from __future__ import annotations
 
 from xpnet_backends import Array, Namespace
 
-from ._shared import Result
+from ._shared import Result, chosen
 
 
 def hardtanh(xp: Namespace, x: Array, *, low: float = -1.0, high: float = 1.0) -> Result:
     """``y = min(max(x, low), high)``;  ``dy/dx = 1`` where low < x < high, else 0 (``clip`` has 1 at the limits)."""
-    inside = (x > low) & (x < high)
+    outside = (x <= low) | (x >= high)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
-        return (dy * inside,)
+        return (chosen(xp, ~outside, dy),)
 
     return xp.clip(x, low, high), backward
 
@@ -22,7 +25,7 @@ def hardsigmoid(xp: Namespace, x: Array) -> Result:
     inside = (x > -3) & (x < 3)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
-        return (dy * inside / 6.0,)
+        return (chosen(xp, inside, dy) / 6.0,)
 
     return xp.clip(x + 3.0, 0.0, 6.0) / 6.0, backward
 
@@ -45,7 +48,7 @@ def hardshrink(xp: Namespace, x: Array, *, lambd: float = 0.5) -> Result:
     inside = (x >= -lambd) & (x <= lambd)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
-        return (xp.where(inside, 0.0, dy),)
+        return (chosen(xp, ~inside, dy),)
 
     return xp.where(inside, 0.0, x), backward
 
@@ -55,7 +58,7 @@ def softshrink(xp: Namespace, x: Array, *, lambd: float = 0.5) -> Result:
     inside = (x >= -lambd) & (x <= lambd)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
-        return (xp.where(inside, 0.0, dy),)
+        return (chosen(xp, ~inside, dy),)
 
     return x - xp.clip(x, -lambd, lambd), backward
 
@@ -65,7 +68,7 @@ def threshold(xp: Namespace, x: Array, *, threshold: float, value: float) -> Res
     below = x <= threshold
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
-        return (xp.where(below, 0.0, dy),)
+        return (chosen(xp, ~below, dy),)
 
     return xp.where(below, value, x), backward
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from xpnet_backends import Array, Backward, Namespace
 
-from ._shared import Result
+from ._shared import Result, chosen
 from .conv import Padding, Pair, crop2d, output_length, pad2d
 from .resample import separable2d
 
@@ -33,7 +33,7 @@ def max_pool2d(
 ) -> Result:
     """``y = max x̄`` over each window, x̄ being x in a border of −∞.
 
-    ``dx = Σ dy`` over the windows that the element wins; the first of equal ones does.
+    ``dx = Σ dy`` over the windows that the element wins; the first of equal ones does, or the last NaN.
     """
     y, _, backward = _max_pool2d(xp, x, kernel, stride, padding, dilation)
     return y, backward
@@ -50,6 +50,7 @@ def max_pool2d_with_indices(
 ) -> Result:
     """``y = max x̄`` over each window, and the place of it in its channel, ``h·W + w``, as PyTorch counts it.
 
+    The place is −1 where a dilated window sees the border only, and y −∞.
     ``dx = Σ dy`` over the windows that the element wins; the places have no gradient.
     """
     y, best, values_backward = _max_pool2d(xp, x, kernel, stride, padding, dilation)
@@ -60,7 +61,7 @@ def max_pool2d_with_indices(
     def backward(dys: tuple[Array | None, ...], needs: tuple[bool, ...] = (True,)) -> tuple[Array | None]:
         return (None,) if dys[0] is None else values_backward(dys[0])
 
-    return (y, rows * x.shape[3] + columns), backward
+    return (y, xp.where(best < 0, -1, rows * x.shape[3] + columns)), backward
 
 
 def _max_pool2d(
@@ -69,17 +70,18 @@ def _max_pool2d(
     """The values, the number of the tap within its window that each comes from, and the backward."""
     padded = pad2d(xp, x, padding, -math.inf)
     shape, taps = padded.shape, _taps(padded.shape, kernel, stride, dilation)
-    y = padded[taps[0]]
-    best = xp.zeros(y.shape, dtype="int32")
+    image = pad2d(xp, xp.ones((1, 1, *x.shape[2:]), dtype=bool), padding, False)  # False in the border
+    y, met = padded[taps[0]], image[taps[0]]
+    best = xp.where(met, 0, -1).astype("int32") + xp.zeros(y.shape, dtype="int32")  # −1: the border only
     for i, tap in enumerate(taps[1:], start=1):
-        other = padded[tap]
-        best = xp.where((other > y) | (other != other), i, best)
-        y = xp.maximum(y, other)
+        other, inside = padded[tap], image[tap]
+        best = xp.where((other > y) | (other != other) | (inside & ~met), i, best)  # the border never wins from −∞
+        y, met = xp.maximum(y, other), met | inside
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
         dx = xp.zeros(shape, dtype=dy.dtype)
         for i, tap in enumerate(taps):
-            dx[tap] += dy * (best == i)  # windows may overlap
+            dx[tap] += chosen(xp, best == i, dy)  # windows may overlap
         return (crop2d(dx, padding),)
 
     return y if len(taps) > 1 else y.copy(), best, backward
@@ -129,7 +131,8 @@ def _between(xp: Namespace, x: Array, counted: Padding, padding: Padding) -> Arr
 def adaptive_avg_pool2d(xp: Namespace, x: Array, *, size: Pair) -> Result:
     """``y = A x Bᵀ``: the mean over P x Q windows, of which window p reaches from ``⌊pH/P⌋`` to ``⌈(p+1)H/P⌉``.
 
-    Row p of A (P, H) holds 1/n at the n rows of window p, B (Q, W) likewise;  ``dx = Aᵀ dy B``.
+    Row p of A (P, H) holds 1/n at the n rows of window p, B (Q, W) likewise;  ``dx = Aᵀ dy B``.  NaN or an infinity
+    outside a window has no part in its mean.
     """
     return separable2d(
         xp, x, rows=_shares(xp, x.shape[2], size[0], x.dtype), columns=_shares(xp, x.shape[3], size[1], x.dtype)

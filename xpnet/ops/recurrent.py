@@ -60,15 +60,12 @@ def rnn(
 
     def backward(dys: tuple[Array | None, ...], needs: Sequence[bool] = (True,) * 6) -> tuple[Array | None, ...]:
         dy, dh = _outputs_gradient(xp, dys[0], mask), _own(xp, dys[1], before[0])
-        dz = (
-            1.0 - after * after if nonlinearity == "tanh" else (after > 0).astype(after.dtype)
-        )  # slopes, then gradients
-        if mask is not None:
-            dz *= mask
+        dz = 1.0 - after * after if nonlinearity == "tanh" else xp.empty(after.shape, dtype=after.dtype)
         for t in reversed(order):
             if dy is not None:
                 dh += dy[t]
-            dz[t] *= dh  # slopes become gradients
+            through = dz[t] * dh if nonlinearity == "tanh" else xp.where(after[t] <= 0, 0.0, dh)
+            dz[t] = _counted(xp, through, mask, t)  # slopes become gradients
             earlier = product(dz[t], weight_hh)
             dh = earlier if mask is None else xp.where(mask[t], earlier, dh)
         dz = _rows(dz)
@@ -137,10 +134,12 @@ def lstm(
         for t in reversed(order):
             if dy is not None:
                 dh += dy[t]
-            dc += dh * to_cell[t]
+            dc += _counted(xp, dh * to_cell[t], mask, t)
             of_cell, of_output = dz[t, :, :3], dz[t, :, 3]
             of_cell *= dc[:, None]  # slopes become gradients
             of_output *= dh
+            if mask is not None:
+                dz[t] = xp.where(mask[t][:, None], dz[t], 0.0)
             dc *= keep[t]
             earlier = product(dz[t].reshape(n, 4 * hidden), weight_hh)
             dh = earlier if mask is None else xp.where(mask[t], earlier, dh)
@@ -165,11 +164,7 @@ def _lstm_slopes(
     slopes[:, :, 2] = (1.0 - g * g) * i  # tanh' = 1 − tanh²
     slopes[:, :, 3] = (o - o * o) * squashed
     to_cell = (1.0 - squashed * squashed) * o
-    if mask is None:
-        return f, to_cell, slopes
-    slopes *= mask[..., None]
-    to_cell *= mask
-    return xp.where(mask, f, 1.0), to_cell, slopes
+    return f if mask is None else xp.where(mask, f, 1.0), to_cell, slopes
 
 
 def gru(
@@ -232,6 +227,8 @@ def gru(
                 dh += dy[t]
             gradients = dz[t]  # slopes become gradients
             gradients *= dh[:, None]
+            if mask is not None:
+                dz[t] = xp.where(mask[t][:, None], gradients, 0.0)
             dh *= keep[t]
             dh += product(gradients.reshape(batch, 4 * hidden)[:, : 3 * hidden], rolled)
         dz = dz.reshape(rows.shape[0], 4 * hidden)  # of q, a_r, a_z, a_n
@@ -256,10 +253,7 @@ def _gru_slopes(xp: Namespace, gates: Array, q: Array, before: Array, mask: Arra
     slopes[:, :, 1] = (1.0 - r) * q * to_q
     slopes[:, :, 2] = (z - z * z) * (before - n)
     slopes[:, :, 3] = to_n
-    if mask is None:
-        return z, slopes
-    slopes *= mask[..., None]
-    return xp.where(mask, z, 1.0), slopes
+    return z if mask is None else xp.where(mask, z, 1.0), slopes
 
 
 # -- what the three share --------------------------------------------------------------------------------------------
@@ -311,6 +305,11 @@ def _by_gate(weight: Array, factor: Array) -> Array:
     """The right side of a product for each gate, scaled.  weight (G·H, K) -> (G, K, H)."""
     gates = factor.shape[0]
     return (weight.reshape(gates, weight.shape[0] // gates, weight.shape[1]) * factor).transpose(0, 2, 1)
+
+
+def _counted(xp: Namespace, gradient: Array, mask: Array | None, t: int) -> Array:
+    """The gradient of step t, 0 for the sequences that have ended, also where it is infinite."""
+    return gradient if mask is None else xp.where(mask[t], gradient, 0.0)
 
 
 def _outputs(xp: Namespace, after: Array, mask: Array | None) -> Array:

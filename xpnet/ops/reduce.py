@@ -6,7 +6,7 @@ import math
 
 from xpnet_backends import Array, Namespace
 
-from ._shared import Axis, Result, keep_axes, normal_axes
+from ._shared import Axis, Result, chosen, keep_axes, normal_axes
 
 
 def reduce_sum(xp: Namespace, x: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
@@ -31,22 +31,22 @@ def reduce_mean(xp: Namespace, x: Array, *, axis: Axis = None, keepdims: bool = 
 
 
 def reduce_max(xp: Namespace, x: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
-    """``y = max x``;  ``dy/dx = 1/k`` for each of k equal maxima, else 0, as in PyTorch's ``amax``."""
+    """``y = max x``;  ``dy/dx = 1/k`` for each of k equal maxima, else 0, as in PyTorch's ``amax``.  NaN wins."""
     return _reduce_extreme(xp, x, x.max(axis=axis, keepdims=keepdims), axis)
 
 
 def reduce_min(xp: Namespace, x: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
-    """``y = min x``;  ``dy/dx = 1/k`` for each of k equal minima, else 0, as in PyTorch's ``amin``."""
+    """``y = min x``;  ``dy/dx = 1/k`` for each of k equal minima, else 0, as in PyTorch's ``amin``.  NaN wins."""
     return _reduce_extreme(xp, x, x.min(axis=axis, keepdims=keepdims), axis)
 
 
 def _reduce_extreme(xp: Namespace, x: Array, y: Array, axis: Axis) -> Result:
     shape = x.shape
-    winners = x == keep_axes(y, shape, axis)
+    winners = (x == keep_axes(y, shape, axis)) | (x != x)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
-        share = winners / winners.sum(axis=axis, keepdims=True)
-        return (share.astype(dy.dtype) * keep_axes(dy, shape, axis),)
+        share = keep_axes(dy, shape, axis) / winners.sum(axis=axis, keepdims=True).astype(dy.dtype)
+        return (chosen(xp, winners, share),)
 
     return y, backward
 

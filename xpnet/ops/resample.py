@@ -2,21 +2,43 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from xpnet_backends import Array, Namespace
+from xpnet_backends import Array, Namespace, backend_of
 from xpnet_backends import matmul as product
 
 from ._shared import Result
 
 
 def separable2d(xp: Namespace, x: Array, *, rows: Array, columns: Array) -> Result:
-    """``y = A x Bᵀ`` for every channel;  ``dx = Aᵀ dy B``.  x (N, C, H, W), A (P, H), B (Q, W) -> y (N, C, P, Q)."""
+    """``y = A x Bᵀ`` for every channel;  ``dx = Aᵀ dy B``.  x (N, C, H, W), A (P, H), B (Q, W) -> y (N, C, P, Q).
+
+    What has weight 0 in A or B takes no part, not even as NaN or infinity.
+    """
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
-        return (product(rows.T, product(dy, columns)),)
+        return (weigh_rows(xp, rows.T, weigh_columns(xp, dy, columns.T)),)
 
-    return product(rows, product(x, columns.T)), backward
+    return weigh_rows(xp, rows, weigh_columns(xp, x, columns)), backward
+
+
+def weigh_rows(xp: Namespace, weights: Array, x: Array) -> Array:
+    """``A x``, where 0 times NaN or infinity is 0.  A (P, H), x (..., H, W) -> (..., P, W)."""
+    finite = xp.isfinite(x)
+    if backend_of(x).on_host and finite.all():
+        return product(weights, x)
+    y = product(weights, xp.where(finite, x, 0.0))
+    sign = xp.where(x == math.inf, 1.0, xp.where(x == -math.inf, -1.0, 0.0)).astype(x.dtype)
+    met = product((weights != 0).astype(x.dtype), (~finite).astype(x.dtype))  # how many are not finite, and
+    balance = product(xp.sign(weights), sign)  # how many more go to ∞ than to −∞: all, none, or their sum is NaN
+    infinite = xp.where(balance == met, math.inf, xp.where(balance == -met, -math.inf, math.nan))
+    return xp.where(met == 0, y, infinite).astype(x.dtype)
+
+
+def weigh_columns(xp: Namespace, x: Array, weights: Array) -> Array:
+    """``x Bᵀ``, where 0 times NaN or infinity is 0.  x (..., H, W), B (Q, W) -> (..., H, Q)."""
+    return xp.swapaxes(weigh_rows(xp, weights, xp.swapaxes(x, -1, -2)), -1, -2)
 
 
 def nearest_matrix(xp: Namespace, length: int, size: int, dtype: Any, *, ratio: float) -> Array:
@@ -57,8 +79,10 @@ def pad(xp: Namespace, x: Array, *, widths: tuple[tuple[int, int], ...], mode: s
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
         for axis, source in reversed(sources):
-            picks = (source[:, None] == xp.arange(shape[axis])).astype(dy.dtype)  # (padded, original)
-            dy = xp.moveaxis(product(xp.moveaxis(dy, axis, -1), picks), -1, axis)
+            picks = (source == xp.arange(shape[axis])[:, None]).astype(dy.dtype)  # (original, padded)
+            last = xp.moveaxis(dy, axis, -1)
+            summed = weigh_columns(xp, last.reshape(math.prod(last.shape[:-1]), last.shape[-1]), picks)
+            dy = xp.moveaxis(summed.reshape(*last.shape[:-1], shape[axis]), -1, axis)
         return (dy,)
 
     return y, backward

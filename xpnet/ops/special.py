@@ -41,13 +41,29 @@ def erf(xp: Namespace, x: Array) -> Array:
     if x.dtype == "float16":  # the coefficients do not fit into it
         return erf(xp, x.astype("float32")).astype("float16")
     z = xp.abs(x)
+    y = xp.where(z <= 0.46875, _near(xp, z), 1.0 - _far(xp, z))
+    return xp.where(xp.isnan(x), x, xp.copysign(y, x))
+
+
+def erfc(xp: Namespace, x: Array) -> Array:
+    """``erfc x = 1 − erf x``, without the digits that the subtraction would cost where x is large."""
+    if x.dtype == "float16":
+        return erfc(xp, x.astype("float32")).astype("float16")
+    z = xp.abs(x)
+    y = xp.where(z <= 0.46875, 1.0 - _near(xp, z), _far(xp, z))
+    return xp.where(x < 0, 2.0 - y, y)
+
+
+def _near(xp: Namespace, z: Array) -> Array:
+    """``erf z`` for 0 <= z <= 0.46875."""
     near = xp.minimum(z, 0.5)
-    middle = xp.clip(z, 0.46875, 4.0)
-    far = xp.clip(z, 4.0, 30.0)
-    small = z * polynomial(near * near, _P1) / polynomial(near * near, _Q1)
-    medium = 1.0 - xp.exp(-middle * middle) * polynomial(middle, _P2) / polynomial(middle, _Q2)
+    return z * polynomial(near * near, _P1) / polynomial(near * near, _Q1)
+
+
+def _far(xp: Namespace, z: Array) -> Array:
+    """``erfc z`` for z >= 0.46875."""
+    middle, far = xp.clip(z, 0.46875, 4.0), xp.clip(z, 4.0, 30.0)
+    medium = xp.exp(-middle * middle) * polynomial(middle, _P2) / polynomial(middle, _Q2)
     w = 1.0 / (far * far)
     tail = (1.0 / math.sqrt(math.pi) - w * polynomial(w, _P3) / polynomial(w, _Q3)) / far
-    large = 1.0 - xp.exp(-far * far) * tail
-    y = xp.where(z <= 0.46875, small, xp.where(z <= 4.0, medium, large))
-    return xp.where(xp.isnan(x), x, xp.copysign(y, x))
+    return xp.where(z <= 4.0, medium, xp.exp(-far * far) * tail)

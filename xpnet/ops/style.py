@@ -5,7 +5,7 @@ from __future__ import annotations
 from xpnet_backends import Array, Namespace
 from xpnet_backends import matmul as product
 
-from ._shared import Reduction, Result, reduce_loss
+from ._shared import Reduction, Result, reduce_loss, with_sign_of
 
 
 def gram_matrix(xp: Namespace, x: Array) -> Result:
@@ -37,7 +37,7 @@ def total_variation(xp: Namespace, x: Array, *, p: int = 1, reduction: Reduction
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
         dloss = spread(dy)
         dloss = dloss.reshape(-1, 1, 1, 1) if dloss.ndim else dloss
-        vertical, horizontal = (dloss * (xp.sign(d) if p == 1 else 2.0 * d) for d in (down, right))
+        vertical, horizontal = (with_sign_of(xp, d, dloss) if p == 1 else 2.0 * d * dloss for d in (down, right))
         dx = xp.zeros(shape, dtype=down.dtype)
         dx[:, :, 1:] += vertical
         dx[:, :, :-1] -= vertical

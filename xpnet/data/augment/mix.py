@@ -47,7 +47,7 @@ class Mix(ABC):
         y, share = self.inputs(x, other, share, draw)
         first, second = self._soft(targets), self._soft(other_targets)
         weight = share.astype(first.dtype).reshape((-1,) + (1,) * (first.ndim - 1))
-        return y, weight * first + (1.0 - weight) * second
+        return y, _mixed(first, second, weight)
 
     def _soft(self, targets: Array) -> Array:
         if targets.dtype.kind == "f":
@@ -55,6 +55,11 @@ class Mix(ABC):
         if self.num_classes is None:
             raise ValueError(f"{type(self).__name__} needs num_classes to mix class numbers, as in num_classes=10")
         return one_hot(targets, self.num_classes)
+
+
+def _mixed(x: Array, other: Array, weight: Array) -> Array:
+    """``w x + (1 − w) x'``, exactly x where w is 1, even if x' is NaN or infinite."""
+    return backend_of(x).xp.where(weight == 1.0, x, weight * x + (1.0 - weight) * other)
 
 
 def _check(mix: Mix, alpha: float) -> None:
@@ -99,7 +104,7 @@ class MixUp(Mix):
     def inputs(self, x: Array, other: Array, share: Array, draw: Draw) -> tuple[Array, Array]:
         check_floating("MixUp", x)
         weight = share.astype(x.dtype)[:, None, None, None]
-        return weight * x + (1.0 - weight) * other, share
+        return _mixed(x, other, weight), share
 
 
 @dataclass(frozen=True)

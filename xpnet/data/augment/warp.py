@@ -32,18 +32,18 @@ def bilinear(xp: Namespace, x: Array, row: Array, column: Array, *, fill: float 
 
     def along(place: Array) -> Array:
         """Between a pixel and its right neighbour, (C, N, P, Q)."""
-        return _between(xp.take(planes, place, axis=1), xp.take(planes, place + 1, axis=1), right)
+        return _between(xp, xp.take(planes, place, axis=1), xp.take(planes, place + 1, axis=1), right)
 
-    y = _between(along(place), along(place + (w + 3)), down)
+    y = _between(xp, along(place), along(place + (w + 3)), down)
     return xp.ascontiguousarray(xp.moveaxis(y, 0, 1))
 
 
-def _between(a: Array, b: Array, weight: Array) -> Array:
-    """``a + weight · (b − a)``, exactly a where the weight is 0; in b's memory."""
+def _between(xp: Namespace, a: Array, b: Array, weight: Array) -> Array:
+    """``a + weight · (b − a)``, exactly a where the weight is 0, even if b is NaN or infinite there."""
     b -= a
     b *= weight
     b += a
-    return b
+    return xp.where(weight == 0, a, b)
 
 
 def _range(name: str, what: str, value: float | Sequence[float]) -> Range:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import add
 from typing import Any
 
 import numpy as np
 
 from xpnet.interchange.onnx.messages import OnnxError
 from xpnet.interchange.onnx.reader_call import Call, axis_of, check_size, numbers, on_device, to_host
-from xpnet.tensor import Tensor
+from xpnet.tensor import Tensor, where
 
 _Array = np.ndarray[Any, Any]
 
@@ -102,9 +104,11 @@ def _picked(x: Tensor, axis: int, at: _Array, rounding: str) -> Tensor:
 
 
 def _mixed(call: Call, x: Tensor, axis: int, at: _Array, mode: str) -> Tensor:
-    """``y = M x`` along an axis; a row of M has two weights, or four.  Beyond the ends the last element counts."""
+    """The weighted sum of two neighbours along an axis, or of four.  Beyond the ends the last element counts.
+
+    Not a product with a matrix of the weights: its zeros would spread NaN and infinity over the whole axis.
+    """
     n, size = x.shape[axis], len(at)
-    check_size("Resize needs a matrix", [size, n])
     low = np.floor(at)
     t = (at - low).astype(np.float64)
     if mode == "linear":
@@ -112,12 +116,15 @@ def _mixed(call: Call, x: Tensor, axis: int, at: _Array, mode: str) -> Tensor:
     else:
         a = call.get("cubic_coeff_a", float, -0.75)
         taps = {i: _cubic(np.abs(t - i), a) for i in (-1, 0, 1, 2)}
-    matrix = np.zeros((size, n))
+    shape = (size, *[1] * (x.ndim - 1 - axis))
+    parts = []
     for i, weight in taps.items():
-        np.add.at(matrix, (np.arange(size), np.clip(low + i, 0, n - 1).astype(np.int64)), weight)
-    axes = [i for i in range(x.ndim) if i != axis] + [axis]
-    y = x.transpose(tuple(axes)) @ on_device(matrix.T, x)
-    return y.transpose(tuple(np.argsort(axes).tolist()))
+        index = np.clip(low + i, 0, n - 1).astype(np.int64)
+        near = x[(*[slice(None)] * axis, x.backend.asarray(index))]
+        if not weight.all():
+            near = where(x.backend.asarray((weight == 0).reshape(shape)), 0.0, near)
+        parts.append(near * on_device(weight.reshape(shape), x))
+    return reduce(add, parts)
 
 
 def _cubic(d: _Array, a: float) -> _Array:

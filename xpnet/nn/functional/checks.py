@@ -50,8 +50,23 @@ def floating(name: str, x: TensorLike) -> Tensor:
     return t
 
 
+def measured(name: str, prediction: TensorLike, target: TensorLike) -> tuple[Tensor, Tensor]:
+    """Prediction and target of a regression: both floating-point, of one shape.  Raises: ``TypeError``, ``ValueError``.
+
+    Whole numbers are refused, because they are class numbers more often than measurements.
+    """
+    p, t = floating(name, prediction), as_tensor(target)
+    if t.dtype.kind != "f":
+        raise TypeError(
+            f"{name}: expected a floating-point target, got {t.dtype}: class numbers belong to cross_entropy; convert "
+            f"what was measured, e.g. target.astype('{p.dtype}')"
+        )
+    check_same_shape(name, p, t)
+    return p, t
+
+
 def target_of(target: TensorLike, x: Tensor) -> Tensor:
-    """A target as a tensor in the dtype of the prediction if it has whole numbers, else as it is."""
+    """Labels, counts or probabilities as a tensor: whole numbers in the dtype of the prediction, all else as it is."""
     t = as_tensor(target)
     return t if t.dtype.kind == "f" else t.astype(x.dtype)
 

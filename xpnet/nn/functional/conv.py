@@ -31,6 +31,8 @@ def conv2d(
     s, d = pair("conv2d: stride", stride, 1), pair("conv2d: dilation", dilation, 1)
     border = _border("conv2d", padding, kernel, s, d)
     for i, axis in enumerate(("height", "width")):
+        if kernel[i] < 1:
+            raise ValueError(f"conv2d: the kernel must be at least 1 x 1, got {axis} {kernel[i]}")
         if output_length(t.shape[i + 2], kernel[i], s[i], border[i], d[i]) < 1:
             raise ValueError(
                 f"conv2d: {axis} {t.shape[i + 2]} with padding {border[i]} is smaller than the kernel "
@@ -92,6 +94,14 @@ def conv_transpose2d(
     p, extra = pair("conv_transpose2d: padding", padding), pair("conv_transpose2d: output_padding", output_padding)
     if any(extra[i] >= max(s[i], d[i]) for i in (0, 1)):
         raise ValueError(f"conv_transpose2d: output_padding {extra} must be smaller than stride {s} or dilation {d}")
+    for i, axis in enumerate(("height", "width")):
+        kernel, length = weight.shape[i + 2], t.shape[i + 2]
+        size = (length - 1) * s[i] - 2 * p[i] + d[i] * (kernel - 1) + extra[i] + 1
+        if size < 1 or kernel < 1 or length < 1:
+            raise ValueError(
+                f"conv_transpose2d: {axis} {length}, kernel {kernel}, stride {s[i]}, dilation {d[i]}, padding {p[i]}"
+                f" and output_padding {extra[i]} would give {size}: at least 1 is needed, so pad less"
+            )
     options: dict[str, Any] = {"stride": s, "padding": p, "output_padding": extra, "dilation": d, "groups": groups}
     y = apply(ops.conv_transpose2d, t, weight, bias, **options)
     return y.squeeze(0) if alone else y

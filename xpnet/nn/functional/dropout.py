@@ -11,6 +11,7 @@ from xpnet_backends.random import state
 def dropout(x: TensorLike, p: float = 0.5, training: bool = True, *, path: str = "dropout") -> Tensor:
     """Zero with probability ``p``, else ``x / (1 − p)``; the identity unless ``training``.
 
+    What is dropped is zero on purpose even if it was infinite or NaN, and so is its gradient.
     ``path`` names the random stream: two consumers of one path in one step still get different masks.
     """
     t = floating("dropout", x)

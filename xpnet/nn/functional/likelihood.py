@@ -11,6 +11,7 @@ from xpnet.nn.functional.checks import (
     check_same_shape,
     constant,
     floating,
+    measured,
     target_of,
 )
 from xpnet.nn.functional.loss import check_class_numbers
@@ -57,9 +58,7 @@ def gaussian_nll_loss(
 
     x and target of one shape (N, ...); var of that shape, or with a last axis of 1 or without it, or a number.
     """
-    x = floating("gaussian_nll_loss", x)
-    target = target_of(target, x)
-    check_same_shape("gaussian_nll_loss", x, target)
+    x, target = measured("gaussian_nll_loss", x, target)
     if not eps > 0:
         raise ValueError(f"gaussian_nll_loss: eps must be greater than 0, got {eps!r}")
     if isinstance(var, (int, float)):

@@ -11,6 +11,7 @@ from xpnet.nn.functional.checks import (
     check_same_shape,
     constant,
     floating,
+    measured,
     target_of,
 )
 from xpnet.tensor import Tensor, TensorLike, apply, as_tensor
@@ -18,15 +19,13 @@ from xpnet.tensor import Tensor, TensorLike, apply, as_tensor
 
 def mse_loss(prediction: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
     """Mean squared error, ``(p − t)²``.  Both of one shape."""
-    prediction, target = floating("mse_loss", prediction), floating("mse_loss", target)
-    check_same_shape("mse_loss", prediction, target)
+    prediction, target = measured("mse_loss", prediction, target)
     return apply(ops.mse_loss, prediction, target, reduction=check_reduction(reduction))
 
 
 def l1_loss(prediction: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
     """Mean absolute error, ``|p − t|``.  Both of one shape."""
-    prediction, target = floating("l1_loss", prediction), floating("l1_loss", target)
-    check_same_shape("l1_loss", prediction, target)
+    prediction, target = measured("l1_loss", prediction, target)
     return apply(ops.l1_loss, prediction, target, reduction=check_reduction(reduction))
 
 
@@ -34,9 +33,7 @@ def huber_loss(prediction: TensorLike, target: TensorLike, reduction: str = "mea
     """``½ d²`` where |d| <= δ, else ``δ (|d| − ½ δ)``, d = p − t.  Both of one shape."""
     if not delta > 0:
         raise ValueError(f"huber_loss: delta must be greater than 0, got {delta!r}")
-    prediction = floating("huber_loss", prediction)
-    target = target_of(target, prediction)
-    check_same_shape("huber_loss", prediction, target)
+    prediction, target = measured("huber_loss", prediction, target)
     return apply(ops.huber_loss, prediction, target, delta=delta, reduction=check_reduction(reduction))
 
 
@@ -44,9 +41,7 @@ def smooth_l1_loss(prediction: TensorLike, target: TensorLike, reduction: str = 
     """``½ d² / β`` where |d| < β, else ``|d| − ½ β``, d = p − t.  Both of one shape."""
     if not beta >= 0:
         raise ValueError(f"smooth_l1_loss: beta must be at least 0, got {beta!r}")
-    prediction = floating("smooth_l1_loss", prediction)
-    target = target_of(target, prediction)
-    check_same_shape("smooth_l1_loss", prediction, target)
+    prediction, target = measured("smooth_l1_loss", prediction, target)
     return apply(ops.smooth_l1_loss, prediction, target, beta=beta, reduction=check_reduction(reduction))
 
 

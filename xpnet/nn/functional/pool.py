@@ -76,6 +76,8 @@ def avg_pool2d(
     t, alone = images("avg_pool2d", x)
     kernel, p = pair("avg_pool2d: kernel_size", kernel_size, 1), pair("avg_pool2d: padding", padding)
     s = kernel if stride is None else pair("avg_pool2d: stride", stride, 1)
+    if divisor_override is not None and not divisor_override:
+        raise ValueError("avg_pool2d: divisor_override must not be 0")
     border = _pool_border("avg_pool2d", t, kernel, s, p, (1, 1), ceil_mode)
     counted = ((p[0], p[0]), (p[1], p[1])) if count_include_pad else None
     options: dict[str, Any] = {"padding": border, "counted": counted, "divisor": divisor_override}
@@ -84,6 +86,8 @@ def avg_pool2d(
 
 
 def _output_size(name: str, t: Tensor, size: int | Sequence[int | None]) -> Pair:
+    if 0 in t.shape[2:]:
+        raise ValueError(f"{name}: there is nothing to pool in images of shape {t.shape[2:]}")
     wanted = (size, size) if isinstance(size, int) else tuple(size)
     if len(wanted) != 2:
         raise ValueError(f"{name}: output_size must be one or two whole numbers, got {size!r}")

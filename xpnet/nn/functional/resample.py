@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from xpnet import ops
@@ -28,6 +29,8 @@ def pad(x: TensorLike, padding: Sequence[int], mode: str = "constant", value: fl
     for (low, high), length in zip(widths, t.shape, strict=True):
         if mode in limits and max(low, high) > length + limits[mode]:
             raise ValueError(f"pad: a {mode} border of {max(low, high)} needs a longer axis than {length}")
+        if mode == "replicate" and not length and low + high:
+            raise ValueError("pad: a replicate border needs an axis that is not empty")
     return apply(ops.pad, t, widths=widths, mode=mode, value=value)
 
 
@@ -48,8 +51,12 @@ def interpolate(
         raise ValueError("interpolate: give either size or scale_factor")
     if mode not in ("nearest", "bilinear"):
         raise ValueError(f"interpolate: mode must be 'nearest' or 'bilinear', got {mode!r}")
+    if 0 in t.shape[2:]:
+        raise ValueError(f"interpolate: images of shape {t.shape[2:]} have no pixels to take others from")
     if scale_factor is not None:
         both = (scale_factor,) * 2 if isinstance(scale_factor, (int, float)) else tuple(scale_factor)
+        if len(both) != 2 or not all(0 < f < math.inf for f in both):
+            raise ValueError(f"interpolate: scale_factor must be one or two numbers above 0, got {scale_factor!r}")
         wanted = pair("interpolate: size", [int(n * f) for n, f in zip(t.shape[2:], both, strict=True)], 1)
         ratios = [1.0 / f for f in both]
     else:

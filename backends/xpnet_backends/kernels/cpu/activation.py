@@ -12,14 +12,14 @@ import numpy as np
 
 from ...base import Array, Backward, Namespace
 from ...memory import empty_like
-from .machinery.compiler import FLOAT, LONG, compiled, inlined, read, write
-from .machinery.functions import erf, exp, expm1, sigmoid
+from .machinery.compiler import FLOAT, LONG, compiled, read, write
+from .machinery.functions import exp, expm1, normal, sigmoid
 from .machinery.thread_pool import in_threads
 
 Result = tuple[Array, Backward] | None
 RELU, LEAKY_RELU, ELU, GELU, SIGMOID, SILU = range(6)
 COST = 24  # multiplications that an element is worth
-ROOT, DENSITY = np.float32(math.sqrt(0.5)), np.float32(1.0 / math.sqrt(2.0 * math.pi))
+DENSITY = np.float32(1.0 / math.sqrt(2.0 * math.pi))
 HALF, ONE, NOUGHT = np.float32(0.5), np.float32(1.0), np.float32(0.0)
 
 
@@ -79,12 +79,6 @@ def _line(x: Array, like: Array) -> Any:
     return x.ravel("K")
 
 
-@inlined
-def _phi(x: Any) -> Any:
-    """The normal distribution function."""
-    return HALF + HALF * erf(x * ROOT)
-
-
 @compiled(LONG, FLOAT, read(1, "C"), write(1))
 def _forward(kind: int, a: Any, x: Array, y: Array) -> None:
     if kind == RELU:
@@ -98,7 +92,7 @@ def _forward(kind: int, a: Any, x: Array, y: Array) -> None:
             y[i] = x[i] if x[i] > NOUGHT else a * expm1(NOUGHT if x[i] > NOUGHT else x[i])
     elif kind == GELU:
         for i in range(x.size):
-            y[i] = x[i] * _phi(x[i])
+            y[i] = x[i] * normal(x[i], exp(-HALF * x[i] * x[i]))
     elif kind == SIGMOID:
         for i in range(x.size):
             y[i] = sigmoid(x[i])
@@ -112,7 +106,7 @@ def _backward(kind: int, a: Any, x: Array, dy: Array, dx: Array) -> None:
     """In place of x, RELU and SIGMOID are given y."""
     if kind == RELU:
         for i in range(x.size):
-            dx[i] = dy[i] * (ONE if x[i] > NOUGHT else NOUGHT)
+            dx[i] = NOUGHT if x[i] <= NOUGHT else dy[i]  # not dy times 0: dy may be infinite
     elif kind == LEAKY_RELU:
         for i in range(x.size):
             dx[i] = dy[i] * (ONE if x[i] > NOUGHT else a)
@@ -121,7 +115,8 @@ def _backward(kind: int, a: Any, x: Array, dy: Array, dx: Array) -> None:
             dx[i] = dy[i] * (ONE if x[i] > NOUGHT else a * exp(x[i]))
     elif kind == GELU:
         for i in range(x.size):
-            dx[i] = dy[i] * (_phi(x[i]) + x[i] * DENSITY * exp(-HALF * x[i] * x[i]))
+            e = exp(-HALF * x[i] * x[i])
+            dx[i] = dy[i] * (normal(x[i], e) + x[i] * DENSITY * e)
     elif kind == SIGMOID:
         for i in range(x.size):
             dx[i] = dy[i] * (x[i] * (ONE - x[i]))

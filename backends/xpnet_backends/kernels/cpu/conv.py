@@ -72,8 +72,7 @@ def conv2d(
 def correlate(x: Array, weight: Array, bias: Array | None, y: Array, stride: Pair, start: Pair) -> None:
     """``y[n,p,q] = b + Σ_kl W[:,:,k,l] x[n, p·s + k − start₀, q·s + l − start₁]``.  x (N, H, W, C), y (N, P, Q, O)."""
     out, channels, height, width = weight.shape
-    if _few_products((height, width), stride, channels, y):
-        winograd.correlate(x, weight, bias, y, start)
+    if _few_products((height, width), stride, channels, y) and winograd.correlate(x, weight, bias, y, start):
         return
     vectors = -(-out // LANES)
     panel = LANES if vectors == 1 or (vectors % 2 and vectors < 6) else 2 * LANES  # columns of a tile
@@ -126,7 +125,9 @@ def weight_gradient(x: Array, dy: Array, kernel: Any, stride: Pair, start: Pair)
     """``dW[o,c,k,l] = Σ_npq dy[n,p,q,o] x[n, p·s + k − start₀, q·s + l − start₁, c]``."""
     channels, out = x.shape[3], dy.shape[3]
     if _few_products(kernel, stride, channels, dy):
-        return winograd.weight_gradient(x, dy, start)
+        found = winograd.weight_gradient(x, dy, start)
+        if found is not None:
+            return found
     if dy.shape[1] * dy.shape[2] <= 16:
         return _of_windows(x, dy, kernel, stride, start)
     row = ((dy.shape[2] - 1) * stride[1] + kernel[1]) * channels

@@ -25,6 +25,7 @@ from .machinery.thread_pool import in_threads
 
 BLOCK = 4096  # numbers: 16 kB, a part of a core's first cache
 NOUGHT = np.float32(0.0)
+ROWS = 128  # of a block at most: so many numbers of a channel are added in float32, blocks in float64
 COST = 32  # multiplications that an element is worth: reading it from memory takes longer than they do
 Moments = tuple[int, Array, Array]  # count, means, sums of squares about them
 
@@ -75,6 +76,8 @@ def batch_norm_deferred(
     shape, rows = x.shape, _rows(x)
     count, channels = rows.shape
     _, mean, squares = functools.reduce(_joined, in_threads(lambda i, j: _moments(rows[i:j]), count, rows.size * COST))
+    if not np.isfinite(squares).all():
+        return None  # the op says what the mean of an infinity is
     variance = squares / count
     scale = 1.0 / np.sqrt(variance + eps)
     w = np.ones(channels) if weight is None else weight
@@ -190,7 +193,7 @@ def _slopes(rows: Array, dy: Array, y: Array, masked: bool, middle: Array) -> Ar
 @compiled(read(2, "C"), write(1, dtype="float64"), write(1, dtype="float64"))
 def _gather(x: Array, mean: Array, squares: Array) -> None:
     count, channels = x.shape
-    step = max(1, BLOCK // channels)
+    step = max(1, min(ROWS, BLOCK // channels))
     middle, total, square = np.empty((3, channels), np.float32)
     for start in range(0, count, step):
         stop = min(start + step, count)
@@ -224,7 +227,7 @@ def _slope_where(dy: Any, y: Any, masked: Any) -> Any:
 @compiled(read(2, "C"), read(2, "C"), read(2, "C"), BOOL, read(1, "C"), write(2, dtype="float64"))
 def _gather_slopes(x: Array, dy: Array, y: Array, masked: bool, middle: Array, sums: Array) -> None:
     count, channels = x.shape
-    step = max(1, BLOCK // channels)
+    step = max(1, min(ROWS, BLOCK // channels))
     total, along = np.empty(channels, np.float32), np.empty(channels, np.float32)
     for start in range(0, count, step):
         total[:] = 0.0

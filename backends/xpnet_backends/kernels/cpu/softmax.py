@@ -219,5 +219,7 @@ def _cross_entropy_back(p: Array, target: Array, share: Any, dz: Array) -> None:
     for n in range(p.shape[0]):
         row, found = p[n], dz[n]
         for j in range(p.shape[1]):
-            found[j] = row[j] * share
-        found[target[n]] -= share
+            found[j] = row[j]
+        found[target[n]] -= np.float32(1.0)
+        for j in range(p.shape[1]):
+            found[j] = np.float32(0.0) if found[j] == 0 else found[j] * share  # share may be infinite

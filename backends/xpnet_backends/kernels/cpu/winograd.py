@@ -8,7 +8,8 @@ dimensions 36 instead of 144.  For a tile d (6, 6), a kernel g (3, 3), an output
 
 Summed over channels, the ⊙ becomes 36 matrix products of the tiles (T, C) with the kernels (C, O).  Every transform is
 linear, so that its derivative is its transpose.  In float32 the result differs from the direct sum by some 1e-6 of
-its size.  Source: Lavin and Gray 2015, arXiv:1509.09308, section 4.
+its size.  A NaN or an infinity would spread over its tile, also to windows that do not see it: both functions say when
+they met one, and the direct sum is taken instead.  Source: Lavin and Gray 2015, arXiv:1509.09308, section 4.
 """
 
 from __future__ import annotations
@@ -33,11 +34,15 @@ values, outputs, slopes = combination(BT), combination(AT), combination([*zip(*A
 KERNEL = np.kron(np.array(G), np.array(G)).astype(np.float32)  # vec(G g Gᵀ) = (G ⊗ G) vec(g); (36, 9)
 POINTS = 36
 PIECE = 1 << 16  # numbers of the transformed tiles: 256 kB, a part of a core's second cache
+CORNERS = (0, 5, 30, 35)  # the points (0, 0), (0, ∞), (∞, 0), (∞, ∞): in one of them each number of a tile has a part
 ONE = 7  # the points (1, 1): Aᵀ takes their value to all 16 outputs, and so the bias too
 
 
-def correlate(x: Array, weight: Array, bias: Array | None, y: Array, start: Pair) -> None:
-    """What ``conv.correlate`` does, for 3x3 and stride 1.  x (N, H, W, C), weight (O, C, 3, 3), y (N, P, Q, O)."""
+def correlate(x: Array, weight: Array, bias: Array | None, y: Array, start: Pair) -> bool:
+    """What ``conv.correlate`` does, for 3x3 and stride 1; whether x is finite.
+
+    x (N, H, W, C), weight (O, C, 3, 3), y (N, P, Q, O).
+    """
     out, channels = weight.shape[:2]
     panel = LANES if out <= LANES else 2 * LANES
     u = empty((POINTS, -(-out // panel), channels, panel))
@@ -45,14 +50,16 @@ def correlate(x: Array, weight: Array, bias: Array | None, y: Array, start: Pair
     tiles, block = _blocks(y.shape, channels, out)
     b = np.zeros(out, np.float32) if bias is None else bias
 
-    def part(first: int, last: int) -> None:
-        _correlate(x, u, b, y, start, block, first, last)
+    def part(first: int, last: int) -> bool:
+        finite = np.ones(1, np.uint8)
+        _correlate(x, u, b, y, start, block, first, last, finite)
+        return bool(finite[0])
 
-    in_threads(part, -(-tiles // block), y.size * channels * 2)
+    return all(in_threads(part, -(-tiles // block), y.size * channels * 2))
 
 
-def weight_gradient(x: Array, dy: Array, start: Pair) -> Array:
-    """``dU = Vᵀ (A dY Aᵀ)``, summed over all tiles, then ``dg = Gᵀ dU G``."""
+def weight_gradient(x: Array, dy: Array, start: Pair) -> Array | None:
+    """``dU = Vᵀ (A dY Aᵀ)``, summed over all tiles, then ``dg = Gᵀ dU G``; None where it is not finite."""
     channels, out = x.shape[3], dy.shape[3]
     tiles, block = _blocks(dy.shape, channels, out)
 
@@ -62,6 +69,8 @@ def weight_gradient(x: Array, dy: Array, start: Pair) -> Array:
         return du
 
     du = functools.reduce(np.add, in_threads(part, -(-tiles // block), dy.size * channels * 2))
+    if not np.isfinite(du).all():
+        return None
     return usual_order(product(KERNEL.T, du.reshape(POINTS, -1)).reshape(9, channels, out), (3, 3))
 
 
@@ -175,9 +184,11 @@ def _to_images(m: Array, grid: Pair, first: int, last: int, y: Array) -> None:
                             y[n, top + i, left + j, o + c] = whole[i, j, c]
 
 
-@compiled(read(4), read(4, "C"), read(1), write(4, "A"), PAIR, LONG, LONG, LONG)
-def _correlate(x: Array, u: Array, bias: Array, y: Array, start: Pair, block: int, first: int, last: int) -> None:
-    """Blocks ``first`` to ``last`` of so many tiles."""
+@compiled(read(4), read(4, "C"), read(1), write(4, "A"), PAIR, LONG, LONG, LONG, write(1, dtype="uint8"))
+def _correlate(
+    x: Array, u: Array, bias: Array, y: Array, start: Pair, block: int, first: int, last: int, finite: Array
+) -> None:
+    """Blocks ``first`` to ``last`` of so many tiles.  ``finite`` becomes 0, and the rest is left, where x is not."""
     channels, (count, height, width, out) = x.shape[3], y.shape
     grid = ((height + 3) // 4, (width + 3) // 4)
     _, panels, _, panel = u.shape
@@ -187,6 +198,14 @@ def _correlate(x: Array, u: Array, bias: Array, y: Array, start: Pair, block: in
     for unit in range(first, last):
         begin, end = unit * block, min((unit + 1) * block, count * grid[0] * grid[1])
         _to_values(x, start, grid, begin, end, v)
+        nothing = np.float32(0.0)
+        for e in CORNERS:
+            point = v[e].reshape(line * channels)
+            for i in range((end - begin) * channels):
+                nothing += point[i] * np.float32(0.0)  # NaN where it is not finite
+        if nothing != np.float32(0.0):
+            finite[0] = 0
+            return
         for t in range(end - begin):
             for o in range(out):
                 m[ONE, t, o] = bias[o]
