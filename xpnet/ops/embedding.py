@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from xpnet_backends import Array, Namespace
+from xpnet_backends import Array, Namespace, pairwise_sum
 
-from ._shared import Result
+from ._shared import Result, widened
 
 
 def embedding(xp: Namespace, indices: Array, weight: Array, *, padding_idx: int | None = None) -> Result:
@@ -27,6 +27,7 @@ def embedding(xp: Namespace, indices: Array, weight: Array, *, padding_idx: int 
     return weight[indices], backward
 
 
+@widened
 def embedding_bag(
     xp: Namespace,
     indices: Array,
@@ -60,7 +61,7 @@ def embedding_bag(
     def backward(dy: Array, needs: tuple[bool, ...] = (False, False, True, True)) -> tuple[Array | None, ...]:
         of_rows = dy[bags]  # (M, D)
         dw = _sum_rows(xp, indices, of_rows * share[:, None], table) if needs[2] else None
-        return None, None, dw, (of_rows * kept).sum(axis=1) * counts if kept is not None and needs[3] else None
+        return None, None, dw, pairwise_sum(of_rows * kept, 1) * counts if kept is not None and needs[3] else None
 
     return _sum_rows(xp, bags, rows * share[:, None], count), backward
 

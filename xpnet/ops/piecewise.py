@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xpnet_backends import Array, Namespace
+from xpnet_backends import Array, Namespace, pairwise_sum
 
 from ._shared import Result
 
@@ -84,7 +84,8 @@ def prelu(xp: Namespace, x: Array, weight: Array) -> Result:
         dx = xp.where(positive, dy, w * dy) if needs[0] else None
         dw = xp.where(positive, 0.0, x * dy) if needs[1] else None
         if dw is not None:
-            dw = dw.sum(axis=None if channels == 1 else tuple(i for i in range(x.ndim) if i != 1)).reshape(channels)
+            axes = None if channels == 1 else tuple(i for i in range(x.ndim) if i != 1)
+            dw = pairwise_sum(dw, axes).reshape(channels)
         return dx, dw
 
     return xp.where(positive, x, w * x), backward
