@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from xpnet.nn.module import Module, Parameter
 from xpnet.tensor import Tensor
+from xpnet_backends import Array, pairwise_sum, sum_of_squares
 
 
 def _with_gradient(parameters: Iterable[Parameter] | Parameter) -> list[Parameter]:
@@ -23,6 +24,7 @@ def clip_grad_norm_(
 ) -> Tensor:
     """Scale all gradients by ``min(1, max_norm / ‖g‖)``, the norm being that of all of them together; returns ‖g‖.
 
+    The norm of float16 gradients is taken in float32, and returned so.
     Source: Pascanu, Mikolov, Bengio 2012, arXiv:1211.5063, algorithm 1.  No synchronisation, unless
     ``error_if_nonfinite`` asks to look at the norm.
     """
@@ -36,13 +38,20 @@ def clip_grad_norm_(
     if math.isinf(norm_type):
         norm = xp.stack([xp.abs(g).max() for g in gradients]).max()
     else:
-        norm = xp.stack([(xp.abs(g) ** norm_type).sum() for g in gradients]).sum() ** (1.0 / norm_type)
+        norm = xp.stack([_sum_of_powers(g, norm_type) for g in gradients]).sum() ** (1.0 / norm_type)
     if error_if_nonfinite and not bool(xp.isfinite(norm)):
         raise RuntimeError(f"clip_grad_norm_: the norm of the gradients is {float(norm)}")
     scale = xp.minimum(max_norm / (norm + 1e-6), 1.0)
     for g in gradients:
         g *= scale
     return Tensor(xp.asarray(norm))
+
+
+def _sum_of_powers(g: Array, p: float) -> Array:
+    """``Σ |g|ᵖ``, of float16 in float32."""
+    if p == 2:
+        return sum_of_squares(g)
+    return pairwise_sum(abs(g.astype("float32") if g.dtype == "float16" else g) ** p)
 
 
 def clip_grad_value_(parameters: Iterable[Parameter] | Parameter, clip_value: float) -> None:

@@ -36,6 +36,11 @@ def widened(op: Op) -> Op:
     return cast(Op, run)
 
 
+def sum_dtype(dtype: Any) -> Any:
+    """The dtype in which numbers of ``dtype`` are added up: float32 for float16, else their own."""
+    return "float32" if dtype == "float16" else dtype
+
+
 def _is_half(x: Any) -> bool:
     return hasattr(x, "dtype") and x.dtype.char == "e"
 

@@ -12,7 +12,7 @@ from typing import TypeAlias
 from xpnet_backends import Array, Namespace, pairwise_sum
 from xpnet_backends import matmul as product
 
-from ._shared import Result
+from ._shared import Result, sum_dtype
 
 Pair: TypeAlias = tuple[int, int]
 Padding: TypeAlias = tuple[Pair, Pair]  # (top, bottom), (left, right)
@@ -48,7 +48,7 @@ def windows(xp: Namespace, x: Array, kernel: Pair, stride: Pair, dilation: Pair)
 
 def add_windows(xp: Namespace, dwindows: Array, shape: tuple[int, ...], stride: Pair, dilation: Pair) -> Array:
     """The transpose of ``windows``: every element collects the sum over all windows that see it."""
-    dx = xp.zeros(shape, dtype=dwindows.dtype)
+    dx = xp.zeros(shape, dtype=sum_dtype(dwindows.dtype))
     kernel_height, kernel_width, p, q = dwindows.shape[2:]
     for k in range(kernel_height):
         for j in range(kernel_width):
@@ -56,7 +56,7 @@ def add_windows(xp: Namespace, dwindows: Array, shape: tuple[int, ...], stride: 
             rows = slice(top, top + stride[0] * (p - 1) + 1, stride[0])
             columns = slice(left, left + stride[1] * (q - 1) + 1, stride[1])
             dx[:, :, rows, columns] += dwindows[:, :, k, j]
-    return dx
+    return dx.astype(dwindows.dtype, copy=False)
 
 
 def conv2d(

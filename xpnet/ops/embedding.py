@@ -7,7 +7,7 @@ from typing import Any
 
 from xpnet_backends import Array, Namespace, pairwise_sum
 
-from ._shared import Result, widened
+from ._shared import Result, sum_dtype, widened
 
 
 def embedding(xp: Namespace, indices: Array, weight: Array, *, padding_idx: int | None = None) -> Result:
@@ -94,6 +94,7 @@ def _flat_places(xp: Namespace, rows: Array, features: int) -> Array:
 
 def _sum_rows(xp: Namespace, to: Array, rows: Array, count: int) -> Any:
     """``y[to[m]] += rows[m]``.  As one long vector, for which ``add.at`` of NumPy has a fast path."""
-    y = xp.zeros(count * rows.shape[1], dtype=rows.dtype)
-    xp.add.at(y, _flat_places(xp, to, rows.shape[1]), rows.ravel())
-    return y.reshape(count, rows.shape[1])
+    wide = sum_dtype(rows.dtype)
+    y = xp.zeros(count * rows.shape[1], dtype=wide)
+    xp.add.at(y, _flat_places(xp, to, rows.shape[1]), rows.ravel().astype(wide, copy=False))
+    return y.reshape(count, rows.shape[1]).astype(rows.dtype, copy=False)

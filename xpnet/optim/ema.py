@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from xpnet.nn import Parameter
+from xpnet.optim.flat import state_dtype
 from xpnet.tensor import no_grad
 from xpnet_backends import Array, backend_of, is_array, to_numpy
 
@@ -16,7 +17,7 @@ class EMA:
 
     The average often generalises better than the last weights, which still jump about.  The smaller β at the start
     lets it forget the initial weights.  Source: Polyak & Juditsky 1992; the warm-up is that of TensorFlow's
-    ``ExponentialMovingAverage``.
+    ``ExponentialMovingAverage``.  The averages of float16 weights are kept in float32: their steps are too small for it.
 
     ``params`` are parameters or ``(name, parameter)`` pairs.  ``with ema.applied():`` lends the averages to the model.
 
@@ -42,7 +43,9 @@ class EMA:
         self._parameters: dict[str, Parameter] = dict(named)
         if not self._parameters:
             raise ValueError("EMA got no parameters: is the model empty, or was its iterator used up?")
-        self.averages: dict[str, Array] = {name: p.data.copy() for name, p in self._parameters.items()}
+        self.averages: dict[str, Array] = {
+            name: p.data.astype(state_dtype(p.dtype)) for name, p in self._parameters.items()
+        }
 
     def update(self) -> None:
         """Take in the present weights."""
@@ -55,9 +58,9 @@ class EMA:
     def _at_home(self, name: str, p: Parameter) -> Array:
         """The average, on the parameter's backend, wherever that was moved meanwhile."""
         average: Array = self.averages[name]
-        if backend_of(average) is p.backend and average.dtype == p.dtype:
+        if backend_of(average) is p.backend and average.dtype == state_dtype(p.dtype):
             return average
-        self.averages[name] = p.backend.asarray(to_numpy(average)).astype(p.dtype)
+        self.averages[name] = p.backend.asarray(to_numpy(average)).astype(state_dtype(p.dtype))
         return self.averages[name]
 
     @contextmanager
@@ -95,5 +98,5 @@ class EMA:
                 raise ValueError(f"average {name!r}: expected shape {p.shape}, got {tuple(theirs[name].shape)}")
         for name, p in self._parameters.items():
             values = to_numpy(theirs[name]) if is_array(theirs[name]) else theirs[name]
-            self.averages[name] = p.backend.asarray(values).astype(p.dtype, copy=True)
+            self.averages[name] = p.backend.asarray(values).astype(state_dtype(p.dtype), copy=True)
         self.steps = int(saved["steps"])

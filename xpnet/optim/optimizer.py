@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from xpnet.nn import Parameter
 from xpnet.optim.flat import LR, STEP, Flat, Run
 from xpnet.tensor import Tensor, no_grad
-from xpnet_backends import Array, Namespace, is_array, random, to_numpy
+from xpnet_backends import Array, Namespace, is_array, random, sum_of_squares, to_numpy
 
 Parameters: TypeAlias = Iterable[Parameter] | Iterable[tuple[str, Parameter]] | Iterable[dict[str, Any]]
 
@@ -65,7 +65,10 @@ class Optimizer(ABC):
     def update(
         self, xp: Namespace, theta: Array, g: Array, state: dict[str, Array], clock: Clock, options: dict[str, Any]
     ) -> None:
-        """One step in place: ``theta``, ``g`` and the state are vectors of neighbouring parameters."""
+        """One step in place: ``theta``, ``g`` and the state are vectors of neighbouring parameters.
+
+        Those of float16 come in float32, in which the moments are kept; the new weights are rounded afterwards.
+        """
 
     def step(self, closure: Callable[[], Tensor] | None = None, *, only_if: Array | None = None) -> Tensor | None:
         """Update every parameter that has a gradient; moves the random state one step on.
@@ -89,18 +92,20 @@ class Optimizer(ABC):
                 run.gate(flat.backend.xp, only_if, flat.grads[run.where])
             state = {name: vector[run.where] for name, vector in flat.state.items()}
             clock = Clock(flat.backend.xp, run)
-            g = -flat.grads[run.where] if options.get("maximize") else flat.grads[run.where]
-            self.update(flat.backend.xp, flat.values[run.where], g, state, clock, options)
+            theta, g = flat.wide(flat.values[run.where]), flat.wide(flat.grads[run.where])
+            self.update(flat.backend.xp, theta, -g if options.get("maximize") else g, state, clock, options)
+            if theta.dtype != flat.dtype:
+                flat.values[run.where] = theta
         flat.note_change()
 
     def squared_gradients(self) -> list[Array]:
-        """``Σ g²`` over each flat buffer, on its backend: not finite if any gradient is not."""
+        """``Σ g²`` over each flat buffer, on its backend, of float16 in float32: not finite if any gradient is not."""
         sums = []
         for flat in (flat for flats in self._flats for flat in flats):
             with_gradient = flat.gather()
             whole = [flat.grads] if all(with_gradient) else []
             parts = whole or [g for g, there in zip(flat.grad_views, with_gradient, strict=True) if there]
-            sums += [flat.backend.xp.vdot(g, g) for g in parts]
+            sums += [sum_of_squares(g) for g in parts]
         return sums
 
     def zero_grad(self) -> None:
@@ -211,4 +216,4 @@ def _load_flat(flat: Flat, saved: Sequence[Mapping[str, Any]]) -> None:
             host = to_numpy(values) if is_array(values) else values
             if tuple(host.shape) != p.shape:
                 raise ValueError(f"optimizer state {name!r}: expected shape {p.shape}, got {tuple(host.shape)}")
-            view[...] = flat.backend.asarray(host, flat.dtype)
+            view[...] = flat.backend.asarray(host, vector.dtype)

@@ -8,7 +8,7 @@ from typing import Any
 
 from xpnet import ops
 from xpnet.nn.functional.checks import floating
-from xpnet.tensor import Tensor, TensorLike, apply
+from xpnet.tensor import Tensor, TensorLike, apply, as_tensor
 from xpnet_backends import Array
 
 
@@ -25,9 +25,16 @@ def batch_norm(
     """``w (x − μ) / √(v + ε) + b``, each channel by the batch in training, else by the running ones.  x (N, C, ...).
 
     Unlike PyTorch's it changes nothing in place: it returns y and the new running statistics,
-    ``r ← (1 − momentum) r + momentum · batch`` (the variance unbiased), for the caller to keep.
+    ``r ← (1 − momentum) r + momentum · batch`` (the variance unbiased), for the caller to keep.  Beside float16 they
+    are best kept in float32, as the layers do: the variance of values around ±300 is infinite in float16.
     """
     t = floating("batch_norm", x)
+    if t.dtype == "float16":
+        wide = [None if a is None else as_tensor(a).astype("float32") for a in (t, weight, bias)]
+        statistics = [a if a is None else a.astype("float32") for a in (running_mean, running_var)]
+        y, *new = batch_norm(wide[0], *statistics, *wide[1:], training, momentum, eps)
+        kept = (a if a is None else a.astype(old.dtype) for a, old in zip(new, (running_mean, running_var), strict=True))
+        return y.astype("float16"), *kept
     if not training:
         if running_mean is None or running_var is None:
             raise ValueError("batch_norm: evaluation needs running statistics")
