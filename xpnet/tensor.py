@@ -88,13 +88,15 @@ def apply(op: Op, *args: TensorLike, **options: Any) -> Tensor:
         else:
             arrays.append(a)
             needs.append(False)
-    backend = _common_backend(op, arrays)
+    backend, dtype = _common_backend(op, arrays)
     for key, value in options.items():
         if isinstance(value, np.generic):  # it would change the dtype
             options[key] = value.item()
     kernel = backend.kernels.get(op.__name__)
     result = kernel(backend.xp, *arrays, **options) if kernel is not None else None
     y, backward = op(backend.xp, *arrays, **options) if result is None else result
+    if dtype is not None and (y[0] if type(y) is tuple else y).dtype is not dtype:
+        _check_result(op, y[0] if type(y) is tuple else y, dtype, arrays)
     node = Node(op.__name__, backward, args, needs) if True in needs and _grad_enabled.get() else None
     found: Any
     if type(y) is not tuple:
@@ -108,7 +110,8 @@ def apply(op: Op, *args: TensorLike, **options: Any) -> Tensor:
     return found  # type: ignore[no-any-return]
 
 
-def _common_backend(op: Op, arrays: list[Any]) -> Backend:
+def _common_backend(op: Op, arrays: list[Any]) -> tuple[Backend, Any]:
+    """The backend of all arrays, and their floating dtype if any has one."""
     backend = dtype = None
     for x in arrays:
         kind = type(x)
@@ -124,7 +127,16 @@ def _common_backend(op: Op, arrays: list[Any]) -> Backend:
             dtype = x.dtype
     if backend is None:
         raise TypeError(f"{op.__name__}: needs at least one tensor or array, got {arrays}")
-    return backend
+    return backend, dtype
+
+
+def _check_result(op: Op, y: Any, dtype: Any, arrays: list[Any]) -> None:
+    """Raises: ``TypeError`` where whole numbers made another floating dtype of floating ones."""
+    if y.dtype.kind == "f" and y.dtype != dtype and op is not ops.cast:
+        raise TypeError(
+            f"{op.__name__}: whole numbers beside {dtype}: {_describe(arrays)}: convert them, "
+            f'e.g. tensor.astype("{dtype}")'
+        )
 
 
 def _describe(arrays: list[Any]) -> str:
@@ -433,24 +445,43 @@ class Tensor:
     def __itruediv__(self, other: TensorLike) -> Any:
         return self._in_place(other, operator.truediv)
 
+    def __ipow__(self, other: TensorLike) -> Any:  # type: ignore[misc]
+        return self._in_place(other, operator.pow)
+
     def _in_place(self, other: TensorLike, operation: Callable[[Any, Any], Any]) -> Any:
-        """``x += y``: in place where nothing is recorded; else x becomes the name of a new, recorded tensor."""
+        """``x += y``: in place where nothing is recorded; else x becomes the name of a new, recorded tensor.
+
+        Raises: ``TypeError`` for a result that the dtype of x cannot hold, as in NumPy; ``ValueError`` for one of
+        another shape.
+        """
         recorded = _grad_enabled.get() and (self.requires_grad or getattr(other, "requires_grad", False))
         if recorded and self._node is None and self.requires_grad:
             self._may_change()  # a leaf: says what to do instead
         if recorded:
             return NotImplemented
         with no_grad():
-            self[...] = operation(self, other)
+            result = operation(self, other)
+            if not np.can_cast(result.dtype, self.dtype, "same_kind"):
+                raise TypeError(
+                    f"in-place operation: the result is {result.dtype}, the tensor {self.dtype}: make a new tensor, e.g. "
+                    f'x = x + y, or convert this one first, e.g. x = x.astype("{result.dtype}")'
+                )
+            if result.shape != self.shape:
+                raise ValueError(
+                    f"in-place operation: the result has shape {result.shape}, the tensor {self.shape}: make a new "
+                    "tensor, e.g. x = x + y"
+                )
+            self[...] = result
         return self
 
     def __setitem__(self, index: Any, value: TensorLike) -> None:
+        """Overwrite elements; the values are cast to the tensor's dtype, as in NumPy and PyTorch."""
         self._may_change()
         self._array[_raw_index(index)] = value.data if isinstance(value, Tensor) else value
         self._changed()
 
     def copy_(self, source: TensorLike) -> Tensor:
-        """Overwrite the values with those of ``source``, of the same shape, from any backend."""
+        """Overwrite the values with those of ``source``, of the same shape, from any backend, cast to this dtype."""
         self._may_change()
         array = source.data if isinstance(source, Tensor) else source
         if is_array(array) and backend_of(array) is not self.backend:
@@ -472,9 +503,11 @@ class Tensor:
         return _binary(ops.add, other, self)
 
     def __sub__(self, other: TensorLike) -> Tensor:
+        _refuse_booleans("x - y", self, other)
         return _binary(ops.subtract, self, other)
 
     def __rsub__(self, other: TensorLike) -> Tensor:
+        _refuse_booleans("x - y", other, self)
         return _binary(ops.subtract, other, self)
 
     def __mul__(self, other: TensorLike) -> Tensor:
@@ -502,6 +535,7 @@ class Tensor:
         return _matmul(other, self)
 
     def __neg__(self) -> Tensor:
+        _refuse_booleans("-x", self)
         return apply(ops.negative, self)
 
     def __pos__(self) -> Tensor:
@@ -567,8 +601,16 @@ class Tensor:
         return abs(self)
 
     def clip(self, low: float | None = None, high: float | None = None) -> Tensor:
-        """Limited to low..high."""
-        return apply(ops.clip, self, low=low, high=high)
+        """Limited to low..high; of whole numbers with a floating limit in float32.
+
+        Raises: ``TypeError`` for limits that are no numbers.
+        """
+        low, high = _number(low), _number(high)
+        for limit in (low, high):
+            if not isinstance(limit, (int, float, type(None))):
+                raise TypeError(f"clip() takes numbers, got {type(limit).__name__}: use xpnet.maximum and xpnet.minimum")
+        (x, *_) = _closed(self, low, high)
+        return apply(ops.clip, x, low=low, high=high)
 
     # -- reductions ----------------------------------------------------------------------------------------------
 
@@ -582,7 +624,10 @@ class Tensor:
 
     def var(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False, *, correction: int = 1) -> Tensor:
         """The variance, ``Σ (x − mean)² / (n − correction)``."""
+        if self.dtype == "float16":  # squares soon leave its range
+            return self.astype("float32").var(axis=axis, keepdims=keepdims, correction=correction).astype("float16")
         centred = self - self.mean(axis=axis, keepdims=True)
+        centred = centred - centred.mean(axis=axis, keepdims=True)  # the rounding of the mean
         total = (centred * centred).sum(axis=axis, keepdims=keepdims)
         return total / max(self.size // max(total.size, 1) - correction, 0)
 
@@ -747,10 +792,18 @@ def _closed(*values: TensorLike, floating: bool = False) -> list[TensorLike]:
     """Whole-number arrays take the floating dtype of the others; float32 beside a Python float, or if ``floating``."""
     dtypes = [x.dtype for x in values if hasattr(x, "dtype")]
     floats = [d for d in dtypes if d.kind == "f"]
-    if len(floats) == len(dtypes) or not (floats or floating or any(isinstance(x, float) for x in values)):
+    if len(floats) == len(dtypes):
         return list(values)
+    if not (floats or floating or any(isinstance(x, float) for x in values)) and np.result_type(*dtypes).kind != "f":
+        return list(values)  # uint64 and int64 have no common whole-number dtype
     dtype = floats[0] if floats else "float32"
     return [x.astype(dtype) if hasattr(x, "dtype") and x.dtype.kind != "f" else x for x in values]
+
+
+def _refuse_booleans(operation: str, *values: TensorLike) -> None:
+    """Raises: ``TypeError`` where all values are truth values, which have no difference, as in NumPy and PyTorch."""
+    if all(isinstance(x, (bool, np.bool_)) or getattr(x, "dtype", None) == bool for x in values):
+        raise TypeError(f"{operation} of booleans: convert them first, e.g. x.astype('int64'), or compare: x != y")
 
 
 def _matmul(a: TensorLike, b: TensorLike) -> Tensor:
@@ -827,7 +880,8 @@ def where(condition: TensorLike, a: TensorLike, b: TensorLike) -> Tensor:
     """``a`` where the condition holds, else ``b``."""
     a, b = _closed(_number(a), _number(b))
     if not hasattr(a, "dtype") and not hasattr(b, "dtype"):
-        a = tensor(a, backend=as_tensor(condition).backend)
+        kind = "float32" if isinstance(a, float) or isinstance(b, float) else None
+        a = tensor(a, backend=as_tensor(condition).backend, dtype=kind)
     return apply(ops.where, condition, a, b)
 
 
