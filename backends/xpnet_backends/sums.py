@@ -1,8 +1,8 @@
 """Sums over many numbers, to the accuracy of their dtype.  Every sum of xpnet over an axis that may be long is here.
 
 NumPy adds in order along an axis that is not the innermost: the float32 sum of 20 million ones is 2²⁴ there.  Here such
-an axis is added in blocks of 1,024, and the blocks' sums again in blocks: the error grows with the logarithm of the
-length (Higham 1993, doi:10.1137/0914050).  Numbers of float16 are added in float32.
+an axis of more than 1,024 terms is added in blocks of 128, as NumPy's own are, and the blocks' sums again in blocks: the
+error grows with the logarithm of the length (Higham 1993, doi:10.1137/0914050).  float16 is added in float32.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from .base import Array
 from .select import matmul
 
 Axis: TypeAlias = int | tuple[int, ...] | None
-BLOCK = 1024  # terms; up to so many, sums are NumPy's own
+LONG = 1024  # terms; up to so many, sums are NumPy's own
+BLOCK = 128
 PIECE = 4096  # terms of one scalar product, which the BLAS adds in several lanes
 
 
@@ -41,13 +42,13 @@ def _count(x: Array, axis: Axis) -> int:
 def _sum(x: Array, axis: Axis, keepdims: bool) -> Array:
     """The sum, of float16 in float32."""
     dtype = "float32" if x.dtype.char == "e" else None
-    if _count(x, axis) <= BLOCK or x.dtype.kind != "f":
+    if _count(x, axis) <= LONG or x.dtype.kind != "f":
         return x.sum(axis=axis, keepdims=keepdims, dtype=dtype)
     axes = tuple(range(x.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     axes = tuple(a % x.ndim for a in axes)
     inner = _side_by_side(x, axes)
     outer = [a for a in axes if a not in inner]
-    if math.prod(x.shape[a] for a in outer) <= BLOCK:
+    if math.prod(x.shape[a] for a in outer) <= LONG:
         return x.sum(axis=axis, keepdims=keepdims, dtype=dtype)
     y = x.sum(axis=inner, keepdims=True, dtype=dtype) if inner else x
     for a in sorted(outer, key=lambda a: abs(x.strides[a])):

@@ -93,6 +93,7 @@ def sigmoid(xp: Namespace, x: Array) -> Result:
     return y, backward
 
 
+@widened
 def tanh(xp: Namespace, x: Array) -> Result:
     """``y = tanh x``;  ``dy/dx = 1 − y²``."""
     y = xp.tanh(x)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xpnet_backends import Array, Namespace, pairwise_sum
 
-from ._shared import Result
+from ._shared import Result, widened
 
 
 def hardtanh(xp: Namespace, x: Array, *, low: float = -1.0, high: float = 1.0) -> Result:
@@ -27,6 +27,7 @@ def hardsigmoid(xp: Namespace, x: Array) -> Result:
     return xp.clip(x + 3.0, 0.0, 6.0) / 6.0, backward
 
 
+@widened
 def hardswish(xp: Namespace, x: Array) -> Result:
     """``y = x hardsigmoid(x)``;  ``dy/dx = x/3 + ½`` where |x| < 3, 0 below, 1 above.
 
