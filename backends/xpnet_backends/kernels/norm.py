@@ -20,6 +20,7 @@ from .order import channels_last
 from .workers import in_threads
 
 BLOCK = 4096  # numbers: 16 kB, a part of a core's first cache
+ROWS = 128  # of a block at most: so many numbers of a channel are added in float32, blocks in float64
 COST = 32  # multiplications that an element is worth: reading it from memory takes longer than they do
 Moments = tuple[int, Array, Array]  # count, means, sums of squares about them
 
@@ -100,7 +101,7 @@ def _slopes(rows: Array, dy: Array, middle: Array) -> Array:
 @compiled(read(2, "C"), write(1, dtype="float64"), write(1, dtype="float64"))
 def _gather(x: Array, mean: Array, squares: Array) -> None:
     count, channels = x.shape
-    step = max(1, BLOCK // channels)
+    step = max(1, min(ROWS, BLOCK // channels))
     middle, total, square = np.empty((3, channels), np.float32)
     for start in range(0, count, step):
         stop = min(start + step, count)
@@ -128,7 +129,7 @@ def _gather(x: Array, mean: Array, squares: Array) -> None:
 @compiled(read(2, "C"), read(2, "C"), read(1, "C"), write(2, dtype="float64"))
 def _gather_slopes(x: Array, dy: Array, middle: Array, sums: Array) -> None:
     count, channels = x.shape
-    step = max(1, BLOCK // channels)
+    step = max(1, min(ROWS, BLOCK // channels))
     total, along = np.empty(channels, np.float32), np.empty(channels, np.float32)
     for start in range(0, count, step):
         total[:] = 0.0
