@@ -523,10 +523,10 @@ class Tensor:
         return _binary(ops.divide, other, self, floating=True)
 
     def __pow__(self, other: TensorLike) -> Tensor:
-        return _binary(ops.power, self, other)
+        return _power(self, other)
 
     def __rpow__(self, other: TensorLike) -> Tensor:
-        return _binary(ops.power, other, self)
+        return _power(other, self)
 
     def __matmul__(self, other: TensorLike) -> Tensor:
         return _matmul(self, other)
@@ -608,7 +608,9 @@ class Tensor:
         low, high = _number(low), _number(high)
         for limit in (low, high):
             if not isinstance(limit, (int, float, type(None))):
-                raise TypeError(f"clip() takes numbers, got {type(limit).__name__}: use xpnet.maximum and xpnet.minimum")
+                raise TypeError(
+                    f"clip() takes numbers, got {type(limit).__name__}: use xpnet.maximum and xpnet.minimum"
+                )
         (x, *_) = _closed(self, low, high)
         return apply(ops.clip, x, low=low, high=high)
 
@@ -786,6 +788,14 @@ def _binary(op: Op, a: TensorLike, b: TensorLike, *, floating: bool = False) -> 
         if not isinstance(x, (Tensor, float, int)) and not is_array(x):
             return NotImplemented  # type: ignore[no-any-return]
     return apply(op, *_closed(a, b, floating=floating))
+
+
+def _power(a: TensorLike, b: TensorLike) -> Tensor:
+    """``aᵇ``; of truth values and whole numbers in int64, where NumPy has int8."""
+    a, b = _number(a), _number(b)
+    if all(getattr(x, "dtype", bool) == bool for x in (a, b)):
+        a, b = (x.astype("int64") if hasattr(x, "dtype") else x for x in (a, b))
+    return _binary(ops.power, a, b)
 
 
 def _closed(*values: TensorLike, floating: bool = False) -> list[TensorLike]:

@@ -91,10 +91,15 @@ def test_a_norm_of_values_of_several_hundred_is_no_zero(name, backend):
 
 def test_running_statistics_of_float16_are_kept_in_float32(backend):
     x = tensor(backend.asarray(values(64, 3, scale=400.0)))
-    for layer in (nn.BatchNorm1d(3, momentum=1.0, dtype="float16"), nn.BatchNorm1d(3, momentum=1.0).to(dtype="float16")):
+    for layer in (
+        nn.BatchNorm1d(3, momentum=1.0, dtype="float16"),
+        nn.BatchNorm1d(3, momentum=1.0).to(dtype="float16"),
+    ):
         y = layer(x)
         assert (layer.weight.dtype, layer.running_var.dtype, y.dtype) == ("float16", "float32", "float16")
-        assert to_numpy(layer.running_var) == pytest.approx(to_numpy(x.data).astype(float).var(axis=0, ddof=1), rel=1e-4)
+        assert to_numpy(layer.running_var) == pytest.approx(
+            to_numpy(x.data).astype(float).var(axis=0, ddof=1), rel=1e-4
+        )
         layer.eval()
         spread = to_numpy(layer(x).data).astype(np.float64).std(axis=0)
         assert spread == pytest.approx(np.ones(3), abs=0.02)
@@ -132,7 +137,9 @@ def test_mean_and_variance_of_70000_values(backend):
     assert z.var().item() == pytest.approx(200**2 * 1000 / 999, rel=1e-3)
 
 
-@pytest.mark.parametrize(("norm_type", "norm"), [(2.0, 500.0), (1.0, 700.0), (np.inf, 400.0), (3.0, (300**3 + 400**3) ** (1 / 3))])
+@pytest.mark.parametrize(
+    ("norm_type", "norm"), [(2.0, 500.0), (1.0, 700.0), (np.inf, 400.0), (3.0, (300**3 + 400**3) ** (1 / 3))]
+)
 def test_a_gradient_norm_of_500_is_clipped(norm_type, norm, backend):
     parameter = nn.Parameter(tensor(backend.asarray(np.zeros(2, np.float16))))
     parameter.grad = backend.asarray(np.array([300, 400], np.float16))

@@ -23,7 +23,9 @@ def near(found, expected, ulps, what):
     expected = np.asarray(expected, np.float64)
     assert found.dtype == np.float16, what
     largest = np.abs(expected[np.isfinite(expected)]).max(initial=0.0)
-    np.testing.assert_allclose(np.asarray(found, np.float64), expected, rtol=ulps * ULP, atol=ulps * ULP * largest + 1e-6)
+    np.testing.assert_allclose(
+        np.asarray(found, np.float64), expected, rtol=ulps * ULP, atol=ulps * ULP * largest + 1e-6
+    )
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if not row.kink], ids=lambda row: row.name)
@@ -31,7 +33,9 @@ def test_every_op_is_within_rounding_of_float64(row):
     needs = differentiable(row, row.make())
     halves = [on(NUMPY, x, "float16") for x in row.make()]
     options = options_on(NUMPY, row, "float16")
-    wide = {key: on(NUMPY, value) for key, value in options.items()} | ({"dtype": "float64"} if "dtype" in options else {})
+    wide = {key: on(NUMPY, value) for key, value in options.items()} | (
+        {"dtype": "float64"} if "dtype" in options else {}
+    )
     y, backward = first(row.op(np, *halves, **options))
     exact, exact_backward = first(row.op(np, *[on(NUMPY, x) for x in halves], **wide))
     near(y, exact, 2, "y")

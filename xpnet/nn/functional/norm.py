@@ -33,7 +33,9 @@ def batch_norm(
         wide = [None if a is None else as_tensor(a).astype("float32") for a in (t, weight, bias)]
         statistics = [a if a is None else a.astype("float32") for a in (running_mean, running_var)]
         y, *new = batch_norm(wide[0], *statistics, *wide[1:], training, momentum, eps)
-        kept = (a if a is None else a.astype(old.dtype) for a, old in zip(new, (running_mean, running_var), strict=True))
+        kept = (
+            a if a is None else a.astype(old.dtype) for a, old in zip(new, (running_mean, running_var), strict=True)
+        )
         return y.astype("float16"), *kept
     if not training:
         if running_mean is None or running_var is None:
