@@ -187,7 +187,7 @@ def test_whole_numbers_to_a_negative_power():
 
 def test_a_python_number_that_the_dtype_cannot_hold():
     for t, number in ((tensor([1]), 2**63), (tensor(np.ones(1, np.int8)), 300), (tensor([1.0]), 10**400)):
-        with pytest.raises(OverflowError, match="too large|out of bounds"):
+        with pytest.raises(OverflowError, match=r"too large|out of bounds"):
             t + number
 
 
@@ -220,7 +220,7 @@ def test_in_place_the_dtype_stays_or_the_operation_is_refused(name, backend):
 
 def test_what_the_error_says(backend):
     t = tensor([1, 2, 3])
-    with pytest.raises(TypeError, match="the result is float32, the tensor int64: make a new tensor, e.g. x = x . y"):
+    with pytest.raises(TypeError, match=r"the result is float32, the tensor int64: make a new tensor, e.g. x = x . y"):
         t += 0.5
     with pytest.raises(TypeError, match=r"convert this one first, e.g. x = x.astype\(\"float32\"\)"):
         t /= 2

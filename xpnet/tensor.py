@@ -445,7 +445,7 @@ class Tensor:
     def __itruediv__(self, other: TensorLike) -> Any:
         return self._in_place(other, operator.truediv)
 
-    def __ipow__(self, other: TensorLike) -> Any:  # type: ignore[misc]
+    def __ipow__(self, other: TensorLike) -> Any:
         return self._in_place(other, operator.pow)
 
     def _in_place(self, other: TensorLike, operation: Callable[[Any, Any], Any]) -> Any:
@@ -463,8 +463,8 @@ class Tensor:
             result = operation(self, other)
             if not np.can_cast(result.dtype, self.dtype, "same_kind"):
                 raise TypeError(
-                    f"in-place operation: the result is {result.dtype}, the tensor {self.dtype}: make a new tensor, e.g. "
-                    f'x = x + y, or convert this one first, e.g. x = x.astype("{result.dtype}")'
+                    f"in-place operation: the result is {result.dtype}, the tensor {self.dtype}: make a new tensor, "
+                    f'e.g. x = x + y, or convert this one first, e.g. x = x.astype("{result.dtype}")'
                 )
             if result.shape != self.shape:
                 raise ValueError(
@@ -793,7 +793,7 @@ def _binary(op: Op, a: TensorLike, b: TensorLike, *, floating: bool = False) -> 
 def _power(a: TensorLike, b: TensorLike) -> Tensor:
     """``aᵇ``; of truth values and whole numbers in int64, where NumPy has int8."""
     a, b = _number(a), _number(b)
-    if all(getattr(x, "dtype", bool) == bool for x in (a, b)):
+    if all(getattr(x, "dtype", np.dtype(bool)).kind == "b" for x in (a, b)):
         a, b = (x.astype("int64") if hasattr(x, "dtype") else x for x in (a, b))
     return _binary(ops.power, a, b)
 
@@ -812,7 +812,7 @@ def _closed(*values: TensorLike, floating: bool = False) -> list[TensorLike]:
 
 def _refuse_booleans(operation: str, *values: TensorLike) -> None:
     """Raises: ``TypeError`` where all values are truth values, which have no difference, as in NumPy and PyTorch."""
-    if all(isinstance(x, (bool, np.bool_)) or getattr(x, "dtype", None) == bool for x in values):
+    if all(isinstance(x, bool) or getattr(getattr(x, "dtype", None), "kind", "") == "b" for x in values):
         raise TypeError(f"{operation} of booleans: convert them first, e.g. x.astype('int64'), or compare: x != y")
 
 

@@ -1,8 +1,8 @@
 """Sums over many numbers, to the accuracy of their dtype.  Every sum of xpnet over an axis that may be long is here.
 
 NumPy adds in order along an axis that is not the innermost: the float32 sum of 20 million ones is 2²⁴ there.  Here such
-an axis of more than 1,024 terms is added in blocks of 128, as NumPy's own are, and the blocks' sums again in blocks: the
-error grows with the logarithm of the length (Higham 1993, doi:10.1137/0914050).  float16 is added in float32.
+an axis of more than 1,024 terms is added in blocks of 128, as NumPy's own are, and the blocks' sums again in blocks:
+the error grows with the logarithm of the length (Higham 1993, doi:10.1137/0914050).  float16 is added in float32.
 """
 
 from __future__ import annotations

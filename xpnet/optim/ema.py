@@ -17,7 +17,7 @@ class EMA:
 
     The average often generalises better than the last weights, which still jump about.  The smaller β at the start
     lets it forget the initial weights.  Source: Polyak & Juditsky 1992; the warm-up is that of TensorFlow's
-    ``ExponentialMovingAverage``.  The averages of float16 weights are kept in float32: their steps are too small for it.
+    ``ExponentialMovingAverage``.  Averages of float16 weights are kept in float32, as their steps are too small for it.
 
     ``params`` are parameters or ``(name, parameter)`` pairs.  ``with ema.applied():`` lends the averages to the model.
 

@@ -117,7 +117,7 @@ def _rows(x: Array, size: int) -> Any:
 @compiled(read(2, "C"), read(1, "C"), write(2), BOOL)
 def _shares(x: Array, top: Array, y: Array, log: bool) -> None:
     for n in range(x.shape[0]):
-        row, found, most, total = x[n], y[n], top[n], 0.0
+        row, found, most, total = x[n], y[n], top[n], np.float64(0.0)
         for j in range(x.shape[1]):
             found[j] = row[j] - most
         for start in range(0, x.shape[1], BLOCK):
@@ -139,7 +139,7 @@ def _shares(x: Array, top: Array, y: Array, log: bool) -> None:
 def _shares_back(y: Array, dy: Array, dx: Array, log: bool) -> None:
     """``dx = y (dy − Σ dy y)``, or ``dy − eʸ Σ dy``."""
     for n in range(y.shape[0]):
-        row, slope, found, double = y[n], dy[n], dx[n], 0.0
+        row, slope, found, double = y[n], dy[n], dx[n], np.float64(0.0)
         for start in range(0, y.shape[1], BLOCK):
             some, stop = np.float32(0.0), min(start + BLOCK, y.shape[1])
             if log:
@@ -164,7 +164,7 @@ def _norm(x: Array, weight: Array, bias: Array, eps: Any, y: Array, statistics: 
     count = x.shape[1]
     for n in range(x.shape[0]):
         row, found = x[n], y[n]
-        total, lacking, squares = 0.0, 0.0, 0.0
+        total, lacking, squares = np.float64(0.0), np.float64(0.0), np.float64(0.0)
         for start in range(0, count, BLOCK):
             some = np.float32(0.0)
             for j in range(np.uint64(start), np.uint64(min(start + BLOCK, count))):
@@ -198,7 +198,7 @@ def _norm_back(x: Array, statistics: Array, weight: Array, dy: Array, dx: Array,
         for n in range(first, min(first + ROWS, x.shape[0])):
             row, slope, found = x[n], dy[n], dx[n]
             middle, rest, scale = statistics[n, 0], statistics[n, 1], statistics[n, 2]
-            total, product = 0.0, 0.0
+            total, product = np.float64(0.0), np.float64(0.0)
             for j in range(count):
                 hat[j] = row[j] - middle  # in two loops, so that the two differences are not made one
             for j in range(count):
@@ -231,7 +231,7 @@ def _cross_entropy(z: Array, target: Array, p: Array, loss: Array) -> None:
         if label < 0 or label >= z.shape[1]:
             loss[0] = WRONG
             return
-        top, double = row[0], 0.0
+        top, double = row[0], np.float64(0.0)
         for j in range(z.shape[1]):
             top = row[j] if row[j] > top else top
         for start in range(0, z.shape[1], BLOCK):

@@ -30,13 +30,7 @@ def batch_norm(
     """
     t = floating("batch_norm", x)
     if t.dtype == "float16":
-        wide = [None if a is None else as_tensor(a).astype("float32") for a in (t, weight, bias)]
-        statistics = [a if a is None else a.astype("float32") for a in (running_mean, running_var)]
-        y, *new = batch_norm(wide[0], *statistics, *wide[1:], training, momentum, eps)
-        kept = (
-            a if a is None else a.astype(old.dtype) for a, old in zip(new, (running_mean, running_var), strict=True)
-        )
-        return y.astype("float16"), *kept
+        return _batch_norm_of_half(t, running_mean, running_var, weight, bias, training, momentum, eps)
     if not training:
         if running_mean is None or running_var is None:
             raise ValueError("batch_norm: evaluation needs running statistics")
@@ -52,6 +46,18 @@ def batch_norm(
     unbiased = variance.data * (count / (count - 1))
     new_mean = (1.0 - momentum) * running_mean + momentum * mean.data
     return y, new_mean, (1.0 - momentum) * running_var + momentum * unbiased
+
+
+def _batch_norm_of_half(
+    x: Tensor, running_mean: Array | None, running_var: Array | None, weight: Any, bias: Any, *options: Any
+) -> tuple[Tensor, Array | None, Array | None]:
+    """Computed in float32; the statistics come back in their own dtype."""
+    w, b = (a if a is None else as_tensor(a).astype("float32") for a in (weight, bias))
+    mean, variance = (a if a is None else a.astype("float32") for a in (running_mean, running_var))
+    y, mean, variance = batch_norm(x.astype("float32"), mean, variance, w, b, *options)
+    if running_mean is None or running_var is None or mean is None or variance is None:
+        return y.astype("float16"), None, None
+    return y.astype("float16"), mean.astype(running_mean.dtype), variance.astype(running_var.dtype)
 
 
 def instance_norm(
