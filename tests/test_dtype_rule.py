@@ -62,7 +62,7 @@ def rule(name, *values):
     if name == "**" and all(k in ("int", "bool") for k in kinds):
         return "int64"  # as Python has it
     found = np.result_type(*wholes) if wholes else np.dtype("int64")
-    return str(np.dtype("int64") if found == bool and "int" in kinds else found)
+    return str(np.dtype("int64") if found.kind == "b" and "int" in kinds else found)
 
 
 def check(name, *values):
