@@ -101,6 +101,7 @@ def test_two_numbers(name, backend):
 
 
 def test_the_values_of_where(backend):
+    assert to_numpy(xpnet.where(CONDITION, 1, 0.5).data).tolist() == [1.0, 0.5, 1.0]
     assert to_numpy(xpnet.where(tensor(CONDITION), 1, 0.5).data).tolist() == [1.0, 0.5, 1.0]
     assert to_numpy(xpnet.where(tensor(CONDITION), tensor([1, 2, 3]), 0.5).data).tolist() == [1.0, 0.5, 3.0]
 
@@ -147,6 +148,13 @@ def test_joining(join, backend):
                     join([of(a), of(b)])
             else:
                 assert join([of(a), of(b)]).dtype == expected
+
+
+@pytest.mark.parametrize("join", [xpnet.concatenate, xpnet.stack])
+def test_only_tensors_are_joined(join):
+    for number in (0.5, np.float64(0.5)):
+        with pytest.raises(TypeError, match=r"takes tensors or arrays, got float.*: use xpnet\.tensor\(\.\.\.\)"):
+            join([tensor(1), number])
 
 
 def test_integers_that_have_no_common_whole_dtype(backend):

@@ -888,6 +888,8 @@ def _from_python(values: Any, single: bool) -> np.ndarray[Any, Any]:
 
 def where(condition: TensorLike, a: TensorLike, b: TensorLike) -> Tensor:
     """``a`` where the condition holds, else ``b``."""
+    if isinstance(condition, (bool, list)):
+        condition = tensor(condition)
     a, b = _closed(_number(a), _number(b))
     if not hasattr(a, "dtype") and not hasattr(b, "dtype"):
         kind = "float32" if isinstance(a, float) or isinstance(b, float) else None
@@ -905,15 +907,21 @@ def minimum(a: TensorLike, b: TensorLike) -> Tensor:
     return _binary(ops.minimum, a, b)
 
 
+def _check_tensors(name: str, tensors: Sequence[TensorLike]) -> None:
+    if not tensors:
+        raise ValueError(f"{name}() needs at least one tensor")
+    for x in tensors:
+        if not isinstance(x, Tensor) and not is_array(x):
+            raise TypeError(f"{name}() takes tensors or arrays, got {type(x).__name__}: use xpnet.tensor(...)")
+
+
 def concatenate(tensors: Sequence[TensorLike], axis: int = 0) -> Tensor:
     """Tensors one after the other along an axis that exists."""
-    if not tensors:
-        raise ValueError("concatenate() needs at least one tensor")
+    _check_tensors("concatenate", tensors)
     return apply(ops.concatenate, *_closed(*tensors), axis=axis)
 
 
 def stack(tensors: Sequence[TensorLike], axis: int = 0) -> Tensor:
     """Tensors of one shape side by side along a new axis."""
-    if not tensors:
-        raise ValueError("stack() needs at least one tensor")
+    _check_tensors("stack", tensors)
     return apply(ops.stack, *_closed(*tensors), axis=axis)

@@ -10,12 +10,15 @@ from __future__ import annotations
 import math
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from .base import Array
 from .select import matmul
 
 Axis: TypeAlias = int | tuple[int, ...] | None
 LONG = 1024  # terms; up to so many, sums are NumPy's own
 BLOCK = 128
+THREADS = 512  # of CuPy's reductions
 PIECE = 4096  # terms of one scalar product, which the BLAS adds in several lanes
 
 
@@ -27,25 +30,30 @@ def pairwise_sum(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
 
 def pairwise_mean(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
     """``Σ x / n`` over ``axis``, in the dtype of a floating x; of nothing NaN, without a warning, as in PyTorch."""
-    if x.dtype.kind != "f":
+    axes = _axes(x, axis)
+    if x.dtype.kind != "f" or axes is None:
         return x.mean(axis=axis, keepdims=keepdims)
-    mean = _sum(x, axis, keepdims) / (_count(x, axis) or math.nan)
+    mean = _sum(x, axis, keepdims) / (math.prod(x.shape[a] for a in axes) or math.nan)
     return mean.astype(x.dtype) if x.dtype.char == "e" else mean
 
 
-def _count(x: Array, axis: Axis) -> int:
-    if axis is None:
-        return math.prod(x.shape)
-    return math.prod(x.shape[a] for a in axis) if isinstance(axis, tuple) else int(x.shape[axis])
+def _is_short(x: Array, axis: Axis) -> bool:
+    """Whether few numbers are added, as far as that is seen at once."""
+    return x.size <= LONG or (type(axis) is int and -x.ndim <= axis < x.ndim and x.shape[axis] <= LONG)
+
+
+def _axes(x: Array, axis: Axis) -> tuple[int, ...] | None:
+    """``axis`` as axes counted from the front; None for axes that NumPy refuses, which it says best itself."""
+    axes = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    found = tuple(a + x.ndim if a < 0 else a for a in axes)
+    return found if len({*found} & {*range(x.ndim)}) == len(found) else None
 
 
 def _sum(x: Array, axis: Axis, keepdims: bool) -> Array:
     """The sum, of float16 in float32."""
     dtype = "float32" if x.dtype.char == "e" else None
-    if _count(x, axis) <= LONG or x.dtype.kind != "f":
+    if _is_short(x, axis) or x.dtype.kind != "f" or (axes := _axes(x, axis)) is None:
         return x.sum(axis=axis, keepdims=keepdims, dtype=dtype)
-    axes = tuple(range(x.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    axes = tuple(a % x.ndim for a in axes)
     inner = _side_by_side(x, axes)
     outer = [a for a in axes if a not in inner]
     if math.prod(x.shape[a] for a in outer) <= LONG:
@@ -57,11 +65,15 @@ def _sum(x: Array, axis: Axis, keepdims: bool) -> Array:
 
 
 def _side_by_side(x: Array, axes: tuple[int, ...]) -> tuple[int, ...]:
-    """The last axes, if they are among ``axes`` and contiguous: NumPy adds those in pairs itself, CuPy in a tree."""
+    """The last axes, if they are among ``axes`` and contiguous: NumPy adds those in pairs itself.
+
+    CuPy gives each of 512 threads a part of them, so that theirs must not be too many.
+    """
     first = x.ndim
     while x.flags.c_contiguous and first - 1 in axes:
         first -= 1
-    return tuple(range(first, x.ndim))
+    many = not isinstance(x, np.ndarray) and math.prod(x.shape[first:]) > THREADS * LONG
+    return () if many else tuple(range(first, x.ndim))
 
 
 def _along(x: Array, axis: int, dtype: Any) -> Array:

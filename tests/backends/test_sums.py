@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from xpnet_backends import pairwise_mean, pairwise_sum, sum_of_squares, sums, to_numpy
+from xpnet_backends import get_backend, pairwise_mean, pairwise_sum, sum_of_squares, sums, to_numpy
 
 LONG = 300_000
 
@@ -80,6 +80,15 @@ def test_short_blocks_give_what_numpy_gives(data, shape, keepdims):
             np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
 
 
+def test_a_long_row_on_a_device(monkeypatch):
+    """There even what lies side by side is added in blocks: a thread would add too many numbers in order."""
+    x = get_backend("standin").asarray(np.ones((2, 5000), np.float32))
+    plain = sums._side_by_side(x, (1,))
+    monkeypatch.setattr(sums, "THREADS", 1)
+    assert (plain, sums._side_by_side(x, (1,)), sums._side_by_side(to_numpy(x), (1,))) == ((1,), (), (1,))
+    assert to_numpy(pairwise_sum(x, 1)).tolist() == [5000.0, 5000.0]
+
+
 def test_up_to_a_block_the_sum_is_numpys_own():
     x = np.random.default_rng(0).standard_normal((1024, 3)).astype(np.float32)
     np.testing.assert_array_equal(pairwise_sum(x, 0), x.sum(axis=0))
@@ -100,6 +109,14 @@ def test_float16_is_added_in_float32(backend):
     assert to_numpy(pairwise_sum(backend.asarray(np.ones((5000, 2), np.float16)), 0)).tolist() == [5000.0, 5000.0]
     assert float(sum_of_squares(x)) == pytest.approx(1.4e7)
     assert sum_of_squares(x).dtype == "float32"
+
+
+@pytest.mark.parametrize("length", [2, 3000])
+@pytest.mark.parametrize(("axis", "message"), [(2, "out of bounds"), (-3, "out of bounds"), ((0, 0), "duplicate")])
+def test_an_axis_that_does_not_exist_is_numpys_error(length, axis, message):
+    for function in (pairwise_sum, pairwise_mean):
+        with pytest.raises(ValueError, match=message):
+            function(np.ones((length, 2)), axis)
 
 
 def test_the_mean_of_nothing_is_nan_without_a_warning(backend):

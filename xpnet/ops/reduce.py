@@ -22,13 +22,13 @@ def reduce_sum(xp: Namespace, x: Array, *, axis: Axis = None, keepdims: bool = F
 @widened
 def reduce_mean(xp: Namespace, x: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
     """``y = Σ x / n``;  ``dy/dx = 1/n`` for every addend."""
-    shape = x.shape
+    y, shape = pairwise_mean(x, axis, keepdims), x.shape
     n = math.prod(shape[i] for i in normal_axes(axis, x.ndim))
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
         return (xp.broadcast_to(keep_axes(dy / n, shape, axis), shape),)
 
-    return pairwise_mean(x, axis, keepdims), backward
+    return y, backward
 
 
 def reduce_max(xp: Namespace, x: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:

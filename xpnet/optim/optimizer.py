@@ -20,6 +20,10 @@ class Optimizer(ABC):
     ``params`` are parameters, ``(name, parameter)`` pairs (``model.named_parameters()``: the state dict then has
     names), or dicts ``{"params": ..., "lr": ...}`` for groups with options of their own.  ``param_groups`` holds the
     options; changing ``group["lr"]`` takes effect at the next step.
+
+    State, step count and learning rate of float16 parameters are kept in float32, and steps are computed in it: in
+    float16 Adam's ε is 0 and a count ends at 2,048.  The weights themselves are rounded to float16 after each step, so
+    a step smaller than half a unit in a weight's last place is lost: train in float32 where that matters.
     """
 
     def __init__(self, params: Parameters, defaults: Mapping[str, Any]) -> None:
