@@ -107,6 +107,13 @@ def test_large_values_and_long_axes(name, backend):
             near(to_numpy(found[i]), expected[i], 4, i)
 
 
+def test_a_variance_that_overflows_leaves_the_result_alone(backend):
+    x = backend.asarray(large(64, 3))
+    (y, _, variance), _ = ops.batch_norm(backend.xp, x, None, None)
+    assert np.isinf(to_numpy(variance)).all()
+    assert to_numpy(y).astype(np.float64).std(axis=0) == pytest.approx(np.ones(3), abs=1e-3)
+
+
 def test_an_index_picked_more_often_than_float16_counts(backend):
     weight, many = backend.asarray(np.zeros((3, 2), np.float16)), backend.asarray(np.ones(5000, np.int64))
     ones = backend.asarray(np.ones((5000, 2), np.float16))

@@ -7,6 +7,8 @@ import math
 from collections.abc import Callable
 from typing import Any, TypeAlias, TypeVar, cast
 
+import numpy as np
+
 from xpnet_backends import Array, Backward, Namespace, pairwise_sum
 
 Axis: TypeAlias = int | tuple[int, ...] | None
@@ -50,7 +52,10 @@ def _single(x: Any) -> Any:
 
 
 def _half(x: Any) -> Any:
-    return x.astype("float16") if hasattr(x, "dtype") and x.dtype.char == "f" else x
+    if not hasattr(x, "dtype") or x.dtype.char != "f":
+        return x
+    with np.errstate(over="ignore"):  # infinity, as on a device: one output may overflow beside another that is wanted
+        return x.astype("float16")
 
 
 def unbroadcast(dy: Array, shape: tuple[int, ...]) -> Array:
