@@ -145,7 +145,7 @@ def test_a_bias_gradient(op, backend):
 def test_the_weights_of_a_bilinear_resize_keep_their_fraction(backend):
     from xpnet.ops.resample import linear_matrix
 
-    found = linear_matrix(backend.xp, 3000, 4500, "float16", ratio=2 / 3, align_corners=False)
-    exact = linear_matrix(np, 3000, 4500, "float64", ratio=2 / 3, align_corners=False)
+    found = linear_matrix(backend.xp, 600, 900, "float16", ratio=2 / 3, align_corners=False)
+    exact = linear_matrix(np, 600, 900, "float64", ratio=2 / 3, align_corners=False)
     assert found.dtype == "float16"
     np.testing.assert_allclose(to_numpy(found)[-3:, -4:], exact[-3:, -4:], atol=1e-3)
