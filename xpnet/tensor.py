@@ -311,24 +311,43 @@ class Tensor(Recorded):
     def __itruediv__(self, other: TensorLike) -> Any:
         return self._in_place(other, operator.truediv)
 
+    def __ipow__(self, other: TensorLike) -> Any:
+        return self._in_place(other, operator.pow)
+
     def _in_place(self, other: TensorLike, operation: Callable[[Any, Any], Any]) -> Any:
-        """``x += y``: in place where nothing is recorded; else x becomes the name of a new, recorded tensor."""
+        """``x += y``: in place where nothing is recorded; else x becomes the name of a new, recorded tensor.
+
+        Raises: ``TypeError`` for a result that the dtype of x cannot hold, as in NumPy; ``ValueError`` for one of
+        another shape.
+        """
         recorded = is_grad_enabled() and (self.requires_grad or getattr(other, "requires_grad", False))
         if recorded and self._node is None and self.requires_grad:
             self._may_change()  # a leaf: says what to do instead
         if recorded:
             return NotImplemented
         with no_grad():
-            self[...] = operation(self, other)
+            result = operation(self, other)
+            if not np.can_cast(result.dtype, self.dtype, "same_kind"):
+                raise TypeError(
+                    f"in-place operation: the result is {result.dtype}, the tensor {self.dtype}: make a new tensor, "
+                    f'e.g. x = x + y, or convert this one first, e.g. x = x.astype("{result.dtype}")'
+                )
+            if result.shape != self.shape:
+                raise ValueError(
+                    f"in-place operation: the result has shape {result.shape}, the tensor {self.shape}: make a new "
+                    "tensor, e.g. x = x + y"
+                )
+            self[...] = result
         return self
 
     def __setitem__(self, index: Any, value: TensorLike) -> None:
+        """Overwrite elements; the values are cast to the tensor's dtype, as in NumPy and PyTorch."""
         self._may_change()
         self._array[_raw_index(index)] = value.data if isinstance(value, Tensor) else value
         self._changed()
 
     def copy_(self, source: TensorLike) -> Tensor:
-        """Overwrite the values with those of ``source``, of the same shape, from any backend."""
+        """Overwrite the values with those of ``source``, of the same shape, from any backend, cast to this dtype."""
         self._may_change()
         array = source.data if isinstance(source, Tensor) else source
         if is_array(array) and backend_of(array) is not self.backend:
@@ -350,9 +369,11 @@ class Tensor(Recorded):
         return _binary(ops.add, other, self)
 
     def __sub__(self, other: TensorLike) -> Tensor:
+        _refuse_booleans("x - y", self, other)
         return _binary(ops.subtract, self, other)
 
     def __rsub__(self, other: TensorLike) -> Tensor:
+        _refuse_booleans("x - y", other, self)
         return _binary(ops.subtract, other, self)
 
     def __mul__(self, other: TensorLike) -> Tensor:
@@ -368,10 +389,10 @@ class Tensor(Recorded):
         return _binary(ops.divide, other, self, floating=True)
 
     def __pow__(self, other: TensorLike) -> Tensor:
-        return _binary(ops.power, self, other)
+        return _power(self, other)
 
     def __rpow__(self, other: TensorLike) -> Tensor:
-        return _binary(ops.power, other, self)
+        return _power(other, self)
 
     def __matmul__(self, other: TensorLike) -> Tensor:
         return _matmul(self, other)
@@ -380,6 +401,7 @@ class Tensor(Recorded):
         return _matmul(other, self)
 
     def __neg__(self) -> Tensor:
+        _refuse_booleans("-x", self)
         return apply(ops.negative, self)
 
     def __pos__(self) -> Tensor:
@@ -445,8 +467,18 @@ class Tensor(Recorded):
         return abs(self)
 
     def clip(self, low: float | None = None, high: float | None = None) -> Tensor:
-        """Limited to low..high."""
-        return apply(ops.clip, self, low=low, high=high)
+        """Limited to low..high; of whole numbers with a floating limit in float32.
+
+        Raises: ``TypeError`` for limits that are no numbers.
+        """
+        low, high = _number(low), _number(high)
+        for limit in (low, high):
+            if not isinstance(limit, (int, float, type(None))):
+                raise TypeError(
+                    f"clip() takes numbers, got {type(limit).__name__}: use xpnet.maximum and xpnet.minimum"
+                )
+        (x, *_) = _closed(self, low, high)
+        return apply(ops.clip, x, low=low, high=high)
 
     # -- reductions ----------------------------------------------------------------------------------------------
 
@@ -460,7 +492,10 @@ class Tensor(Recorded):
 
     def var(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False, *, correction: int = 1) -> Tensor:
         """The variance, ``Σ (x − mean)² / (n − correction)``."""
+        if self.dtype == "float16":  # squares soon leave its range
+            return self.astype("float32").var(axis=axis, keepdims=keepdims, correction=correction).astype("float16")
         centred = self - self.mean(axis=axis, keepdims=True)
+        centred = centred - centred.mean(axis=axis, keepdims=True)  # the rounding of the mean
         total = (centred * centred).sum(axis=axis, keepdims=keepdims)
         return total / max(self.size // max(total.size, 1) - correction, 0)
 
@@ -543,14 +578,30 @@ def _binary(op: Op, a: TensorLike, b: TensorLike, *, floating: bool = False) -> 
     return apply(op, *_closed(a, b, floating=floating))
 
 
+def _power(a: TensorLike, b: TensorLike) -> Tensor:
+    """``aᵇ``; of truth values and whole numbers in int64, where NumPy has int8."""
+    a, b = _number(a), _number(b)
+    if all(getattr(x, "dtype", np.dtype(bool)).kind == "b" for x in (a, b)):
+        a, b = (x.astype("int64") if hasattr(x, "dtype") else x for x in (a, b))
+    return _binary(ops.power, a, b)
+
+
 def _closed(*values: TensorLike, floating: bool = False) -> list[TensorLike]:
     """Whole-number arrays take the floating dtype of the others; float32 beside a Python float, or if ``floating``."""
     dtypes = [x.dtype for x in values if hasattr(x, "dtype")]
     floats = [d for d in dtypes if d.kind == "f"]
-    if len(floats) == len(dtypes) or not (floats or floating or any(isinstance(x, float) for x in values)):
+    if len(floats) == len(dtypes):
         return list(values)
+    if not (floats or floating or any(isinstance(x, float) for x in values)) and np.result_type(*dtypes).kind != "f":
+        return list(values)  # uint64 and int64 have no common whole-number dtype
     dtype = floats[0] if floats else "float32"
     return [x.astype(dtype) if hasattr(x, "dtype") and x.dtype.kind != "f" else x for x in values]
+
+
+def _refuse_booleans(operation: str, *values: TensorLike) -> None:
+    """Raises: ``TypeError`` where all values are truth values, which have no difference, as in NumPy and PyTorch."""
+    if all(isinstance(x, bool) or getattr(getattr(x, "dtype", None), "kind", "") == "b" for x in values):
+        raise TypeError(f"{operation} of booleans: convert them first, e.g. x.astype('int64'), or compare: x != y")
 
 
 def _matmul(a: TensorLike, b: TensorLike) -> Tensor:
@@ -624,9 +675,12 @@ def _from_python(values: Any, single: bool) -> np.ndarray[Any, Any]:
 
 def where(condition: TensorLike, a: TensorLike, b: TensorLike) -> Tensor:
     """``a`` where the condition holds, else ``b``."""
+    if isinstance(condition, (bool, list)):
+        condition = tensor(condition)
     a, b = _closed(_number(a), _number(b))
     if not hasattr(a, "dtype") and not hasattr(b, "dtype"):
-        a = tensor(a, backend=as_tensor(condition).backend)
+        kind = "float32" if isinstance(a, float) or isinstance(b, float) else None
+        a = tensor(a, backend=as_tensor(condition).backend, dtype=kind)
     return apply(ops.where, condition, a, b)
 
 
@@ -640,15 +694,21 @@ def minimum(a: TensorLike, b: TensorLike) -> Tensor:
     return _binary(ops.minimum, a, b)
 
 
+def _check_tensors(name: str, tensors: Sequence[TensorLike]) -> None:
+    if not tensors:
+        raise ValueError(f"{name}() needs at least one tensor")
+    for x in tensors:
+        if not isinstance(x, Tensor) and not is_array(x):
+            raise TypeError(f"{name}() takes tensors or arrays, got {type(x).__name__}: use xpnet.tensor(...)")
+
+
 def concatenate(tensors: Sequence[TensorLike], axis: int = 0) -> Tensor:
     """Tensors one after the other along an axis that exists."""
-    if not tensors:
-        raise ValueError("concatenate() needs at least one tensor")
+    _check_tensors("concatenate", tensors)
     return apply(ops.concatenate, *_closed(*tensors), axis=axis)
 
 
 def stack(tensors: Sequence[TensorLike], axis: int = 0) -> Tensor:
     """Tensors of one shape side by side along a new axis."""
-    if not tensors:
-        raise ValueError("stack() needs at least one tensor")
+    _check_tensors("stack", tensors)
     return apply(ops.stack, *_closed(*tensors), axis=axis)

@@ -14,6 +14,7 @@ from .select import (
     use,
     why_unavailable,
 )
+from .sums import pairwise_mean, pairwise_sum, sum_of_squares
 
 
 def _numpy() -> Backend:
@@ -45,8 +46,11 @@ __all__ = [
     "get_backend",
     "is_array",
     "matmul",
+    "pairwise_mean",
+    "pairwise_sum",
     "random",
     "register_backend",
+    "sum_of_squares",
     "to_numpy",
     "use",
     "why_unavailable",

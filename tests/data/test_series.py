@@ -166,3 +166,12 @@ def test_airline_passengers(data_dir):
     last_years = {name: walk_forward(values, f, start=96, horizon=12).rmse
                   for name, f in (("naive", naive), ("seasonal", seasonal_naive(12)), ("drift", drift))}  # fmt: skip
     assert last_years["seasonal"] < last_years["drift"] < last_years["naive"]
+
+
+def test_a_long_float32_series_comes_back_from_its_differences(backend):
+    """Rounded at every step, the sum of 200,000 steps would be off by a thousandth."""
+    steps = np.full(200_000, 0.1, np.float32)
+    found = undifference(backend.asarray(steps), backend.asarray(np.zeros(1, np.float32)))
+    assert found.dtype == "float32"
+    assert float(found[-1]) == pytest.approx(float(np.float32(0.1)) * 200_000, rel=1e-6)
+    assert undifference([1, 2, 3], [1]).dtype == "int64"

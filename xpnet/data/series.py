@@ -103,7 +103,10 @@ def undifference(differences: Any, before: Any) -> Array:
     xp: Any = backend_of(steps).xp
     filled = xp.zeros((-n % lag, *steps.shape[1:]), dtype=steps.dtype)
     rows = xp.concatenate([steps, filled]).reshape(-1, lag, *steps.shape[1:])  # one season a row
-    return (start + xp.cumsum(rows, axis=0)).reshape(-1, *steps.shape[1:])[:n]
+    if rows.dtype.kind != "f":
+        return (start + xp.cumsum(rows, axis=0)).reshape(-1, *steps.shape[1:])[:n]
+    values = start + xp.cumsum(rows, axis=0, dtype="float64")  # in float32, rounding would add up along the series
+    return values.reshape(-1, *steps.shape[1:])[:n].astype(np.result_type(start.dtype, rows.dtype))
 
 
 def seasonal_means(values: Any, period: int) -> np.ndarray:

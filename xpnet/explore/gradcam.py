@@ -7,7 +7,7 @@ from typing import Any
 from xpnet.nn import Module
 from xpnet.nn import functional as F
 from xpnet.tensor import Tensor, TensorLike, as_tensor, is_grad_enabled
-from xpnet_backends import Array
+from xpnet_backends import Array, pairwise_mean, pairwise_sum
 
 from .activations import evaluating, find_layer
 
@@ -49,7 +49,9 @@ def gradcam(model: Module, layer: str, x: TensorLike, target: Any = None) -> Arr
     (logits * _chosen(logits, target)).sum().backward()  # samples do not touch each other in evaluation mode
     a, slope = maps[-1].data, maps[-1].grad
     assert slope is not None
-    heat = F.relu(Tensor((slope.mean(axis=(2, 3), keepdims=True) * a).sum(axis=1, keepdims=True)))  # (N, 1, P, Q)
+    heat = F.relu(
+        Tensor(pairwise_sum(pairwise_mean(slope, (2, 3), keepdims=True) * a, 1, keepdims=True))
+    )  # (N, 1, P, Q)
     large = F.interpolate(heat, tuple(images.shape[2:]), mode="bilinear").data[:, 0]  # (N, H, W)
     xp = images.backend.xp
     result: Array = large / xp.maximum(large.max(axis=(1, 2), keepdims=True), 1e-12)

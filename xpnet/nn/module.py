@@ -50,6 +50,7 @@ class Module:
     _forward_pre_hooks: dict[object, PreHook]
     _backward_hooks: dict[object, BackwardHook]
     _not_saved: set[str]
+    _wide_buffers: frozenset[str] = frozenset()  # statistics that float16 has no room for: they stay in float32
 
     def __init__(self) -> None:
         self.__dict__.update(
@@ -278,7 +279,10 @@ class Module:
             parameter.grad = None
 
     def to(self, backend: str | Backend | None = None, dtype: Any = None) -> Self:
-        """Move all parameters and buffers, in place.  Parameters stay the same objects, so optimizers follow."""
+        """Move all parameters and buffers, in place.  Parameters stay the same objects, so optimizers follow.
+
+        Running statistics of a float16 network stay in float32.
+        """
         target = None if backend is None else get_backend(backend)
         for module in self.modules():
             for parameter in module._parameters.values():
@@ -288,7 +292,8 @@ class Module:
                     parameter.grad = None if parameter.grad is None else _moved(parameter.grad, target, dtype)
             for name, array in module._buffers.items():
                 if array is not None:
-                    setattr(module, name, _moved(array, target, dtype))
+                    wide = name in module._wide_buffers and dtype is not None and np.dtype(dtype) == "float16"
+                    setattr(module, name, _moved(array, target, "float32" if wide else dtype))
         return self
 
     def apply(self, function: Callable[[Module], None]) -> Self:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from xpnet.nn import functional as F
 from xpnet.nn import init
 from xpnet.nn.module import Module, Parameter, new_parameter
@@ -40,6 +42,7 @@ class _BatchNorm(_Affine):
     num_batches_tracked: Array | None
     _ndims: tuple[int, ...]
     _shape: str
+    _wide_buffers = frozenset({"running_mean", "running_var"})
 
     def __init__(
         self,
@@ -56,7 +59,7 @@ class _BatchNorm(_Affine):
         self.num_features, self.eps, self.momentum, self.affine = num_features, eps, momentum, affine
         self.track_running_stats = track_running_stats
         xp = get_backend(backend).xp
-        kind = dtype or "float32"
+        kind = "float64" if dtype is not None and np.dtype(dtype) == "float64" else "float32"
         tracked = track_running_stats
         self.register_buffer("running_mean", xp.zeros(num_features, dtype=kind) if tracked else None)
         self.register_buffer("running_var", xp.ones(num_features, dtype=kind) if tracked else None)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from xpnet.nn.module import Module
 from xpnet.tensor import Tensor
-from xpnet_backends import Array, Namespace, backend_of, random
+from xpnet_backends import Array, Namespace, backend_of, pairwise_sum, random, sum_of_squares
 from xpnet_backends.blocks import Lent
 
 Parameters: TypeAlias = Iterable[Tensor] | Tensor
@@ -29,6 +29,7 @@ def clip_grad_norm_(
 ) -> Tensor:
     """Scale all gradients by ``min(1, max_norm / ‖g‖)``, the norm being that of all of them together; returns ‖g‖.
 
+    The norm of float16 gradients is taken in float32, and returned so.
     Source: Pascanu, Mikolov, Bengio 2012, arXiv:1211.5063, algorithm 1.  No synchronisation, unless
     ``error_if_nonfinite`` asks to look at the norm.
 
@@ -52,7 +53,7 @@ def clip_grad_norm_(
     xp = backend_of(*gradients).xp
     with np.errstate(all="ignore"):
         filled = [g for g in gradients if g.size]
-        norm = _norm(xp, filled, norm_type) if filled else xp.zeros((), dtype=gradients[0].dtype)
+        norm = _norm(xp, filled, norm_type) if filled else xp.zeros((), dtype=_wide(gradients[0]))
         if error_if_nonfinite and not bool(xp.isfinite(norm)):
             raise RuntimeError(
                 f"clip_grad_norm_: the norm of the gradients is {float(norm)}; nothing was scaled. Look for the layer "
@@ -69,8 +70,17 @@ def _norm(xp: Namespace, gradients: list[Array], norm_type: float) -> Array:
         most = "max" if norm_type > 0 else "min"
         return getattr(xp.stack([getattr(xp.abs(g), most)() for g in gradients]), most)()
     if norm_type == 0:
-        return xp.stack([(g != 0).sum() for g in gradients]).sum().astype(gradients[0].dtype)
-    return xp.stack([(xp.abs(g) ** norm_type).sum() for g in gradients]).sum() ** (1.0 / norm_type)
+        return xp.stack([(g != 0).sum() for g in gradients]).sum().astype(_wide(gradients[0]))
+    return xp.stack([_sum_of_powers(g, norm_type) for g in gradients]).sum() ** (1.0 / norm_type)
+
+
+def _sum_of_powers(g: Array, p: float) -> Array:
+    """``Σ |g|ᵖ``, of float16 in float32."""
+    return sum_of_squares(g) if p == 2 else pairwise_sum(abs(g.astype(_wide(g))) ** p)
+
+
+def _wide(g: Array) -> Any:
+    return "float32" if g.dtype == "float16" else g.dtype
 
 
 def clip_grad_value_(parameters: Parameters, clip_value: float) -> None:

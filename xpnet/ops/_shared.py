@@ -2,15 +2,60 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar, cast
 
-from xpnet_backends import Array, Backward, Namespace, backend_of, is_array
+import numpy as np
+
+from xpnet_backends import Array, Backward, Namespace, backend_of, is_array, pairwise_sum
 
 Axis: TypeAlias = int | tuple[int, ...] | None
 Result: TypeAlias = tuple[Any, Backward]
 Reduction: TypeAlias = str
+Op = TypeVar("Op", bound=Callable[..., Any])
+
+
+def widened(op: Op) -> Op:
+    """Compute in float32 what comes in float16, and round the answers: sums and squares soon leave its range.
+
+    This is what accelerators do with half precision.  Every other dtype passes through.
+    """
+
+    @functools.wraps(op)
+    def run(xp: Namespace, *arrays: Any, **options: Any) -> Any:
+        if not any(_is_half(a) for a in arrays):
+            return op(xp, *arrays, **options)
+        y, wide_backward = op(xp, *[_single(a) for a in arrays], **options)
+
+        def backward(dy: Any, *needs: Any) -> tuple[Any, ...]:
+            wide = tuple(_single(part) for part in dy) if isinstance(dy, tuple) else _single(dy)
+            return tuple(_half(gradient) for gradient in wide_backward(wide, *needs))
+
+        return (tuple(_half(part) for part in y) if isinstance(y, tuple) else _half(y)), backward
+
+    return cast(Op, run)
+
+
+def sum_dtype(dtype: Any) -> Any:
+    """The dtype in which numbers of ``dtype`` are added up: float32 for float16, else their own."""
+    return "float32" if dtype == "float16" else dtype
+
+
+def _is_half(x: Any) -> bool:
+    return hasattr(x, "dtype") and x.dtype.char == "e"
+
+
+def _single(x: Any) -> Any:
+    return x.astype("float32") if _is_half(x) else x
+
+
+def _half(x: Any) -> Any:
+    if not hasattr(x, "dtype") or x.dtype.char != "f":
+        return x
+    with np.errstate(over="ignore"):  # infinity, as on a device: one output may overflow beside another that is wanted
+        return x.astype("float16")
 
 
 def unbroadcast(dy: Array, shape: tuple[int, ...]) -> Array:
@@ -19,7 +64,7 @@ def unbroadcast(dy: Array, shape: tuple[int, ...]) -> Array:
         return dy
     added = dy.ndim - len(shape)
     repeated = tuple(i + added for i, n in enumerate(shape) if n == 1 and dy.shape[i + added] != 1)
-    return dy.sum(axis=(*range(added), *repeated)).reshape(shape)
+    return pairwise_sum(dy, (*range(added), *repeated)).reshape(shape)
 
 
 def shape_of(x: Any) -> tuple[int, ...]:
@@ -80,10 +125,10 @@ def reduce_loss(
     if reduction == "none":
         return loss, lambda dy: dy
     if reduction == "sum":
-        return loss.sum(), lambda dy: dy
+        return pairwise_sum(loss), lambda dy: dy
     if reduction == "mean":
         divisor = math.prod(loss.shape) if norm is None else norm
         if norm is None and divisor == 0:
             divisor = math.nan  # the mean of nothing, as in PyTorch
-        return loss.sum() / divisor, lambda dy: dy / divisor
+        return pairwise_sum(loss) / divisor, lambda dy: dy / divisor
     raise ValueError(f"reduction must be 'mean', 'sum' or 'none', got {reduction!r}")

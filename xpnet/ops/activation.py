@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 
-from xpnet_backends import Array, Namespace
+from xpnet_backends import Array, Namespace, pairwise_sum
 
-from ._shared import Result, chosen
+from ._shared import Result, chosen, widened
 from .special import erfc
 
 
@@ -34,6 +34,7 @@ def leaky_relu(xp: Namespace, x: Array, *, negative_slope: float = 0.01) -> Resu
     return xp.where(positive, x, negative_slope * x), backward
 
 
+@widened
 def elu(xp: Namespace, x: Array, *, alpha: float = 1.0) -> Result:
     """``y = x`` where x > 0, else ``α (eˣ − 1)``;  ``dy/dx = 1`` where x > 0, else ``α eˣ``.
 
@@ -48,6 +49,7 @@ def elu(xp: Namespace, x: Array, *, alpha: float = 1.0) -> Result:
     return xp.where(x >= 0, x, alpha * xp.expm1(below)), backward  # so that −0 stays −0
 
 
+@widened
 def gelu(xp: Namespace, x: Array, *, approximate: str = "none") -> Result:
     """``y = x Φ(x)``, ``Φ = ½ erfc(−x/√2)``;  ``dy/dx = Φ + x Φ'``, ``Φ' = e^(−x²/2) / √(2π)``.
 
@@ -80,6 +82,7 @@ def _gelu_tanh(xp: Namespace, x: Array) -> Result:
     return 0.5 * x * (1.0 + t), backward
 
 
+@widened
 def sigmoid(xp: Namespace, x: Array) -> Result:
     """``y = 1 / (1 + e⁻ˣ)``;  ``dy/dx = y (1 − y)``."""
     z = xp.exp(-xp.abs(x))  # cannot overflow: -|x| <= 0
@@ -91,6 +94,7 @@ def sigmoid(xp: Namespace, x: Array) -> Result:
     return y, backward
 
 
+@widened
 def tanh(xp: Namespace, x: Array) -> Result:
     """``y = tanh x``;  ``dy/dx = 1 − y²``."""
     y = xp.tanh(x)
@@ -101,31 +105,34 @@ def tanh(xp: Namespace, x: Array) -> Result:
     return y, backward
 
 
+@widened
 def softmax(xp: Namespace, x: Array, *, axis: int = -1) -> Result:
     """``yᵢ = eˣⁱ / Σⱼ eˣʲ``;  ``dx = y (dy − Σ dy y)``, the sums along ``axis``.
 
     Shifted by the largest x, so that nothing overflows.
     """
     y = xp.exp(x - x.max(axis=axis, keepdims=True))
-    y /= y.sum(axis=axis, keepdims=True)
+    y /= pairwise_sum(y, axis, keepdims=True)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
-        return (y * (dy - (dy * y).sum(axis=axis, keepdims=True)),)
+        return (y * (dy - pairwise_sum(dy * y, axis, keepdims=True)),)
 
     return y, backward
 
 
+@widened
 def log_softmax(xp: Namespace, x: Array, *, axis: int = -1) -> Result:
     """``yᵢ = xᵢ − ln Σⱼ eˣʲ``;  ``dx = dy − eʸ Σ dy``, the sums along ``axis``."""
     shifted = x - x.max(axis=axis, keepdims=True)
-    y = shifted - xp.log(xp.exp(shifted).sum(axis=axis, keepdims=True))
+    y = shifted - xp.log(pairwise_sum(xp.exp(shifted), axis, keepdims=True))
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
-        return (dy - xp.exp(y) * dy.sum(axis=axis, keepdims=True),)
+        return (dy - xp.exp(y) * pairwise_sum(dy, axis, keepdims=True),)
 
     return y, backward
 
 
+@widened
 def logsigmoid(xp: Namespace, x: Array) -> Result:
     """``y = ln σ(x)``, as ``min(x, 0) − ln(1 + e^−|x|)``;  ``dy/dx = 1 − σ(x)``."""
     z = xp.exp(-xp.abs(x))  # cannot overflow: -|x| <= 0
@@ -136,6 +143,7 @@ def logsigmoid(xp: Namespace, x: Array) -> Result:
     return xp.minimum(x, 0) - xp.log1p(z), backward
 
 
+@widened
 def softplus(xp: Namespace, x: Array, *, beta: float = 1.0, threshold: float = 20.0) -> Result:
     """``y = ln(1 + e^βx) / β``, and x itself where ``βx > threshold``;  ``dy/dx = σ(βx)``, and 1 there."""
     u = beta * x
@@ -148,6 +156,7 @@ def softplus(xp: Namespace, x: Array, *, beta: float = 1.0, threshold: float = 2
     return xp.where(linear, x, (xp.maximum(u, 0) + xp.log1p(z)) / beta), backward
 
 
+@widened
 def softsign(xp: Namespace, x: Array) -> Result:
     """``y = x / (1 + |x|)``;  ``dy/dx = 1 / (1 + |x|)²``."""
     r = 1.0 / (1.0 + xp.abs(x))
@@ -158,6 +167,7 @@ def softsign(xp: Namespace, x: Array) -> Result:
     return x * r, backward
 
 
+@widened
 def tanhshrink(xp: Namespace, x: Array) -> Result:
     """``y = x − tanh x``;  ``dy/dx = tanh² x``."""
     t = xp.tanh(x)
@@ -168,6 +178,7 @@ def tanhshrink(xp: Namespace, x: Array) -> Result:
     return x - t, backward
 
 
+@widened
 def silu(xp: Namespace, x: Array) -> Result:
     """``y = x σ(x)``, also called swish;  ``dy/dx = σ (1 + x (1 − σ))`` (Elfwing et al. 2017, arXiv:1702.03118)."""
     s, _ = sigmoid(xp, x)
@@ -178,6 +189,7 @@ def silu(xp: Namespace, x: Array) -> Result:
     return x * s, backward
 
 
+@widened
 def mish(xp: Namespace, x: Array) -> Result:
     """``y = x t``, ``t = tanh ln(1 + eˣ)``;  ``dy/dx = t + x (1 − t²) σ(x)`` (Misra 2019, arXiv:1908.08681).
 
@@ -194,6 +206,7 @@ def mish(xp: Namespace, x: Array) -> Result:
     return x * t, backward
 
 
+@widened
 def celu(xp: Namespace, x: Array, *, alpha: float = 1.0) -> Result:
     """``y = x`` where x > 0, else ``α (e^(x/α) − 1)``;  ``dy/dx = 1`` where x > 0, else ``e^(x/α)``.
 
@@ -211,6 +224,7 @@ def celu(xp: Namespace, x: Array, *, alpha: float = 1.0) -> Result:
 _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
 
 
+@widened
 def selu(xp: Namespace, x: Array) -> Result:
     """``y = λ x`` where x > 0, else ``λ α (eˣ − 1)``;  ``dy/dx = λ`` where x > 0, else ``λ α eˣ``.
 
@@ -224,6 +238,7 @@ def selu(xp: Namespace, x: Array) -> Result:
     return _SELU_SCALE * y, backward
 
 
+@widened
 def glu(xp: Namespace, x: Array, *, axis: int = -1) -> Result:
     """``y = a σ(b)``, a and b the halves of x along ``axis``;  ``da = dy σ``, ``db = dy a σ (1 − σ)``.
 

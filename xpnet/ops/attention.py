@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 
-from xpnet_backends import Array, Namespace
+from xpnet_backends import Array, Namespace, pairwise_sum
 from xpnet_backends import matmul as product
 
-from ._shared import Result, chosen, unbroadcast
+from ._shared import Result, chosen, unbroadcast, widened
 
 
+@widened
 def scaled_dot_product_attention(
     xp: Namespace,
     query: Array,
@@ -55,7 +56,7 @@ def scaled_dot_product_attention(
             through_value = unbroadcast(product(dy, xp.swapaxes(value, -1, -2)), a.shape)
             da = through_value if da is None else through_value + da
         da = da if keep is None else chosen(xp, keep, da) * rescale
-        ds = a * (da - (da * a).sum(axis=-1, keepdims=True))
+        ds = a * (da - pairwise_sum(da * a, -1, keepdims=True))
         dq = unbroadcast(product(ds, key) * scale, query.shape) if needs[0] else None
         dk = unbroadcast(product(xp.swapaxes(ds, -1, -2), scaled), key.shape) if needs[1] else None
         dmask = unbroadcast(ds, mask_shape) if mask_shape is not None and needs[3] else None
@@ -75,11 +76,12 @@ def _softmax_of_visible(xp: Namespace, scores: Array, mask: Array | None, causal
         return scores
     peak = scores.max(axis=-1, keepdims=True)
     a = xp.exp(scores - xp.where(peak > -math.inf, peak, 0.0))  # not −∞ − (−∞) = NaN where all is hidden
-    total = a.sum(axis=-1, keepdims=True)
+    total = pairwise_sum(a, -1, keepdims=True)
     a /= xp.where(total > 0, total, 1.0)
     return a
 
 
+@widened
 def rotary(xp: Namespace, x: Array, cos: Array, sin: Array, *, interleaved: bool = True) -> Result:
     """``y = (u cos − v sin, u sin + v cos)`` for each pair (u, v) of features, turned by an angle.
 

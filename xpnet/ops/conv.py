@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from typing import TypeAlias
 
-from xpnet_backends import Array, Namespace
+from xpnet_backends import Array, Namespace, pairwise_sum
 from xpnet_backends import matmul as product
 
-from ._shared import Result
+from ._shared import Result, sum_dtype
 
 Pair: TypeAlias = tuple[int, int]
 Padding: TypeAlias = tuple[Pair, Pair]  # (top, bottom), (left, right)
@@ -48,7 +48,7 @@ def windows(xp: Namespace, x: Array, kernel: Pair, stride: Pair, dilation: Pair)
 
 def add_windows(xp: Namespace, dwindows: Array, shape: tuple[int, ...], stride: Pair, dilation: Pair) -> Array:
     """The transpose of ``windows``: every element collects the sum over all windows that see it."""
-    dx = xp.zeros(shape, dtype=dwindows.dtype)
+    dx = xp.zeros(shape, dtype=sum_dtype(dwindows.dtype))
     kernel_height, kernel_width, p, q = dwindows.shape[2:]
     for k in range(kernel_height):
         for j in range(kernel_width):
@@ -56,7 +56,7 @@ def add_windows(xp: Namespace, dwindows: Array, shape: tuple[int, ...], stride: 
             rows = slice(top, top + stride[0] * (p - 1) + 1, stride[0])
             columns = slice(left, left + stride[1] * (q - 1) + 1, stride[1])
             dx[:, :, rows, columns] += dwindows[:, :, k, j]
-    return dx
+    return dx.astype(dwindows.dtype, copy=False)
 
 
 def conv2d(
@@ -95,12 +95,12 @@ def conv2d(
         flat = dy.reshape(n, groups, out // groups, math.prod(size))  # (N, G, O/G, P·Q)
         dx = dw = None
         if needs[1]:
-            dw = product(flat, xp.swapaxes(columns()[0], -1, -2)).sum(axis=0).reshape(weight.shape)
+            dw = pairwise_sum(product(flat, xp.swapaxes(columns()[0], -1, -2)), 0).reshape(weight.shape)
         if needs[0]:
             dcolumns = product(xp.swapaxes(w, -1, -2), flat)  # (N, G, C/G·K·L, P·Q)
             dx = add_windows(xp, dcolumns.reshape(n, shape[1], *kernel, *size), shape, stride, dilation)
             dx = crop2d(dx, padding)
-        db = dy.sum(axis=(0, 2, 3)) if bias is not None and needs[2] else None
+        db = pairwise_sum(dy, (0, 2, 3)) if bias is not None and needs[2] else None
         return dx, dw, db
 
     return y, backward
@@ -141,8 +141,8 @@ def conv_transpose2d(
         seen = windows(xp, pad2d(xp, dy, border), kernel, stride, dilation)[..., :height, :width]
         matrix = seen.reshape(n, groups, w.shape[2], height * width)  # (N, G, O/G·K·L, H·W)
         dx = product(w, matrix).reshape(x.shape) if needs[0] else None
-        dw = product(flat, xp.swapaxes(matrix, -1, -2)).sum(axis=0).reshape(weight.shape) if needs[1] else None
-        db = dy.sum(axis=(0, 2, 3)) if bias is not None and needs[2] else None
+        dw = pairwise_sum(product(flat, xp.swapaxes(matrix, -1, -2)), 0).reshape(weight.shape) if needs[1] else None
+        db = pairwise_sum(dy, (0, 2, 3)) if bias is not None and needs[2] else None
         return dx, dw, db
 
     return y, backward

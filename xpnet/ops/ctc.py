@@ -10,9 +10,10 @@ import math
 
 from xpnet_backends import Array, Namespace
 
-from ._shared import Reduction, Result, reduce_loss
+from ._shared import Reduction, Result, reduce_loss, widened
 
 
+@widened
 def ctc_loss(
     xp: Namespace,
     log_p: Array,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from xpnet_backends import Array, Namespace
+from xpnet_backends import Array, Namespace, pairwise_sum
 
-from ._shared import Result
+from ._shared import Result, sum_dtype, widened
 
 
 def embedding(xp: Namespace, indices: Array, weight: Array, *, padding_idx: int | None = None) -> Result:
@@ -27,6 +27,7 @@ def embedding(xp: Namespace, indices: Array, weight: Array, *, padding_idx: int 
     return weight[indices], backward
 
 
+@widened
 def embedding_bag(
     xp: Namespace,
     indices: Array,
@@ -60,7 +61,7 @@ def embedding_bag(
     def backward(dy: Array, needs: tuple[bool, ...] = (False, False, True, True)) -> tuple[Array | None, ...]:
         of_rows = xp.where(counts[:, None], dy[bags], 0.0)  # (M, D)
         dw = _sum_rows(xp, indices, of_rows * share[:, None], table) if needs[2] else None
-        return None, None, dw, (of_rows * kept).sum(axis=1) if kept is not None and needs[3] else None
+        return None, None, dw, pairwise_sum(of_rows * kept, 1) if kept is not None and needs[3] else None
 
     return _sum_rows(xp, bags, rows * share[:, None], count), backward
 
@@ -93,6 +94,7 @@ def _flat_places(xp: Namespace, rows: Array, features: int) -> Array:
 
 def _sum_rows(xp: Namespace, to: Array, rows: Array, count: int) -> Any:
     """``y[to[m]] += rows[m]``.  As one long vector, for which ``add.at`` of NumPy has a fast path."""
-    y = xp.zeros(count * rows.shape[1], dtype=rows.dtype)
-    xp.add.at(y, _flat_places(xp, to, rows.shape[1]), rows.ravel())
-    return y.reshape(count, rows.shape[1])
+    wide = sum_dtype(rows.dtype)
+    y = xp.zeros(count * rows.shape[1], dtype=wide)
+    xp.add.at(y, _flat_places(xp, to, rows.shape[1]), rows.ravel().astype(wide, copy=False))
+    return y.reshape(count, rows.shape[1]).astype(rows.dtype, copy=False)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 
-from xpnet_backends import Array, Namespace
+from xpnet_backends import Array, Namespace, pairwise_sum
 
-from ._shared import Reduction, Result, reduce_loss, unbroadcast, weighted
+from ._shared import Reduction, Result, reduce_loss, unbroadcast, weighted, widened
 from .activation import log_softmax
 from .loss import along, index_targets
 
 
+@widened
 def binary_cross_entropy(
     xp: Namespace, p: Array, target: Array, weight: Array | None = None, *, reduction: Reduction = "mean"
 ) -> Result:
@@ -38,6 +39,7 @@ def _log_from(xp: Namespace, p: Array) -> Array:
     return xp.where(p == 0, -100.0, xp.maximum(xp.log(xp.where(p == 0, 1.0, p)), -100.0))
 
 
+@widened
 def kl_div(
     xp: Namespace, log_p: Array, target: Array, *, reduction: Reduction = "mean", log_target: bool = False
 ) -> Result:
@@ -62,6 +64,7 @@ def kl_div(
     return loss, backward
 
 
+@widened
 def gaussian_nll_loss(
     xp: Namespace,
     mean: Array,
@@ -92,6 +95,7 @@ def gaussian_nll_loss(
     return loss, backward
 
 
+@widened
 def poisson_nll_loss(
     xp: Namespace,
     x: Array,
@@ -128,6 +132,7 @@ def poisson_nll_loss(
     return loss, backward
 
 
+@widened
 def sigmoid_focal_loss(
     xp: Namespace,
     x: Array,
@@ -164,6 +169,7 @@ def sigmoid_focal_loss(
     return loss, backward
 
 
+@widened
 def focal_loss(
     xp: Namespace,
     logits: Array,
@@ -183,10 +189,10 @@ def focal_loss(
     log_p, _ = log_softmax(xp, logits, axis=axis)
     wq, norm = index_targets(xp, logits, target, weight, ignore_index, axis)
     hot = wq != 0  # also where NaN marks a target that is no class
-    w = wq.sum(axis=axis, keepdims=True)
-    log_pt = xp.where(hot, log_p, 0.0).sum(axis=axis, keepdims=True)
+    w = pairwise_sum(wq, axis, keepdims=True)
+    log_pt = pairwise_sum(xp.where(hot, log_p, 0.0), axis, keepdims=True)
     power, slope = _focus(xp, -xp.expm1(log_pt), gamma)
-    loss, spread = reduce_loss(xp, (-w * power * log_pt).sum(axis=axis), reduction, norm)
+    loss, spread = reduce_loss(xp, pairwise_sum(-w * power * log_pt, axis), reduction, norm)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True, False, False)) -> tuple[Array | None, ...]:
         if not needs[0]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from xpnet_backends import Array, Namespace
+from xpnet_backends import Array, Namespace, pairwise_sum
 from xpnet_backends import matmul as product
 
 from ._shared import Result, unbroadcast
@@ -46,7 +46,7 @@ def linear(xp: Namespace, x: Array, weight: Array, bias: Array | None = None) ->
         dy = dy if dy.ndim == 2 else dy.reshape(x.shape[0], weight.shape[0])
         dx = product(dy, weight).reshape(shape) if needs[0] else None
         dw = product(dy.T, x) if needs[1] else None
-        db = dy.sum(axis=0) if bias is not None and needs[2] else None
+        db = pairwise_sum(dy, 0) if bias is not None and needs[2] else None
         return dx, dw, db
 
     return (y if len(shape) == 2 else y.reshape(*shape[:-1], weight.shape[0])), backward

@@ -10,12 +10,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from xpnet_backends import Array, Namespace
+from xpnet_backends import Array, Namespace, pairwise_sum
 
-from ._shared import Reduction, Result, reduce_loss, weighted, with_sign_of
+from ._shared import Reduction, Result, reduce_loss, weighted, widened, with_sign_of
 from .activation import log_softmax
 
 
+@widened
 def mse_loss(xp: Namespace, prediction: Array, target: Array, *, reduction: Reduction = "mean") -> Result:
     """``L = (p − t)²``;  ``dp = 2 (p − t) dL``, ``dt = −dp``.  Both of one shape."""
     difference = prediction - target
@@ -28,6 +29,7 @@ def mse_loss(xp: Namespace, prediction: Array, target: Array, *, reduction: Redu
     return loss, backward
 
 
+@widened
 def l1_loss(xp: Namespace, prediction: Array, target: Array, *, reduction: Reduction = "mean") -> Result:
     """``L = |p − t|``;  ``dp = sign(p − t) dL``, ``dt = −dp``, 0 at the kink.  Both of one shape."""
     difference = prediction - target
@@ -40,6 +42,7 @@ def l1_loss(xp: Namespace, prediction: Array, target: Array, *, reduction: Reduc
     return loss, backward
 
 
+@widened
 def huber_loss(
     xp: Namespace, prediction: Array, target: Array, *, delta: float = 1.0, reduction: Reduction = "mean"
 ) -> Result:
@@ -58,6 +61,7 @@ def huber_loss(
     return loss, backward
 
 
+@widened
 def smooth_l1_loss(
     xp: Namespace, prediction: Array, target: Array, *, beta: float = 1.0, reduction: Reduction = "mean"
 ) -> Result:
@@ -78,6 +82,7 @@ def smooth_l1_loss(
     return loss, backward
 
 
+@widened
 def binary_cross_entropy_with_logits(
     xp: Namespace,
     x: Array,
@@ -112,6 +117,7 @@ def binary_cross_entropy_with_logits(
     return loss, backward
 
 
+@widened
 def nll_loss(
     xp: Namespace,
     log_p: Array,
@@ -128,7 +134,7 @@ def nll_loss(
     """
     axis = min(log_p.ndim - 1, 1)
     q, norm = index_targets(xp, log_p, target, weight, ignore_index, axis)
-    loss, spread = reduce_loss(xp, -weighted(xp, q, log_p).sum(axis=axis), reduction, norm)
+    loss, spread = reduce_loss(xp, -pairwise_sum(weighted(xp, q, log_p), axis), reduction, norm)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True, False, False)) -> tuple[Array | None, ...]:
         return weighted(xp, -q, along(xp, spread(dy), axis)) if needs[0] else None, None, None
@@ -136,6 +142,7 @@ def nll_loss(
     return loss, backward
 
 
+@widened
 def cross_entropy(
     xp: Namespace,
     logits: Array,
@@ -165,13 +172,13 @@ def cross_entropy(
         if label_smoothing:
             counted = along(xp, target != ignore_index, axis)
             wq = keep * wq + label_smoothing / logits.shape[axis] * (w * counted).astype(logits.dtype)
-    loss, spread = reduce_loss(xp, -weighted(xp, wq, log_p).sum(axis=axis), reduction, norm)
+    loss, spread = reduce_loss(xp, -pairwise_sum(weighted(xp, wq, log_p), axis), reduction, norm)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True, False, False)) -> tuple[Array | None, ...]:
         dloss = along(xp, spread(dy), axis)
         dz = None
         if needs[0]:  # a row of weight 0 has no part in the loss, not even in a mean of NaN
-            total = wq.sum(axis=axis, keepdims=True)
+            total = pairwise_sum(wq, axis, keepdims=True)
             dz = weighted(xp, weighted(xp, total, xp.exp(log_p)) - wq, dloss)
         dq = -(w * keep) * log_p * dloss if needs[1] else None
         return dz, dq, None
@@ -191,7 +198,7 @@ def index_targets(
     ignored = target == ignore_index
     no_class = ~(hot.any(axis=axis) | ignored)
     q = xp.where(along(xp, no_class, axis), math.nan, xp.where(along(xp, ignored, axis), 0.0, q))
-    norm = q.sum()
+    norm = pairwise_sum(q)
     return q, xp.where(norm == 0, math.nan, norm)  # the mean of nothing is NaN, as in PyTorch
 
 

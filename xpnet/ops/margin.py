@@ -8,11 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from xpnet_backends import Array, Namespace
+from xpnet_backends import Array, Namespace, pairwise_sum
 
-from ._shared import Reduction, Result, reduce_loss, weighted
+from ._shared import Reduction, Result, reduce_loss, weighted, widened
 
 
+@widened
 def hinge_embedding_loss(
     xp: Namespace, x: Array, target: Array, *, margin: float = 1.0, reduction: Reduction = "mean"
 ) -> Result:
@@ -32,6 +33,7 @@ def hinge_embedding_loss(
     return loss, backward
 
 
+@widened
 def margin_ranking_loss(
     xp: Namespace, x1: Array, x2: Array, target: Array, *, margin: float = 0.0, reduction: Reduction = "mean"
 ) -> Result:
@@ -49,6 +51,7 @@ def margin_ranking_loss(
     return loss, backward
 
 
+@widened
 def multi_margin_loss(
     xp: Namespace,
     x: Array,
@@ -72,19 +75,20 @@ def multi_margin_loss(
     if weight is not None:
         scale = scale * xp.where(hot, weight, 0.0).sum(axis=-1, keepdims=True)
     each = scale * (gap if p == 1 else gap * gap)
-    loss, spread = reduce_loss(xp, each.sum(axis=-1), reduction)
+    loss, spread = reduce_loss(xp, pairwise_sum(each, -1), reduction)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True, False, False)) -> tuple[Array | None, ...]:
         if not needs[0]:
             return None, None, None
         slope = scale * (xp.sign(gap) if p == 1 else 2.0 * gap)
-        dx = xp.where(hot, -slope.sum(axis=-1, keepdims=True), slope)
+        dx = xp.where(hot, -pairwise_sum(slope, -1, keepdims=True), slope)
         dloss = spread(dy)
         return weighted(xp, dx, xp.expand_dims(dloss, -1) if dloss.ndim else dloss), None, None
 
     return loss, backward
 
 
+@widened
 def cosine_embedding_loss(
     xp: Namespace, x1: Array, x2: Array, target: Array, *, margin: float = 0.0, reduction: Reduction = "mean"
 ) -> Result:
@@ -93,9 +97,9 @@ def cosine_embedding_loss(
     ``cos = x₁·x₂ / √(s₁ s₂)``, ``s = x·x + 10⁻¹²``;  ``dcos = −dL`` for 1, dL for −1 where ``cos >= margin``, else 0;
     ``dx₁ = (x₂ / √(s₁ s₂) − cos x₁ / s₁) dcos``, ``dx₂ = (x₁ / √(s₁ s₂) − cos x₂ / s₂) dcos``.
     """
-    s1, s2 = (x1 * x1).sum(axis=-1) + 1e-12, (x2 * x2).sum(axis=-1) + 1e-12
+    s1, s2 = (pairwise_sum(x * x, -1) + 1e-12 for x in (x1, x2))
     norm = xp.sqrt(s1 * s2)
-    cos = (x1 * x2).sum(axis=-1) / norm
+    cos = pairwise_sum(x1 * x2, -1) / norm
     like, unlike = target == 1, target == -1
     each = xp.where(like, 1.0 - cos, xp.where(unlike, xp.maximum(cos - margin, 0), 0.0))
     loss, spread = reduce_loss(xp, each, reduction)
@@ -113,6 +117,7 @@ def cosine_embedding_loss(
     return loss, backward
 
 
+@widened
 def triplet_margin_loss(
     xp: Namespace,
     anchor: Array,
@@ -163,11 +168,11 @@ def _distance(xp: Namespace, v: Array, p: float) -> tuple[Array, Callable[[], Ar
     if p == math.inf:
         norm = z.max(axis=-1)
     elif p == 1:
-        norm = z.sum(axis=-1)
+        norm = pairwise_sum(z, -1)
     elif p == 2:
-        norm = xp.sqrt((z * z).sum(axis=-1))
+        norm = xp.sqrt(pairwise_sum(z * z, -1))
     else:
-        norm = (z**p).sum(axis=-1) ** (1.0 / p)
+        norm = pairwise_sum(z**p, -1) ** (1.0 / p)
 
     def slope() -> Array:
         wide = xp.expand_dims(norm, -1)

@@ -11,24 +11,26 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from xpnet_backends import Array, Namespace
+from xpnet_backends import Array, Namespace, pairwise_mean
 
-from ._shared import Result, unbroadcast
+from ._shared import Result, unbroadcast, widened
 
 
 def _standardise(
     xp: Namespace, x: Array, axes: tuple[int, ...], eps: float
 ) -> tuple[Array, Array, Array, Callable[[Array], Array]]:
     """``x̂``, the mean and the (biased) variance over ``axes``, and how ``dx̂`` becomes ``dx``."""
-    mean = x.mean(axis=axes, keepdims=True)
+    mean = pairwise_mean(x, axes, keepdims=True)
     centred = x - mean
-    variance = (centred * centred).mean(axis=axes, keepdims=True)
+    error = pairwise_mean(centred, axes, keepdims=True)  # the mean's rounding: without it a constant is not 0
+    mean, centred = mean + error, centred - error
+    variance = pairwise_mean(centred * centred, axes, keepdims=True)
     scale = 1.0 / xp.sqrt(variance + eps)
     x_hat = centred * scale
 
     def backward(d_hat: Array) -> Array:
-        along = (d_hat * x_hat).mean(axis=axes, keepdims=True)
-        return scale * (d_hat - d_hat.mean(axis=axes, keepdims=True) - x_hat * along)
+        along = pairwise_mean(d_hat * x_hat, axes, keepdims=True)
+        return scale * (d_hat - pairwise_mean(d_hat, axes, keepdims=True) - x_hat * along)
 
     return x_hat, mean, variance, backward
 
@@ -58,6 +60,7 @@ def _flat(gradient: Array | None) -> Array | None:
     return None if gradient is None else gradient.reshape(-1)
 
 
+@widened
 def batch_norm(xp: Namespace, x: Array, weight: Array | None, bias: Array | None, *, eps: float = 1e-5) -> Result:
     """``y = w x̂ + b``, ``x̂ = (x − μ) / σ``: in training, each channel by the mean and variance of the batch.
 
@@ -78,6 +81,7 @@ def batch_norm(xp: Namespace, x: Array, weight: Array | None, bias: Array | None
     return (_affine(x_hat, w, b), mean.reshape(-1), variance.reshape(-1)), backward
 
 
+@widened
 def batch_norm_inference(
     xp: Namespace,
     x: Array,
@@ -103,6 +107,7 @@ def batch_norm_inference(
     return _affine(x_hat, w, b), backward
 
 
+@widened
 def layer_norm(
     xp: Namespace, x: Array, weight: Array | None, bias: Array | None, *, dims: int = 1, eps: float = 1e-5
 ) -> Result:
@@ -121,6 +126,7 @@ def layer_norm(
     return _affine(x_hat, weight, bias), backward
 
 
+@widened
 def group_norm(
     xp: Namespace, x: Array, weight: Array | None, bias: Array | None, *, groups: int, eps: float = 1e-5
 ) -> Result:
@@ -144,6 +150,7 @@ def group_norm(
     return _affine(x_hat, w, b), backward
 
 
+@widened
 def rms_norm(xp: Namespace, x: Array, weight: Array | None, *, dims: int = 1, eps: float = 1e-6) -> Result:
     """``y = w x̂``, ``x̂ = x / r``,  ``r = √(mean(x²) + ε)`` over the last ``dims`` axes, whose shape the weight has.
 
@@ -151,12 +158,12 @@ def rms_norm(xp: Namespace, x: Array, weight: Array | None, *, dims: int = 1, ep
     Source: Zhang & Sennrich 2019, arXiv:1910.07467, eq. 4.
     """
     axes = tuple(range(x.ndim - dims, x.ndim))
-    scale = 1.0 / xp.sqrt((x * x).mean(axis=axes, keepdims=True) + eps)
+    scale = 1.0 / xp.sqrt(pairwise_mean(x * x, axes, keepdims=True) + eps)
     x_hat = x * scale
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True, True)) -> tuple[Array | None, ...]:
         d_hat, dw, _ = _affine_backward(dy, x_hat, weight, None, (*needs[1:], False))
-        dx = scale * (d_hat - x_hat * (d_hat * x_hat).mean(axis=axes, keepdims=True)) if needs[0] else None
+        dx = scale * (d_hat - x_hat * pairwise_mean(d_hat * x_hat, axes, keepdims=True)) if needs[0] else None
         return dx, dw
 
     return _affine(x_hat, weight, None), backward

@@ -5,9 +5,9 @@ NaN stays NaN; its slope is PyTorch's too.  Gradients are chosen, not multiplied
 
 from __future__ import annotations
 
-from xpnet_backends import Array, Namespace
+from xpnet_backends import Array, Namespace, pairwise_sum
 
-from ._shared import Result, chosen
+from ._shared import Result, chosen, widened
 
 
 def hardtanh(xp: Namespace, x: Array, *, low: float = -1.0, high: float = 1.0) -> Result:
@@ -30,6 +30,7 @@ def hardsigmoid(xp: Namespace, x: Array) -> Result:
     return xp.clip(x + 3.0, 0.0, 6.0) / 6.0, backward
 
 
+@widened
 def hardswish(xp: Namespace, x: Array) -> Result:
     """``y = x hardsigmoid(x)``;  ``dy/dx = x/3 + ½`` where |x| < 3, 0 below, 1 above.
 
@@ -87,7 +88,8 @@ def prelu(xp: Namespace, x: Array, weight: Array) -> Result:
         dx = xp.where(positive, dy, w * dy) if needs[0] else None
         dw = xp.where(positive, 0.0, x * dy) if needs[1] else None
         if dw is not None:
-            dw = dw.sum(axis=None if channels == 1 else tuple(i for i in range(x.ndim) if i != 1)).reshape(channels)
+            axes = None if channels == 1 else tuple(i for i in range(x.ndim) if i != 1)
+            dw = pairwise_sum(dw, axes).reshape(channels)
         return dx, dw
 
     return xp.where(positive, x, w * x), backward

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from xpnet_backends import Array, Backward, Namespace
+from xpnet_backends import Array, Backward, Namespace, pairwise_sum
 
-from ._shared import Result, chosen
-from .conv import Padding, Pair, crop2d, output_length, pad2d
+from ._shared import Result, chosen, widened
+from .conv import Padding, Pair, crop2d, output_length, pad2d, windows
 from .resample import separable2d
+
+MANY_TAPS = 1024  # added one after the other, more would lose digits
 
 
 def _taps(shape: tuple[int, ...], kernel: Pair, stride: Pair, dilation: Pair = (1, 1)) -> list[tuple[slice, ...]]:
@@ -22,6 +24,7 @@ def _taps(shape: tuple[int, ...], kernel: Pair, stride: Pair, dilation: Pair = (
     return [(slice(None), slice(None), rows, columns) for rows in axes[0] for columns in axes[1]]
 
 
+@widened
 def max_pool2d(
     xp: Namespace,
     x: Array,
@@ -39,6 +42,7 @@ def max_pool2d(
     return y, backward
 
 
+@widened
 def max_pool2d_with_indices(
     xp: Namespace,
     x: Array,
@@ -87,6 +91,7 @@ def _max_pool2d(
     return y if len(taps) > 1 else y.copy(), best, backward
 
 
+@widened
 def avg_pool2d(
     xp: Namespace,
     x: Array,
@@ -108,8 +113,8 @@ def avg_pool2d(
     count: Any = divisor
     if divisor is None:
         inside = _between(xp, x, counted, padding)
-        count = sum(inside[tap] for tap in taps)  # (1, 1, P, Q)
-    y = sum(padded[tap] for tap in taps) / count
+        count = _window_sums(xp, inside, kernel, stride)  # (1, 1, P, Q)
+    y = _window_sums(xp, padded, kernel, stride) / count
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
         share = dy / count
@@ -121,6 +126,13 @@ def avg_pool2d(
     return y, backward
 
 
+def _window_sums(xp: Namespace, x: Array, kernel: Pair, stride: Pair) -> Array:
+    """``Σ x`` over each window: tap by tap, or over a view of all windows where there are many taps."""
+    if math.prod(kernel) > MANY_TAPS:
+        return pairwise_sum(windows(xp, x, kernel, stride, (1, 1)), (2, 3))
+    return sum(x[tap] for tap in _taps(x.shape, kernel, stride))
+
+
 def _between(xp: Namespace, x: Array, counted: Padding, padding: Padding) -> Array:
     """Ones where an element counts, zeros in the rest of the border: (1, 1, H + padding, W + padding)."""
     ones = xp.ones((1, 1, *(x.shape[i + 2] + sum(counted[i]) for i in (0, 1))), dtype=x.dtype)
@@ -128,6 +140,7 @@ def _between(xp: Namespace, x: Array, counted: Padding, padding: Padding) -> Arr
     return pad2d(xp, ones, rest)  # type: ignore[arg-type]
 
 
+@widened
 def adaptive_avg_pool2d(xp: Namespace, x: Array, *, size: Pair) -> Result:
     """``y = A x Bᵀ``: the mean over P x Q windows, of which window p reaches from ``⌊pH/P⌋`` to ``⌈(p+1)H/P⌉``.
 
@@ -152,6 +165,7 @@ def _shares(xp: Namespace, length: int, count: int, dtype: Any) -> Array:
     return xp.stack(rows)
 
 
+@widened
 def adaptive_max_pool2d(xp: Namespace, x: Array, *, size: Pair) -> Result:
     """``y = max x`` over P x Q windows that cover the image, as in ``adaptive_avg_pool2d``.
 

@@ -18,12 +18,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from xpnet_backends import Array, Namespace
+from xpnet_backends import Array, Namespace, pairwise_sum
 from xpnet_backends import matmul as product
 
-from ._shared import Result
+from ._shared import Result, widened
 
 
+@widened
 def rnn(
     xp: Namespace,
     x: Array,
@@ -77,6 +78,7 @@ def rnn(
     return (_outputs(xp, after, mask), after[order[-1]].copy()), backward
 
 
+@widened
 def lstm(
     xp: Namespace,
     x: Array,
@@ -167,6 +169,7 @@ def _lstm_slopes(
     return f if mask is None else xp.where(mask, f, 1.0), to_cell, slopes
 
 
+@widened
 def gru(
     xp: Namespace,
     x: Array,
@@ -238,7 +241,7 @@ def gru(
         du = xp.roll(product(_rows(before).T, of_state).T, -hidden, axis=0) if needs[3] else None
         if db is None:
             return dx, dh, dw, du, None, None
-        return dx, dh, dw, du, db, xp.concatenate([db[: 2 * hidden], dz[:, :hidden].sum(axis=0)])
+        return dx, dh, dw, du, db, xp.concatenate([db[: 2 * hidden], pairwise_sum(dz[:, :hidden], 0)])
 
     return (_outputs(xp, after, mask), after[order[-1]].copy()), backward
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from xpnet_backends import Array, Namespace
+from xpnet_backends import Array, Namespace, pairwise_mean, pairwise_sum
 
-from ._shared import Axis, Result, chosen, keep_axes, normal_axes
+from ._shared import Axis, Result, chosen, keep_axes, normal_axes, widened
 
 
 def reduce_sum(xp: Namespace, x: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
@@ -16,18 +16,19 @@ def reduce_sum(xp: Namespace, x: Array, *, axis: Axis = None, keepdims: bool = F
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
         return (xp.broadcast_to(keep_axes(dy, shape, axis), shape),)
 
-    return x.sum(axis=axis, keepdims=keepdims), backward
+    return pairwise_sum(x, axis, keepdims), backward
 
 
+@widened
 def reduce_mean(xp: Namespace, x: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
     """``y = Σ x / n``;  ``dy/dx = 1/n`` for every addend."""
-    shape = x.shape
+    y, shape = pairwise_mean(x, axis, keepdims), x.shape
     n = math.prod(shape[i] for i in normal_axes(axis, x.ndim))
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
         return (xp.broadcast_to(keep_axes(dy / n, shape, axis), shape),)
 
-    return x.mean(axis=axis, keepdims=keepdims), backward
+    return y, backward
 
 
 def reduce_max(xp: Namespace, x: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
@@ -51,11 +52,12 @@ def _reduce_extreme(xp: Namespace, x: Array, y: Array, axis: Axis) -> Result:
     return y, backward
 
 
+@widened
 def logsumexp(xp: Namespace, x: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
     """``y = ln Σ eˣ``;  ``dy/dx = eˣ⁻ʸ`` (the softmax).  Shifted by the largest x, so that nothing overflows."""
     top = x.max(axis=axis, keepdims=True)
     top = xp.where(xp.isfinite(top), top, 0.0)  # all −inf: ln Σ e^−inf is −inf, not NaN
-    total = xp.exp(x - top).sum(axis=axis, keepdims=True)
+    total = pairwise_sum(xp.exp(x - top), axis, keepdims=True)
     y = xp.where(total == 0, -math.inf, xp.log(xp.where(total == 0, 1.0, total)) + top)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:

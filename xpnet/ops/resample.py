@@ -8,7 +8,7 @@ from typing import Any
 from xpnet_backends import Array, Namespace, backend_of
 from xpnet_backends import matmul as product
 
-from ._shared import Result
+from ._shared import Result, sum_dtype
 
 
 def separable2d(xp: Namespace, x: Array, *, rows: Array, columns: Array) -> Result:
@@ -52,10 +52,11 @@ def linear_matrix(xp: Namespace, length: int, size: int, dtype: Any, *, ratio: f
 
     ``u = p (H − 1)/(P − 1)`` where the corners are aligned, else ``(p + ½) ratio − ½``: pixel centres.
     """
-    p = xp.arange(size).astype(dtype)
+    wide = sum_dtype(dtype)  # float16 has no room for a position and its fraction
+    p = xp.arange(size).astype(wide)
     u = p * ((length - 1) / max(size - 1, 1)) if align_corners else (p + 0.5) * ratio - 0.5
-    distance = xp.abs(xp.clip(u, 0, length - 1)[:, None] - xp.arange(length).astype(dtype))
-    return xp.maximum(1.0 - distance, 0.0)
+    distance = xp.abs(xp.clip(u, 0, length - 1)[:, None] - xp.arange(length).astype(wide))
+    return xp.maximum(1.0 - distance, 0.0).astype(dtype, copy=False)
 
 
 def pad(xp: Namespace, x: Array, *, widths: tuple[tuple[int, int], ...], mode: str, value: float = 0.0) -> Result:

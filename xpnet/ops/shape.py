@@ -6,7 +6,7 @@ from typing import Any
 
 from xpnet_backends import Array, Namespace, is_array
 
-from ._shared import Result, unbroadcast
+from ._shared import Result, sum_dtype, unbroadcast
 
 
 def reshape(xp: Namespace, x: Array, *, shape: tuple[int, ...]) -> Result:
@@ -44,12 +44,14 @@ def getitem(xp: Namespace, x: Array, *, index: Any) -> Result:
     shape, dtype = x.shape, x.dtype
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
-        dx = xp.zeros(shape, dtype=dtype)
         if _picks_once(index):
+            dx = xp.zeros(shape, dtype=dtype)
             dx[index] = dy
-        else:
-            xp.add.at(dx, index, dy)
-        return (dx,)
+            return (dx,)
+        wide = sum_dtype(dtype)
+        dx = xp.zeros(shape, dtype=wide)
+        xp.add.at(dx, index, dy.astype(wide, copy=False))
+        return (dx.astype(dtype, copy=False),)
 
     return x[index], backward
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from xpnet_backends import Array, Namespace
+from xpnet_backends import Array, Namespace, pairwise_sum
 from xpnet_backends import matmul as product
 
-from ._shared import Reduction, Result, reduce_loss, with_sign_of
+from ._shared import Reduction, Result, reduce_loss, widened, with_sign_of
 
 
+@widened
 def gram_matrix(xp: Namespace, x: Array) -> Result:
     """``G = F Fᵀ / (C H W)``, F the features (C, H W): which channels occur together, wherever that is.
 
@@ -23,6 +24,7 @@ def gram_matrix(xp: Namespace, x: Array) -> Result:
     return product(features, xp.swapaxes(features, -1, -2)) * scale, backward
 
 
+@widened
 def total_variation(xp: Namespace, x: Array, *, p: int = 1, reduction: Reduction = "mean") -> Result:
     """``L = Σ |x_{i+1,j} − x_{i,j}|ᵖ + Σ |x_{i,j+1} − x_{i,j}|ᵖ`` of each image, p = 1 or 2.
 
@@ -31,7 +33,7 @@ def total_variation(xp: Namespace, x: Array, *, p: int = 1, reduction: Reduction
     Source: Rudin, Osher, Fatemi 1992, doi:10.1016/0167-2789(92)90242-F.
     """
     down, right = x[:, :, 1:] - x[:, :, :-1], x[:, :, :, 1:] - x[:, :, :, :-1]
-    loss, spread = reduce_loss(xp, sum(xp.abs(d**p).sum(axis=(1, 2, 3)) for d in (down, right)), reduction)
+    loss, spread = reduce_loss(xp, sum(pairwise_sum(xp.abs(d**p), (1, 2, 3)) for d in (down, right)), reduction)
     shape = x.shape
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from xpnet.nn import Parameter
+from xpnet.optim.flat import state_dtype
 from xpnet.tensor import no_grad
 from xpnet_backends import Array, Backend, backend_of, is_array, to_numpy
 from xpnet_backends.blocks import Lent
@@ -37,7 +38,7 @@ class EMA:
 
     The average often generalises better than the last weights, which still jump about.  The smaller β at the start
     lets it forget the initial weights.  Source: Polyak & Juditsky 1992; the warm-up is that of TensorFlow's
-    ``ExponentialMovingAverage``.
+    ``ExponentialMovingAverage``.  Averages of float16 weights are kept in float32, as their steps are too small for it.
 
     ``params`` are parameters or ``(name, parameter)`` pairs.  ``with ema.applied():`` lends the averages to the model.
 
@@ -64,7 +65,9 @@ class EMA:
         if not self._parameters:
             raise ValueError("EMA got no parameters: is the model empty, or was its iterator used up?")
         self._counts: dict[str, Array] = {}  # ``steps`` on each backend, always in the same memory
-        self.averages: dict[str, Array] = {name: p.data.copy() for name, p in self._parameters.items()}
+        self.averages: dict[str, Array] = {
+            name: p.data.astype(state_dtype(p.dtype)) for name, p in self._parameters.items()
+        }
 
     def update(self) -> None:
         """Take in the present weights."""
@@ -78,7 +81,7 @@ class EMA:
             average, kind = self._at_home(name, p), (p.backend.name, p.dtype)
             if kind not in weights:
                 weights[kind] = self._weight(p.backend, count=p.backend.name not in {n for n, _ in weights})
-                weights[kind] = weights[kind].astype(p.dtype)
+                weights[kind] = weights[kind].astype(average.dtype)
             average += weights[kind] * (p.data - average)
 
     def _weight(self, backend: Backend, count: bool) -> Array:
@@ -99,9 +102,9 @@ class EMA:
     def _at_home(self, name: str, p: Parameter) -> Array:
         """The average, on the parameter's backend, wherever that was moved meanwhile."""
         average: Array = self.averages[name]
-        if backend_of(average) is p.backend and average.dtype == p.dtype:
+        if backend_of(average) is p.backend and average.dtype == state_dtype(p.dtype):
             return average
-        self.averages[name] = p.backend.asarray(to_numpy(average)).astype(p.dtype)
+        self.averages[name] = p.backend.asarray(to_numpy(average)).astype(state_dtype(p.dtype))
         return self.averages[name]
 
     @contextmanager
@@ -136,7 +139,7 @@ class EMA:
                 raise ValueError(f"average {name!r}: expected shape {p.shape}, got {tuple(theirs[name].shape)}")
         for name, p in self._parameters.items():
             values = to_numpy(theirs[name]) if is_array(theirs[name]) else theirs[name]
-            self._at_home(name, p)[...] = p.backend.asarray(values).astype(p.dtype)
+            self._at_home(name, p)[...] = p.backend.asarray(values).astype(state_dtype(p.dtype))
         self.steps = int(saved["steps"])
         for count in self._counts.values():
             count[...] = self.steps

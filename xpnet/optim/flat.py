@@ -19,6 +19,11 @@ from xpnet_backends import Array, Backend, Namespace
 LR, STEP, GATED = 0, 1, 2  # places in a run's vector of numbers
 
 
+def state_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """What state and numbers of parameters are kept in: float32 for float16, which cannot count beyond 2,048."""
+    return np.dtype("float32") if dtype == "float16" else dtype
+
+
 @dataclass(slots=True)
 class Run:
     """Neighbouring parameters that have taken the same steps.
@@ -65,7 +70,8 @@ class Flat:
         xp, total = self.backend.xp, self.starts[-1]
         self.values = xp.empty(total, dtype=self.dtype)
         self.grads = xp.zeros(total, dtype=self.dtype)
-        self.state = {name: state.get(name, xp.zeros(total, dtype=self.dtype)) for name in self.state_names}
+        kind = state_dtype(self.dtype)
+        self.state = {name: state.get(name, xp.zeros(total, dtype=kind)) for name in self.state_names}
         self.value_views = self._views(self.values)
         self.grad_views = self._views(self.grads)
 
@@ -80,8 +86,13 @@ class Flat:
         return [vector[start : start + size].reshape(p.shape) for start, size, p in parts]
 
     def _new_run(self, first: int, last: int) -> Run:
-        numbers = self.backend.xp.zeros(3, dtype=_number_dtype(self.dtype))
+        numbers = self.backend.xp.zeros(3, dtype=state_dtype(self.dtype))
         return Run(first, last, slice(self.starts[first], self.starts[last]), numbers)
+
+    def wide(self, vector: Array) -> Array:
+        """Values or gradients in the dtype of the state: themselves, or a copy of float16 in float32."""
+        kind = state_dtype(self.dtype)
+        return vector if kind == self.dtype else vector.astype(kind)
 
     def adopt(self) -> None:
         """See to it that every parameter lives here, wherever it was moved or what was assigned to it meanwhile."""
@@ -97,12 +108,12 @@ class Flat:
     def _move(self, backend: Backend, dtype: np.dtype[Any]) -> None:
         """Follow the model to another backend or dtype, with all state."""
 
-        def moved(array: Array, kind: Any) -> Array:
-            return backend.asarray(self.backend.to_numpy(array)).astype(kind)
+        def moved(array: Array) -> Array:
+            return backend.asarray(self.backend.to_numpy(array)).astype(state_dtype(dtype))
 
-        state = {name: moved(vector, dtype) for name, vector in self.state.items()}
+        state = {name: moved(vector) for name, vector in self.state.items()}
         for run in self.runs:
-            run.numbers, run.lr = moved(run.numbers, _number_dtype(dtype)), None
+            run.numbers, run.lr = moved(run.numbers), None
         self.backend, self.dtype = backend, dtype
         self._allocate(state)
 
@@ -172,13 +183,10 @@ class Flat:
     def unpacked(cls, packed: Mapping[str, Any]) -> Flat:
         """The buffers of parameters that may be copies of those they were packed with."""
         flat = cls(packed["parameters"], ())
-        flat.state = {name: flat.backend.asarray(vector, flat.dtype) for name, vector in packed["state"].items()}
+        flat.state = {
+            name: flat.backend.asarray(vector, state_dtype(flat.dtype)) for name, vector in packed["state"].items()
+        }
         flat.state_names = tuple(flat.state)
         flat.set_steps(packed["steps"], packed["begun"])
         flat.adopt()
         return flat
-
-
-def _number_dtype(dtype: np.dtype[Any]) -> str:
-    """Rates and counts are float64 beside float64 parameters, else float32: float16 counts to 2048 only."""
-    return "float64" if dtype == np.float64 else "float32"

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from xpnet.optim.flat import Flat
+from xpnet.optim.flat import Flat, state_dtype
 from xpnet.optim.line_search import Trial, strong_wolfe
 from xpnet.optim.optimizer import Clock, Optimizer, Parameters
 from xpnet.tensor import Tensor, no_grad
@@ -95,7 +95,7 @@ class LBFGS(Optimizer):
             for present, home in zip(flat.gather(), flat.grad_views, strict=True):
                 if not present:
                     home[...] = 0
-        return flat.grads.copy()
+        return flat.grads.astype(state_dtype(flat.dtype))
 
     def _choose(self, xp: Namespace, g: Array) -> Array:
         """The direction ``−H g``; learns from the last move first."""
@@ -184,7 +184,7 @@ class LBFGS(Optimizer):
             values = to_numpy(entry[name]) if is_array(entry[name]) else entry[name]
             if values.shape != flat.values.shape:
                 raise ValueError(f"LBFGS state {name!r}: expected shape {flat.values.shape}, got {values.shape}")
-            return flat.backend.asarray(values, flat.dtype)
+            return flat.backend.asarray(values, state_dtype(flat.dtype))
 
         self._iterations = int(entry["step"])
         self._direction, self._gradient = brought("direction"), brought("gradient")

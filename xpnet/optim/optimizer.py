@@ -12,7 +12,7 @@ import numpy as np
 from xpnet.nn import Parameter
 from xpnet.optim.flat import GATED, LR, STEP, Flat, Run
 from xpnet.tensor import Tensor, no_grad
-from xpnet_backends import Array, Namespace, is_array, random, to_numpy
+from xpnet_backends import Array, Namespace, is_array, random, sum_of_squares, to_numpy
 
 Parameters: TypeAlias = Iterable[Parameter] | Iterable[tuple[str, Parameter]] | Iterable[dict[str, Any]]
 
@@ -23,6 +23,10 @@ class Optimizer(ABC):
     ``params`` are parameters, ``(name, parameter)`` pairs (``model.named_parameters()``: the state dict then has
     names), or dicts ``{"params": ..., "lr": ...}`` for groups with options of their own.  ``param_groups`` holds the
     options; changing ``group["lr"]`` takes effect at the next step.
+
+    State, step count and learning rate of float16 parameters are kept in float32, and steps are computed in it: in
+    float16 Adam's ε is 0 and a count ends at 2,048.  The weights themselves are rounded to float16 after each step, so
+    a step smaller than half a unit in a weight's last place is lost: train in float32 where that matters.
     """
 
     def __init__(self, params: Parameters, defaults: Mapping[str, Any]) -> None:
@@ -68,7 +72,10 @@ class Optimizer(ABC):
     def update(
         self, xp: Namespace, theta: Array, g: Array, state: dict[str, Array], clock: Clock, options: dict[str, Any]
     ) -> None:
-        """One step in place: ``theta``, ``g`` and the state are vectors of neighbouring parameters."""
+        """One step in place: ``theta``, ``g`` and the state are vectors of neighbouring parameters.
+
+        Those of float16 come in float32, in which the moments are kept; the new weights are rounded afterwards.
+        """
 
     def step(self, closure: Callable[[], Tensor] | None = None, *, only_if: Array | None = None) -> Tensor | None:
         """Update every parameter that has a gradient; moves the random state one step on.
@@ -110,8 +117,10 @@ class Optimizer(ABC):
                 run.gate(flat.backend.xp, only_if, flat.grads[run.where])
             state = {name: vector[run.where] for name, vector in flat.state.items()}
             clock = Clock(flat.backend.xp, run, fresh, gated=only_if is not None)
-            g = -flat.grads[run.where] if options.get("maximize") else flat.grads[run.where]
-            self.update(flat.backend.xp, flat.values[run.where], g, state, clock, options)
+            theta, g = flat.wide(flat.values[run.where]), flat.wide(flat.grads[run.where])
+            self.update(flat.backend.xp, theta, -g if options.get("maximize") else g, state, clock, options)
+            if theta.dtype != flat.dtype:
+                flat.values[run.where] = theta
             if fresh:
                 run.begun |= fresh
 
@@ -134,13 +143,13 @@ class Optimizer(ABC):
             flat.grads *= factor.astype(flat.dtype)
 
     def squared_gradients(self) -> list[Array]:
-        """``Σ g²`` over each flat buffer, on its backend: not finite if any gradient is not."""
+        """``Σ g²`` over each flat buffer, on its backend, of float16 in float32: not finite if any gradient is not."""
         sums = []
         for flat in (flat for flats in self._flats for flat in flats):
             with_gradient = flat.gather()
             whole = [flat.grads] if all(with_gradient) else []
             parts = whole or [g for g, there in zip(flat.grad_views, with_gradient, strict=True) if there]
-            sums += [flat.backend.xp.vdot(g, g) for g in parts]
+            sums += [sum_of_squares(g) for g in parts]
         return sums
 
     def zero_grad(self) -> None:
@@ -312,5 +321,5 @@ def _load_flat(flat: Flat, saved: Sequence[Mapping[str, Any]]) -> None:
             values = entry.get(name)
             if values is None:
                 view[...] = 0
-            else:
-                view[...] = flat.backend.asarray(to_numpy(values) if is_array(values) else values, flat.dtype)
+                continue
+            view[...] = flat.backend.asarray(to_numpy(values) if is_array(values) else values, vector.dtype)

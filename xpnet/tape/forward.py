@@ -39,7 +39,7 @@ def apply(op: Op, *args: TensorLike, **options: Any) -> Tensor:
         else:
             arrays.append(a)
             needs.append(False)
-    backend = _common_backend(op, arrays)
+    backend, dtype = _common_backend(op, arrays)
     for key, value in options.items():
         if isinstance(value, np.generic):  # it would change the dtype
             options[key] = value.item()
@@ -48,6 +48,8 @@ def apply(op: Op, *args: TensorLike, **options: Any) -> Tensor:
         kernel = backend.kernels.get(f"{op.__name__}+", kernel)
     result = kernel(backend.xp, *arrays, **options) if kernel is not None else None
     y, backward = op(backend.xp, *arrays, **options) if result is None else result
+    if dtype is not None and (y[0] if type(y) is tuple else y).dtype is not dtype:
+        _check_result(op, y[0] if type(y) is tuple else y, dtype, arrays)
     recorded = True in needs and (not grad_blocks.get() or is_grad_enabled())
     node = Node(op.__name__, backward, args, needs) if recorded else None
     first = y[0] if type(y) is tuple else y  # only the first result may be deferred
@@ -85,7 +87,8 @@ def _result(
     return tensor
 
 
-def _common_backend(op: Op, arrays: list[Any]) -> Backend:
+def _common_backend(op: Op, arrays: list[Any]) -> tuple[Backend, Any]:
+    """The backend of all arrays, and their floating dtype if any has one."""
     backend = dtype = None
     for x in arrays:
         kind = type(x)
@@ -101,7 +104,20 @@ def _common_backend(op: Op, arrays: list[Any]) -> Backend:
             dtype = x.dtype
     if backend is None:
         raise TypeError(f"{op.__name__}: needs at least one tensor or array, got {arrays}")
-    return backend
+    return backend, dtype
+
+
+def _check_result(op: Op, y: Any, dtype: Any, arrays: list[Any]) -> None:
+    """Raises: ``TypeError`` where whole numbers made another floating dtype of floating ones."""
+    if y.dtype.kind == "f" and y.dtype != dtype and op.__name__ != "cast":
+        raise TypeError(
+            f"{op.__name__}: whole numbers beside {dtype}: {_describe(arrays)}: convert them, "
+            f'e.g. tensor.astype("{dtype}")'
+        )
+
+
+def _describe(arrays: list[Any]) -> str:
+    return ", ".join(f"{x.dtype}{tuple(x.shape)}" if hasattr(x, "dtype") else repr(x) for x in arrays)
 
 
 def _explain_backends(op: Op, arrays: list[Any]) -> Backend:
@@ -123,8 +139,7 @@ def _explain_backends(op: Op, arrays: list[Any]) -> Backend:
 
 
 def _two_dtypes(op: Op, arrays: list[Any]) -> str:
-    shown = ", ".join(f"{x.dtype}{tuple(x.shape)}" if hasattr(x, "dtype") else repr(x) for x in arrays)
     return (
-        f"{op.__name__}: two floating dtypes in one operation: {shown}. "
+        f"{op.__name__}: two floating dtypes in one operation: {_describe(arrays)}. "
         'Convert one of them, e.g. tensor.astype("float32") or model.to(dtype="float64")'
     )

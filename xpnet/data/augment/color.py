@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from xpnet_backends import Array, Namespace, backend_of
+from xpnet_backends import Array, Namespace, backend_of, pairwise_mean
 from xpnet_backends.random import Stream
 
 from .base import Draw, ImageTransform
@@ -33,7 +33,7 @@ def adjust_brightness(xp: Namespace, x: Array, factor: Array) -> Array:
 
 def adjust_contrast(xp: Namespace, x: Array, factor: Array) -> Array:
     """Towards the mean of the grey image."""
-    return _blend(xp, x, grayscale(x).mean(axis=(1, 2, 3), keepdims=True), factor)
+    return _blend(xp, x, pairwise_mean(grayscale(x), (1, 2, 3), keepdims=True), factor)
 
 
 def adjust_saturation(xp: Namespace, x: Array, factor: Array) -> Array:

@@ -72,7 +72,9 @@ def target_of(target: TensorLike, x: Tensor) -> Tensor:
 
 
 def constant(x: TensorLike | None, like: Tensor) -> Any:
-    """Constants of a loss: an array of the input's backend; lists and numbers are brought there."""
-    if x is None or isinstance(x, Tensor):
-        return x
-    return x if is_array(x) else like.backend.asarray(x)
+    """Constants of a loss; lists, numbers and whole numbers come in the input's dtype, on its backend."""
+    if x is None:
+        return None
+    if not isinstance(x, Tensor) and not is_array(x):
+        return like.backend.asarray(x, like.dtype)
+    return x if x.dtype.kind == "f" else x.astype(like.dtype)

@@ -9,7 +9,7 @@ from typing import Any
 from xpnet import ops
 from xpnet.nn.functional.checks import floating
 from xpnet.tape import value_of
-from xpnet.tensor import Tensor, TensorLike, apply
+from xpnet.tensor import Tensor, TensorLike, apply, as_tensor
 from xpnet_backends import Array
 
 
@@ -26,9 +26,12 @@ def batch_norm(
     """``w (x − μ) / √(v + ε) + b``, each channel by the batch in training, else by the running ones.  x (N, C, ...).
 
     Unlike PyTorch's it changes nothing in place: it returns y and the new running statistics,
-    ``r ← (1 − momentum) r + momentum · batch`` (the variance unbiased), for the caller to keep.
+    ``r ← (1 − momentum) r + momentum · batch`` (the variance unbiased), for the caller to keep.  Beside float16 they
+    are best kept in float32, as the layers do: the variance of values around ±300 is infinite in float16.
     """
     t = floating("batch_norm", x)
+    if t.dtype == "float16":
+        return _batch_norm_of_half(t, running_mean, running_var, weight, bias, training, momentum, eps)
     if not training:
         if running_mean is None or running_var is None:
             raise ValueError("batch_norm: evaluation needs running statistics")
@@ -44,6 +47,18 @@ def batch_norm(
     unbiased = value_of(variance) * (count / (count - 1))
     new_mean = (1.0 - momentum) * running_mean + momentum * value_of(mean)
     return y, new_mean, (1.0 - momentum) * running_var + momentum * unbiased
+
+
+def _batch_norm_of_half(
+    x: Tensor, running_mean: Array | None, running_var: Array | None, weight: Any, bias: Any, *options: Any
+) -> tuple[Tensor, Array | None, Array | None]:
+    """Computed in float32; the statistics come back in their own dtype."""
+    w, b = (a if a is None else as_tensor(a).astype("float32") for a in (weight, bias))
+    mean, variance = (a if a is None else a.astype("float32") for a in (running_mean, running_var))
+    y, mean, variance = batch_norm(x.astype("float32"), mean, variance, w, b, *options)
+    if running_mean is None or running_var is None or mean is None or variance is None:
+        return y.astype("float16"), None, None
+    return y.astype("float16"), mean.astype(running_mean.dtype), variance.astype(running_var.dtype)
 
 
 def instance_norm(

@@ -14,6 +14,7 @@ from .machinery.thread_pool import in_threads
 
 Pair = tuple[int, int]
 COST = 16  # multiplications that an element is worth
+MOST = 1024  # elements of a window to be added one after the other
 
 
 def max_pool2d(
@@ -49,7 +50,7 @@ def avg_pool2d(
     divisor: int | None = None,
 ) -> tuple[Array, Backward] | None:
     """In float32, without a border.  The result's memory is channels-last."""
-    if 0 in x.shape or padding != ((0, 0), (0, 0)):
+    if 0 in x.shape or padding != ((0, 0), (0, 0)) or kernel[0] * kernel[1] > MOST:
         return None
     images = channels_last(x)
     shape = images.shape  # so that the backward does not keep x

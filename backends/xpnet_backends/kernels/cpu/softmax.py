@@ -15,6 +15,10 @@ from .machinery.thread_pool import in_threads
 
 WRONG = -1.0
 COST = 24  # multiplications that an element is worth
+BLOCK = 1024  # terms of a row that are added in float32; the sums of blocks are added in float64
+ROWS = 128  # the same of a column
+
+# Loops over a block count with unsigned numbers: else numba asks of each index whether it counts from the end.
 
 
 def softmax(xp: Namespace, x: Array, *, axis: int = -1) -> tuple[Array, Backward] | None:
@@ -91,12 +95,12 @@ def layer_norm(
         slopes, dx = _rows(dy, size), empty(rows.shape)
 
         def part(first: int, last: int) -> Array:
-            sums = np.zeros((2, size), np.float32)
+            sums = np.zeros((2, size))
             some = slice(first, last)
             _norm_back(rows[some], statistics[some], w, slopes[some], dx[some], sums)
             return sums
 
-        dw, db = np.sum(in_threads(part, len(rows), x.size * COST), axis=0)
+        dw, db = np.sum(in_threads(part, len(rows), x.size * COST), axis=0).astype(np.float32)
         return (
             dx.reshape(x.shape) if needs[0] else None,
             dw.reshape(weight.shape) if weight is not None and needs[1] else None,
@@ -113,17 +117,20 @@ def _rows(x: Array, size: int) -> Any:
 @compiled(read(2, "C"), read(1, "C"), write(2), BOOL)
 def _shares(x: Array, top: Array, y: Array, log: bool) -> None:
     for n in range(x.shape[0]):
-        row, found, most, total = x[n], y[n], top[n], np.float32(0.0)
+        row, found, most, total = x[n], y[n], top[n], np.float64(0.0)
         for j in range(x.shape[1]):
             found[j] = row[j] - most
-        for j in range(x.shape[1]):
-            total += exp(found[j])  # cannot overflow
+        for start in range(0, x.shape[1], BLOCK):
+            some = np.float32(0.0)
+            for j in range(np.uint64(start), np.uint64(min(start + BLOCK, x.shape[1]))):
+                some += exp(found[j])  # cannot overflow
+            total += some
         if log:
             least = np.float32(math.log(total))
             for j in range(x.shape[1]):
                 found[j] -= least
         else:
-            share = np.float32(1.0) / total
+            share = np.float32(1.0 / total)
             for j in range(x.shape[1]):
                 found[j] = exp(found[j]) * share
 
@@ -132,15 +139,21 @@ def _shares(x: Array, top: Array, y: Array, log: bool) -> None:
 def _shares_back(y: Array, dy: Array, dx: Array, log: bool) -> None:
     """``dx = y (dy − Σ dy y)``, or ``dy − eʸ Σ dy``."""
     for n in range(y.shape[0]):
-        row, slope, found, total = y[n], dy[n], dx[n], np.float32(0.0)
+        row, slope, found, double = y[n], dy[n], dx[n], np.float64(0.0)
+        for start in range(0, y.shape[1], BLOCK):
+            some, stop = np.float32(0.0), min(start + BLOCK, y.shape[1])
+            if log:
+                for j in range(np.uint64(start), np.uint64(stop)):
+                    some += slope[j]
+            else:
+                for j in range(np.uint64(start), np.uint64(stop)):
+                    some += slope[j] * row[j]
+            double += some
+        total = np.float32(double)
         if log:
-            for j in range(y.shape[1]):
-                total += slope[j]
             for j in range(y.shape[1]):
                 found[j] = slope[j] - exp(row[j]) * total
         else:
-            for j in range(y.shape[1]):
-                total += slope[j] * row[j]
             for j in range(y.shape[1]):
                 found[j] = row[j] * (slope[j] - total)
 
@@ -148,49 +161,65 @@ def _shares_back(y: Array, dy: Array, dx: Array, log: bool) -> None:
 @compiled(read(2, "C"), read(1, "C"), read(1, "C"), FLOAT, write(2), write(2))
 def _norm(x: Array, weight: Array, bias: Array, eps: Any, y: Array, statistics: Array) -> None:
     """Also a middle, what it lacks to the mean, and 1/σ: a large mean costs no digits."""
-    count = np.float32(x.shape[1])
+    count = x.shape[1]
     for n in range(x.shape[0]):
         row, found = x[n], y[n]
-        middle, rest, square = np.float32(0.0), np.float32(0.0), np.float32(0.0)
-        for j in range(x.shape[1]):
-            middle += row[j]
-        middle /= count
-        for j in range(x.shape[1]):
-            d = row[j] - middle
-            found[j] = d
-            rest += d
-            square += d * d
-        rest /= count
-        scale = np.float32(1.0) / np.float32(math.sqrt(square / count - rest * rest + eps))
+        total, lacking, squares = np.float64(0.0), np.float64(0.0), np.float64(0.0)
+        for start in range(0, count, BLOCK):
+            some = np.float32(0.0)
+            for j in range(np.uint64(start), np.uint64(min(start + BLOCK, count))):
+                some += row[j]
+            total += some
+        middle = np.float32(total / count)
+        for start in range(0, count, BLOCK):
+            some, square = np.float32(0.0), np.float32(0.0)
+            for j in range(np.uint64(start), np.uint64(min(start + BLOCK, count))):
+                d = row[j] - middle
+                found[j] = d
+                some += d
+                square += d * d
+            lacking += some
+            squares += square
+        lacking /= count
+        rest, scale = np.float32(lacking), np.float32(1.0 / math.sqrt(squares / count - lacking * lacking + eps))
         for j in range(x.shape[1]):
             found[j] = (found[j] - rest) * scale * weight[j] + bias[j]
         statistics[n, 0], statistics[n, 1], statistics[n, 2] = middle, rest, scale
 
 
-@compiled(read(2, "C"), read(2, "C"), read(1, "C"), read(2, "C"), write(2), write(2))
+@compiled(read(2, "C"), read(2, "C"), read(1, "C"), read(2, "C"), write(2), write(2, dtype="float64"))
 def _norm_back(x: Array, statistics: Array, weight: Array, dy: Array, dx: Array, sums: Array) -> None:
     """``dx = (dx̂ − mean(dx̂) − x̂ mean(dx̂ x̂)) / σ``,  ``dx̂ = w dy``;  adds ``Σ dy x̂`` and ``Σ dy`` to sums."""
-    count = np.float32(x.shape[1])
-    dw, db = sums[0], sums[1]
-    hat = np.empty(x.shape[1], np.float32)
-    for n in range(x.shape[0]):
-        row, slope, found = x[n], dy[n], dx[n]
-        middle, rest, scale = statistics[n, 0], statistics[n, 1], statistics[n, 2]
-        mean, along = np.float32(0.0), np.float32(0.0)
-        for j in range(x.shape[1]):
-            hat[j] = row[j] - middle
-        for j in range(x.shape[1]):
-            hat[j] = (hat[j] - rest) * scale
-            along += slope[j] * weight[j] * hat[j]
-            mean += slope[j] * weight[j]
-        mean /= count
-        along /= count
-        for j in range(x.shape[1]):
-            dw[j] += slope[j] * hat[j]
-        for j in range(x.shape[1]):
-            db[j] += slope[j]
-        for j in range(x.shape[1]):
-            found[j] = (slope[j] * weight[j] - mean - hat[j] * along) * scale
+    count = x.shape[1]
+    hat, dw, db = np.empty(count, np.float32), np.empty(count, np.float32), np.empty(count, np.float32)
+    for first in range(0, x.shape[0], ROWS):
+        dw[:] = 0.0
+        db[:] = 0.0
+        for n in range(first, min(first + ROWS, x.shape[0])):
+            row, slope, found = x[n], dy[n], dx[n]
+            middle, rest, scale = statistics[n, 0], statistics[n, 1], statistics[n, 2]
+            total, product = np.float64(0.0), np.float64(0.0)
+            for j in range(count):
+                hat[j] = row[j] - middle  # in two loops, so that the two differences are not made one
+            for j in range(count):
+                hat[j] = (hat[j] - rest) * scale
+            for start in range(0, count, BLOCK):
+                some, along = np.float32(0.0), np.float32(0.0)
+                for j in range(np.uint64(start), np.uint64(min(start + BLOCK, count))):
+                    along += slope[j] * weight[j] * hat[j]
+                    some += slope[j] * weight[j]
+                total += some
+                product += along
+            mean, tilt = np.float32(total / count), np.float32(product / count)
+            for j in range(count):
+                dw[j] += slope[j] * hat[j]
+            for j in range(count):
+                db[j] += slope[j]
+            for j in range(count):
+                found[j] = (slope[j] * weight[j] - mean - hat[j] * tilt) * scale
+        for j in range(count):
+            sums[0, j] += dw[j]
+            sums[1, j] += db[j]
 
 
 @compiled(read(2, "C"), read(1, dtype="int64"), write(2), write(1, dtype="float64"))
@@ -202,12 +231,16 @@ def _cross_entropy(z: Array, target: Array, p: Array, loss: Array) -> None:
         if label < 0 or label >= z.shape[1]:
             loss[0] = WRONG
             return
-        top, total = row[0], np.float32(0.0)
+        top, double = row[0], np.float64(0.0)
         for j in range(z.shape[1]):
             top = row[j] if row[j] > top else top
-        for j in range(z.shape[1]):
-            share[j] = exp(row[j] - top)
-            total += share[j]
+        for start in range(0, z.shape[1], BLOCK):
+            some = np.float32(0.0)
+            for j in range(np.uint64(start), np.uint64(min(start + BLOCK, z.shape[1]))):
+                share[j] = exp(row[j] - top)
+                some += share[j]
+            double += some
+        total = np.float32(double)
         for j in range(z.shape[1]):
             share[j] /= total
         picked = np.float64(row[label]) - np.float64(top)  # of float32, this difference is exact
