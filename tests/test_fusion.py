@@ -338,9 +338,11 @@ def test_networks_have_the_same_bits_joined_or_not(make, shape):
 def test_the_same_bits_where_numbers_are_not_finite(bad):
     x = images(4, 5, 7, 6)
     x[1, 2, 3, 4] = bad
-    with no_fusion():
-        expected = trained(lambda: Block(5), x, 1)
-    for found, wanted in zip(trained(lambda: Block(5), x, 1), expected, strict=True):
+    with np.errstate(all="ignore"):
+        with no_fusion():
+            expected = trained(lambda: Block(5), x, 1)
+        joined = trained(lambda: Block(5), x, 1)
+    for found, wanted in zip(joined, expected, strict=True):
         np.testing.assert_array_equal(found, wanted)
 
 
