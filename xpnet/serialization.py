@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from xpnet._files import write_atomically
-from xpnet_backends import Array, Backend, get_backend, to_numpy
+from xpnet_backends import Array, Backend, get_backend, is_array, to_numpy
 
 _DTYPES = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "|i1", "U64": "<u8",
@@ -34,12 +34,19 @@ def save(state: Mapping[str, Any], path: str | os.PathLike[str], metadata: Mappi
 
     arrays = {}
     for name, value in state.items():
-        value = getattr(value, "data", value) if not isinstance(value, np.ndarray) else value
-        array = np.asarray(to_numpy(value))
+        array = numbers_of(value)
         if array.dtype.kind not in "fiub":
             raise TypeError(f"save(): {name!r} is not an array of numbers but {type(value).__name__}")
         arrays[name] = np.array(array, order="C", copy=True)
     write_atomically(path, _with_metadata(to_bytes(arrays), metadata or {}))
+
+
+def numbers_of(value: Any) -> np.ndarray[Any, Any]:
+    """The values of a tensor, of an array of any backend, or of a list, on the host.
+
+    Only what is no array is asked for ``data``: of a tensor it is the array, of a CuPy array the bare memory.
+    """
+    return np.asarray(to_numpy(value if is_array(value) else getattr(value, "data", value)))
 
 
 def _with_metadata(content: bytes, metadata: Mapping[str, str]) -> bytes:
