@@ -757,8 +757,6 @@ def _matmul(a: TensorLike, b: TensorLike) -> Tensor:
     for x in (a, b):
         if not isinstance(x, Tensor) and not is_array(x):
             return NotImplemented  # type: ignore[no-any-return]
-    if not a.shape or not b.shape or a.shape[-1] != b.shape[max(len(b.shape) - 2, 0)]:
-        raise ValueError(f"matmul: inner lengths differ: {tuple(a.shape)} @ {tuple(b.shape)}")
     return apply(ops.matmul, *_closed(a, b))
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from xpnet_backends import Array, Namespace, is_array
+from xpnet_backends import Array, Namespace, is_array, sum_rows
 
 from ._shared import Result, unbroadcast
 
@@ -48,10 +49,31 @@ def getitem(xp: Namespace, x: Array, *, index: Any) -> Result:
         if _picks_once(index):
             dx[index] = dy
         else:
-            xp.add.at(dx, index, dy)
+            place, axes = _places(xp, shape, index)
+            rows = dy.reshape(place.size, math.prod(shape[axes:]))
+            dx = sum_rows(rows, place.reshape(place.size), math.prod(shape[:axes])).reshape(shape)
         return (dx,)
 
     return x[index], backward
+
+
+def _places(xp: Namespace, shape: tuple[int, ...], index: Any) -> tuple[Array, int]:
+    """What ``index`` picks from the leading axes that it speaks of, as numbers in C order, and how many axes these are.
+
+    The other axes are picked whole: their elements move together.
+    """
+    parts = index if isinstance(index, tuple) else (index,)
+    axes = len(shape)
+    if not any(part is ... for part in parts):
+        axes = sum(_axes_of(part) for part in parts)
+    return xp.arange(math.prod(shape[:axes])).reshape(shape[:axes])[index], axes
+
+
+def _axes_of(part: Any) -> int:
+    """How many axes a part of an index speaks of: a mask of several as many as it has."""
+    if part is None:
+        return 0
+    return int(part.ndim) if is_array(part) and part.dtype == bool else 1
 
 
 def _picks_once(index: Any) -> bool:
