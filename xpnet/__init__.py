@@ -10,7 +10,6 @@ from .serialization import CheckpointError, load, save
 from .tensor import (
     Tensor,
     apply,
-    as_tensor,
     concatenate,
     is_grad_enabled,
     maximum,
@@ -20,6 +19,7 @@ from .tensor import (
     tensor,
     where,
 )
+from .tensor import placed_tensor as as_tensor
 
 manual_seed = _random_state.manual_seed
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from xpnet.nn.hooks import BackwardHook, call_watched
 from xpnet.nn.summary import Summary, summarise
-from xpnet.tensor import Tensor, as_tensor, no_grad, tensor
+from xpnet.tensor import Tensor, no_grad, placed_tensor
 from xpnet_backends import Array, Backend, BackendError, backend_of, get_backend
 
 Hook = Callable[["Module", tuple[Any, ...], Any], Any]
@@ -31,6 +31,8 @@ def _register(hooks: dict[object, Any], hook: Any) -> Callable[[], None]:
 class Parameter(Tensor):
     """A tensor that a module learns.  Assigned to an attribute of a module, it is found by ``parameters()``.
 
+    Lists and NumPy arrays go to the backend in force; a tensor, or an array of a device, stays where it is.
+
     ``_home`` is its place in an optimizer's flat gradient buffer: the first gradient after ``zero_grad()`` is copied
     there, further ones are added.
     """
@@ -39,7 +41,7 @@ class Parameter(Tensor):
     _home: Array | None
 
     def __init__(self, data: Any, requires_grad: bool = True) -> None:
-        super().__init__(as_tensor(data).data, requires_grad)
+        super().__init__(placed_tensor(data).data, requires_grad)
 
     def _start(self, data: Array) -> None:
         super()._start(data)
@@ -463,4 +465,4 @@ def new_parameter(shape: tuple[int, ...], backend: str | Backend | None, dtype: 
     target = get_backend(backend)
     if np.dtype(dtype or "float32").kind != "f":
         raise TypeError(f"parameters are floating-point numbers, got dtype {np.dtype(dtype)}")
-    return Parameter(tensor(target.xp.zeros(shape, dtype=dtype or "float32")))
+    return Parameter(Tensor(target.xp.zeros(shape, dtype=dtype or "float32")))
