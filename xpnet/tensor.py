@@ -142,9 +142,10 @@ def _explain_backends(op: Op, arrays: list[Any]) -> Backend:
         where = ", ".join(
             f"argument {i} {x.dtype}{tuple(x.shape)} on {n}" for i, (x, n) in enumerate(zip(held, names, strict=True))
         )
+        there = next(n for n in names if n != "numpy")
         raise BackendError(
             f"{op.__name__}: arrays of two backends: {where}. Nothing is moved silently: move one of them first, "
-            f'e.g. tensor.to(backend="{names[0]}") or model.to(backend="{names[0]}")'
+            f'e.g. xpnet.tensor(array, backend="{there}"), tensor.to(backend="{there}") or model.to(backend="{there}")'
         )
     return backend_of(*held)
 
@@ -446,7 +447,13 @@ class Tensor:
 
     def __setitem__(self, index: Any, value: TensorLike) -> None:
         self._may_change()
-        self._array[_raw_index(index)] = value.data if isinstance(value, Tensor) else value
+        if isinstance(value, Tensor):
+            value = value._array
+        elif isinstance(value, (list, tuple)):
+            value = self.backend.asarray(value, self.dtype)
+        if is_array(value):
+            backend_of(self._array, value)  # two backends are an error
+        self._array[_raw_index(index)] = value
         self._changed()
 
     def copy_(self, source: TensorLike) -> Tensor:

@@ -14,14 +14,16 @@ from xpnet_backends.random import Stream
 class ArrayDataset:
     """``inputs`` (N, ...) and ``targets`` (N, ...), or None where nothing is known about the answers.
 
+    Both are held where the inputs are.
+
     Raises: ``ValueError`` for unequal lengths or no data.
     """
 
     def __init__(
         self, inputs: Any, targets: Any = None, *, classes: Sequence[str] | None = None, name: str = ""
     ) -> None:
-        self.inputs: Array = inputs if is_array(inputs) else np.asarray(inputs)
-        self.targets: Array | None = targets if targets is None or is_array(targets) else np.asarray(targets)
+        self.inputs: Array = as_array(inputs)
+        self.targets: Array | None = None if targets is None else _beside(self.inputs, as_array(targets))
         self.classes = None if classes is None else tuple(classes)
         self.name = name
         if self.targets is not None and len(self.inputs) != len(self.targets):
@@ -57,6 +59,22 @@ class ArrayDataset:
     def __repr__(self) -> str:
         targets = "no targets" if self.targets is None else f"targets {self.targets.dtype}{tuple(self.targets.shape)}"
         return f"<ArrayDataset {self.name}: inputs {self.inputs.dtype}{tuple(self.inputs.shape)}, {targets}>"
+
+
+def as_array(values: Any) -> Array:
+    """An array of any backend as it is, that of a tensor, or the values of a list; floats of a list become float32."""
+    if is_array(values):
+        return values
+    if is_array(held := getattr(values, "data", None)):  # a tensor
+        return held
+    array = np.asarray(values)
+    return array.astype("float32") if isinstance(values, list | tuple) and array.dtype == "float64" else array
+
+
+def _beside(inputs: Array, targets: Array) -> Array:
+    """``targets`` on the backend of ``inputs``, so that one index finds both."""
+    there, here = backend_of(targets), backend_of(inputs)
+    return targets if there is here else here.asarray(there.to_numpy(targets))
 
 
 def train_val_split(dataset: ArrayDataset, size: float | int, seed: int = 0) -> tuple[ArrayDataset, ArrayDataset]:

@@ -13,7 +13,7 @@ import numpy as np
 from xpnet import optim
 from xpnet.nn import Module
 from xpnet.nn.recording import Recording, recorded_ops
-from xpnet.nn.utils import keep_modes
+from xpnet.nn.utils import for_model, keep_modes
 from xpnet.tensor import Tensor, no_grad
 from xpnet_backends import Array, random, to_numpy
 
@@ -73,12 +73,13 @@ def examine(
 ) -> Report:
     """Look at data, network, gradients and history.
 
-    ``inputs, targets`` are samples as the network gets them, a few hundred are enough, on the model's backend;
+    ``inputs, targets`` are samples as the network gets them, a few hundred are enough;
     ``fresh()`` makes the network anew, with initial weights: two checks need it.  ``lr`` is the learning rate in use.
     The model's weights and the random state are as they were afterwards.
     """
     if len(inputs) < 2:
         raise ValueError(f"the doctor needs at least two samples, got {len(inputs)}")
+    inputs, targets = (for_model(model, part).data for part in (inputs, targets))
     report = Report()
     weights, moment = model.state_dict(), random.state.step
     try:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from xpnet.nn import Conv1d, Conv2d, Linear, Module
-from xpnet.tensor import Tensor, TensorLike, as_tensor
+from xpnet.nn.utils import for_model
+from xpnet.tensor import Tensor, TensorLike
 from xpnet_backends import to_numpy
 
 
@@ -37,7 +38,7 @@ def variance_by_depth(
     hooks = [layer.register_forward_hook(forward) for layer in layers]
     hooks += [layer.register_full_backward_hook(backward) for layer in layers]
     try:
-        loss(model(as_tensor(x))).backward()
+        loss(model(for_model(model, x))).backward()
     finally:
         for remove in hooks:
             remove()

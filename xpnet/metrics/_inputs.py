@@ -29,6 +29,7 @@ def scores_and_labels(name: str, output: TensorLike, target: TensorLike) -> tupl
     output (..., C) with target (...) or one-hot (..., C); or both (N,) or (N, 1).  Raises: ``ValueError``.
     """
     output, target = raw(output), raw(target)
+    namespace(output, target)  # of two backends, or of none: an error that says so
     if output.shape == target.shape and output.ndim > 1 and output.dtype.kind == "f":
         target = target.argmax(axis=-1) if output.shape[-1] > 1 else target[..., 0]  # one-hot
     if output.ndim == target.ndim + 1 and output.shape[:-1] == target.shape:

@@ -1,4 +1,4 @@
-"""Gradient clipping, between ``loss.backward()`` and ``optimizer.step()``; and modes put back as they were."""
+"""Gradient clipping, between ``loss.backward()`` and ``optimizer.step()``; modes put back; inputs brought to models."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+import numpy as np
+
 from xpnet.nn.module import Module, Parameter
-from xpnet.tensor import Tensor
+from xpnet.tensor import Tensor, TensorLike, as_tensor, placed_tensor
+from xpnet_backends import is_array
 
 
 def _with_gradient(parameters: Iterable[Parameter] | Parameter) -> list[Parameter]:
@@ -62,3 +65,10 @@ def keep_modes(model: Module) -> Iterator[None]:
     finally:
         for module, training in modes:
             module.__dict__["training"] = training
+
+
+def for_model(model: Module, x: TensorLike) -> Tensor:
+    """``x`` as a tensor: lists and NumPy arrays on the model's backend; tensors and arrays of a device stay."""
+    first = next(model.parameters(), None)
+    stays = isinstance(x, Tensor) or (is_array(x) and not isinstance(x, np.ndarray))
+    return as_tensor(x) if stays or first is None else placed_tensor(x, backend=first.backend)

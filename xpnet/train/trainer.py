@@ -14,6 +14,7 @@ import numpy as np
 
 from xpnet._files import write_atomically
 from xpnet.data import ArrayDataset, DataLoader, SequenceLoader
+from xpnet.data.dataset import as_array
 from xpnet.metrics import named
 from xpnet.nn import Module
 from xpnet.nn.utils import clip_grad_norm_, keep_modes
@@ -28,7 +29,7 @@ from xpnet.train.history import History, Row
 from xpnet.train.interrupt import Interrupt
 from xpnet.train.meter import Meter, measure
 from xpnet.train.provenance import Provenance, overflowing_gradient, trace_step
-from xpnet_backends import Array, Backend, get_backend, random
+from xpnet_backends import Array, Backend, backend_of, get_backend, random
 
 Metric: TypeAlias = Callable[[Any, Any], Array]
 Data: TypeAlias = "DataLoader | SequenceLoader | ArrayDataset | tuple[Any, Any]"
@@ -436,10 +437,12 @@ def _samples(inputs: Any) -> int:
 
 def predict(model: Module, inputs: Any, backend: Backend, batch_size: int = 1024) -> Array:
     """A model's outputs for all ``inputs``, in evaluation mode, without gradients, batch by batch."""
+    array = as_array(inputs)
+    home = backend_of(array)
     with keep_modes(model), no_grad():
         model.eval()
-        starts = range(0, len(inputs), batch_size)
-        parts = [model(backend.asarray(inputs[i : i + batch_size])).data for i in starts]
+        batches = (array[i : i + batch_size] for i in range(0, len(array), batch_size))
+        parts = [model(x if home is backend else backend.asarray(home.to_numpy(x))).data for x in batches]
     if not parts:
         raise ValueError("predict() needs at least one input")
     return backend.xp.concatenate(parts)
