@@ -2,9 +2,9 @@
 
 python ci/examples.py [NAME ...] [--backend NAME] [--jobs N]    all of them, or those whose names contain one of NAME
 
-An example fails where it ends with an error, leaves no metrics.json, or does not end within a minute (two on a GPU, where
-kernels are compiled first).  ``--jobs`` runs so many at a time, each in a process of its own.  One that takes longer than
-10 s is reported as slow: on a busy machine that says little, but on a quiet one it is too long.
+An example fails where it ends with an error, leaves no metrics.json, or does not end within a minute (two on a GPU,
+which compiles kernels first).  ``--jobs`` runs so many at a time, each in a process of its own.  One that takes longer
+than 10 s is reported as slow: on a busy machine that says little, but on a quiet one it is too long.
 """
 
 from __future__ import annotations

@@ -804,9 +804,8 @@ def placed_tensor(x: TensorLike, *, backend: str | Backend | None = None, dtype:
     >>> placed_tensor(array).data is array
     True
     """
-    if not isinstance(x, Tensor):
-        x = _wrap(_placed(x, backend, dtype))
-    return x.to(backend, dtype)
+    found: Tensor = x if isinstance(x, Tensor) else _wrap(_placed(x, backend, dtype))
+    return found.to(backend, dtype)
 
 
 def _placed(values: Any, backend: str | Backend | None, dtype: Any) -> Array:
