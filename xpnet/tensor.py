@@ -145,7 +145,8 @@ def _explain_backends(op: Op, arrays: list[Any]) -> Backend:
         there = next(n for n in names if n != "numpy")
         raise BackendError(
             f"{op.__name__}: arrays of two backends: {where}. Nothing is moved silently: move one of them first, "
-            f'e.g. xpnet.tensor(array, backend="{there}"), tensor.to(backend="{there}") or model.to(backend="{there}")'
+            f'e.g. tensor.to(backend="{names[0]}") or model.to(backend="{names[0]}"); a NumPy array: '
+            f'xpnet.tensor(array, backend="{there}")'
         )
     return backend_of(*held)
 

@@ -116,7 +116,7 @@ def matmul(a: Array, b: Array) -> Array:
     if backend is None or type(b) is not backend.array_type:
         backend = backend_of(a, b)
     left, right = a.shape, b.shape
-    if len(left) != 2 or len(right) != 2 or left[1] != right[0]:
+    if len(left) < 2 or len(right) < 2 or left[-1] != right[-2] or left[:-2] != right[:-2]:
         check_product(left, right)
     return backend.matmul(a, b)
 

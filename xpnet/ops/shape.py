@@ -45,14 +45,13 @@ def getitem(xp: Namespace, x: Array, *, index: Any) -> Result:
     shape, dtype = x.shape, x.dtype
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
-        dx = xp.zeros(shape, dtype=dtype)
         if _picks_once(index):
+            dx = xp.zeros(shape, dtype=dtype)
             dx[index] = dy
-        else:
-            place, axes = _places(xp, shape, index)
-            rows = dy.reshape(place.size, math.prod(shape[axes:]))
-            dx = sum_rows(rows, place.reshape(place.size), math.prod(shape[:axes])).reshape(shape)
-        return (dx,)
+            return (dx,)
+        place, axes = _places(xp, shape, index)
+        rows = dy.reshape(place.size, math.prod(shape[axes:]))
+        return (sum_rows(rows, place.reshape(place.size), math.prod(shape[:axes])).reshape(shape),)
 
     return x[index], backward
 
@@ -63,16 +62,19 @@ def _places(xp: Namespace, shape: tuple[int, ...], index: Any) -> tuple[Array, i
     The other axes are picked whole: their elements move together.
     """
     parts = index if isinstance(index, tuple) else (index,)
+    if len(parts) == 1 and is_array(parts[0]):
+        return parts[0].astype("int64") % max(shape[0], 1), 1  # −1 is the last
     axes = len(shape)
     if not any(part is ... for part in parts):
-        axes = sum(_axes_of(part) for part in parts)
+        axes = sum(_axes_of(xp, part) for part in parts)
     return xp.arange(math.prod(shape[:axes])).reshape(shape[:axes])[index], axes
 
 
-def _axes_of(part: Any) -> int:
+def _axes_of(xp: Namespace, part: Any) -> int:
     """How many axes a part of an index speaks of: a mask of several as many as it has."""
     if part is None:
         return 0
+    part = xp.asarray(part) if isinstance(part, list) else part
     return int(part.ndim) if is_array(part) and part.dtype == bool else 1
 
 
