@@ -134,9 +134,7 @@ def test_inside_ops_nothing_is_moved(name):
 
 
 def test_the_error_says_how_to_move_the_array_to_the_device():
-    with pytest.raises(
-        BackendError, match=r'e\.g\. xpnet\.tensor\(array, backend="standin"\), tensor\.to\(backend="st'
-    ):
+    with pytest.raises(BackendError, match=r'a NumPy array: xpnet\.tensor\(array, backend="standin"\)$'):
         nn.Linear(4, 3, backend="standin")(X)
 
 
