@@ -99,7 +99,7 @@ def parser(description: str | None, *, on_the_cpu: bool = False) -> argparse.Arg
     made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     if not on_the_cpu:
         made.add_argument("--backend", default="numpy", help="numpy, cupy or auto")
-    made.add_argument("--rounds", type=int, default=15)
+    made.add_argument("--rounds", type=int, default=int(os.environ.get("BENCHMARK_ROUNDS", "15")))
     made.add_argument("--save", metavar="FILE", help="also write the figures as JSON")
     return made
 

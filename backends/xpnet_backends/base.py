@@ -56,17 +56,6 @@ class Backend(ABC):
         """``a @ b`` for 2-D and batched arrays.  Transposed views are read in place, not copied."""
 
     @abstractmethod
-    def sum_rows(self, rows: Array, to: Array, count: int) -> Array:
-        """``y[v] = Σ rows[m]`` over the m with ``to[m] = v``, the same bits each time.
-
-        rows (M, D), to (M,) of 0..count−1 -> y (count, D), in the dtype of rows.
-        """
-
-    @abstractmethod
-    def max_rows(self, rows: Array, to: Array, count: int) -> Array:
-        """The same with the largest; −∞, or the smallest whole number, where no row goes."""
-
-    @abstractmethod
     def philox(self, count: int, key: tuple[int, int], counter: tuple[int, int, int, int]) -> Array:
         """The first ``count`` 64-bit words of NumPy's Philox4x64-10 stream for this key and counter, as uint64."""
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from . import segments
 from .base import Array, Backend, BackendError, Kernel
 from .kernels import cuda
 
@@ -53,12 +52,6 @@ class CupyBackend(Backend):
         # CuPy refuses its cuBLAS calls while a CUDA graph is captured.  A captured step needs cublasGemmEx here, called
         # through ctypes with a handle and a workspace of our own.
         return a @ b
-
-    def sum_rows(self, rows: Array, to: Array, count: int) -> Array:
-        return segments.sum_rows(self.xp, rows, to, count)
-
-    def max_rows(self, rows: Array, to: Array, count: int) -> Array:
-        return segments.max_rows(self.xp, rows, to, count)
 
     def philox(self, count: int, key: tuple[int, int], counter: tuple[int, int, int, int]) -> Array:
         words = self.xp.empty(count, dtype="uint64")

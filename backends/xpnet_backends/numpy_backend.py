@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from . import segments
 from .base import Array, Backend
 from .kernels import numpy_kernels, numpy_philox
 from .kernels.blas import TINY_PRODUCT, SmallProducts
@@ -48,12 +47,6 @@ class NumpyBackend(Backend):
         return self._product(
             np.dot, a, b
         )  # dot hands any transposed view to the BLAS, and copies what that cannot read
-
-    def sum_rows(self, rows: Array, to: Array, count: int) -> Array:
-        return segments.sum_rows_on_host(rows, to, count)
-
-    def max_rows(self, rows: Array, to: Array, count: int) -> Array:
-        return segments.max_rows_on_host(rows, to, count)
 
     def philox(self, count: int, key: tuple[int, int], counter: tuple[int, int, int, int]) -> Array:
         bits = self._bit_generator()

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from . import segments
 from .base import Array, Backend, BackendError
 
 _loaders: dict[str, Callable[[], Backend]] = {}
@@ -137,7 +138,10 @@ def sum_rows(rows: Array, to: Array, count: int) -> Array:
 
     rows (M, D), to (M,) of 0..count−1 -> y (count, D).
     """
-    return backend_of(rows, to).sum_rows(rows, to, count)
+    backend = backend_of(rows, to)
+    if backend.on_host:
+        return segments.sum_rows_on_host(rows, to, count)
+    return segments.sum_rows(backend.xp, rows, to, count)
 
 
 def max_rows(rows: Array, to: Array, count: int) -> Array:
@@ -145,7 +149,10 @@ def max_rows(rows: Array, to: Array, count: int) -> Array:
 
     rows (M, D), to (M,) of 0..count−1 -> y (count, D).  Of whole numbers the smallest takes the place of −∞.
     """
-    return backend_of(rows, to).max_rows(rows, to, count)
+    backend = backend_of(rows, to)
+    if backend.on_host:
+        return segments.max_rows_on_host(rows, to, count)
+    return segments.max_rows(backend.xp, rows, to, count)
 
 
 class use:  # noqa: N801  a verb, for it reads as one: xpnet.use(backend="cupy")

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from xpnet_backends import Backend, segments
+from xpnet_backends import Backend
 from xpnet_backends.base import Kernel
 from xpnet_backends.numpy_backend import NumpyBackend
 
@@ -196,12 +196,6 @@ class StandinBackend(Backend):
 
     def matmul(self, a: ndarray, b: ndarray) -> ndarray:
         return call(self._numpy.matmul, (a, b))
-
-    def sum_rows(self, rows: ndarray, to: ndarray, count: int) -> ndarray:
-        return segments.sum_rows(self.xp, rows, to, count)
-
-    def max_rows(self, rows: ndarray, to: ndarray, count: int) -> ndarray:
-        return segments.max_rows(self.xp, rows, to, count)
 
     def philox(self, count: int, key: tuple[int, int], counter: tuple[int, int, int, int]) -> ndarray:
         counters.count("launches", "philox")
