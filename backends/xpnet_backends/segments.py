@@ -48,7 +48,7 @@ def sum_rows(xp: Namespace, rows: Array, to: Array, count: int) -> Array:
 
 def max_rows(xp: Namespace, rows: Array, to: Array, count: int) -> Array:
     """``reduce_rows`` with the larger of two; −∞, or the smallest whole number, where there is none."""
-    return reduce_rows(xp, xp.maximum, rows, to, count, lowest(rows.dtype))
+    return reduce_rows(xp, xp.maximum, rows, to, count, lowest(rows.dtype)).astype(rows.dtype, copy=False)
 
 
 def lowest(dtype: Any) -> float | int:

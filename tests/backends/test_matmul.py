@@ -92,7 +92,7 @@ def test_shapes_that_do_not_fit(
         matmul(a, b)
 
 
-A, B = (2, 3, 4, 4), (1, 3, 3, 3)
+A = (2, 3, 4, 4)  # images
 
 
 @pytest.mark.parametrize(
@@ -109,6 +109,10 @@ A, B = (2, 3, 4, 4), (1, 3, 3, 3)
         (lambda t: ops.linear(t.xp, t(6, 3).data, t(5, 4).data), "inner lengths differ: (6, 3) @ (4, 5)"),
         (lambda t: ops.linear(t.xp, t(2, 3, 3).data, t(5, 4).data), "inner lengths differ: (6, 3) @ (4, 5)"),
         (lambda t: F.linear(t(6, 3), t(5, 4)), "expected input of shape (..., 4), got (6, 3)"),
+        (lambda t: F.linear(t(6, 4), t(4)), "weight must have shape (O, I), got (4,) beside input (6, 4)"),
+        (lambda t: F.conv2d(t(*A), t(3, 4)), "weight must have shape (O, C/groups, K, L), got (3, 4)"),
+        (lambda t: F.conv1d(t(2, 3, 9), t(3, 4)), "weight must have shape (O, C/groups, K), got (3, 4)"),
+        (lambda t: F.conv_transpose2d(t(*A), t(3, 4, 2)), "weight must have shape (C, O/groups, K, L), got (3, 4, 2)"),
         (lambda t: nn.Linear(4, 5)(t(6, 3)), "expected input of shape (..., 4), got (6, 3)"),
         (lambda t: apply(ops.linear, t(6, 3), t(5, 4)), "inner lengths differ: (6, 3) @ (4, 5)"),
         (lambda t: ops.conv2d(t.xp, t(*A).data, t(1, 2, 3, 3).data), "@ (2, 1, 27, 4)"),
