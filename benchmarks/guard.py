@@ -40,7 +40,7 @@ def contestants(batch: int, hidden: list[int]) -> dict[str, Any]:
 
 def main() -> None:
     """Time both for a small and a larger network."""
-    options = parser(__doc__).parse_args()
+    options = parser(__doc__, on_the_cpu=True).parse_args()
     xpnet.use(backend="numpy")
     figures = {}
     for batch, hidden in ((64, [128]), (128, [128]), (256, [1024, 1024])):

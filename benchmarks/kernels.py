@@ -67,7 +67,7 @@ def both_ways(function: Callable[..., Any], arrays: list[np.ndarray], options: d
 
 def main() -> None:
     """Time the kernels."""
-    options = parser(__doc__).parse_args()
+    options = parser(__doc__, on_the_cpu=True).parse_args()
     kernels = xpnet.get_backend("numpy").kernels
     figures = {}
     for name, size, arrays, settings in CASES:

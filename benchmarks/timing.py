@@ -94,11 +94,12 @@ def machine() -> dict[str, Any]:
     return {"processor": platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()}
 
 
-def parser(description: str | None) -> argparse.ArgumentParser:
-    """The options that all benchmarks share."""
+def parser(description: str | None, *, on_the_cpu: bool = False) -> argparse.ArgumentParser:
+    """The options that all benchmarks share; ``--backend`` not where it is about the CPU."""
     made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("--backend", default="numpy", help="numpy, cupy or auto")
-    made.add_argument("--rounds", type=int, default=15)
+    if not on_the_cpu:
+        made.add_argument("--backend", default="numpy", help="numpy, cupy or auto")
+    made.add_argument("--rounds", type=int, default=int(os.environ.get("BENCHMARK_ROUNDS", "15")))
     made.add_argument("--save", metavar="FILE", help="also write the figures as JSON")
     return made
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import xpnet
-from xpnet import CheckpointError, nn
+from xpnet import CheckpointError, interchange, nn
 from xpnet._files import write_atomically
 from xpnet.serialization import load_with_metadata
 
@@ -174,3 +174,23 @@ def test_a_write_that_is_interrupted_leaves_nothing_behind(tmp_path, monkeypatch
 def test_a_folder_that_is_not_there(tmp_path):
     with pytest.raises(OSError, match="choose another folder"):
         write_atomically(tmp_path / "no/f", "x")
+
+
+def test_tensors_parameters_and_lists_of_every_backend(tmp_path, backend):
+    layer = nn.Linear(2, 1, backend=backend)
+    state = {"parameter": layer.weight, "tensor": xpnet.tensor([[1.0, 2.0]], backend=backend), "list": [3, 4]}
+    xpnet.save(state | layer.state_dict(), tmp_path / "a.safetensors")
+    interchange.save_npz(state | layer.state_dict(), tmp_path / "a.npz")
+    for found in (xpnet.load(tmp_path / "a.safetensors"), interchange.load_npz(tmp_path / "a.npz")):
+        assert backend.to_numpy(found["tensor"]).tolist() == [[1.0, 2.0]]
+        assert backend.to_numpy(found["list"]).tolist() == [3, 4]
+        for name in ("parameter", "weight"):
+            np.testing.assert_array_equal(backend.to_numpy(found[name]), layer.weight.numpy())
+
+
+def test_the_memory_of_an_array_is_no_array(tmp_path, backend):
+    if backend.name == "numpy":
+        pytest.skip("the memory of a NumPy array is a buffer of bytes")
+    memory = backend.asarray(np.ones(2)).data
+    with pytest.raises(TypeError, match=r"save\(\): 'w' is not an array of numbers but MemoryPointer"):
+        xpnet.save({"w": memory}, tmp_path / "a.safetensors")

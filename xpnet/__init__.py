@@ -12,7 +12,6 @@ from .serialization import CheckpointError, load, save
 from .tensor import (
     Tensor,
     apply,
-    as_tensor,
     concatenate,
     is_grad_enabled,
     maximum,
@@ -22,6 +21,7 @@ from .tensor import (
     tensor,
     where,
 )
+from .tensor import placed_tensor as as_tensor
 
 if TYPE_CHECKING:  # what is imported when it is first used
     from . import cli as cli

@@ -177,6 +177,14 @@ def _decode(node: Any, arrays: Mapping[str, np.ndarray[Any, Any]], target: Backe
     return _WRAPPERS[kind][1](target.asarray(arrays[value[0]]), bool(value[1]))
 
 
+def numbers_of(value: Any) -> np.ndarray[Any, Any]:
+    """The values of a tensor, of an array of any backend, or of a list, on the host.
+
+    Only what is no array is asked for ``data``: of a tensor it is the array, of a CuPy array the bare memory.
+    """
+    return np.asarray(to_numpy(value if is_array(value) else getattr(value, "data", value)))
+
+
 def _with_metadata(content: bytes, metadata: Mapping[str, str]) -> bytes:
     """Put text and a checksum into a safetensors header, always in the same order: equal states give equal files."""
     end = 8 + int.from_bytes(content[:8], "little")

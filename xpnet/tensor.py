@@ -343,7 +343,13 @@ class Tensor(Recorded):
     def __setitem__(self, index: Any, value: TensorLike) -> None:
         """Overwrite elements; the values are cast to the tensor's dtype, as in NumPy and PyTorch."""
         self._may_change()
-        self._array[_raw_index(index)] = value.data if isinstance(value, Tensor) else value
+        if isinstance(value, Tensor):
+            value = value._array
+        elif isinstance(value, (list, tuple)):
+            value = self.backend.asarray(value, self.dtype)
+        if is_array(value):
+            backend_of(self._array, value)  # two backends are an error
+        self._array[_raw_index(index)] = value
         self._changed()
 
     def copy_(self, source: TensorLike) -> Tensor:
@@ -608,8 +614,6 @@ def _matmul(a: TensorLike, b: TensorLike) -> Tensor:
     for x in (a, b):
         if not isinstance(x, Tensor) and not is_array(x):
             return NotImplemented  # type: ignore[no-any-return]
-    if not a.shape or not b.shape or a.shape[-1] != b.shape[max(len(b.shape) - 2, 0)]:
-        raise ValueError(f"matmul: inner lengths differ: {tuple(a.shape)} @ {tuple(b.shape)}")
     return apply(ops.matmul, *_closed(a, b))
 
 
@@ -630,10 +634,38 @@ def _noted(name: str, args: tuple[Any, ...], options: dict[str, Any], y: Array) 
 
 
 def as_tensor(x: TensorLike) -> Tensor:
-    """``x`` itself if it is a tensor; else a tensor on the same memory if it is an array, of its values if a list."""
+    """An argument of a function as a tensor: itself, or on the same memory if it is an array, which stays where it is.
+
+    Only a list goes to the backend in force.  Users get ``placed_tensor`` under this name: there, NumPy arrays move.
+    """
     if isinstance(x, Tensor):
         return x
     return wrap(x) if is_array(x) else tensor(x)
+
+
+def placed_tensor(x: TensorLike, *, backend: str | Backend | None = None, dtype: Any = None) -> Tensor:
+    """``xpnet.as_tensor``: ``x`` as a tensor on the backend in force, without a copy where none is needed.
+
+    Lists and NumPy arrays go to the backend in force; tensors and arrays of a device stay where they are; ``backend``
+    overrides both.
+
+    >>> array = np.zeros(3)
+    >>> placed_tensor(array).data is array
+    True
+    """
+    found: Tensor = x if isinstance(x, Tensor) else wrap(_placed(x, backend, dtype))
+    return found.to(backend, dtype)
+
+
+def _placed(values: Any, backend: str | Backend | None, dtype: Any) -> Array:
+    """An array, or numbers and lists, on the backend where they belong."""
+    if not is_array(values):
+        values = _from_python(values, single=dtype is None)
+    if values.dtype.kind not in "fiub":
+        raise TypeError(f"tensor() takes numbers, got an array of {values.dtype}")
+    home = backend_of(values)
+    target = get_backend(backend) if backend is not None or home.name == "numpy" else home
+    return values if target is home else target.asarray(home.to_numpy(values))
 
 
 def tensor(
@@ -641,24 +673,17 @@ def tensor(
 ) -> Tensor:
     """A new tensor with a copy of ``values``: numbers, nested lists, an array or a tensor.
 
-    Python floats become float32, whole numbers int64; arrays keep their dtype.  Without ``backend`` an array stays
-    where it is, and all else goes to the backend in force.
+    Python floats become float32, whole numbers int64; arrays keep their dtype.  Lists and NumPy arrays go to the
+    backend in force; tensors and arrays of a device stay where they are; ``backend`` overrides both.
 
     >>> tensor([1.0, 2.0]).dtype
     dtype('float32')
     """
     if isinstance(values, Tensor):
+        backend = values.backend if backend is None else backend
         values = values.data
-    if not is_array(values):
-        values = _from_python(values, single=dtype is None)
-        target = get_backend(backend)
-    else:
-        target = backend_of(values) if backend is None else get_backend(backend)
-    if backend_of(values) is not target:
-        values = target.asarray(backend_of(values).to_numpy(values))
-    if values.dtype.kind not in "fiub":
-        raise TypeError(f"tensor() takes numbers, got an array of {values.dtype}")
-    return Tensor(target.xp.array(values, dtype=dtype, copy=True), requires_grad)
+    values = _placed(values, backend, dtype)
+    return Tensor(backend_of(values).xp.array(values, dtype=dtype, copy=True), requires_grad)
 
 
 def _from_python(values: Any, single: bool) -> np.ndarray[Any, Any]:

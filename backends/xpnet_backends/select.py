@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from . import segments
 from .base import Array, Backend, BackendError
 from .blocks import Blocks, innermost
 
@@ -122,14 +123,50 @@ def backend_of(*arrays: Array) -> Backend:
 def matmul(a: Array, b: Array) -> Array:
     """``a @ b`` on the arrays' own backend.  Every matrix product of xpnet goes through here.
 
-    ``a`` (..., M, K), ``b`` (..., K, N) -> (..., M, N).
+    ``a`` (..., M, K), ``b`` (..., K, N) -> (..., M, N).  Raises: ``ValueError`` with both shapes where they do not fit.
     """
     backend = by_type.get(type(a))
     if backend is None or type(b) is not backend.array_type:
         backend = backend_of(a, b)
+    left, right = a.shape, b.shape
+    if len(left) < 2 or len(right) < 2 or left[-1] != right[-2] or left[:-2] != right[:-2]:
+        check_product(left, right)
     kernel = backend.kernels.get("gemm")
     product = None if kernel is None else kernel(backend.xp, a, b)
     return backend.matmul(a, b) if product is None else product
+
+
+def check_product(a: tuple[int, ...], b: tuple[int, ...]) -> None:
+    """Whether matrices of these shapes can be multiplied.  Raises: ``ValueError``, the same on every backend."""
+    if len(a) < 2 or len(b) < 2:
+        raise ValueError(f"matmul: expected matrices (..., M, K) @ (..., K, N), got shapes {tuple(a)} @ {tuple(b)}")
+    if a[-1] != b[-2]:
+        raise ValueError(f"matmul: inner lengths differ: {tuple(a)} @ {tuple(b)}")
+    for i, j in zip(reversed(a[:-2]), reversed(b[:-2]), strict=False):
+        if i != j and i != 1 and j != 1:
+            raise ValueError(f"matmul: leading axes do not broadcast: {tuple(a)} @ {tuple(b)}")
+
+
+def sum_rows(rows: Array, to: Array, count: int) -> Array:
+    """``y[v] = Σ rows[m]`` over the m with ``to[m] = v``: the same bits each time, float16 added up in float32.
+
+    rows (M, D), to (M,) of 0..count−1 -> y (count, D).
+    """
+    backend = backend_of(rows, to)
+    if backend.on_host:
+        return segments.sum_rows_on_host(rows, to, count)
+    return segments.sum_rows(backend.xp, rows, to, count)
+
+
+def max_rows(rows: Array, to: Array, count: int) -> Array:
+    """The largest ``rows[m]`` of the m with ``to[m] = v``, feature by feature; −∞ where no row goes.
+
+    rows (M, D), to (M,) of 0..count−1 -> y (count, D).  Of whole numbers the smallest takes the place of −∞.
+    """
+    backend = backend_of(rows, to)
+    if backend.on_host:
+        return segments.max_rows_on_host(rows, to, count)
+    return segments.max_rows(backend.xp, rows, to, count)
 
 
 class use:  # noqa: N801  a verb, because it reads as one: xpnet.use(backend="cupy")

@@ -16,7 +16,7 @@ import pytest
 
 from tests.support.cupy_table import TABLE
 from tests.support.standin import StandinBackend, counters, ndarray, no_traffic, xp
-from xpnet_backends import get_backend
+from xpnet_backends import get_backend, is_array
 
 NO_MIXING = r"Unsupported type <class 'numpy.ndarray'>|needs a cupy.ndarray|does not support ufuncs"
 HOST = np.ones((2, 3), np.float32)
@@ -32,6 +32,10 @@ def device(values: Any, dtype: Any = "float32") -> ndarray:
     array: ndarray = xp.asarray(np.asarray(values), dtype)
     counters.reset()
     return array
+
+
+def _unpickled(x: ndarray) -> Any:
+    return pickle.loads(pickle.dumps(x))
 
 
 def traffic() -> tuple[int, int, int]:
@@ -56,7 +60,7 @@ class TestRefused:
             lambda x: xp.where(x > 1, x, HOST),
             lambda x: xp.concatenate([x, HOST]),
             lambda x: xp.einsum("ij,ij->i", x, HOST),
-            lambda x: xp.add.at(x, (0,), HOST[0]),
+            lambda x: xp.add.at(x.astype("int32"), (0,), HOST[0]),
             lambda x: xp.broadcast_to(HOST, (4, 2, 3)),
             lambda x: xp.copyto(x, HOST),
             lambda x: x.dot(HOST.T),
@@ -104,8 +108,8 @@ class TestRefused:
         with pytest.raises(AttributeError, match="cupy"):
             getattr(xp, name)
 
-    @pytest.mark.parametrize("name", ["ctypes", "data", "tobytes", "dumps", "resize", "itemset", "__index__"])
-    def test_attributes_that_cupy_lacks_or_nobody_needs(self, x: ndarray, name: str) -> None:
+    @pytest.mark.parametrize("name", ["ctypes", "resize", "itemset", "__index__", "__array_interface__", "setflags"])
+    def test_attributes_that_cupy_lacks(self, x: ndarray, name: str) -> None:
         assert not hasattr(x, name)
 
     @pytest.mark.parametrize(
@@ -154,11 +158,24 @@ class TestRefused:
         with pytest.raises(TypeError, match="as its condition, got <class 'bool'>"):
             xp.where(True, 1.0, 2.0)
 
-    def test_not_hashable_and_not_pickled(self, x: ndarray) -> None:
+    @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+    @pytest.mark.parametrize("name", ["add", "subtract", "maximum", "minimum"])
+    def test_no_atomics_on_floats(self, name: str, dtype: str) -> None:
+        x, first = xp.zeros(3, dtype), xp.zeros(2, "int64")
+        with pytest.raises(TypeError, match=f"{name}.at on {dtype} is not repeatable on a GPU: use xpnet_backends.sum"):
+            getattr(xp, name).at(x, first, xp.ones(2, dtype))
+
+    def test_no_atomics_by_other_names(self, x: ndarray) -> None:
+        with pytest.raises(TypeError, match="is not repeatable on a GPU"):
+            x.scatter_add(xp.zeros(1, "int64"), x[:1])
+        with pytest.raises(TypeError, match=r"add\.reduceat adds up by atomics"):
+            xp.add.reduceat(x, xp.zeros(1, "int64"))
+        with pytest.raises(TypeError, match="bincount adds up its weights by atomics"):
+            xp.bincount(xp.zeros(3, "int64"), x[0])
+
+    def test_not_hashable(self, x: ndarray) -> None:
         with pytest.raises(TypeError, match="unhashable"):
             hash(x)
-        with pytest.raises(TypeError, match="not pickled"):
-            pickle.dumps(x)
 
     def test_no_writeable_flag(self, x: ndarray) -> None:
         assert x.flags.c_contiguous
@@ -179,7 +196,7 @@ class TestIndexing:
         with pytest.raises(IndexError, match="out of bounds"):
             x.take(beyond, axis=0)
         with pytest.raises(IndexError, match="out of bounds"):
-            xp.add.at(x, beyond, x)
+            xp.add.at(x.astype("int32"), beyond, x.astype("int32"))
 
     @pytest.mark.parametrize("twice", [[0, 0], [1, -1]])
     @pytest.mark.parametrize(
@@ -206,8 +223,9 @@ class TestIndexing:
         assert x.tolist() == [[1.0, 7.0, 3.0], [0.0, 0.0, 0.0]]
 
     def test_add_at_takes_duplicates(self, x: ndarray) -> None:
-        xp.add.at(x, device([0, 0], "int64"), xp.ones((2, 3), "float32"))
-        assert x[0].tolist() == [3.0, 4.0, 5.0]
+        counts = x.astype("int32")
+        xp.add.at(counts, device([0, 0], "int64"), xp.ones((2, 3), "int32"))
+        assert counts[0].tolist() == [3, 4, 5]
 
     def test_indices_of_a_wrong_type(self, x: ndarray) -> None:
         with pytest.raises(IndexError, match="must be of integer or boolean type, not float32"):
@@ -296,17 +314,17 @@ class TestCounting:
             lambda x: x.set(HOST),
             lambda x: x[[0, 1]],
             lambda x: operator.setitem(x, xp.zeros(1, "int64"), 1.0),  # CuPy sends the number
-            lambda x: xp.add.at(x, xp.zeros(1, "int64"), 1.0),
+            lambda x: xp.add.at(x.astype("int32"), xp.zeros(1, "int64"), 1),
         ],
     )
     def test_transfers_to_the_device(self, x: ndarray, send: Callable[[ndarray], Any]) -> None:
         send(x)
         assert traffic() == (0, 1, 0)
 
-    @pytest.mark.parametrize("fetch", [ndarray.get, xp.asnumpy, StandinBackend().to_numpy])
+    @pytest.mark.parametrize("fetch", [ndarray.get, xp.asnumpy, StandinBackend().to_numpy, _unpickled])
     def test_transfers_to_the_host(self, x: ndarray, fetch: Callable[[ndarray], np.ndarray]) -> None:
         values = fetch(x)
-        assert traffic() == (1, 0, 1)
+        assert (counters.syncs, counters.d2h) == (1, 1)
         values[...] = 0.0  # a copy
         assert x.sum().item() == 21.0
 
@@ -363,6 +381,45 @@ class TestNoTraffic:
         with no_traffic():
             pass
         assert x.sum().item() == 21.0
+
+
+class TestAttributes:
+    """Code that looks for an attribute must find what it would find on a real array."""
+
+    def test_all_that_cupy_has(self, x: ndarray) -> None:
+        names = set(TABLE["methods"]) | set(TABLE["attributes"].split()) | set(TABLE["protocols"].split())
+        assert {"data", "device", "get", "set", "toDlpack", "tobytes", "flat", "__cuda_array_interface__"} <= names
+        assert not [name for name in names if not hasattr(ndarray, name)]
+
+    def test_data_is_memory_and_no_array(self, x: ndarray) -> None:
+        assert not is_array(x.data)
+        assert np.asarray(x.data).dtype == object
+        assert x[1:].data.ptr - x.data.ptr == int(x.data + 12) - int(x.data) == 12
+        assert not [name for name in TABLE["memory_pointer"].split() if not hasattr(x.data, name)]
+        with pytest.raises(NotImplementedError, match=r"MemoryPointer\.copy_to_host needs a GPU"):
+            x.data.copy_to_host(None, 0)
+
+    def test_device(self, x: ndarray) -> None:
+        assert x.device == x.T.device
+        assert repr(x.device) == "<CUDA Device 0>"
+        assert not [name for name in TABLE["device"].split() if not hasattr(x.device, name)]
+
+    def test_interfaces_to_other_libraries(self, x: ndarray) -> None:
+        about = x.__cuda_array_interface__
+        assert (about["shape"], about["typestr"], about["data"][0]) == ((2, 3), "<f4", x.data.ptr)
+        assert x.__dlpack_device__() == (2, 0)
+        for take in (x.__dlpack__, x.toDlpack, x.mdspan, x.dumps, lambda: x.cstruct):
+            with pytest.raises(NotImplementedError):
+                take()
+
+    def test_flat(self, x: ndarray) -> None:
+        assert [v.item() for v in x.T.flat] == [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]
+        x.flat[4] = 9.0
+        assert (x[1, 1].item(), x.flat[4].item(), x.flat.base is x) == (9.0, 9.0, True)
+
+    def test_bytes(self, x: ndarray) -> None:
+        assert x.tobytes() == x.get().tobytes()
+        assert x.ptp().item() == 5.0
 
 
 class TestArrays:

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .cupy_table import SYNC_METHODS, TABLE, check_call, words
+from .cupy_table import ATOMIC_TYPES, SYNC_METHODS, TABLE, check_call, words
+from .device_memory import Device, Flat, MemoryPointer
 from .traffic import counters
 
 
@@ -131,6 +132,17 @@ class ndarray:  # noqa: N801  the name it has in NumPy and CuPy
             raise ValueError(f"set() needs {self.dtype} {self.shape}, got {arr.dtype} {arr.shape}")
         self._a[...] = arr
 
+    def tobytes(self, order: str = "C") -> bytes:
+        return self.get().tobytes(order)
+
+    def tofile(self, fid: Any, sep: str = "", format: str = "%s") -> None:  # noqa: A002  CuPy's name
+        self.get().tofile(fid, sep, format)
+
+    def dumps(self, file: Any = None) -> bytes:
+        raise NotImplementedError("cupy.ndarray.dumps() writes a pickle; no file of ours is one")
+
+    dump = dumps
+
     def _read(self, call: str) -> np.ndarray:
         counters.count("syncs", call)
         return self._a
@@ -169,6 +181,54 @@ class ndarray:  # noqa: N801  the name it has in NumPy and CuPy
     @property
     def flags(self) -> Flags:
         return Flags(self)
+
+    @property
+    def data(self) -> MemoryPointer:
+        return MemoryPointer(self._a.ctypes.data)
+
+    @property
+    def device(self) -> Device:
+        return Device()
+
+    @property
+    def cstruct(self) -> Any:
+        return _needs_a_gpu("cstruct")
+
+    @property
+    def flat(self) -> Flat:
+        return Flat(self)
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        about = dict(self._a.__array_interface__)
+        return {name: about[name] for name in ("shape", "typestr", "descr", "data", "strides")} | {"version": 3}
+
+    def toDlpack(self) -> Any:  # noqa: N802
+        return _needs_a_gpu("toDlpack()")
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return _needs_a_gpu("__dlpack__()")
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return 2, 0  # kDLCUDA
+
+    def mdspan(self, *, index_type: Any = None, allow_unsafe: bool = False) -> Any:
+        return _needs_a_gpu("mdspan()")
+
+    def reduced_view(self, dtype: Any = None) -> ndarray:
+        return self if dtype is None else self.view(dtype)
+
+    def ptp(self, axis: Any = None, out: Any = None, keepdims: bool = False) -> ndarray:
+        return call(np.ptp, (self, axis, out, keepdims))
+
+    def scatter_add(self, slices: Any, value: Any) -> None:
+        at("add", np.add, self, slices, value)
+
+    def scatter_max(self, slices: Any, value: Any) -> None:
+        at("maximum", np.maximum, self, slices, value)
+
+    def scatter_min(self, slices: Any, value: Any) -> None:
+        at("minimum", np.minimum, self, slices, value)
 
     @property
     def T(self) -> ndarray:  # noqa: N802
@@ -215,7 +275,32 @@ class ndarray:  # noqa: N801  the name it has in NumPy and CuPy
         return ndarray(self._a.copy())
 
     def __reduce__(self) -> Any:
-        raise TypeError("arrays of the stand-in are not pickled")
+        return _from_host, (self.get(),)
+
+
+def _from_host(values: np.ndarray) -> ndarray:
+    """What a pickled array becomes: a transfer out when it is written, and one in when it is read."""
+    counters.count("h2d", "pickle")
+    return ndarray(values)
+
+
+def _needs_a_gpu(name: str) -> Any:
+    raise NotImplementedError(f"cupy.ndarray.{name} needs a GPU; the stand-in has none")
+
+
+def at(name: str, function: Any, a: ndarray, indices: Any, b: Any) -> None:
+    """A scatter by atomics.  Floats are refused, although CuPy takes them: it adds them up in any order, so that the
+    last digits differ from run to run, and it takes maxima of doubles through float32.
+    """
+    if a.dtype.name not in ATOMIC_TYPES:
+        raise TypeError(f"scatter_{name} only supports {', '.join(sorted(ATOMIC_TYPES))}, not {a.dtype}")
+    if a.dtype.kind == "f":
+        raise TypeError(f"{name}.at on {a.dtype} is not repeatable on a GPU: use xpnet_backends.sum_rows or max_rows")
+    if not isinstance(b, ndarray):
+        counters.count("h2d", f"{name}.at(x, indices, number)")
+    place, _ = place_of(indices)
+    function.at(a._a, place, host(b))
+    counters.count("launches", "a kernel")
 
 
 def place_of(index: Any) -> tuple[tuple[Any, ...], bool]:
@@ -300,11 +385,10 @@ def _unary(name: str) -> Callable[..., Any]:
 
 def _fill_class() -> None:
     own = set(vars(ndarray))
-    refused = words("dump dumps tofile tobytes")  # a transfer that nothing here needs
     for name in words("shape strides dtype ndim size itemsize nbytes"):
         setattr(ndarray, name, _attribute(name))
     for name, text in TABLE["methods"].items():
-        if name not in own | refused and hasattr(np.ndarray, name):
+        if name not in own and hasattr(np.ndarray, name):
             setattr(ndarray, name, _method(name, text))
     for name in words("add sub mul truediv floordiv mod pow matmul and_ or_ xor lshift rshift"):
         for member, function in _operators(name):

@@ -2,7 +2,7 @@
 
 Run it where a CuPy wheel is installed; no GPU is needed::
 
-    pip install cupy-cuda13x
+    pip install cupy-cuda13x cuda-pathfinder
     python tests/support/make_cupy_table.py
 """
 
@@ -61,6 +61,18 @@ def methods() -> dict[str, str]:
     return {name: parameters(member) for name, member in members.items() if callable(member)}
 
 
+def attributes(kind: type) -> str:
+    """The public attributes of a class that are no methods."""
+    return " ".join(n for n in dir(kind) if not n.startswith("_") and not callable(getattr(kind, n)))
+
+
+def protocols() -> str:
+    """What ``cupy.ndarray`` offers to other libraries and to Python, beside operators and what every object has."""
+    own = ["__array__", "__array_function__", "__array_ufunc__", "__copy__", "__cuda_array_interface__"]
+    own += ["__deepcopy__", "__dlpack__", "__dlpack_device__", "__reduce__"]
+    return " ".join(n for n in own if hasattr(cupy.ndarray, n))
+
+
 def constants() -> str:
     """The classes and constants that are NumPy's own objects: float32, pi, newaxis ..."""
     own = [n for n in dir(cupy) if not n.startswith("_") and hasattr(np, n) and getattr(cupy, n) is getattr(np, n)]
@@ -75,6 +87,10 @@ def main() -> None:
         "ufuncs": " ".join(n for n in dir(cupy) if isinstance(getattr(cupy, n), cupy.ufunc) and hasattr(np, n)),
         "functions": functions(cupy, np) | {n: parameters(getattr(cupy, n)) for n in ("asnumpy", "get_array_module")},
         "methods": methods(),
+        "attributes": attributes(cupy.ndarray),
+        "protocols": protocols(),
+        "memory_pointer": " ".join(n for n in dir(cupy.cuda.MemoryPointer) if not n.startswith("_")),
+        "device": " ".join(n for n in dir(cupy.cuda.Device) if not n.startswith("_")),
         "linalg": functions(cupy.linalg, np.linalg),
         "stride_tricks": functions(cupy.lib.stride_tricks, np.lib.stride_tricks),
     }

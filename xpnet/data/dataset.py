@@ -14,6 +14,8 @@ from xpnet_backends.random import Stream
 class ArrayDataset:
     """``inputs`` (N, ...) and ``targets`` (N, ...), or None where nothing is known about the answers.
 
+    Both are held where the inputs are.
+
     Parameters
     ----------
     inputs, targets : arrays of the same length.
@@ -35,8 +37,8 @@ class ArrayDataset:
         name: str = "",
         notes: Sequence[str] = (),
     ) -> None:
-        self.inputs: Array = inputs if is_array(inputs) else np.asarray(inputs)
-        self.targets: Array | None = targets if targets is None or is_array(targets) else np.asarray(targets)
+        self.inputs: Array = as_array(inputs)
+        self.targets: Array | None = None if targets is None else _beside(self.inputs, as_array(targets))
         self.classes = None if classes is None else tuple(classes)
         self.name, self.notes = name, tuple(notes)
         if self.targets is not None and len(self.inputs) != len(self.targets):
@@ -72,6 +74,22 @@ class ArrayDataset:
     def __repr__(self) -> str:
         targets = "no targets" if self.targets is None else f"targets {self.targets.dtype}{tuple(self.targets.shape)}"
         return f"<ArrayDataset {self.name}: inputs {self.inputs.dtype}{tuple(self.inputs.shape)}, {targets}>"
+
+
+def as_array(values: Any) -> Array:
+    """An array of any backend as it is, that of a tensor, or the values of a list; floats of a list become float32."""
+    if is_array(values):
+        return values
+    if is_array(held := getattr(values, "data", None)):  # a tensor
+        return held
+    array = np.asarray(values)
+    return array.astype("float32") if isinstance(values, list | tuple) and array.dtype == "float64" else array
+
+
+def _beside(inputs: Array, targets: Array) -> Array:
+    """``targets`` on the backend of ``inputs``, so that one index finds both."""
+    there, here = backend_of(targets), backend_of(inputs)
+    return targets if there is here else here.asarray(there.to_numpy(targets))
 
 
 def train_val_split(dataset: ArrayDataset, size: float | int, seed: int = 0) -> tuple[ArrayDataset, ArrayDataset]:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from xpnet.nn import Module
-from xpnet.tensor import Tensor, TensorLike, as_tensor, no_grad
+from xpnet.nn.utils import for_model
+from xpnet.tensor import Tensor, TensorLike, no_grad
 from xpnet_backends import Array
 
 
@@ -40,7 +41,7 @@ def activations(model: Module, x: TensorLike, layers: Sequence[str] | None = Non
     undo = [find_layer(model, path).register_forward_hook(note(path)) for path in paths]
     try:
         with evaluating(model), no_grad():
-            model(as_tensor(x))
+            model(for_model(model, x))
     finally:
         for remove in undo:
             remove()

@@ -13,7 +13,7 @@ import numpy as np
 from xpnet import optim
 from xpnet.nn import Module
 from xpnet.nn.recording import Recording
-from xpnet.nn.utils import left_as_it_was
+from xpnet.nn.utils import for_model, left_as_it_was
 from xpnet.tape import Node, walk
 from xpnet.tensor import Tensor, is_grad_enabled, no_grad
 from xpnet.train import History
@@ -84,7 +84,7 @@ def examine(
 
     Parameters
     ----------
-    inputs, targets : samples as the network gets them, a few hundred are enough, on the model's backend.
+    inputs, targets : samples as the network gets them, a few hundred are enough.
     fresh : makes another such network, with initial weights; four checks need it.
     lr, optimizer : those in use.  With "sgd" and "momentum" a step is as long as the gradient, else about ``lr``.
     history : a trainer's, its rows, or its columns by name.  Rows may lack values, as before validation began; columns
@@ -98,6 +98,7 @@ def examine(
     if not is_grad_enabled():
         raise ValueError("the doctor needs gradients: call examine() outside no_grad()")
     columns = None if history is None else _columns(history)
+    inputs, targets = (for_model(model, part).data for part in (inputs, targets))
     report = Report()
     with np.errstate(all="ignore"), left_as_it_was(model):
         check_data(report, inputs, targets)

@@ -6,7 +6,8 @@ from typing import Any
 
 from xpnet.nn import Module
 from xpnet.nn import functional as F
-from xpnet.tensor import Tensor, TensorLike, as_tensor, is_grad_enabled
+from xpnet.nn.utils import for_model
+from xpnet.tensor import Tensor, TensorLike, is_grad_enabled
 from xpnet_backends import Array, pairwise_mean, pairwise_sum
 
 from .activations import evaluating, find_layer
@@ -22,7 +23,7 @@ def gradcam(model: Module, layer: str, x: TensorLike, target: Any = None) -> Arr
 
     Raises: ``ValueError`` for a layer without maps, one on which the output does not depend, or a class out of range.
     """
-    images, place = as_tensor(x).detach(), find_layer(model, layer)
+    images, place = for_model(model, x).detach(), find_layer(model, layer)
     if not is_grad_enabled():
         raise ValueError("gradcam needs gradients: call it outside no_grad()")
     maps: list[Tensor] = []

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from xpnet.nn import Conv1d, Conv2d, Linear, Module
-from xpnet.nn.utils import left_as_it_was
-from xpnet.tensor import Tensor, TensorLike, as_tensor
+from xpnet.nn.utils import for_model, left_as_it_was
+from xpnet.tensor import Tensor, TensorLike
 from xpnet_backends import to_numpy
 
 
@@ -39,7 +39,7 @@ def variance_by_depth(
     hooks += [layer.register_full_backward_hook(backward) for layer in layers]
     try:
         with left_as_it_was(model):
-            loss(model(as_tensor(x).detach())).backward()
+            loss(model(for_model(model, x).detach())).backward()
     finally:
         for remove in hooks:
             remove()

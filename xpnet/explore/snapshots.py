@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from xpnet.nn import Linear, Module
-from xpnet.nn.utils import left_as_it_was
-from xpnet.tensor import Tensor, as_tensor, no_grad
+from xpnet.nn.utils import for_model, left_as_it_was
+from xpnet.tensor import Tensor, no_grad
 from xpnet_backends import Array, to_numpy
 
 from .pages import page
@@ -55,7 +55,7 @@ class Snapshots:
     """
 
     def __init__(self, model: Module, samples: Any) -> None:
-        self._model, self._samples = model, as_tensor(samples)
+        self._model, self._samples = model, for_model(model, samples)
         self._layers = [(name, m) for name, m in model.named_modules() if isinstance(m, Linear)]
         if not self._layers:
             raise ValueError("Snapshots: the model has no Linear layers")

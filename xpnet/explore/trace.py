@@ -14,9 +14,9 @@ import numpy as np
 
 from xpnet.nn import Module
 from xpnet.nn.recording import Recording
-from xpnet.nn.utils import left_as_it_was
+from xpnet.nn.utils import for_model, left_as_it_was
 from xpnet.tape import Op, node_of, observe, tick
-from xpnet.tensor import Tensor, as_tensor
+from xpnet.tensor import Tensor
 from xpnet_backends import is_array, to_numpy
 
 Numbers: TypeAlias = np.ndarray[Any, Any]
@@ -140,7 +140,7 @@ def trace(model: Module, *inputs: Any, loss: Callable[[Any], Tensor] | None = No
 
     Raises: ``ValueError`` where the loss is not one number, or nothing in it has a gradient.
     """
-    given = [_fresh(x) for x in inputs]
+    given = [_fresh(model, x) for x in inputs]
     names = {id(p): path for path, p in model.named_parameters()}
     leaves = {name: x for name, x in zip(_input_names(given), given, strict=True) if isinstance(x, Tensor)}
     book = _Book(names | {id(x): name for name, x in leaves.items()}, set(names))
@@ -264,11 +264,11 @@ def _arguments(op: Op, count: int) -> list[str]:
     return [names[i] if i < len(names) else f"x{i}" for i in range(count)]
 
 
-def _fresh(x: Any) -> Any:
+def _fresh(model: Module, x: Any) -> Any:
     """An input as a tensor of its own, whose gradient is asked for where it can have one."""
     if not (isinstance(x, (Tensor, list, int, float)) or is_array(x)):
         return x
-    tensor = as_tensor(x).detach()
+    tensor = for_model(model, x).detach()
     tensor.requires_grad = tensor.dtype.kind == "f"
     return tensor
 

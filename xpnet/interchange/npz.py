@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from xpnet._files import write_atomically
-from xpnet.serialization import CheckpointError
-from xpnet_backends import Array, Backend, get_backend, to_numpy
+from xpnet.serialization import CheckpointError, numbers_of
+from xpnet_backends import Array, Backend, get_backend
 
 _MAX_EXPANSION = 1100  # deflate cannot do better than about 1030 : 1
 _DAMAGE = (
@@ -32,8 +32,7 @@ def save_npz(state: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
     """
     arrays = {}
     for name, value in state.items():
-        value = getattr(value, "data", value) if not isinstance(value, np.ndarray) else value
-        array = np.asarray(to_numpy(value))
+        array = numbers_of(value)
         if array.dtype.kind not in "fiub":
             raise TypeError(f"save_npz(): {name!r} is not an array of numbers but {type(value).__name__}")
         arrays[name] = array

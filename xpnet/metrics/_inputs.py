@@ -42,6 +42,7 @@ def scores_and_labels(name: str, output: TensorLike, target: TensorLike) -> tupl
     does not exist, on a device.  Raises: ``ValueError``.
     """
     output, target = raw(output), raw(target)
+    namespace(output, target)  # of two backends, or of none: an error that says so
     if is_by_class(output, target):
         rows = are_shares(target)
         if backend_of(target).on_host and not rows.all():

@@ -16,7 +16,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from xpnet.tensor import TensorLike
-from xpnet_backends import Array, backend_of, to_numpy
+from xpnet_backends import Array, backend_of, sum_rows, to_numpy
 
 from . import _inputs
 from ._inputs import Part, divide, namespace, raw
@@ -97,12 +97,11 @@ def confusion_part(
     if backend_of(rows).on_host and xp.isnan(doubt):
         raise ValueError("confusion_matrix: the output holds NaN, which is no prediction")
     weight = _inputs.weights(name, sample_weight, len(rows))
-    values = xp.ones(len(rows), dtype="uint64") if weight is None else weight  # CuPy adds up uint64, not int64
+    values = xp.ones(len(rows), dtype="int64") if weight is None else weight
     inside = (rows >= 0) & (rows < classes) & (columns >= 0) & (columns < classes)
-    flat = xp.zeros(classes * classes, dtype=values.dtype)
-    xp.add.at(flat, xp.where(inside, rows * classes + columns, 0), values * inside)
-    matrix = flat.reshape(classes, classes)
-    return {"matrix": matrix.astype("int64") if weight is None else matrix}
+    place = xp.where(inside, rows * classes + columns, 0)
+    counts = sum_rows((values * inside).reshape(-1, 1), place, classes * classes)
+    return {"matrix": counts.reshape(classes, classes)}
 
 
 def matrix_value(part: Part) -> Array:
@@ -134,9 +133,7 @@ def class_counts(
     guesses, labels = xp.where(inside, guesses, 0), xp.where(inside, labels, 0)
 
     def count(numbers: Array, values: Array) -> Array:
-        sums = xp.zeros(classes, dtype="float64")
-        xp.add.at(sums, numbers, values)
-        return sums + bad
+        return sum_rows(values.reshape(-1, 1), numbers, classes)[:, 0] + bad
 
     return {
         "hits": count(labels, weight * (labels == guesses)),

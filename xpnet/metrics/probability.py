@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from xpnet.tensor import TensorLike
-from xpnet_backends import Array, backend_of
+from xpnet_backends import Array, backend_of, sum_rows
 
 from . import _inputs
 from ._inputs import Part, divide, namespace
@@ -143,8 +143,8 @@ def calibration_part(
     confidence = values.max(axis=1)
     upper = xp.arange(1, bins + 1) / bins
     place = xp.searchsorted(upper, confidence, "left").clip(0, bins - 1)
-    gap = xp.zeros(bins, dtype="float64")
-    xp.add.at(gap, place, weight * ((values.argmax(axis=1) == labels) - confidence))
+    misses = weight * ((values.argmax(axis=1) == labels) - confidence)
+    gap = sum_rows(misses.reshape(-1, 1), place, bins)[:, 0]
     return {"gap": gap + doubt, "weight": xp.asarray(weight.sum())}
 
 

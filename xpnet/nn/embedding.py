@@ -8,7 +8,7 @@ from xpnet.nn import functional as F
 from xpnet.nn import init
 from xpnet.nn.functional.embedding import MODES
 from xpnet.nn.module import Module, new_parameter
-from xpnet.tensor import Tensor, TensorLike, as_tensor, no_grad
+from xpnet.tensor import Tensor, TensorLike, no_grad, placed_tensor
 from xpnet_backends import Backend
 
 
@@ -47,7 +47,7 @@ class _Table(Module):
     @classmethod
     def from_pretrained(cls, embeddings: TensorLike, freeze: bool = True, **options: Any) -> Self:
         """A table with these values (V, D), which ``freeze`` keeps from learning."""
-        values = as_tensor(embeddings)
+        values = placed_tensor(embeddings, backend=options.get("backend"))
         if values.ndim != 2:
             raise ValueError(f"{cls.__name__}: expected a table (V, D), got shape {values.shape}")
         rows, features = values.shape

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from xpnet.nn import functional as F
 from xpnet.nn.functional.checks import check_probability, check_reduction
 from xpnet.nn.module import Module
-from xpnet.tensor import Tensor, TensorLike, as_tensor
+from xpnet.tensor import Tensor, TensorLike, placed_tensor
 from xpnet_backends import Array
 
 
@@ -22,7 +22,7 @@ class _Loss(Module):
 
     def _constant(self, name: str, values: Any) -> None:
         """Hold weights as a buffer, so that they move with the module."""
-        self.register_buffer(name, None if values is None else as_tensor(values).data)
+        self.register_buffer(name, None if values is None else placed_tensor(values).data)
 
     def extra_repr(self) -> str:
         return ", ".join(f"{name}={getattr(self, name)!r}" for name in (*self._options, "reduction"))

@@ -14,7 +14,7 @@ from xpnet.nn.hooks import BackwardHook, call_watched
 from xpnet.nn.summary import Summary, summarise
 from xpnet.tape import Handle
 from xpnet.tape.fusion import enter, leave
-from xpnet.tensor import Tensor, as_tensor, no_grad, tensor
+from xpnet.tensor import Tensor, no_grad, placed_tensor
 from xpnet_backends import Array, Backend, BackendError, backend_of, get_backend
 
 Hook = Callable[["Module", tuple[Any, ...], Any], Any]
@@ -23,12 +23,15 @@ M = TypeVar("M", bound="Module")
 
 
 class Parameter(Tensor):
-    """A tensor that a module learns.  Assigned to an attribute of a module, it is found by ``parameters()``."""
+    """A tensor that a module learns.  Assigned to an attribute of a module, it is found by ``parameters()``.
+
+    Lists and NumPy arrays go to the backend in force; a tensor, or an array of a device, stays where it is.
+    """
 
     __slots__ = ()
 
     def __init__(self, data: Any, requires_grad: bool = True) -> None:
-        super().__init__(as_tensor(data).data, requires_grad)
+        super().__init__(placed_tensor(data).data, requires_grad)
 
     def __repr__(self) -> str:
         return f"Parameter({super().__repr__()})"
@@ -520,4 +523,4 @@ def new_parameter(shape: tuple[int, ...], backend: str | Backend | None, dtype: 
     target = get_backend(backend)
     if np.dtype(dtype or "float32").kind != "f":
         raise TypeError(f"parameters are floating-point numbers, got dtype {np.dtype(dtype)}")
-    return Parameter(tensor(target.xp.zeros(shape, dtype=dtype or "float32")))
+    return Parameter(Tensor(target.xp.zeros(shape, dtype=dtype or "float32")))

@@ -1,4 +1,4 @@
-"""Gradient clipping, between ``loss.backward()`` and ``optimizer.step()``; and models put back as they were."""
+"""Gradient clipping, between ``loss.backward()`` and ``optimizer.step()``; models left as they were; inputs brought."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from xpnet.nn.module import Module
-from xpnet.tensor import Tensor
-from xpnet_backends import Array, Namespace, backend_of, pairwise_sum, random, sum_of_squares
+from xpnet.tensor import Tensor, TensorLike, as_tensor, placed_tensor
+from xpnet_backends import Array, Namespace, backend_of, is_array, pairwise_sum, random, sum_of_squares
 from xpnet_backends.blocks import Lent
 
 Parameters: TypeAlias = Iterable[Tensor] | Tensor
@@ -138,3 +138,10 @@ def left_as_it_was(model: Module) -> Iterator[None]:
             setattr(module, name, buffer)
         for module, training in modes:
             module.__dict__["training"] = training
+
+
+def for_model(model: Module, x: TensorLike) -> Tensor:
+    """``x`` as a tensor: lists and NumPy arrays on the model's backend; tensors and arrays of a device stay."""
+    first = next(model.parameters(), None)
+    stays = isinstance(x, Tensor) or (is_array(x) and not isinstance(x, np.ndarray))
+    return as_tensor(x) if stays or first is None else placed_tensor(x, backend=first.backend)

@@ -84,7 +84,8 @@ def conv2d(
     def columns() -> tuple[Array, Pair]:
         """(N, G, C/G·K·L, P·Q): made again for the backward, for it is K·L times as large as x."""
         seen = windows(xp, padded, kernel, stride, dilation)
-        return seen.reshape(n, groups, w.shape[2], math.prod(seen.shape[4:])), seen.shape[4:]
+        length = seen.shape[1] // groups * math.prod(kernel)
+        return seen.reshape(n, groups, length, math.prod(seen.shape[4:])), seen.shape[4:]
 
     matrix, size = columns()
     y = product(w, matrix).reshape(n, out, *size)  # (G, O/G, CKL) @ (N, G, CKL, PQ)
@@ -130,7 +131,7 @@ def conv_transpose2d(
     lengths = (height, width)
     full = tuple((lengths[i] - 1) * stride[i] + dilation[i] * (kernel[i] - 1) + 1 + output_padding[i] for i in (0, 1))
     border = ((padding[0], padding[0]), (padding[1], padding[1]))
-    w = weight.reshape(groups, channels // groups, -1)  # (G, C/G, O/G·K·L)
+    w = weight.reshape(groups, weight.shape[0] // groups, per_group * math.prod(kernel))  # (G, C/G, O/G·K·L)
     flat = x.reshape(n, groups, channels // groups, height * width)  # (N, G, C/G, H·W)
     spread = product(xp.swapaxes(w, -1, -2), flat).reshape(n, out, *kernel, height, width)
     y = crop2d(add_windows(xp, spread, (n, out, *full), stride, dilation), border)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from xpnet_backends import Array, Namespace
+from xpnet_backends import Array, Namespace, sum_rows
 
 from ._shared import Reduction, Result, reduce_loss, widened
 
@@ -52,13 +52,16 @@ def ctc_loss(
         total = xp.where(impossible, 0.0, nll).reshape(-1, 1)  # −∞ + ∞ would be NaN
         column, end = xp.arange(states.shape[1] + 2), last.reshape(-1, 1)
         beta = xp.where((column == end) | (column == end - 1), 0.0, -math.inf).astype(nll.dtype)
-        dx = xp.zeros(shape, dtype=nll.dtype)
+        gradients: list[Array] = [nll] * shape[0]
         for t in reversed(range(shape[0])):
             inside = (t < input_lengths).reshape(-1, 1)
             posterior = xp.exp(alpha[t + 1, :, 2:] + beta[:, :-2] + total)
-            xp.add.at(dx[t], place, xp.where(inside, -dnll * posterior, 0.0))
+            gradients[t] = xp.where(inside, -dnll * posterior, 0.0)
             beta[:, :-2] = xp.where(inside, _beta_before(xp, beta, emission[t], skip), beta[:, :-2])
-        return dx, None, None, None, None
+        of_states = xp.stack(gradients, axis=-1)  # (N, L, T): a label has several states
+        classes = (n.reshape(-1, 1) * shape[2] + states).reshape(-1)
+        dx = sum_rows(of_states.reshape(-1, shape[0]), classes, shape[1] * shape[2])
+        return dx.T.reshape(shape), None, None, None, None
 
     return loss, backward
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
-from xpnet_backends import Array, Namespace, pairwise_sum
+from xpnet_backends import Array, Namespace, max_rows, pairwise_sum, sum_rows
 
-from ._shared import Result, sum_dtype, widened
+from ._shared import Result, widened
 
 
 def embedding(xp: Namespace, indices: Array, weight: Array, *, padding_idx: int | None = None) -> Result:
@@ -19,7 +18,7 @@ def embedding(xp: Namespace, indices: Array, weight: Array, *, padding_idx: int 
 
     def backward(dy: Array, needs: tuple[bool, ...] = (False, True)) -> tuple[Array | None, ...]:
         flat = indices.reshape(math.prod(indices.shape))
-        dw = _sum_rows(xp, flat, dy.reshape(flat.shape[0], shape[1]), shape[0])
+        dw = sum_rows(dy.reshape(flat.shape[0], shape[1]), flat, shape[0])
         if padding_idx is not None:
             dw[padding_idx] = 0.0
         return None, dw
@@ -52,7 +51,7 @@ def embedding_bag(
         return _bag_max(xp, indices, bags, weight, counts, count)
     share = counts.astype(weight.dtype) if per_sample_weights is None else xp.where(counts, per_sample_weights, 0.0)
     if mode == "mean":
-        share = share / xp.maximum(_sum_rows(xp, bags, share[:, None], count), 1.0)[bags, 0]
+        share = share / xp.maximum(sum_rows(share[:, None], bags, count), 1.0)[bags, 0]
     rows = weight[indices]  # (M, D)
     if padding_idx is not None:
         rows = xp.where(counts[:, None], rows, 0.0)  # a product with a share of 0 would keep NaN
@@ -60,41 +59,24 @@ def embedding_bag(
 
     def backward(dy: Array, needs: tuple[bool, ...] = (False, False, True, True)) -> tuple[Array | None, ...]:
         of_rows = xp.where(counts[:, None], dy[bags], 0.0)  # (M, D)
-        dw = _sum_rows(xp, indices, of_rows * share[:, None], table) if needs[2] else None
+        dw = sum_rows(of_rows * share[:, None], indices, table) if needs[2] else None
         return None, None, dw, pairwise_sum(of_rows * kept, 1) if kept is not None and needs[3] else None
 
-    return _sum_rows(xp, bags, rows * share[:, None], count), backward
+    return sum_rows(rows * share[:, None], bags, count), backward
 
 
 def _bag_max(xp: Namespace, indices: Array, bags: Array, weight: Array, counts: Array, count: int) -> Result:
     """The largest of each feature; its gradient goes to the first row of the bag that has it."""
     rows = xp.where(counts[:, None], weight[indices], -math.inf)  # (M, D)
-    table, features = weight.shape
-    places = _flat_places(xp, bags, features)
-    best = xp.full(count * features, -math.inf, dtype=weight.dtype)
-    xp.maximum.at(best, places, rows.ravel())
-    at = xp.arange(rows.shape[0], dtype="int32")[:, None]
-    candidates = xp.where((rows == best[places].reshape(rows.shape)) & counts[:, None], at, rows.shape[0])
-    first = xp.full(count * features, rows.shape[0], dtype="int32")
-    xp.minimum.at(first, places, candidates.astype("int32").ravel())
-    wins = candidates == first[places].reshape(rows.shape)
-    wins &= counts[:, None]
+    table, samples = weight.shape[0], rows.shape[0]
+    best = max_rows(rows, bags, count)
+    has_it = ((rows == best[bags]) | xp.isnan(rows)) & counts[:, None]
+    candidates = xp.where(has_it, xp.arange(samples)[:, None], samples)
+    first = -max_rows(-candidates, bags, count)
+    wins = has_it & (candidates == first[bags])
+    filled = max_rows(counts[:, None].astype("int32"), bags, count) > 0
 
     def backward(dy: Array, needs: tuple[bool, ...] = (False, False, True)) -> tuple[Array | None, ...]:
-        return None, None, _sum_rows(xp, indices, xp.where(wins, dy[bags], 0.0), table)
+        return None, None, sum_rows(xp.where(wins, dy[bags], 0.0), indices, table)
 
-    y = best.reshape(count, features)
-    return xp.where(y == -math.inf, 0.0, y), backward
-
-
-def _flat_places(xp: Namespace, rows: Array, features: int) -> Array:
-    """Where rows of a table lie in its memory, element by element."""
-    return (rows[:, None] * features + xp.arange(features)).ravel()
-
-
-def _sum_rows(xp: Namespace, to: Array, rows: Array, count: int) -> Any:
-    """``y[to[m]] += rows[m]``.  As one long vector, for which ``add.at`` of NumPy has a fast path."""
-    wide = sum_dtype(rows.dtype)
-    y = xp.zeros(count * rows.shape[1], dtype=wide)
-    xp.add.at(y, _flat_places(xp, to, rows.shape[1]), rows.ravel().astype(wide, copy=False))
-    return y.reshape(count, rows.shape[1]).astype(rows.dtype, copy=False)
+    return xp.where(filled, best, 0.0), backward

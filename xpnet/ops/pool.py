@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from xpnet_backends import Array, Backward, Namespace, pairwise_sum
+from xpnet_backends import Array, Backward, Namespace, pairwise_sum, sum_rows
 
 from ._shared import Result, chosen, widened
 from .conv import Padding, Pair, crop2d, output_length, pad2d, windows
@@ -182,15 +182,14 @@ def adaptive_max_pool2d(xp: Namespace, x: Array, *, size: Pair) -> Result:
             values.append(xp.take_along_axis(part, best[:, :, None], axis=2)[:, :, 0])
             places.append((top + best // (right - left)) * width + left + best % (right - left))
     y, index = (xp.stack(parts, axis=2).reshape(n, c, *size) for parts in (values, places))
+    x_shape = x.shape
 
     def backward(dys: tuple[Array | None, ...], needs: tuple[bool, ...] = (True,)) -> tuple[Array | None]:
         dy = dys[0]
         if dy is None:
             return (None,)
-        flat = xp.zeros((n * c, height * width), dtype=dy.dtype)
-        count = size[0] * size[1]
-        channel = xp.arange(n * c).reshape(-1, 1)
-        xp.add.at(flat, (channel, index.reshape(n * c, count)), dy.reshape(n * c, count))  # windows may overlap
-        return (flat.reshape(n, c, height, width),)
+        channel = xp.arange(n * c).reshape(n, c, 1, 1) * (height * width)
+        dx = sum_rows(dy.reshape(-1, 1), (channel + index).reshape(-1), n * c * height * width)  # windows may overlap
+        return (dx.reshape(x_shape),)
 
     return (y, index), backward

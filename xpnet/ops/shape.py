@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from xpnet_backends import Array, Namespace, is_array
+from xpnet_backends import Array, Namespace, is_array, sum_rows
 
-from ._shared import Result, sum_dtype, unbroadcast
+from ._shared import Result, unbroadcast
 
 
 def reshape(xp: Namespace, x: Array, *, shape: tuple[int, ...]) -> Result:
@@ -48,12 +49,33 @@ def getitem(xp: Namespace, x: Array, *, index: Any) -> Result:
             dx = xp.zeros(shape, dtype=dtype)
             dx[index] = dy
             return (dx,)
-        wide = sum_dtype(dtype)
-        dx = xp.zeros(shape, dtype=wide)
-        xp.add.at(dx, index, dy.astype(wide, copy=False))
-        return (dx.astype(dtype, copy=False),)
+        place, axes = _places(xp, shape, index)
+        rows = dy.reshape(place.size, math.prod(shape[axes:]))
+        return (sum_rows(rows, place.reshape(place.size), math.prod(shape[:axes])).reshape(shape),)
 
     return x[index], backward
+
+
+def _places(xp: Namespace, shape: tuple[int, ...], index: Any) -> tuple[Array, int]:
+    """What ``index`` picks from the leading axes that it speaks of, as numbers in C order, and how many axes these are.
+
+    The other axes are picked whole: their elements move together.
+    """
+    parts = index if isinstance(index, tuple) else (index,)
+    if len(parts) == 1 and is_array(parts[0]):
+        return parts[0].astype("int64") % max(shape[0], 1), 1  # −1 is the last
+    axes = len(shape)
+    if not any(part is ... for part in parts):
+        axes = sum(_axes_of(xp, part) for part in parts)
+    return xp.arange(math.prod(shape[:axes])).reshape(shape[:axes])[index], axes
+
+
+def _axes_of(xp: Namespace, part: Any) -> int:
+    """How many axes a part of an index speaks of: a mask of several as many as it has."""
+    if part is None:
+        return 0
+    part = xp.asarray(part) if isinstance(part, list) else part
+    return int(part.ndim) if is_array(part) and part.dtype == bool else 1
 
 
 def _picks_once(index: Any) -> bool:

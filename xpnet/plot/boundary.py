@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from xpnet_backends import backend_of
+
 from .lines import COLORS
 from .style import GREY, INK, Axes, Figure, clean, new_figure, title, to_host
 
@@ -29,8 +31,9 @@ def decision_boundary(
 ) -> Figure:
     """The samples over the regions where ``predict`` gives each class; samples on the wrong side are ringed.
 
-    predict : host points (M, 2) in x's dtype -> class numbers (M,); or a score (M,), floating, of class 1 against
-    class 0, which part at ``level``; or scores (M, C), of which the largest wins.  Arrays of any backend, or tensors.
+    predict : points (M, 2) in x's dtype, on the host (a model gets them where it lives) -> class numbers (M,); or a
+    score (M,), floating, of class 1 against class 0, which part at ``level``; or scores (M, C), of which the largest
+    wins.  Arrays of any backend, or tensors.
     x (N, 2), y (N,) whole numbers 0..C-1.  names : of the classes.  margin : room around the samples, a
     share of their extent.  axes : drawn into, if given; else a new figure.
 
@@ -50,13 +53,13 @@ def decision_boundary(
     (left, low), (right, high) = points.min(axis=0) - margin * span, points.max(axis=0) + margin * span
     columns, rows = np.meshgrid(np.linspace(left, right, resolution), np.linspace(low, high, resolution))
     grid = np.stack([columns.ravel(), rows.ravel()], axis=1).astype(points.dtype if points.dtype.kind == "f" else float)
-    leads = _leads(predict(grid), len(grid), level)  # (C, M): by how much each class leads
+    leads = _leads(_asked(predict, grid), len(grid), level)  # (C, M): by how much each class leads
     for color, lead in zip(COLORS, leads.reshape(-1, *columns.shape), strict=False):
         if lead.max() > 0:
             axes.contourf(columns, rows, lead, levels=[0, np.inf], colors=[color + "38"])
             if lead.min() < 0:
                 axes.contour(columns, rows, lead, levels=[0], colors=INK, linewidths=1.0)
-    wrong = _leads(predict(points), len(points), level).argmax(axis=0) != labels
+    wrong = _leads(_asked(predict, points), len(points), level).argmax(axis=0) != labels
     axes.scatter(*points[wrong].T, s=90, facecolors="none", edgecolors=INK, linewidths=1.3, zorder=4)
     for k in range(classes):
         name = {} if names is None else {"label": names[k]}
@@ -74,6 +77,12 @@ def decision_boundary(
     return axes.figure
 
 
+def _asked(predict: Callable[[Any], Any], points: np.ndarray) -> Any:
+    """What ``predict`` says of host points; a model gets them where it lives."""
+    first = next(predict.parameters(), None) if hasattr(predict, "parameters") else None
+    return predict(points if first is None else backend_of(first.data).asarray(points))
+
+
 def _emptiest(places: np.ndarray) -> str:
     """The corner with the fewest samples; places (N, 2) in 0..1."""
     corners = {"upper right": (1, 1), "upper left": (0, 1), "lower right": (1, 0), "lower left": (0, 0)}
@@ -83,7 +92,7 @@ def _emptiest(places: np.ndarray) -> str:
 
 def _leads(answer: Any, count: int, level: float) -> np.ndarray:
     """By how much each class leads the next best at each point, from what ``predict`` gave: (C, M)."""
-    values = to_host(answer.data if hasattr(answer, "requires_grad") else answer)
+    values = to_host(answer)
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.shape[:1] != (count,) or values.ndim > 2:

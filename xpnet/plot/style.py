@@ -59,7 +59,9 @@ def title(axes: Axes, text: str) -> None:
 
 
 def to_host(values: Any) -> np.ndarray:
-    """A list or an array of any backend as a NumPy array."""
+    """A list, a tensor, or an array of any backend as a NumPy array."""
+    if hasattr(values, "requires_grad"):
+        values = values.data
     return to_numpy(values) if is_array(values) else np.asarray(values)
 
 

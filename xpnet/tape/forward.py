@@ -131,9 +131,11 @@ def _explain_backends(op: Op, arrays: list[Any]) -> Backend:
         where = ", ".join(
             f"argument {i} {x.dtype}{tuple(x.shape)} on {n}" for i, (x, n) in enumerate(zip(held, names, strict=True))
         )
+        there = next(n for n in names if n != "numpy")
         raise BackendError(
             f"{op.__name__}: arrays of two backends: {where}. Nothing is moved silently: move one of them first, "
-            f'e.g. tensor.to(backend="{names[0]}") or model.to(backend="{names[0]}")'
+            f'e.g. tensor.to(backend="{names[0]}") or model.to(backend="{names[0]}"); a NumPy array: '
+            f'xpnet.tensor(array, backend="{there}")'
         )
     return backend_of(*held)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from xpnet.data.dataset import as_array
 from xpnet.nn import Module
 from xpnet.nn.utils import keep_modes
 from xpnet.tensor import Tensor, no_grad
 from xpnet.train.counting import weighed
 from xpnet.train.meter import Meter, measure
 from xpnet.train.step import Step, samples_of, unwarned
-from xpnet_backends import Array, Backend
+from xpnet_backends import Array, Backend, backend_of
 
 
 def evaluate(step: Step, loader: Any) -> dict[str, float]:
@@ -29,10 +30,12 @@ def evaluate(step: Step, loader: Any) -> dict[str, float]:
 
 def predict(model: Module, inputs: Any, backend: Backend, batch_size: int = 1024) -> Array:
     """A model's outputs for all ``inputs``, in evaluation mode, without gradients, batch by batch."""
+    array = as_array(inputs)
+    home = backend_of(array)
     with keep_modes(model), no_grad():
         model.eval()
-        starts = range(0, len(inputs), batch_size)
-        parts = [model(backend.asarray(inputs[i : i + batch_size])).data for i in starts]
+        batches = (array[i : i + batch_size] for i in range(0, len(array), batch_size))
+        parts = [model(x if home is backend else backend.asarray(home.to_numpy(x))).data for x in batches]
     if not parts:
         raise ValueError("predict() needs at least one input")
     return backend.xp.concatenate(parts)

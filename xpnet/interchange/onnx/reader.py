@@ -113,7 +113,7 @@ class OnnxModel(Module):
         elif name in plan.statistics:
             self.register_buffer(slot, array)
         else:
-            self.register_parameter(slot, Parameter(array))
+            self.register_parameter(slot, Parameter(Tensor(array)))
 
     @property
     def value_names(self) -> list[str]:

@@ -20,8 +20,8 @@ from xpnet.interchange.onnx import messages
 from xpnet.interchange.onnx.messages import DTYPE_CODES, Node, OnnxError, attribute, to_tensor
 from xpnet.interchange.onnx.protobuf import encode
 from xpnet.nn import Module
-from xpnet.nn.utils import keep_modes
-from xpnet.tensor import Tensor, as_tensor, no_grad, observe
+from xpnet.nn.utils import for_model, keep_modes
+from xpnet.tensor import Tensor, no_grad, observe
 from xpnet_backends import is_array, to_numpy
 
 OPSET, IR_VERSION = 17, 8
@@ -51,7 +51,7 @@ def to_onnx(
     """
     from xpnet.interchange.onnx.writer_ops import WRITERS
 
-    given = [as_tensor(x) for x in _leaves(example_input)]
+    given = [for_model(model, x) for x in _leaves(example_input)]
     axes = _batch_axes(given, batch_axis)
     names = _names(input_name, len(given))
     batches = [[_example(x, n, axis) for x, axis in zip(given, axes, strict=True)] for n in _BATCHES]

@@ -25,6 +25,7 @@ def conv2d(
     ``P = ⌊(H + 2·padding − dilation (K − 1) − 1) / stride⌋ + 1``.
     ``padding`` is a border of zeros, or "valid" (none), or "same" (as much as keeps the size; needs stride 1).
     """
+    _check_axes("conv2d", weight, "(O, C/groups, K, L)")
     t, alone = images("conv2d", x, weight.shape[1] * groups)
     _check_weight("conv2d", t, weight.shape[0], groups, weight)
     kernel = (weight.shape[2], weight.shape[3])
@@ -40,6 +41,11 @@ def conv2d(
             )
     y = apply(ops.conv2d, t, weight, bias, stride=s, padding=border, dilation=d, groups=groups)
     return y.squeeze(0) if alone else y
+
+
+def _check_axes(name: str, weight: TensorLike, expected: str) -> None:
+    if len(weight.shape) != expected.count(",") + 1:
+        raise ValueError(f"{name}: weight must have shape {expected}, got {tuple(weight.shape)}")
 
 
 def _check_weight(name: str, x: Tensor, out: int, groups: int, weight: TensorLike) -> None:
@@ -71,6 +77,7 @@ def conv1d(
     groups: int = 1,
 ) -> Tensor:
     """Slide O kernels over sequences.  x (N, C, T), weight (O, C/groups, K), bias (O,) -> y (N, O, P)."""
+    _check_axes("conv1d", weight, "(O, C/groups, K)")
     s, d = single("conv1d: stride", stride, 1), single("conv1d: dilation", dilation, 1)
     border = padding if isinstance(padding, str) else (0, single("conv1d: padding", padding))
     kernel = weight.reshape(weight.shape[0], weight.shape[1], 1, weight.shape[2])
@@ -88,6 +95,7 @@ def conv_transpose2d(
     dilation: Size = 1,
 ) -> Tensor:
     """The transpose of ``conv2d``: enlarges.  x (N, C, H, W), weight (C, O/groups, K, L) -> y (N, O, P, Q)."""
+    _check_axes("conv_transpose2d", weight, "(C, O/groups, K, L)")
     t, alone = images("conv_transpose2d", x, weight.shape[0])
     _check_weight("conv_transpose2d", t, weight.shape[1] * groups, groups, weight)
     s, d = pair("conv_transpose2d: stride", stride, 1), pair("conv_transpose2d: dilation", dilation, 1)

@@ -13,6 +13,8 @@ from xpnet.tensor import Tensor, TensorLike, apply, as_tensor
 def linear(x: TensorLike, weight: TensorLike, bias: TensorLike | None = None) -> Tensor:
     """``y = x Wᵀ + b``.  x (..., I), weight (O, I), bias (O,) -> y (..., O)."""
     x = floating("linear", x)
+    if len(weight.shape) != 2:
+        raise ValueError(f"linear: weight must have shape (O, I), got {tuple(weight.shape)} beside input {x.shape}")
     if x.ndim == 0 or x.shape[-1] != weight.shape[1]:
         raise ValueError(f"expected input of shape (..., {weight.shape[1]}), got {x.shape}{_flatten_hint(x, weight)}")
     return apply(ops.linear, x, weight, bias)

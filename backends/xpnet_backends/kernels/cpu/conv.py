@@ -44,7 +44,7 @@ def conv2d(
     groups: int = 1,
 ) -> tuple[Array, Backward] | None:
     """In float32, one group, no dilation.  The result's memory is channels-last; its shape is (N, O, P, Q) as ever."""
-    if groups != 1 or dilation != (1, 1) or 0 in x.shape:
+    if groups != 1 or dilation != (1, 1) or 0 in x.shape or x.shape[1] != weight.shape[1]:
         return None
     kernel = weight.shape[2:]
     size = [(x.shape[i + 2] + sum(padding[i]) - kernel[i]) // stride[i] + 1 for i in (0, 1)]

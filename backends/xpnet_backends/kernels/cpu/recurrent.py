@@ -25,7 +25,7 @@ def lstm(
     bias_hh: Array | None = None, lengths: Array | None = None, *, reverse: bool = False,
 ) -> tuple[tuple[Array, Array, Array], Backward] | None:  # fmt: skip
     """In float32."""
-    if 0 in x.shape or h0.size == 0:
+    if 0 in x.shape or h0.size == 0 or not _fit(x, h0, weight_ih, weight_hh):
         return None
     shape = steps, n, _ = x.shape
     hidden = h0.shape[1]
@@ -56,7 +56,7 @@ def gru(
     bias_hh: Array | None = None, lengths: Array | None = None, *, reverse: bool = False,
 ) -> tuple[tuple[Array, Array], Backward] | None:  # fmt: skip
     """In float32."""
-    if 0 in x.shape or h0.size == 0:
+    if 0 in x.shape or h0.size == 0 or not _fit(x, h0, weight_ih, weight_hh):
         return None
     shape = steps, n, _ = x.shape
     hidden = h0.shape[1]
@@ -97,6 +97,12 @@ def panels(matrix: Array) -> Array:
         columns = matrix[:, start : start + PANEL]
         panel[:, : columns.shape[1]] = columns
     return found
+
+
+def _fit(x: Array, h0: Array, weight_ih: Array, weight_hh: Array) -> bool:
+    """Whether input, state and weights fit each other; where they do not, the op's products say so."""
+    rows, hidden = weight_hh.shape
+    return bool(x.shape[2] == weight_ih.shape[1] and h0.shape[1] == hidden and len(weight_ih) == rows)
 
 
 def _prepared(x: Array, lengths: Array | None, weight: Array, bias: Array | None) -> tuple[Array, Array, Array]:
