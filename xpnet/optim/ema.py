@@ -54,10 +54,11 @@ class EMA:
         """The work of ``update`` on the backend: it counts there, so that it may be recorded once and replayed."""
         weights: dict[tuple[str, Any], Array] = {}
         for name, p in self._parameters.items():
-            average, kind = self._at_home(name, p), (p.backend.name, p.dtype)
+            average = self._at_home(name, p)
+            kind = p.backend.name, average.dtype
             if kind not in weights:
-                weights[kind] = self._weight(p.backend, count=p.backend.name not in {n for n, _ in weights})
-                weights[kind] = weights[kind].astype(p.dtype)
+                weight = self._weight(p.backend, count=p.backend.name not in {n for n, _ in weights})
+                weights[kind] = weight.astype(average.dtype)
             average += weights[kind] * (p.data - average)
 
     def _weight(self, backend: Backend, count: bool) -> Array:
@@ -118,7 +119,7 @@ class EMA:
                 raise ValueError(f"average {name!r}: expected shape {p.shape}, got {tuple(theirs[name].shape)}")
         for name, p in self._parameters.items():
             values = to_numpy(theirs[name]) if is_array(theirs[name]) else theirs[name]
-            self._at_home(name, p)[...] = p.backend.asarray(values).astype(p.dtype)
+            self._at_home(name, p)[...] = p.backend.asarray(values)
         self.steps = int(saved["steps"])
         for count in self._counts.values():
             count[...] = self.steps
