@@ -60,6 +60,8 @@ class EMA:
                 weight = self._weight(p.backend, count=p.backend.name not in {n for n, _ in weights})
                 weights[kind] = weight.astype(average.dtype)
             average += weights[kind] * (p.data - average)
+        for name in set(self._counts) - {name for name, _ in weights}:
+            del self._counts[name]  # the model was moved away, and may come back later
 
     def _weight(self, backend: Backend, count: bool) -> Array:
         """``1 − β`` as a float64 on the backend, for the step that is counted there first."""
