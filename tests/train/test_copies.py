@@ -1,7 +1,7 @@
 """Trainer, step and what belongs to them can be copied and pickled, and go on as the original does."""
 
 import copy
-import pickle
+from multiprocessing.reduction import ForkingPickler  # as a process sends objects to another
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ needs_copies = pytest.mark.skipif(
     "__getstate__" not in vars(optim.Optimizer), reason="optimizers cannot be copied before their own change is merged"
 )
 pytestmark = needs_copies
-BOTH = {"deepcopy": copy.deepcopy, "pickle": lambda x: pickle.loads(pickle.dumps(x))}
+BOTH = {"deepcopy": copy.deepcopy, "pickle": lambda x: ForkingPickler.loads(ForkingPickler.dumps(x))}
 each = pytest.mark.parametrize("way", BOTH)
 
 

@@ -219,3 +219,12 @@ def test_a_count_must_be_a_number(count):
         make(count=lambda output, target: count).fit(X, Y, epochs=1)
     weighted = make(count=lambda output, target: xpnet.tensor(float(len(target))), accumulate=2)
     assert np.isfinite(weighted.fit(X, Y, epochs=1)["train_loss"]).all()
+
+
+def test_targets_that_a_loss_looks_up_are_not_taken_for_labels():
+    rows = np.arange(len(X))
+    trainer = make(lambda output, rows: F.cross_entropy(output, Y[rows]))
+    assert len(trainer.fit(X, rows, val=(X, rows), epochs=1)) == 1
+    flat = make(lambda output, target: F.cross_entropy(output, target.reshape(-1)))
+    with pytest.raises(ValueError, match="is 9 at 95"):
+        flat.fit(X, np.where(rows == 95, 9, Y)[:, None], epochs=1)

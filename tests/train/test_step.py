@@ -245,3 +245,19 @@ def test_errors():
     optimizer = optim.LBFGS(model.parameters())
     assert not Step(model, F.mse_loss, optimizer).recordable
     assert Step(model, F.mse_loss, optim.SGD(model.parameters())).recordable
+
+
+def test_averages_count_on_through_moves_to_and_fro():
+    counts = []
+    for homes in (["numpy"] * 4, ["numpy", "standin", "standin", "numpy"]):
+        xpnet.manual_seed(0)
+        model = nn.Linear(2, 1)
+        average = optim.EMA(model.named_parameters(), decay=0.9)
+        for i, home in enumerate(homes):
+            model.to(backend=home)
+            with xpnet.no_grad():
+                model.weight += i + 1.0
+            average.update()
+        counts.append((average.steps, average.averages["weight"]))
+    assert counts[0][0] == counts[1][0] == 4
+    np.testing.assert_allclose(counts[1][1], counts[0][1], rtol=1e-6)

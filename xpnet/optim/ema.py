@@ -78,11 +78,14 @@ class EMA:
         """The work of ``update`` on the backend: it counts there, so that it may be recorded once and replayed."""
         weights: dict[tuple[str, Any], Array] = {}
         for name, p in self._parameters.items():
-            average, kind = self._at_home(name, p), (p.backend.name, p.dtype)
+            average = self._at_home(name, p)
+            kind = p.backend.name, average.dtype
             if kind not in weights:
-                weights[kind] = self._weight(p.backend, count=p.backend.name not in {n for n, _ in weights})
-                weights[kind] = weights[kind].astype(average.dtype)
+                weight = self._weight(p.backend, count=p.backend.name not in {n for n, _ in weights})
+                weights[kind] = weight.astype(average.dtype)
             average += weights[kind] * (p.data - average)
+        for name in set(self._counts) - {name for name, _ in weights}:
+            del self._counts[name]  # the model was moved away, and may come back later
 
     def _weight(self, backend: Backend, count: bool) -> Array:
         """``1 − β`` as a float64 on the backend, for the step that is counted there first."""

@@ -20,12 +20,21 @@ _OF_CLASSES = {"cross_entropy", "nll_loss", "focal_loss"}
 class _Classes:
     """An observer that notes how many classes a loss of class numbers has, and which label it ignores."""
 
-    def __init__(self) -> None:
+    def __init__(self, targets: Any) -> None:
+        self._targets = targets
         self.found: tuple[int, int] | None = None
 
     def __call__(self, op: Any, args: tuple[Any, ...], options: dict[str, Any], result: Any) -> None:
-        if op.__name__ in _OF_CLASSES and args[1].dtype.kind in "iu":
+        if op.__name__ in _OF_CLASSES and self._are_targets(args[1].data):
             self.found = args[0].shape[min(args[0].ndim - 1, 1)], options["ignore_index"]
+
+    def _are_targets(self, labels: Any) -> bool:
+        """Whether they are the data's own, perhaps in another shape, and not made of them by the loss."""
+        return _owner(labels) is _owner(self._targets) and labels.size == self._targets.size
+
+
+def _owner(array: Any) -> Any:
+    return array if array.base is None else array.base
 
 
 def rehearse(step: Step, loader: Any, what: str) -> None:
@@ -39,7 +48,7 @@ def rehearse(step: Step, loader: Any, what: str) -> None:
     dataset = loader.dataset
     inputs, targets = dataset[: min(len(dataset), loader.batch_size)]
     inputs, targets = (_brought(array, loader) for array in (inputs, targets))
-    classes = _Classes()
+    classes = _Classes(targets)
     try:
         with keep_modes(step.model), no_grad(), unwarned(), fork_rng(random.state.seed, random.state.step):
             step.model.eval()
