@@ -18,7 +18,7 @@ class Callback(Protocol):
     """
 
     def on_epoch_start(self, trainer: Trainer, epoch: int, batches: int) -> None:
-        """Before the first batch of an epoch."""
+        """Before the first batch of an epoch of ``batches`` batches; 0 where the loader does not know how many."""
 
     def on_batch_end(self, trainer: Trainer, meter: Meter) -> None:
         """After every step; reading the meter waits for the device."""

@@ -9,6 +9,7 @@ from xpnet.nn import Module
 from xpnet.nn.utils import keep_modes
 from xpnet.tensor import Tensor, no_grad
 from xpnet.train.counting import weighed
+from xpnet.train.feed import Feed, run
 from xpnet.train.meter import Meter, measure
 from xpnet.train.step import Step, samples_of, unwarned
 from xpnet_backends import Array, Backend, backend_of
@@ -16,14 +17,17 @@ from xpnet_backends import Array, Backend, backend_of
 
 def evaluate(step: Step, loader: Any) -> dict[str, float]:
     """Loss and metrics of a step's model over a loader, in evaluation mode, without gradients."""
-    meter = Meter(step.backend, {"loss": None, **step.metrics}, len(loader))
+    feed = Feed(loader)
+    meter = Meter(step.backend, {"loss": None, **step.metrics}, feed.size or 0)
     with keep_modes(step.model), no_grad(), unwarned():
         step.model.eval()
-        for inputs, target in loader:
-            output = step.model(inputs)
+        for inputs, target, _ in feed:
+            output = run(step.model, inputs)
             loss, count = weighed(step.loss, output, target, step.count)
             raw = output.data if isinstance(output, Tensor) else output
             values = {name: measure(metric, raw, target) for name, metric in step.metrics.items()}
+            if meter.batches == meter.capacity:
+                meter.grow()
             meter.add(samples_of(inputs), {"loss": loss.data, **values}, count)
     return meter.means()
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from xpnet import nn
-from xpnet.data import ArrayDataset, DataLoader
+from xpnet.data import ArrayDataset, DataLoader, Dataset
 from xpnet.tensor import Tensor
 from xpnet_backends import Array, Backend, is_array
 
@@ -34,8 +35,22 @@ def refuse_names(unknown: dict[str, Any]) -> None:
 
 
 def is_loader(data: Any) -> bool:
-    """Whether ``data`` gives batches itself."""
-    return hasattr(data, "load_state_dict") and hasattr(data, "__iter__") and hasattr(data, "__len__")
+    """Whether ``data`` gives batches itself: it can be iterated, and is neither values nor a dataset of samples.
+
+    A list of batches is one, where its entries are tuples or dicts of arrays.
+    """
+    if isinstance(data, list) and data:
+        parts = data[0].values() if isinstance(data[0], Mapping) else data[0] if isinstance(data[0], tuple) else ()
+        return any(is_array(part) or isinstance(part, Tensor) for part in parts)
+    if isinstance(data, tuple | str | bytes | Mapping) or is_values(data) or is_dataset(data):
+        return False
+    return hasattr(data, "__iter__")
+
+
+def is_dataset(data: Any) -> bool:
+    """Whether ``data`` gives samples by number."""
+    known = isinstance(data, tuple | list | str | bytes | Mapping) or is_values(data)
+    return not known and not hasattr(data, "load_state_dict") and isinstance(data, Dataset)
 
 
 def is_values(data: Any) -> bool:
@@ -58,9 +73,9 @@ def split(train: Any, y: Any, val: Any) -> tuple[Any, Any]:
     Raises: ``TypeError`` or ``ValueError`` for what is neither.
     """
     listed = isinstance(train, list) and _is_pair(train) and not (is_values(y) and not _is_pair(y))
-    if not (is_values(train) or is_loader(train) or isinstance(train, tuple | ArrayDataset)):
+    if not (is_values(train) or is_loader(train) or is_dataset(train) or isinstance(train, tuple)):
         raise TypeError(_PAIR.format("training data", describe(train)))
-    if not is_values(train) or listed:
+    if not is_values(train) or listed or is_loader(train):
         if y is not None and val is not None:
             raise TypeError("fit() got validation data twice: the first argument has its targets, so the second is val")
         second = val if y is None else y
@@ -161,6 +176,8 @@ def as_loader(
     if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1:
         hint = ": give arrays as a pair, (x, y)" if hasattr(batch_size, "shape") else ""
         raise ValueError(f"batch_size must be a positive whole number, got {describe(batch_size)}{hint}")
+    if is_dataset(data) and not isinstance(data, ArrayDataset):
+        return DataLoader(data, int(batch_size), shuffle=shuffle, backend=backend)
     dataset = as_dataset(data, model, what)
     return DataLoader(dataset, int(min(batch_size, len(dataset))), shuffle=shuffle, backend=backend)
 

@@ -42,7 +42,7 @@ class FitProgress:
     def __exit__(self, *error: object) -> None:
         self._close()
 
-    def start_epoch(self, epoch: int, batches: int) -> None:
+    def start_epoch(self, epoch: int, batches: int | None) -> None:
         """Open the bar."""
         self._started = time.monotonic()
         if not self._interactive:

@@ -33,12 +33,14 @@ from typing import Any
 
 import numpy as np
 
+from xpnet.data import Inputs, samples_in
 from xpnet.metrics import named
 from xpnet.nn import Module
 from xpnet.nn.utils import clip_grad_norm_
 from xpnet.optim import EMA, Optimizer
 from xpnet.tensor import Tensor
 from xpnet.train.counting import Count, weighed
+from xpnet.train.feed import run
 from xpnet.train.guard import Guard
 from xpnet.train.meter import SUMMED, Meter, measure
 from xpnet_backends import Array, Backend, get_backend, random
@@ -156,7 +158,7 @@ class Step:
         """
         if first:
             self.optimizer.zero_grad()
-        output = self.model(inputs)
+        output = run(self.model, inputs)
         loss, count = weighed(self.loss, output, target, self.count)
         count = samples_of(inputs) if count is None else count
         self._measured = self._measure(loss, output, target)
@@ -251,7 +253,7 @@ def unwarned() -> np.errstate:
 
 def samples_of(inputs: Any) -> int:
     """How many there are in a batch; sequences come as (tokens, lengths)."""
-    return len(inputs[0] if isinstance(inputs, tuple) else inputs)
+    return samples_in(inputs if isinstance(inputs, Inputs) else Inputs((inputs,), {}))
 
 
 def _is_sum(count: Count) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from xpnet._files import write_atomically
-from xpnet.data import DataLoader, SequenceLoader
+from xpnet.data import ArrayDataset
 from xpnet.data.loader import keep_place
 from xpnet.nn import Module
 from xpnet.optim import EMA, Optimizer
@@ -22,6 +22,7 @@ from xpnet.train.delegate import OfStep
 from xpnet.train.diagnosis import NonFiniteLossError, diagnose
 from xpnet.train.early_stopping import EarlyStopping
 from xpnet.train.evaluation import evaluate, predict
+from xpnet.train.feed import Feed
 from xpnet.train.history import History, Row
 from xpnet.train.intake import as_loader, refuse_names, split, whole_epochs
 from xpnet.train.interrupt import Interrupt
@@ -37,7 +38,6 @@ from xpnet_backends import Array, Backend
 __all__ = ["Callback", "NonFiniteLossError", "Trainer", "predict"]
 
 Metric: TypeAlias = Callable[[Any, Any], Array]
-Loader: TypeAlias = "DataLoader | SequenceLoader"
 
 
 class Trainer:
@@ -166,73 +166,72 @@ class Trainer:
         val_loader = None
         if val is not None:
             val_loader = self._loader(val, max(batch_size, 256), shuffle=False, what="validation data")
-        self._check(loader, val_loader, epochs)
+        feed = Feed(loader)
+        self._check(feed, val_loader is not None, epochs)
         for own, made, what in ((train, loader, "training data"), (val, val_loader, "validation data")):
-            if made is not None and own is not made and self.epoch < epochs:
+            if made is not None and own is not made and isinstance(made.dataset, ArrayDataset) and self.epoch < epochs:
                 rehearse(self.step, made, what)
         if self.folder is not None:
             self.folder.mkdir(parents=True, exist_ok=True)
         with Interrupt() as interrupt, progress:
             while self.epoch < epochs and not self.stopping.should_stop:
-                self._run_epoch(loader, val_loader, interrupt, progress)
+                self._run_epoch(feed, val_loader, interrupt, progress)
                 if interrupt.requested:
                     raise KeyboardInterrupt(f"saved after epoch {self.epoch}")
         return self.history
 
-    def _check(self, loader: Loader, val_loader: Loader | None, epochs: int) -> None:
+    def _check(self, feed: Feed, validated: bool, epochs: int) -> None:
         """Refuse what could not go well, before anything is spent on it."""
-        stopping = self.early_stopping or EarlyStopping("train_loss" if val_loader is None else "val_loss")
-        check_monitor(stopping, self.scheduler, self.metrics, self.optimizer, val_loader is not None)
-        updates = -(-len(loader) // self.accumulate)
+        stopping = self.early_stopping or EarlyStopping("val_loss" if validated else "train_loss")
+        check_monitor(stopping, self.scheduler, self.metrics, self.optimizer, validated)
         done = -(-len(self.pending[1]) // self.accumulate) if self.pending else 0
-        if epochs > self.epoch:
+        if epochs > self.epoch and feed.size is not None:
+            updates = -(-feed.size // self.accumulate)
             check_schedule(self.scheduler, self.interval, epochs - self.epoch, updates, done)
         self.early_stopping = stopping
 
-    def _loader(self, data: Any, batch_size: int, shuffle: bool, what: str = "data") -> Loader:
-        loader: Loader = as_loader(data, self.model, self.backend, batch_size, shuffle=shuffle, what=what)
-        return loader
+    def _loader(self, data: Any, batch_size: int, shuffle: bool, what: str = "data") -> Any:
+        return as_loader(data, self.model, self.backend, batch_size, shuffle=shuffle, what=what)
 
-    def _run_epoch(
-        self, loader: Loader, val_loader: Loader | None, interrupt: Interrupt, progress: FitProgress
-    ) -> None:
-        self._start_epoch(loader)
-        progress.start_epoch(self.epoch + 1, len(loader))
+    def _run_epoch(self, feed: Feed, val_loader: Any, interrupt: Interrupt, progress: FitProgress) -> None:
+        self._start_epoch(feed)
+        progress.start_epoch(self.epoch + 1, feed.size)
         step, meter = self.step, self.step.meter
         self.model.train()
-        for inputs, target in loader:
-            step(inputs, target, last=meter.batches + 1 == len(loader))
+        for inputs, target, last in feed:
+            step(inputs, target, last=last)
             if step.stopped:
-                self._stop(loader)
+                self._stop(feed)
             if step.place == 0:
                 self._after_update()
             for callback in self.callbacks:
                 callback.on_batch_end(self, meter)
             progress.end_batch(meter)
             if interrupt.requested and step.place == 0:
-                self._save_interrupted(loader)
+                self._save_interrupted(feed)
         if step.guard.found_bad():
-            self._stop(loader)
+            self._stop(feed)
         self.watch.count(meter.samples)
         self._finish_epoch(val_loader)
         progress.end_epoch(self.history.rows[-1], self.stopping.best_epoch == self.epoch)
 
-    def _start_epoch(self, loader: Loader) -> None:
-        self.step.start(len(loader), self.pending)
+    def _start_epoch(self, feed: Feed) -> None:
+        begun = 0 if self.pending is None else len(self.pending[1])
+        feed.start_at(self.epoch, begun)
+        self.step.start(feed.size if feed.size is not None else begun, self.pending)
         self.pending = None
-        loader.load_state_dict({"epoch": self.epoch, "position": self.step.meter.batches})
         for callback in self.callbacks:
-            callback.on_epoch_start(self, self.epoch + 1, len(loader))
+            callback.on_epoch_start(self, self.epoch + 1, feed.size or 0)
         self.watch.start(self.step.meter.samples)
 
     def _after_update(self) -> None:
         self.last_lr = self.optimizer.param_groups[0]["lr"]
         step_after_update(self.scheduler, self.interval)
 
-    def _stop(self, loader: Loader) -> None:
-        raise diagnose(self.step, loader, self.epoch, self.folder)
+    def _stop(self, feed: Feed) -> None:
+        raise diagnose(self.step, feed, self.epoch, self.folder)
 
-    def _finish_epoch(self, val_loader: Loader | None) -> None:
+    def _finish_epoch(self, val_loader: Any) -> None:
         row: Row = {"epoch": self.epoch + 1}
         row |= {f"train_{name}": value for name, value in self.step.meter.means().items()}
         if val_loader is not None:
@@ -275,14 +274,14 @@ class Trainer:
             save_trainer(self, self.folder / "last.safetensors", {}, [])
             write_atomically(self.folder / "history.csv", self.history.to_csv())
 
-    def _save_interrupted(self, loader: Loader) -> None:
+    def _save_interrupted(self, feed: Feed) -> None:
         """Save in the middle of an epoch, and stop."""
         meter = self.step.meter
         self.watch.count(meter.samples)
         if self.folder is None:
             raise KeyboardInterrupt
         if self.step.guard.found_bad():
-            self._stop(loader)
+            self._stop(feed)
         save_trainer(self, self.folder / "last.safetensors", *meter.state())
         raise KeyboardInterrupt(f"saved after epoch {self.epoch}, step {meter.batches}")
 

@@ -1,0 +1,67 @@
+"""Batches for the loop, whatever they come from: a loader, or anything else that can be iterated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from xpnet.data import Inputs, ResumableLoader, split_batch
+from xpnet.nn import Module
+from xpnet.serialization import CheckpointError
+
+
+class Feed:
+    """The batches of ``loader``, each as (inputs, target, whether it is the epoch's last).
+
+    A loader is anything that can be iterated.  With ``__len__`` the number of its batches is known beforehand; with
+    ``state_dict`` and ``load_state_dict`` an interrupted epoch can be taken up in the middle.
+    """
+
+    def __init__(self, loader: Any) -> None:
+        self.loader = loader
+        self.resumable = isinstance(loader, ResumableLoader)
+        self._once = iter(loader) is loader  # a generator: it gives its batches a single time
+        self._passes = 0
+
+    @property
+    def size(self) -> int | None:
+        """How many batches an epoch has, if the loader knows."""
+        try:
+            return len(self.loader)
+        except TypeError:
+            return None
+
+    def start_at(self, epoch: int, position: int) -> None:
+        """Let the next pass be that of ``epoch``, from batch ``position`` on.
+
+        Raises: ``CheckpointError`` where the loader cannot start in the middle of an epoch.
+        """
+        if self.resumable:
+            self.loader.load_state_dict({"epoch": epoch, "position": position})
+        elif position:
+            raise CheckpointError(
+                f"the run was interrupted after batch {position} of an epoch, but a {type(self.loader).__name__} cannot"
+                " start there: give it state_dict() and load_state_dict(), or use xpnet.data.DataLoader"
+            )
+
+    def __iter__(self) -> Iterator[tuple[Inputs, Any, bool]]:
+        if self._once and self._passes:
+            raise ValueError(
+                f"a {type(self.loader).__name__} gives its batches once, and this is another epoch: pass what can be "
+                "iterated again, as a DataLoader, a list of batches, or an object with __iter__"
+            )
+        self._passes += 1
+        batches = iter(self.loader)
+        held = next(batches, None)
+        if held is None:
+            raise ValueError(f"a {type(self.loader).__name__} gave no batch: is it empty, or was it used up before?")
+        while held is not None:  # one batch ahead, because only the next one tells whether this is the last
+            following = next(batches, None)
+            inputs, target = split_batch(held)
+            yield inputs, target, following is None
+            held = following
+
+
+def run(model: Module, inputs: Any) -> Any:
+    """The model's output for the inputs of a batch."""
+    return model(*inputs.arguments, **inputs.named) if isinstance(inputs, Inputs) else model(inputs)
