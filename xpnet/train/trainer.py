@@ -35,7 +35,6 @@ from xpnet_backends import Array, Backend
 
 __all__ = ["Callback", "NonFiniteLossError", "Trainer", "predict"]
 
-Metric: TypeAlias = Callable[[Any, Any], Array]
 Loader: TypeAlias = "DataLoader | SequenceLoader"
 
 
@@ -266,7 +265,7 @@ class Trainer:
             with self._averaged():
                 self.best.keep(self.model, self.folder, info)
         if self.folder is not None:
-            save_trainer(self, self.folder / "last.safetensors", {}, [])
+            self._save_last({}, [])
             write_atomically(self.folder / "history.csv", self.history.to_csv())
 
     def _save_interrupted(self, loader: Loader) -> None:
@@ -277,8 +276,12 @@ class Trainer:
             raise KeyboardInterrupt
         if self.step.guard.found_bad():
             self._stop(loader)
-        save_trainer(self, self.folder / "last.safetensors", *meter.state())
+        self._save_last(*meter.state())
         raise KeyboardInterrupt(f"saved after epoch {self.epoch}, step {meter.batches}")
+
+    def _save_last(self, values: dict[str, Array], sizes: list[int]) -> None:
+        assert self.folder is not None
+        save_trainer(self, self.folder / "last.safetensors", values, sizes)
 
     def resume(self, path: str | Path | None = None) -> None:
         """Take up a run where ``last.safetensors`` left it; ``fit`` then goes on as if nothing had happened.
