@@ -84,7 +84,7 @@ class Trainer:
         *,
         scheduler: Any = None,
         interval: str = "epoch",
-        metrics: Mapping[str, Metric | str] | Sequence[str] | None = None,
+        metrics: Mapping[str, Any] | Sequence[str] | None = None,
         early_stopping: EarlyStopping | None = None,
         max_grad_norm: float | None = None,
         accumulate: int = 1,
