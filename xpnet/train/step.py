@@ -110,8 +110,8 @@ class Step:
     @property
     def recordable(self) -> bool:
         """Whether the optimizer's step comes in the three parts that a recording needs."""
-        own = "step" in vars(self.optimizer) or type(self.optimizer).step is not Optimizer.step
-        return not own
+        own = "step" in getattr(self.optimizer, "__dict__", {})
+        return not own and getattr(type(self.optimizer), "step", None) is Optimizer.step
 
     def _settle(self) -> None:
         """Make guard and meter where the model lives."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from xpnet._files import write_atomically
 from xpnet.data import ArrayDataset
@@ -36,8 +36,6 @@ from xpnet.train.stopwatch import Stopwatch
 from xpnet_backends import Array, Backend
 
 __all__ = ["Callback", "NonFiniteLossError", "Trainer", "predict"]
-
-Metric: TypeAlias = Callable[[Any, Any], Array]
 
 
 class Trainer:
@@ -86,7 +84,7 @@ class Trainer:
         *,
         scheduler: Any = None,
         interval: str = "epoch",
-        metrics: Mapping[str, Metric | str] | Sequence[str] | None = None,
+        metrics: Mapping[str, Any] | Sequence[str] | None = None,
         early_stopping: EarlyStopping | None = None,
         max_grad_norm: float | None = None,
         accumulate: int = 1,
@@ -271,7 +269,7 @@ class Trainer:
             with self._averaged():
                 self.best.keep(self.model, self.folder, info)
         if self.folder is not None:
-            save_trainer(self, self.folder / "last.safetensors", {}, [])
+            self._save_last({}, [])
             write_atomically(self.folder / "history.csv", self.history.to_csv())
 
     def _save_interrupted(self, feed: Feed) -> None:
@@ -282,8 +280,12 @@ class Trainer:
             raise KeyboardInterrupt
         if self.step.guard.found_bad():
             self._stop(feed)
-        save_trainer(self, self.folder / "last.safetensors", *meter.state())
+        self._save_last(*meter.state())
         raise KeyboardInterrupt(f"saved after epoch {self.epoch}, step {meter.batches}")
+
+    def _save_last(self, values: dict[str, Array], sizes: list[int]) -> None:
+        assert self.folder is not None
+        save_trainer(self, self.folder / "last.safetensors", values, sizes)
 
     def resume(self, path: str | Path | None = None) -> None:
         """Take up a run where ``last.safetensors`` left it; ``fit`` then goes on as if nothing had happened.
