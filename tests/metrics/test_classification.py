@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tests.metrics.cases import samples
 from xpnet import metrics, tensor
+from xpnet_backends import to_numpy
 
 sk = pytest.importorskip("sklearn.metrics", reason="compared with scikit-learn: pip install 'xpnet[sklearn]'")
 
@@ -156,3 +157,28 @@ def test_float32_is_accumulated_in_float64():
 def test_errors(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("name", ["accuracy", "f1_macro", "balanced_accuracy", "top_2_accuracy", "matthews_corrcoef"])
+def test_targets_of_minus_100_do_not_count(backend, name):
+    rng = np.random.default_rng(3)
+    scores, labels = rng.standard_normal((40, 4)), rng.integers(0, 4, 40)
+    labels[::3] = -100
+    kept, weight = labels != -100, rng.random(40)
+    for more, fewer in (({}, {}), ({"sample_weight": weight}, {"sample_weight": weight[kept]})):
+        found, expected = metrics.get(name), metrics.get(name)
+        found.update(
+            backend.asarray(scores), backend.asarray(labels), **{k: backend.asarray(v) for k, v in more.items()}
+        )
+        expected.update(scores[kept], labels[kept], **fewer)
+        np.testing.assert_allclose(float(found.compute()), float(expected.compute()), rtol=1e-12)
+
+
+def test_a_confusion_matrix_without_ignored_targets(backend):
+    scores, labels = np.eye(3)[[0, 1, 2, 0]], np.array([0, 1, -100, 2])
+    matrix = metrics.get("accuracy")
+    matrix.update(backend.asarray(scores), backend.asarray(labels))
+    assert float(matrix.compute()) == pytest.approx(2 / 3)
+    found = metrics.confusion_matrix(backend.asarray(labels), backend.asarray(scores.argmax(1)), 3)
+    assert to_numpy(found).tolist() == [[1, 0, 0], [0, 1, 0], [1, 0, 0]]
+    assert found.dtype == "int64"

@@ -101,6 +101,7 @@ def test_the_history_and_evaluation_do_not_depend_on_the_batch_size(name):
 
 def test_each_sample_counts_the_same_for_a_metric():
     x, labels = data(ignored=0.0)
+    labels = np.abs(labels) % CLASSES
     trainer = make("squares")
     values = [trainer.evaluate((x, labels), batch_size=size)["accuracy"] for size in (1, 7, 22)]
     np.testing.assert_allclose(values, np.mean(trainer.model(x).numpy().argmax(1) == labels), rtol=1e-6)
@@ -260,3 +261,21 @@ def test_an_interrupted_epoch_goes_on_with_its_counts(tmp_path, name):
         again, loader = start(tmp_path / f"b{batch}")
         again.resume()
         assert again.fit(loader, epochs=2) == history
+
+
+@pytest.mark.parametrize("ignored", [-100, 0, 255])
+def test_metrics_leave_out_what_the_loss_ignores(ignored):
+    x, labels = data(ignored=0.0)
+    labels = np.abs(labels) % CLASSES
+    labels[::4] = ignored
+    xpnet.manual_seed(2)
+    model = nn.Linear(4, CLASSES).to(dtype="float64")
+    loss = partial(F.cross_entropy, ignore_index=ignored)
+    for metric in (accuracy, "accuracy"):
+        trainer = Trainer(model, loss, optim.SGD(model.parameters(), lr=0.0), metrics={"accuracy": metric})
+        kept = labels != ignored
+        expected = np.mean(model(x).numpy().argmax(1)[kept] == labels[kept])
+        for size in (22, 5):
+            found = trainer.evaluate((x, labels), batch_size=size)["accuracy"]
+            if metric == "accuracy" or size == 22:  # the mean of batches' means counts batches
+                assert found == pytest.approx(expected, rel=1e-6)

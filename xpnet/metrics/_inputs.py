@@ -158,6 +158,32 @@ def check_probabilities(name: str, scores: Array, *, sums: bool = False) -> Arra
     return wrong if off is None else wrong | off.any()
 
 
+IGNORED = -100  # the target that losses leave out by default
+
+
+def without_ignored(
+    output: TensorLike, target: TensorLike, sample_weight: TensorLike | None
+) -> tuple[TensorLike, TensorLike, TensorLike | None]:
+    """The same, with a weight of 0 for targets of −100, which have no part in a loss and none in its metrics.
+
+    On the host only where there are such targets; on a device, where looking would stop the pipeline, always.
+    """
+    labels = raw(target)
+    if labels.dtype.kind != "i" or not labels.ndim:
+        return output, target, sample_weight
+    ignored = labels == IGNORED
+    if backend_of(labels).on_host and not ignored.any():
+        return output, target, sample_weight
+    given: Any = 1.0
+    if sample_weight is not None:
+        given = raw(sample_weight)
+        if given.size != labels.size:
+            return output, target, sample_weight  # an error that others tell
+        given = given.reshape(labels.shape).astype("float64")
+    xp = namespace(labels)
+    return output, xp.where(ignored, 0, labels), xp.where(ignored, 0.0, given)
+
+
 def are_classes(numbers: Array, classes: int | None) -> Array:
     """Which numbers are those of classes."""
     whole: Array = numbers % 1 == 0

@@ -29,7 +29,10 @@ AVERAGES = ("auto", "binary", "macro", "micro", "weighted", None)
 def accuracy(
     output: TensorLike, target: TensorLike, *, sample_weight: TensorLike | None = None, logits: bool = False
 ) -> Array:
-    """The share of samples whose largest output is the target's class.  output (N, C), target (N,) or (N, C) -> ()."""
+    """The share of samples whose largest output is the target's class.  output (N, C), target (N,) or (N, C) -> ().
+
+    Targets of −100 do not count, as in the losses.
+    """
     return _inputs.mean(accuracy_part(output, target, sample_weight, logits=logits))
 
 
@@ -37,6 +40,7 @@ def accuracy_part(
     output: TensorLike, target: TensorLike, sample_weight: TensorLike | None = None, *, logits: bool = False
 ) -> Part:
     """Hits, and samples."""
+    output, target, sample_weight = _inputs.without_ignored(output, target, sample_weight)
     scores, labels = _inputs.scores_and_labels("accuracy", output, target)
     classes = scores.shape[1] if scores.ndim == 2 else 2 if scores.dtype.kind == "f" else None
     doubt = _inputs.doubt("accuracy", scores, labels, classes, logits=logits)
@@ -57,6 +61,7 @@ def top_k_accuracy(
 
 def top_k_part(output: TensorLike, target: TensorLike, sample_weight: TensorLike | None = None, *, k: int = 2) -> Part:
     """Hits, and samples."""
+    output, target, sample_weight = _inputs.without_ignored(output, target, sample_weight)
     scores, labels = _inputs.scores_and_labels("top_k_accuracy", output, target)
     if scores.ndim != 2:
         raise ValueError(f"top_k_accuracy needs scores (N, C), got an output of shape {tuple(raw(output).shape)}")
@@ -91,7 +96,8 @@ def confusion_part(
     logits: bool = False,
 ) -> Part:
     """The confusion matrix.  Counts have no NaN: on a device, samples without a class are left out."""
-    name = "confusion_matrix"
+    name, weighted = "confusion_matrix", sample_weight is not None
+    output, target, sample_weight = _inputs.without_ignored(output, target, sample_weight)
     columns, rows, classes, doubt = _inputs.class_numbers(name, output, target, num_classes, logits=logits)
     xp = namespace(rows)
     if backend_of(rows).on_host and xp.isnan(doubt):
@@ -101,7 +107,7 @@ def confusion_part(
     inside = (rows >= 0) & (rows < classes) & (columns >= 0) & (columns < classes)
     place = xp.where(inside, rows * classes + columns, 0)
     counts = sum_rows((values * inside).reshape(-1, 1), place, classes * classes)
-    return {"matrix": counts.reshape(classes, classes)}
+    return {"matrix": counts.reshape(classes, classes).astype("float64" if weighted else "int64")}
 
 
 def matrix_value(part: Part) -> Array:
@@ -121,11 +127,15 @@ def class_counts(
 
     ``seen`` counts without weights: averages are over the classes that occur.
     """
+    kept = raw(target) != _inputs.IGNORED
+    output, target, sample_weight = _inputs.without_ignored(output, target, sample_weight)
     guesses, labels, classes, doubt = _inputs.class_numbers(
         "classification", output, target, num_classes, logits=logits
     )
     xp = namespace(labels)
     ones = xp.ones(len(labels), dtype="float64")
+    if kept.size == ones.size:
+        ones = ones * kept.reshape(-1)
     weight = _inputs.weights("classification", sample_weight, len(labels))
     weight = ones if weight is None else weight
     inside = (labels >= 0) & (labels < classes) & (guesses >= 0) & (guesses < classes)

@@ -13,11 +13,12 @@ from typing import Any, TypeAlias
 
 from xpnet.tensor import Tensor, observe
 from xpnet.train.meter import SUMMED
-from xpnet_backends import Array, backend_of
+from xpnet_backends import Array, backend_of, is_array
 
 Count: TypeAlias = Any
 """A number of samples or targets, or a number on the backend; ``SUMMED`` for a loss that is a sum."""
 
+IGNORED = -100
 _OF_CLASSES = {"cross_entropy", "nll_loss", "focal_loss"}
 _OF_ELEMENTS = {
     "mse_loss", "l1_loss", "huber_loss", "smooth_l1_loss", "binary_cross_entropy", "kl_div", "gaussian_nll_loss",
@@ -38,30 +39,39 @@ class _Reductions:
 
 def weighed(
     loss: Callable[[Any, Any], Tensor], output: Any, target: Any, count: Callable[[Any, Any], Any] | None = None
-) -> tuple[Tensor, Count | None]:
-    """The loss of a batch, and what its mean is taken over: ``count(output, target)``, or what its op says.
+) -> tuple[Tensor, Count | None, int | None]:
+    """The loss of a batch, what its mean is taken over, and the target that it ignores.
 
-    None where nothing is said: then it is the samples.
+    The second is ``count(output, target)``, or what the loss's op says; None stands for the samples.  The third is None
+    where the loss does not ignore any target.
 
     Raises: ``ValueError`` for a loss of several elements, or a count that is no number >= 0.
     """
     if count is not None:
-        return check_loss(loss(output, target)), _checked(count(output, target))
+        return check_loss(loss(output, target)), _checked(count(output, target)), None
     reductions = _Reductions()
     with observe(reductions):
         value = check_loss(loss(output, target))
     if len(reductions.seen) != 1:  # a loss made by hand, or of several parts
-        return value, None
+        return value, None, None
     name, args, options, result = reductions.seen[0]
     if options["reduction"] == "sum":
-        return value, SUMMED if result is value else None  # what is done with the sum afterwards is not known
+        return value, SUMMED if result is value else None, None  # what is done with the sum afterwards is not known
     if options["reduction"] != "mean":
-        return value, None
+        return value, None, None
     if name in _OF_CLASSES:
         logits, labels, weight = args
         weight = weight.data if isinstance(weight, Tensor) else weight
-        return value, _count_targets(logits.data, labels.data, weight, options["ignore_index"])
-    return value, args[0].size if name in _OF_ELEMENTS else None
+        ignored = options["ignore_index"]
+        return value, _count_targets(logits.data, labels.data, weight, ignored), ignored
+    return value, args[0].size if name in _OF_ELEMENTS else None, None
+
+
+def counted_targets(target: Any, ignored: int | None) -> Any:
+    """The targets for metrics: those that the loss ignores as −100, which metrics leave out."""
+    if ignored in (None, IGNORED) or not is_array(target) or target.dtype.kind != "i":
+        return target
+    return backend_of(target).xp.where(target == ignored, IGNORED, target)
 
 
 def check_loss(value: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from xpnet.data.dataset import as_array
 from xpnet.nn import Module
 from xpnet.nn.utils import keep_modes
 from xpnet.tensor import Tensor, no_grad
-from xpnet.train.counting import weighed
+from xpnet.train.counting import counted_targets, weighed
 from xpnet.train.feed import Feed, run
 from xpnet.train.meter import Meter, measure
 from xpnet.train.step import Step, samples_of, unwarned
@@ -23,9 +23,10 @@ def evaluate(step: Step, loader: Any) -> dict[str, float]:
         step.model.eval()
         for inputs, target, _ in feed:
             output = run(step.model, inputs)
-            loss, count = weighed(step.loss, output, target, step.count)
+            loss, count, ignored = weighed(step.loss, output, target, step.count)
+            labels = counted_targets(target, ignored)
             raw = output.data if isinstance(output, Tensor) else output
-            values = {name: measure(metric, raw, target) for name, metric in step.metrics.items()}
+            values = {name: measure(metric, raw, labels) for name, metric in step.metrics.items()}
             if meter.batches == meter.capacity:
                 meter.grow()
             meter.add(samples_of(inputs), {"loss": loss.data, **values}, count)

@@ -21,7 +21,7 @@ class Feed:
         self.loader = loader
         self.resumable = isinstance(loader, ResumableLoader)
         self._once = iter(loader) is loader  # a generator: it gives its batches a single time
-        self._passes = 0
+        self._passes = self._begun = 0
 
     @property
     def size(self) -> int | None:
@@ -36,6 +36,7 @@ class Feed:
 
         Raises: ``CheckpointError`` where the loader cannot start in the middle of an epoch.
         """
+        self._begun = position
         if self.resumable:
             self.loader.load_state_dict({"epoch": epoch, "position": position})
         elif position:
@@ -53,7 +54,7 @@ class Feed:
         self._passes += 1
         batches = iter(self.loader)
         held = next(batches, None)
-        if held is None:
+        if held is None and not self._begun:
             raise ValueError(f"a {type(self.loader).__name__} gave no batch: is it empty, or was it used up before?")
         while held is not None:  # one batch ahead, because only the next one tells whether this is the last
             following = next(batches, None)

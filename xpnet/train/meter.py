@@ -112,9 +112,9 @@ class Meter:
         if name in self._metrics:
             return float(self._metrics[name].compute())
         values = to_numpy(self._values[name][: self.batches]).astype(np.float64)
-        if name != "loss":
-            return _mean(values, np.array(self._sizes, dtype=np.float64))
         counts = to_numpy(self._counts[: self.batches])
+        if name != "loss":  # a batch in which nothing counted has no metric either
+            return _mean(values, np.where(counts == 0, 0.0, self._sizes))
         return float(values.sum()) if (counts == SUMMED).any() else _mean(values, counts)
 
     def means(self) -> dict[str, float]:

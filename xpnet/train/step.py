@@ -39,7 +39,7 @@ from xpnet.nn import Module
 from xpnet.nn.utils import clip_grad_norm_
 from xpnet.optim import EMA, Optimizer
 from xpnet.tensor import Tensor
-from xpnet.train.counting import Count, weighed
+from xpnet.train.counting import Count, counted_targets, weighed
 from xpnet.train.feed import run
 from xpnet.train.guard import Guard
 from xpnet.train.meter import SUMMED, Meter, measure
@@ -159,9 +159,9 @@ class Step:
         if first:
             self.optimizer.zero_grad()
         output = run(self.model, inputs)
-        loss, count = weighed(self.loss, output, target, self.count)
+        loss, count, ignored = weighed(self.loss, output, target, self.count)
         count = samples_of(inputs) if count is None else count
-        self._measured = self._measure(loss, output, target)
+        self._measured = self._measure(loss, output, counted_targets(target, ignored))
         self.meter.write(self._measured, count)
         self._backward(loss, count, samples_of(inputs), first=first, last=last)
         return loss.detach()
