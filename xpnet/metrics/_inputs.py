@@ -169,7 +169,8 @@ def without_ignored(
     On the host only where there are such targets; on a device, where looking would stop the pipeline, always.
     """
     labels = raw(target)
-    if labels.dtype.kind != "i" or not labels.ndim:
+    one_hot = labels.ndim > 1 and labels.shape[-1] > 1 and labels.shape == raw(output).shape
+    if labels.dtype.kind != "i" or not labels.ndim or one_hot:
         return output, target, sample_weight
     ignored = labels == IGNORED
     if backend_of(labels).on_host and not ignored.any():

@@ -42,6 +42,7 @@ _NOT_MEANS = (  # of batches, their mean is not the value over all samples
     classification.balanced_accuracy, classification.matthews_corrcoef, ranking.roc_auc, ranking.average_precision,
     probability.calibration_error, regression.rmse, regression.r2, regression.explained_variance,
 )  # fmt: skip
+_EXACT = {classification.accuracy: streaming.Accuracy}  # functions that are taken over all samples, not batch by batch
 _TOP_K = re.compile(r"top_(\d+)_accuracy")
 
 
@@ -81,6 +82,14 @@ def get(name: str, **options: Any) -> Metric:
     return _CLASSES[name](**{"logits": True, **options})
 
 
+def _exact(metric: Any) -> Any:
+    """The streaming form of a function of ours that has one, so that batches of different size count rightly."""
+    try:
+        return _EXACT[metric]() if metric in _EXACT else metric
+    except TypeError:  # not hashable
+        return metric
+
+
 def named(metrics: Mapping[str, Any] | Iterable[str] | None) -> dict[str, Metric | Callable[..., Any]]:
     """What a trainer is given, by the name in the history: names become metrics, functions stay as they are.
 
@@ -90,7 +99,7 @@ def named(metrics: Mapping[str, Any] | Iterable[str] | None) -> dict[str, Metric
     if isinstance(metrics, str):
         raise TypeError(f"metrics must be a list of names or a dict, got the text {metrics!r}: metrics=[{metrics!r}]")
     given = metrics.items() if isinstance(metrics, Mapping) else ((name, name) for name in metrics or ())
-    found = {name: get(metric) if isinstance(metric, str) else metric for name, metric in given}
+    found = {name: _exact(get(metric) if isinstance(metric, str) else metric) for name, metric in given}
     for name, metric in found.items():
         if isinstance(metric, Metric) and not metric.scalar:
             raise ValueError(f"metric {name!r} is not one number, which a history needs: choose an average")
