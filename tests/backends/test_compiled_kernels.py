@@ -661,7 +661,8 @@ def every_kernel():
 
 class TestSpecialValues:
     def test_every_kernel_has_its_case(self):
-        assert {name for name, *_ in every_kernel()} == set(KERNELS)
+        of_one_op = {name for name in KERNELS if "+" not in name} - {"gemm"}  # joint ones: tests/test_fusion.py
+        assert {name for name, *_ in every_kernel()} == of_one_op
 
     @pytest.mark.parametrize("bad", BAD)
     @pytest.mark.parametrize("case", every_kernel(), ids=lambda case: case[0])
