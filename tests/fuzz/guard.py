@@ -6,6 +6,8 @@ import signal
 import sys
 import threading
 
+import numpy.ma  # noqa: F401  NumPy imports it when it is first needed
+
 SECONDS = 10.0  # for one file; the readers take milliseconds
 ROOM = 1 << 30  # bytes that the process may grow by: an image of the size that is allowed takes half of that
 FORBIDDEN = (
@@ -23,7 +25,8 @@ class Executed(BaseException):
     """Did something that no reader does."""
 
 
-for _name in ("utf_8_sig", "raw_unicode_escape", "unicode_escape"):
+CODECS = ["utf_8_sig", "raw_unicode_escape", "unicode_escape", "cp1252", "latin_1"]
+for _name in [*CODECS, *(f"utf_{width}{order}" for width in (16, 32) for order in ("", "_le", "_be"))]:
     codecs.lookup(_name)  # to import is to execute: what the readers import when they need it is imported here
 
 _watched: set[int] = set()  # threads
