@@ -300,6 +300,6 @@ def test_ctrl_c_ends_with_130_in_every_command(tmp_path, capsys, monkeypatch):
     def press(arguments):
         os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(models, "models", press)
+    monkeypatch.setattr(models, "run", press)
     assert main(["models"]) == 130
     assert capsys.readouterr().err == "\nxpnet: stopped\n"

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
+from xpnet.cli.parser import Commands
 from xpnet.cli.settings import Settings, UsageError
 from xpnet.cli.tables import load_parts
 from xpnet.data import (
@@ -56,7 +57,7 @@ class Splits:
 
 
 @dataclass(frozen=True)
-class Choice:
+class ChosenDataset:
     """A dataset by name, the one that was asked for if this is a fallback and why, and its data if they are read."""
 
     name: str
@@ -65,7 +66,13 @@ class Choice:
     loaded: Parts | None = None
 
 
-def datasets(arguments: argparse.Namespace) -> None:
+def add_parser(commands: Commands) -> None:
+    """The command line of ``xpnet datasets``."""
+    parser = commands.add_parser("datasets", help="the data that it can train on", allow_abbrev=False)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(arguments: argparse.Namespace) -> None:
     """``xpnet datasets``: print each dataset with what it is."""
     if arguments.json:
         print(json.dumps(ABOUT, indent=2))
@@ -85,17 +92,17 @@ def run_name(dataset: str) -> str:
     return Path(dataset.casefold().removesuffix(".gz")).stem if is_csv(dataset) else dataset
 
 
-def choose_dataset(name: str | None, data_dir: str | None) -> Choice:
+def choose_dataset(name: str | None, data_dir: str | None) -> ChosenDataset:
     """The dataset to train on.  Without a name it is MNIST, or scikit-learn's digits if MNIST cannot be had."""
     if name is not None:
         if name not in NAMES and not is_csv(name):
             known = f"choose {', '.join(NAMES)}, or the path of a .csv or .csv.gz file"
             raise UsageError(f"unknown dataset {name!r}: {known}{_hint(name)}")
-        return Choice(name)
+        return ChosenDataset(name)
     try:
-        return Choice("mnist", loaded=_quietly(load_mnist, data_dir))
+        return ChosenDataset("mnist", loaded=_quietly(load_mnist, data_dir))
     except DataUnavailableError as error:
-        return Choice("digits", asked_for="mnist", why=_first_line(error))
+        return ChosenDataset("digits", asked_for="mnist", why=_first_line(error))
 
 
 def _hint(name: str) -> str:

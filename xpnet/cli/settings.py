@@ -241,7 +241,7 @@ def _check_normalize(state: dict[str, Any]) -> None:
         raise ValueError("normalize must hold numbers, and standard deviations other than 0")
 
 
-def build_model(settings: Settings) -> nn.Module:
+def build_model(settings: Settings, backend: Backend) -> nn.Module:
     """The network that the settings describe, with fresh weights."""
     try:
         return models.build(
@@ -250,7 +250,7 @@ def build_model(settings: Settings) -> nn.Module:
             len(settings.classes) or 1,
             hidden=settings.hidden,
             dropout=settings.dropout,
-            backend=settings.backend,
+            backend=backend,
         )
     except ValueError as error:
         raise UsageError(str(error)) from None
