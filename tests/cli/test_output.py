@@ -199,7 +199,7 @@ def test_each_command_s_json_is_all_that_stdout_holds(tmp_path, capsys):
 @pytest.fixture
 def no_mnist(monkeypatch):
     pytest.importorskip("sklearn")
-    from xpnet.data import download
+    from xpnet.data.readers import download
 
     monkeypatch.setattr(download, "_download", lambda *a: (_ for _ in ()).throw(OSError("no network")))
 

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from tests.support.mirror import Mirror
-from xpnet.data import DataError, DataUnavailableError, download, load_fashion_mnist, load_mnist, mnist, write_idx
+from xpnet.data import DataError, DataUnavailableError, load_fashion_mnist, load_mnist, write_idx
+from xpnet.data.images import mnist
+from xpnet.data.readers import download
 
 NAMES = [name.removesuffix(".gz") for name in mnist.MNIST.files]
 

@@ -28,9 +28,9 @@ from xpnet.data import (
     train_val_split,
 )
 from xpnet.data.augment import Compose, RandomCrop, RandomHorizontalFlip, Step, Transform
-from xpnet.data.digit_csv import is_csv
-from xpnet.data.mnist import OtherDatasetWarning
-from xpnet.data.pictures import PictureRecipe
+from xpnet.data.images.digit_csv import is_csv
+from xpnet.data.images.mnist import OtherDatasetWarning
+from xpnet.data.images.pictures import PictureRecipe
 from xpnet.data.suggest import did_you_mean, listed
 from xpnet_backends import Array
 

@@ -22,8 +22,8 @@ from xpnet.cli.run import TrainedRun, load_run
 from xpnet.cli.settings import UsageError
 from xpnet.cli.tables import predict_table, reading
 from xpnet.data import read_digit_csv, read_image, show_digit, write_submission
-from xpnet.data.digit_csv import is_csv
-from xpnet.data.pictures import PictureRecipe
+from xpnet.data.images.digit_csv import is_csv
+from xpnet.data.images.pictures import PictureRecipe
 from xpnet.data.suggest import did_you_mean
 from xpnet.nn import functional as F
 from xpnet.train.trainer import predict as outputs_of

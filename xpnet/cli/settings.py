@@ -13,7 +13,7 @@ import numpy as np
 
 from xpnet import __version__, metrics, models, nn, optim
 from xpnet.data import TablePreprocessor
-from xpnet.data.pictures import PictureRecipe
+from xpnet.data.images.pictures import PictureRecipe
 from xpnet.data.suggest import did_you_mean
 from xpnet.optim import lr_scheduler
 from xpnet_backends import Backend, backend_names, get_backend

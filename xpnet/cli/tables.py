@@ -20,7 +20,7 @@ from xpnet.cli.run import TrainedRun
 from xpnet.cli.scores import headline, score
 from xpnet.cli.settings import Settings, UsageError
 from xpnet.data import ArrayDataset, DataError, Table, TablePreprocessor, class_weights, read_table, split_rows
-from xpnet.data.digit_csv import holds_digits, is_csv
+from xpnet.data.images.digit_csv import holds_digits, is_csv
 from xpnet.data.suggest import did_you_mean, listed, short
 from xpnet.data.tables.columns import Labels
 from xpnet.data.tables.dates import as_days, guess_dates, in_order

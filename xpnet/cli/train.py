@@ -50,7 +50,7 @@ from xpnet.cli.settings import (
 from xpnet.cli.show import Progress
 from xpnet.cli.tables import table_settings
 from xpnet.data import DataLoader
-from xpnet.data.pictures import PictureRecipe
+from xpnet.data.images.pictures import PictureRecipe
 from xpnet.metrics import accuracy, confusion_matrix
 from xpnet.nn import Penalty
 from xpnet.nn import functional as F

@@ -17,7 +17,7 @@ from typing import Any, Self, TypeAlias
 
 import numpy as np
 
-from xpnet.data.loader import keep_place
+from xpnet.data.loading.loader import keep_place
 from xpnet.nn import LayerNorm, Module, Parameter, RMSNorm
 from xpnet.tensor import Tensor, no_grad
 from xpnet_backends import Array, backend_of, get_backend, is_array, random, to_numpy

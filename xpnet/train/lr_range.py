@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from xpnet.data.loader import keep_place
+from xpnet.data.loading.loader import keep_place
 from xpnet.nn import Module
 from xpnet.nn.utils import left_as_it_was
 from xpnet.optim import Optimizer

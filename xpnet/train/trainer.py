@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from xpnet._files import write_atomically
 from xpnet.data import DataLoader, SequenceLoader
-from xpnet.data.loader import keep_place
+from xpnet.data.loading.loader import keep_place
 from xpnet.nn import Module
 from xpnet.optim import EMA, Optimizer
 from xpnet.tensor import Tensor

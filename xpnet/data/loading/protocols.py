@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 Batch: TypeAlias = Any
-"""``(inputs, target)``; ``(x1, x2, ..., target)``; a dict with a target among its entries; see ``xpnet.data.batch``."""
+"""``(inputs, target)``; ``(x1, x2, ..., target)``; a dict with a target among its entries; see ``batch.py``."""
 
 
 @runtime_checkable
