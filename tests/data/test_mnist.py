@@ -187,7 +187,7 @@ def test_published_sums_tell_the_set(tmp_path, monkeypatch):
 
 
 def test_kmnist_by_its_sums(tmp_path, monkeypatch):
-    from xpnet.data import mnist_family
+    from xpnet.data.images import mnist_family
 
     write_set(tmp_path, ".gz")
     sums = tuple(hashlib.md5(path.read_bytes()).hexdigest() for path in tmp_path.glob("*labels*"))
