@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
+from xpnet.cli.console import describe_error
 from xpnet.cli.parser import Commands
 from xpnet.cli.settings import Settings, UsageError
 from xpnet.cli.tables import load_parts
@@ -102,7 +103,7 @@ def choose_dataset(name: str | None, data_dir: str | None) -> ChosenDataset:
     try:
         return ChosenDataset("mnist", loaded=_quietly(load_mnist, data_dir))
     except DataUnavailableError as error:
-        return ChosenDataset("digits", asked_for="mnist", why=_first_line(error))
+        return ChosenDataset("digits", asked_for="mnist", why=describe_error(error).splitlines()[0])
 
 
 def _hint(name: str) -> str:
@@ -121,10 +122,6 @@ def _quietly(load: Callable[..., Parts], data_dir: str | None) -> Parts:
         return load(data_dir, progress=_announce)
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]
-
-
 def load_splits(settings: Settings, say: Say = lambda text: None, loaded: Parts | None = None) -> Splits:
     """The raw data of a run, read unless they are ``loaded`` already.
 
@@ -139,8 +136,9 @@ def load_splits(settings: Settings, say: Say = lambda text: None, loaded: Parts 
     except (FileNotFoundError, DataUnavailableError) as error:
         if not settings.input_shape:  # a new run
             raise
-        text = f"{error.filename}: {error.strerror}" if isinstance(error, FileNotFoundError) else str(error)
-        raise DataUnavailableError(f"{text}; if the data were moved, say where they are with --data-dir") from None
+        raise DataUnavailableError(
+            f"{describe_error(error)}; if the data were moved, say where they are with --data-dir"
+        ) from None
     _call_by_name(settings, train, say)
     if settings.input_shape and list(train.inputs.shape[1:]) != settings.input_shape:
         got, expected = train.inputs.shape[1:], tuple(settings.input_shape)

@@ -140,9 +140,5 @@ def _status(code: str | int | None) -> int:
 
 
 def _report(error: BaseException, status: int) -> int:
-    if isinstance(error, OSError) and error.filename is not None:
-        text = f"{error.filename}: {error.strerror}"
-    else:
-        text = str(error) or type(error).__name__
-    print(f"xpnet: error: {text}", file=sys.stderr)
+    print(f"xpnet: error: {console.describe_error(error)}", file=sys.stderr)
     return status

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from xpnet._files import write_atomically
-from xpnet.data import DataLoader, SequenceLoader
+from xpnet.data import ResumableLoader as Loader
 from xpnet.data.loading.loader import keep_place
 from xpnet.nn import Module
 from xpnet.optim import EMA, Optimizer
@@ -37,7 +37,6 @@ from xpnet_backends import Array, Backend
 __all__ = ["Callback", "NonFiniteLossError", "Trainer", "predict"]
 
 Metric: TypeAlias = Callable[[Any, Any], Array]
-Loader: TypeAlias = "DataLoader | SequenceLoader"
 
 
 class Trainer:
