@@ -28,7 +28,7 @@ from xpnet.data import (
     to_float,
     train_val_split,
 )
-from xpnet.data.augment import Compose, RandomCrop, RandomHorizontalFlip, Step, Transform
+from xpnet.data.augment import AnyTransform, Compose, RandomCrop, RandomHorizontalFlip, Transform
 from xpnet.data.images.digit_csv import is_csv
 from xpnet.data.images.mnist import OtherDatasetWarning
 from xpnet.data.images.pictures import PictureRecipe
@@ -221,7 +221,7 @@ def augmented(data: ArrayDataset, settings: Settings) -> tuple[ArrayDataset, Tra
         return prepare(data, settings), None
     images = data.inputs if data.inputs.ndim == 4 else data.inputs[:, None]
     height = images.shape[2]
-    steps: list[Step] = [RandomCrop(padding=max(1, height // 14))]
+    steps: list[AnyTransform] = [RandomCrop(padding=max(1, height // 14))]
     if settings.augment == "crop-flip":
         steps = [RandomCrop(padding=max(1, height // 8)), RandomHorizontalFlip()]
     steps.append(partial(as_inputs, settings=settings))

@@ -154,14 +154,14 @@ def profile(
     steps = []
     for i in range(warmup + repeats):
         with left_as_it_was(model):
-            step = _Step(model, backend)
+            step = _TimedStep(model, backend)
             step.run(given, loss)
             if i >= warmup:
                 steps.append(step)
     return Profile(_merged(steps), backend.name, repeats)
 
 
-def _merged(steps: list[_Step]) -> list[Cost]:
+def _merged(steps: list[_TimedStep]) -> list[Cost]:
     """The median of each figure over the steps; a step without an op of another counts as 0 there."""
     keys = dict.fromkeys(key for step in steps for key in step.forward)
     costs = []
@@ -175,7 +175,7 @@ def _merged(steps: list[_Step]) -> list[Cost]:
     return costs
 
 
-class _Step:
+class _TimedStep:
     """One forward and backward with a clock."""
 
     def __init__(self, model: Module, backend: Backend) -> None:

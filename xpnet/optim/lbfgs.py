@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from xpnet.optim.flat import Flat, state_dtype
-from xpnet.optim.line_search import Trial, strong_wolfe
+from xpnet.optim.line_search import Point, strong_wolfe
 from xpnet.optim.optimizer import Clock, Optimizer, Parameters
 from xpnet.tensor import Tensor, no_grad
 from xpnet_backends import Array, Namespace, is_array, random, to_numpy
@@ -77,7 +77,7 @@ class LBFGS(Optimizer):
                 t = min(1.0, 1.0 / float(abs(g).sum())) * options["lr"] if fresh else options["lr"]
                 before, self._gradient = loss, g
                 last = iteration == options["max_iter"]
-                loss, g, self._t, calls = self._move(closure, flat, Trial(0.0, loss, g, slope), d, t, options, last)
+                loss, g, self._t, calls = self._move(closure, flat, Point(0.0, loss, g, slope), d, t, options, last)
                 evaluations += calls
                 if last or evaluations >= options["max_eval"] or self._arrived(g, d, loss - before, options):
                     break
@@ -131,7 +131,7 @@ class LBFGS(Optimizer):
         self,
         closure: Callable[[], Tensor],
         flat: Flat,
-        start: Trial,
+        start: Point,
         d: Array,
         t: float,
         options: Mapping[str, Any],
@@ -144,11 +144,11 @@ class LBFGS(Optimizer):
             flat.values[...] = origin + t * d
             flat.note_change()
 
-        def evaluate(t: float) -> Trial:
+        def evaluate(t: float) -> Point:
             go(t)
             f = float(closure().numpy())
             g = self._gradients(flat)
-            return Trial(t, f, g, float(g @ d))
+            return Point(t, f, g, float(g @ d))
 
         if options["line_search_fn"] is None:
             if last:  # nobody asks for the loss there
