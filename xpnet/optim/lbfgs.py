@@ -59,6 +59,10 @@ class LBFGS(Optimizer):
     ) -> None:
         raise NotImplementedError("LBFGS takes whole steps")  # pragma: no cover
 
+    # step and the state dicts replace those of Optimizer, against the house's rule: one step of L-BFGS evaluates the loss
+    # several times and moves all parameters as one vector, so it cannot be written as an update() of one span, and the
+    # history that it keeps belongs to no single parameter.
+
     def step(self, closure: Callable[[], Tensor] | None = None, *, only_if: Array | None = None) -> Tensor | None:
         """Up to ``max_iter`` moves; the loss before them is returned."""
         if closure is None:
