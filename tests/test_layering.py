@@ -144,7 +144,7 @@ def known_backend(name):
 
 
 def graph(files):
-    """The modules that each module imports itself, also within functions; a name of a package that is a module counts."""
+    """What each module imports, also within functions: modules, and the packages around them that are not around itself."""
     names = {name for _, name in files}
     found = {}
     for path, name in files:
@@ -158,8 +158,16 @@ def graph(files):
                 base = ".".join([*above, *([node.module] if node.module else [])])
                 inside = {f"{base}.{alias.name}" for alias in node.names} & names
                 found[name] |= inside if len(inside) == len(node.names) else inside | ({base} & names)
+        run = {above for imported in found[name] for above in packages(imported)} & names  # their __init__ is run too
+        found[name] |= {above for above in run if not f"{name}.".startswith(f"{above}.")}
         found[name].discard(name)
     return found
+
+
+def packages(name):
+    """``a.b.c`` stands in ``a.b`` and ``a``."""
+    while name := name.rpartition(".")[0]:
+        yield name
 
 
 def circles(graph):

@@ -59,7 +59,7 @@ class LBFGS(Optimizer):
     ) -> None:
         raise NotImplementedError("LBFGS takes whole steps")  # pragma: no cover
 
-    # step and the state dicts replace those of Optimizer, against the house's rule: one step of L-BFGS evaluates the loss
+    # step and the state dicts replace those of Optimizer, against the house's rule: a step of L-BFGS evaluates the loss
     # several times and moves all parameters as one vector, so it cannot be written as an update() of one span, and the
     # history that it keeps belongs to no single parameter.
 
