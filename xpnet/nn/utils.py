@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from xpnet.nn.modes import keep_modes
+from xpnet.nn.modes import keep_modes as keep_modes
 from xpnet.nn.module import Module
 from xpnet.tensor import Tensor, TensorLike, as_tensor, placed_tensor
 from xpnet_backends import Array, Namespace, backend_of, is_array, pairwise_sum, random, sum_of_squares

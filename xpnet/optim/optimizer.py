@@ -63,6 +63,9 @@ class Optimizer(ABC):
         for name in ("lr", "weight_decay", "momentum", "eps"):
             if name in options and not options[name] >= 0.0:
                 raise ValueError(f"{type(self).__name__}: {name} must be >= 0, got {options[name]!r}")
+        betas = options.get("betas", (0.0, 0.0))
+        if len(betas) != 2 or not all(0.0 <= beta < 1.0 for beta in betas):
+            raise ValueError(f"{type(self).__name__}: betas must lie in [0, 1), two of them, got {betas!r}")
 
     @abstractmethod
     def state_names(self, options: Mapping[str, Any]) -> Sequence[str]:
@@ -248,12 +251,6 @@ class Clock:
     def bias_correction(self, beta: float) -> Array:
         """``1 − βᵗ``, as ``−expm1(t ln β)``: β near 1 loses no digits in float32."""
         return -self._xp.expm1(self.step * (math.log(beta) if beta else -math.inf))
-
-
-def check_betas(name: str, options: Mapping[str, Any]) -> None:
-    """Raises: ``ValueError`` unless both β lie in [0, 1)."""
-    if len(options["betas"]) != 2 or not all(0.0 <= beta < 1.0 for beta in options["betas"]):
-        raise ValueError(f"{name}: betas must lie in [0, 1), two of them, got {options['betas']!r}")
 
 
 def _as_groups(params: Parameters) -> list[dict[str, Any]]:
