@@ -75,11 +75,11 @@ def prepared(path, otherwise):
 try:
     content, style = prepared(options.content, "temple"), prepared(options.style, "flower")
     if options.onnx is not None:
-        eye, about = explore.SqueezeNetEye(options.onnx), "is SqueezeNet, trained on ImageNet's photographs"
+        eye, about = explore.SqueezeNetFeatures(options.onnx), "is SqueezeNet, trained on ImageNet's photographs"
     elif options.vgg is not None:
-        eye, about = explore.VGGEye(options.vgg), "is VGG, with the weights in the file given"
+        eye, about = explore.VGGFeatures(options.vgg), "is VGG, with the weights in the file given"
     else:
-        eye, about = explore.RandomEye(), "has random weights: it was never shown a picture (see --onnx and --vgg)"
+        eye, about = explore.RandomFeatures(), "has random weights: it was never shown a picture (see --onnx and --vgg)"
 except (OSError, ValueError) as error:
     lesson.refuse(error)
 lesson.say(f"The network {about}.")

@@ -11,6 +11,26 @@ from typing import Any
 import numpy as np
 
 from xpnet import ops
+from xpnet._operands import (
+    as_tuple,
+    binary,
+    check_in_place,
+    check_tensors,
+    closed,
+    compare,
+    limits,
+    matmul,
+    new_values,
+    noted,
+    number,
+    placed,
+    power,
+    raw_index,
+    refuse_booleans,
+    source_of,
+    start_gradient,
+    unary,
+)
 from xpnet.tape import (
     GradientHook,
     Handle,
@@ -24,7 +44,6 @@ from xpnet.tape import (
     is_grad_enabled,
     mark_changed,
     no_grad,
-    note_plain,
     observe,
     results_of_apply,
     settle,
@@ -233,7 +252,7 @@ class Tensor(Recorded):
             return self
         if self.dtype.kind == "f" and np.dtype(dtype).kind == "f":
             return apply(ops.cast, self, dtype=dtype)
-        return _noted("cast", (self,), {"dtype": dtype}, self._array.astype(dtype))
+        return noted("cast", (self,), {"dtype": dtype}, self._array.astype(dtype))
 
     # -- backpropagation -----------------------------------------------------------------------------------------
 
@@ -248,7 +267,7 @@ class Tensor(Recorded):
         """
         if not self.requires_grad:
             raise RuntimeError("backward() on a tensor without history: no input has requires_grad=True")
-        backpropagate(self, self._start_gradient(gradient), retain_graph)
+        backpropagate(self, start_gradient(self, gradient), retain_graph)
 
     def register_hook(self, hook: GradientHook) -> Handle:
         """Call ``hook(gradient)`` when the gradient of this tensor is complete; ``handle.remove()`` ends it.
@@ -272,22 +291,6 @@ class Tensor(Recorded):
         if not self.requires_grad or self._node is not None:
             raise RuntimeError("register_post_accumulate_grad_hook() is for leaf tensors with requires_grad=True")
         return Handle(hooks_of(self).after, hook)
-
-    def _start_gradient(self, gradient: TensorLike) -> Array:
-        if gradient is None:
-            if self.size != 1:
-                raise ValueError(
-                    f"backward() of a tensor of shape {self.shape} needs gradient=...: "
-                    "reduce it first, e.g. loss.mean().backward()"
-                )
-            return self.backend.xp.ones(self.shape, dtype=self.dtype)
-        array = gradient.data if isinstance(gradient, Tensor) else gradient
-        if not is_array(array):
-            array = self.backend.asarray(gradient, self.dtype)
-        backend_of(self._array, array)
-        if array.shape != self.shape or array.dtype != self.dtype:
-            raise ValueError(f"gradient must be {self.dtype}{self.shape}, got {array.dtype}{array.shape}")
-        return array
 
     # -- changing values in place --------------------------------------------------------------------------------
 
@@ -327,87 +330,65 @@ class Tensor(Recorded):
             return NotImplemented
         with no_grad():
             result = operation(self, other)
-            if not np.can_cast(result.dtype, self.dtype, "same_kind"):
-                raise TypeError(
-                    f"in-place operation: the result is {result.dtype}, the tensor {self.dtype}: make a new tensor, "
-                    f'e.g. x = x + y, or convert this one first, e.g. x = x.astype("{result.dtype}")'
-                )
-            if result.shape != self.shape:
-                raise ValueError(
-                    f"in-place operation: the result has shape {result.shape}, the tensor {self.shape}: make a new "
-                    "tensor, e.g. x = x + y"
-                )
+            check_in_place(self, result)
             self[...] = result
         return self
 
     def __setitem__(self, index: Any, value: TensorLike) -> None:
         """Overwrite elements; the values are cast to the tensor's dtype, as in NumPy and PyTorch."""
         self._may_change()
-        if isinstance(value, Tensor):
-            value = value._array
-        elif isinstance(value, (list, tuple)):
-            value = self.backend.asarray(value, self.dtype)
-        if is_array(value):
-            backend_of(self._array, value)  # two backends are an error
-        self._array[_raw_index(index)] = value
+        self._array[raw_index(index)] = new_values(self, value)
         self._changed()
 
     def copy_(self, source: TensorLike) -> Tensor:
         """Overwrite the values with those of ``source``, of the same shape, from any backend, cast to this dtype."""
         self._may_change()
-        array = source.data if isinstance(source, Tensor) else source
-        if is_array(array) and backend_of(array) is not self.backend:
-            array = backend_of(array).to_numpy(array)
-        if not is_array(array) or backend_of(array) is not self.backend:
-            array = self.backend.asarray(array, self.dtype)
-        if array.shape != self.shape:
-            raise ValueError(f"copy_() needs shape {self.shape}, got {array.shape}")
-        self._array[...] = array
+        self._array[...] = source_of(self, source)
         self._changed()
         return self
 
     # -- arithmetic ----------------------------------------------------------------------------------------------
 
     def __add__(self, other: TensorLike) -> Tensor:
-        return _binary(ops.add, self, other)
+        return binary(ops.add, self, other)
 
     def __radd__(self, other: TensorLike) -> Tensor:
-        return _binary(ops.add, other, self)
+        return binary(ops.add, other, self)
 
     def __sub__(self, other: TensorLike) -> Tensor:
-        _refuse_booleans("x - y", self, other)
-        return _binary(ops.subtract, self, other)
+        refuse_booleans("x - y", self, other)
+        return binary(ops.subtract, self, other)
 
     def __rsub__(self, other: TensorLike) -> Tensor:
-        _refuse_booleans("x - y", other, self)
-        return _binary(ops.subtract, other, self)
+        refuse_booleans("x - y", other, self)
+        return binary(ops.subtract, other, self)
 
     def __mul__(self, other: TensorLike) -> Tensor:
-        return _binary(ops.multiply, self, other)
+        return binary(ops.multiply, self, other)
 
     def __rmul__(self, other: TensorLike) -> Tensor:
-        return _binary(ops.multiply, other, self)
+        return binary(ops.multiply, other, self)
 
     def __truediv__(self, other: TensorLike) -> Tensor:
-        return _binary(ops.divide, self, other, floating=True)
+        return binary(ops.divide, self, other, floating=True)
 
     def __rtruediv__(self, other: TensorLike) -> Tensor:
-        return _binary(ops.divide, other, self, floating=True)
+        return binary(ops.divide, other, self, floating=True)
 
     def __pow__(self, other: TensorLike) -> Tensor:
-        return _power(self, other)
+        return power(self, other)
 
     def __rpow__(self, other: TensorLike) -> Tensor:
-        return _power(other, self)
+        return power(other, self)
 
     def __matmul__(self, other: TensorLike) -> Tensor:
-        return _matmul(self, other)
+        return matmul(self, other)
 
     def __rmatmul__(self, other: TensorLike) -> Tensor:
-        return _matmul(other, self)
+        return matmul(other, self)
 
     def __neg__(self) -> Tensor:
-        _refuse_booleans("-x", self)
+        refuse_booleans("-x", self)
         return apply(ops.negative, self)
 
     def __pos__(self) -> Tensor:
@@ -417,52 +398,52 @@ class Tensor(Recorded):
         return apply(ops.absolute, self)
 
     def __lt__(self, other: TensorLike) -> Tensor:
-        return _compare(self, other, "__lt__")
+        return compare(self, other, "__lt__")
 
     def __le__(self, other: TensorLike) -> Tensor:
-        return _compare(self, other, "__le__")
+        return compare(self, other, "__le__")
 
     def __gt__(self, other: TensorLike) -> Tensor:
-        return _compare(self, other, "__gt__")
+        return compare(self, other, "__gt__")
 
     def __ge__(self, other: TensorLike) -> Tensor:
-        return _compare(self, other, "__ge__")
+        return compare(self, other, "__ge__")
 
     def __eq__(self, other: object) -> Tensor:  # type: ignore[override]
-        return _compare(self, other, "__eq__")
+        return compare(self, other, "__eq__")
 
     def __ne__(self, other: object) -> Tensor:  # type: ignore[override]
-        return _compare(self, other, "__ne__")
+        return compare(self, other, "__ne__")
 
     __hash__ = object.__hash__
 
     def exp(self) -> Tensor:
         """``eˣ``."""
-        return _unary(ops.exp, self)
+        return unary(ops.exp, self)
 
     def log(self) -> Tensor:
         """``ln x``."""
-        return _unary(ops.log, self)
+        return unary(ops.log, self)
 
     def sqrt(self) -> Tensor:
         """``√x``."""
-        return _unary(ops.sqrt, self)
+        return unary(ops.sqrt, self)
 
     def sin(self) -> Tensor:
         """``sin x``."""
-        return _unary(ops.sin, self)
+        return unary(ops.sin, self)
 
     def cos(self) -> Tensor:
         """``cos x``."""
-        return _unary(ops.cos, self)
+        return unary(ops.cos, self)
 
     def tanh(self) -> Tensor:
         """``tanh x``."""
-        return _unary(ops.tanh, self)
+        return unary(ops.tanh, self)
 
     def sigmoid(self) -> Tensor:
         """``1 / (1 + e⁻ˣ)``."""
-        return _unary(ops.sigmoid, self)
+        return unary(ops.sigmoid, self)
 
     def relu(self) -> Tensor:
         """``max(x, 0)``."""
@@ -477,13 +458,8 @@ class Tensor(Recorded):
 
         Raises: ``TypeError`` for limits that are no numbers.
         """
-        low, high = _number(low), _number(high)
-        for limit in (low, high):
-            if not isinstance(limit, (int, float, type(None))):
-                raise TypeError(
-                    f"clip() takes numbers, got {type(limit).__name__}: use xpnet.maximum and xpnet.minimum"
-                )
-        (x, *_) = _closed(self, low, high)
+        low, high = limits(low, high)
+        (x, *_) = closed(self, low, high)
         return apply(ops.clip, x, low=low, high=high)
 
     # -- reductions ----------------------------------------------------------------------------------------------
@@ -494,7 +470,7 @@ class Tensor(Recorded):
 
     def mean(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
         """The mean over ``axis``, or over all."""
-        return _unary(ops.reduce_mean, self, axis=axis, keepdims=keepdims)
+        return unary(ops.reduce_mean, self, axis=axis, keepdims=keepdims)
 
     def var(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False, *, correction: int = 1) -> Tensor:
         """The variance, ``Σ (x − mean)² / (n − correction)``."""
@@ -516,16 +492,16 @@ class Tensor(Recorded):
     def argmax(self, axis: int | None = None) -> Tensor:
         """The position of the largest element; no gradient."""
         y = self.backend.xp.asarray(self._array.argmax(axis=axis))
-        return _noted("argmax", (self,), {"axis": axis}, y)
+        return noted("argmax", (self,), {"axis": axis}, y)
 
     # -- shape ---------------------------------------------------------------------------------------------------
 
     def __getitem__(self, index: Any) -> Tensor:
-        return apply(ops.getitem, self, index=_raw_index(index))
+        return apply(ops.getitem, self, index=raw_index(index))
 
     def reshape(self, *shape: Any) -> Tensor:
         """The same elements in another shape; one length may be -1."""
-        return apply(ops.reshape, self, shape=_as_tuple(shape))
+        return apply(ops.reshape, self, shape=as_tuple(shape))
 
     def flatten(self, start: int = 0) -> Tensor:
         """All axes from ``start`` on as one."""
@@ -534,7 +510,7 @@ class Tensor(Recorded):
 
     def transpose(self, *axes: Any) -> Tensor:
         """Axes in another order; reversed where none is given."""
-        return apply(ops.transpose, self, axes=_as_tuple(axes) or tuple(range(self.ndim))[::-1])
+        return apply(ops.transpose, self, axes=as_tuple(axes) or tuple(range(self.ndim))[::-1])
 
     @property
     def T(self) -> Tensor:  # noqa: N802  as in NumPy
@@ -543,7 +519,7 @@ class Tensor(Recorded):
 
     def expand(self, *shape: Any) -> Tensor:
         """Repeated along new axes and along axes of length 1, without a copy."""
-        return apply(ops.broadcast_to, self, shape=_as_tuple(shape))
+        return apply(ops.broadcast_to, self, shape=as_tuple(shape))
 
     def squeeze(self, axis: int | None = None) -> Tensor:
         """Without axes of length 1."""
@@ -552,85 +528,6 @@ class Tensor(Recorded):
     def unsqueeze(self, axis: int) -> Tensor:
         """With a new axis of length 1."""
         return self.reshape(self.backend.xp.expand_dims(self._array, axis).shape)
-
-
-def _as_tuple(numbers: tuple[Any, ...]) -> tuple[int, ...]:
-    return tuple(numbers[0]) if len(numbers) == 1 and isinstance(numbers[0], (tuple, list)) else numbers
-
-
-def _raw_index(index: Any) -> Any:
-    if isinstance(index, tuple):
-        return tuple(_raw_index(part) for part in index)
-    return index.data if isinstance(index, Tensor) else index
-
-
-def _number(x: Any) -> Any:
-    return x.item() if isinstance(x, np.generic) else x  # a NumPy scalar would change the dtype
-
-
-def _unary(op: Op, x: Tensor, **options: Any) -> Tensor:
-    """An op that only makes sense in floating point: whole numbers become float32."""
-    return apply(op, x if x.dtype.kind == "f" else x.astype("float32"), **options)
-
-
-def _binary(op: Op, a: TensorLike, b: TensorLike, *, floating: bool = False) -> Tensor:
-    """Two-sided arithmetic.  A whole-number tensor takes the floating dtype of the other side, else float32."""
-    if type(a) is type(b) is Tensor and a.dtype is b.dtype and a.dtype.kind == "f":
-        return apply(op, a, b)
-    a, b = _number(a), _number(b)
-    for x in (a, b):
-        if not isinstance(x, (Tensor, float, int)) and not is_array(x):
-            return NotImplemented  # type: ignore[no-any-return]
-    return apply(op, *_closed(a, b, floating=floating))
-
-
-def _power(a: TensorLike, b: TensorLike) -> Tensor:
-    """``aᵇ``; of truth values and whole numbers in int64, where NumPy has int8."""
-    a, b = _number(a), _number(b)
-    if all(getattr(x, "dtype", np.dtype(bool)).kind == "b" for x in (a, b)):
-        a, b = (x.astype("int64") if hasattr(x, "dtype") else x for x in (a, b))
-    return _binary(ops.power, a, b)
-
-
-def _closed(*values: TensorLike, floating: bool = False) -> list[TensorLike]:
-    """Whole-number arrays take the floating dtype of the others; float32 beside a Python float, or if ``floating``."""
-    dtypes = [x.dtype for x in values if hasattr(x, "dtype")]
-    floats = [d for d in dtypes if d.kind == "f"]
-    if len(floats) == len(dtypes):
-        return list(values)
-    if not (floats or floating or any(isinstance(x, float) for x in values)) and np.result_type(*dtypes).kind != "f":
-        return list(values)  # uint64 and int64 have no common whole-number dtype
-    dtype = floats[0] if floats else "float32"
-    return [x.astype(dtype) if hasattr(x, "dtype") and x.dtype.kind != "f" else x for x in values]
-
-
-def _refuse_booleans(operation: str, *values: TensorLike) -> None:
-    """Raises: ``TypeError`` where all values are truth values, which have no difference, as in NumPy and PyTorch."""
-    if all(isinstance(x, bool) or getattr(getattr(x, "dtype", None), "kind", "") == "b" for x in values):
-        raise TypeError(f"{operation} of booleans: convert them first, e.g. x.astype('int64'), or compare: x != y")
-
-
-def _matmul(a: TensorLike, b: TensorLike) -> Tensor:
-    for x in (a, b):
-        if not isinstance(x, Tensor) and not is_array(x):
-            return NotImplemented  # type: ignore[no-any-return]
-    return apply(ops.matmul, *_closed(a, b))
-
-
-def _compare(x: Tensor, other: object, method: str) -> Tensor:
-    other = other.data if isinstance(other, Tensor) else _number(other)
-    if not isinstance(other, (float, int)) and not is_array(other):
-        return NotImplemented  # type: ignore[no-any-return]
-    if is_array(other):
-        backend_of(x._array, other)
-    return _noted(method.strip("_"), (x, other), {}, x.backend.xp.asarray(getattr(x._array, method)(other)))
-
-
-def _noted(name: str, args: tuple[Any, ...], options: dict[str, Any], y: Array) -> Tensor:
-    """A result without a derivative, shown to an observer that wants to see those too."""
-    result = wrap(y)
-    note_plain(name, args, options, result)
-    return result
 
 
 def as_tensor(x: TensorLike) -> Tensor:
@@ -653,19 +550,8 @@ def placed_tensor(x: TensorLike, *, backend: str | Backend | None = None, dtype:
     >>> placed_tensor(array).data is array
     True
     """
-    found: Tensor = x if isinstance(x, Tensor) else wrap(_placed(x, backend, dtype))
+    found: Tensor = x if isinstance(x, Tensor) else wrap(placed(x, backend, dtype))
     return found.to(backend, dtype)
-
-
-def _placed(values: Any, backend: str | Backend | None, dtype: Any) -> Array:
-    """An array, or numbers and lists, on the backend where they belong."""
-    if not is_array(values):
-        values = _from_python(values, single=dtype is None)
-    if values.dtype.kind not in "fiub":
-        raise TypeError(f"tensor() takes numbers, got an array of {values.dtype}")
-    home = backend_of(values)
-    target = get_backend(backend) if backend is not None or home.name == "numpy" else home
-    return values if target is home else target.asarray(home.to_numpy(values))
 
 
 def tensor(
@@ -682,27 +568,15 @@ def tensor(
     if isinstance(values, Tensor):
         backend = values.backend if backend is None else backend
         values = values.data
-    values = _placed(values, backend, dtype)
+    values = placed(values, backend, dtype)
     return Tensor(backend_of(values).xp.array(values, dtype=dtype, copy=True), requires_grad)
-
-
-def _from_python(values: Any, single: bool) -> np.ndarray[Any, Any]:
-    """Numbers and lists as an array; Python floats in float32 where ``single``."""
-    try:
-        array = np.array(values)
-    except ValueError as error:
-        raise ValueError(f"tensor(): rows of unequal length: {error}") from None
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"tensor() takes numbers, got {array.dtype} from {type(values).__name__}")
-    holds_numpy = isinstance(values, np.generic)
-    return array.astype(np.float32) if single and array.dtype.kind == "f" and not holds_numpy else array
 
 
 def where(condition: TensorLike, a: TensorLike, b: TensorLike) -> Tensor:
     """``a`` where the condition holds, else ``b``."""
     if isinstance(condition, (bool, list)):
         condition = tensor(condition)
-    a, b = _closed(_number(a), _number(b))
+    a, b = closed(number(a), number(b))
     if not hasattr(a, "dtype") and not hasattr(b, "dtype"):
         kind = "float32" if isinstance(a, float) or isinstance(b, float) else None
         a = tensor(a, backend=as_tensor(condition).backend, dtype=kind)
@@ -711,29 +585,21 @@ def where(condition: TensorLike, a: TensorLike, b: TensorLike) -> Tensor:
 
 def maximum(a: TensorLike, b: TensorLike) -> Tensor:
     """The larger of each pair."""
-    return _binary(ops.maximum, a, b)
+    return binary(ops.maximum, a, b)
 
 
 def minimum(a: TensorLike, b: TensorLike) -> Tensor:
     """The smaller of each pair."""
-    return _binary(ops.minimum, a, b)
-
-
-def _check_tensors(name: str, tensors: Sequence[TensorLike]) -> None:
-    if not tensors:
-        raise ValueError(f"{name}() needs at least one tensor")
-    for x in tensors:
-        if not isinstance(x, Tensor) and not is_array(x):
-            raise TypeError(f"{name}() takes tensors or arrays, got {type(x).__name__}: use xpnet.tensor(...)")
+    return binary(ops.minimum, a, b)
 
 
 def concatenate(tensors: Sequence[TensorLike], axis: int = 0) -> Tensor:
     """Tensors one after the other along an axis that exists."""
-    _check_tensors("concatenate", tensors)
-    return apply(ops.concatenate, *_closed(*tensors), axis=axis)
+    check_tensors("concatenate", tensors)
+    return apply(ops.concatenate, *closed(*tensors), axis=axis)
 
 
 def stack(tensors: Sequence[TensorLike], axis: int = 0) -> Tensor:
     """Tensors of one shape side by side along a new axis."""
-    _check_tensors("stack", tensors)
-    return apply(ops.stack, *_closed(*tensors), axis=axis)
+    check_tensors("stack", tensors)
+    return apply(ops.stack, *closed(*tensors), axis=axis)

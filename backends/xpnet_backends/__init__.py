@@ -2,6 +2,7 @@
 
 from . import random
 from .base import Array, Backend, BackendError, Backward, Kernel, Namespace
+from .loaded import register_backend
 from .select import (
     available_backends,
     backend_names,
@@ -11,7 +12,6 @@ from .select import (
     is_array,
     matmul,
     max_rows,
-    register_backend,
     sum_rows,
     to_numpy,
     use,

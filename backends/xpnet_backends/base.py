@@ -8,6 +8,8 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
+from .loaded import load_backend
+
 Array: TypeAlias = Any
 """An array of some backend: ``numpy.ndarray``, ``cupy.ndarray``, ..."""
 
@@ -74,9 +76,7 @@ class Backend(ABC):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """There is one of each: a copy, or one from a pickle, is the backend of that name."""
-        from .select import get_backend
-
-        return get_backend, (self.name,)
+        return load_backend, (self.name,)
 
     def __repr__(self) -> str:
         return f"<xpnet backend {self.name!r}>"

@@ -13,10 +13,8 @@ import numpy as np
 from . import segments
 from .base import Array, Backend, BackendError
 from .blocks import Blocks, innermost
+from .loaded import by_type, load_backend, loaded, loaders
 
-_loaders: dict[str, Callable[[], Backend]] = {}
-_loaded: dict[str, Backend] = {}
-by_type: dict[type, Backend] = {}  # array type -> its backend, for the tape too
 _in_context: Blocks[str] = Blocks("xpnet_backend")
 _process_wide: use | None = None  # the latest choice; each knows the one before
 _lock = threading.Lock()
@@ -24,14 +22,9 @@ _lock = threading.Lock()
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def register_backend(name: str, load: Callable[[], Backend]) -> None:
-    """Make a backend known under ``name``; ``load`` is called when it is first asked for."""
-    _loaders[name] = load
-
-
 def backend_names() -> list[str]:
     """All names that ``get_backend`` knows, usable here or not."""
-    return list(_loaders)
+    return list(loaders)
 
 
 def get_backend(name: str | Backend | None = None) -> Backend:
@@ -47,8 +40,8 @@ def get_backend(name: str | Backend | None = None) -> Backend:
     if name is None:
         name = innermost(_in_context.get(), "") or _chosen() or os.environ.get("XPNET_BACKEND") or "numpy"
     if name == "auto":
-        return _load("cupy") if why_unavailable("cupy") is None else _load("numpy")
-    return _load(name)
+        return load_backend("cupy") if why_unavailable("cupy") is None else load_backend("numpy")
+    return load_backend(name)
 
 
 def _chosen() -> str | None:
@@ -59,21 +52,10 @@ def _chosen() -> str | None:
     return None if choice is None else choice._name
 
 
-def _load(name: str) -> Backend:
-    if name not in _loaded:
-        if name not in _loaders:
-            known = ", ".join(repr(n) for n in [*_loaders, "auto"])
-            raise ValueError(f"unknown backend {name!r}: choose one of {known}")
-        backend = _loaders[name]()
-        _loaded[name] = backend
-        by_type[backend.array_type] = backend
-    return _loaded[name]
-
-
 def why_unavailable(name: str) -> str | None:
     """What is missing for the backend to work here and how to get it; None where it works."""
     try:
-        _load(name)
+        load_backend(name)
     except BackendError as error:
         return str(error)
     return None
@@ -81,7 +63,7 @@ def why_unavailable(name: str) -> str | None:
 
 def available_backends() -> list[str]:
     """The names of the backends that work here."""
-    return [name for name in _loaders if why_unavailable(name) is None]
+    return [name for name in loaders if why_unavailable(name) is None]
 
 
 def is_array(x: object) -> bool:
@@ -95,7 +77,7 @@ def _adopt(kind: type) -> Backend | None:
         if issubclass(kind, known):
             return backend
     if kind.__module__.partition(".")[0] == "cupy" and kind.__name__ == "ndarray":
-        return _load("cupy")
+        return load_backend("cupy")
     return None
 
 
@@ -108,7 +90,7 @@ def backend_of(*arrays: Array) -> Backend:
     for array in arrays:
         backend = by_type.get(type(array)) or _adopt(type(array))
         if backend is None:
-            raise TypeError(f"expected an array of a backend ({', '.join(_loaded)}), got {type(array).__name__}")
+            raise TypeError(f"expected an array of a backend ({', '.join(loaded)}), got {type(array).__name__}")
         if found is not None and backend is not found:
             raise BackendError(
                 f"arrays of two backends in one operation ({found.name} and {backend.name}): nothing is moved "

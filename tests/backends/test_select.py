@@ -17,6 +17,7 @@ from xpnet_backends import (
     backend_of,
     get_backend,
     is_array,
+    loaded,
     register_backend,
     select,
     to_numpy,
@@ -32,7 +33,8 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> str:
     def load() -> None:
         raise BackendError("backend='broken' is not available: it is broken: mend it")
 
-    monkeypatch.setattr(select, "_loaders", dict(select._loaders))
+    monkeypatch.setattr(loaded, "loaders", dict(loaded.loaders))
+    monkeypatch.setattr(select, "loaders", loaded.loaders)
     register_backend("broken", load)  # type: ignore[arg-type]
     return "broken"
 
@@ -125,7 +127,7 @@ def test_auto_takes_numpy_where_cupy_cannot_work(monkeypatch: pytest.MonkeyPatch
 
 def test_auto_takes_cupy_where_it_works(monkeypatch: pytest.MonkeyPatch) -> None:
     standin = get_backend("standin")
-    monkeypatch.setattr(select, "_loaded", select._loaded | {"cupy": standin})
+    monkeypatch.setitem(loaded.loaded, "cupy", standin)
     assert get_backend("auto") is standin
 
 

@@ -104,7 +104,7 @@ def test_the_same_seed_twice_gives_the_same_history(tmp_path):
 
 
 def test_without_mnist_it_says_so_first_and_last_and_learns_the_digits(tmp_path, monkeypatch, capsys):
-    from xpnet.data import download
+    from xpnet.data.readers import download
 
     monkeypatch.setattr(download, "_download", lambda *a: (_ for _ in ()).throw(OSError("no network")))
     assert main(["train", "--backend", "numpy"]) == 0
@@ -141,7 +141,7 @@ def test_mnist_without_a_name_is_read_once(command, reads, monkeypatch, capsys):
 
 
 def test_mnist_by_name_is_insisted_on(monkeypatch, capsys):
-    from xpnet.data import download
+    from xpnet.data.readers import download
 
     monkeypatch.setattr(download, "_download", lambda *a: (_ for _ in ()).throw(OSError("no network")))
     err = fails(capsys, "train", "mnist", status=1, match="MNIST could not be downloaded from any of 3 mirrors")

@@ -199,7 +199,7 @@ def test_each_command_s_json_is_all_that_stdout_holds(tmp_path, capsys):
 @pytest.fixture
 def no_mnist(monkeypatch):
     pytest.importorskip("sklearn")
-    from xpnet.data import download
+    from xpnet.data.readers import download
 
     monkeypatch.setattr(download, "_download", lambda *a: (_ for _ in ()).throw(OSError("no network")))
 
@@ -300,6 +300,6 @@ def test_ctrl_c_ends_with_130_in_every_command(tmp_path, capsys, monkeypatch):
     def press(arguments):
         os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(models, "models", press)
+    monkeypatch.setattr(models, "run", press)
     assert main(["models"]) == 130
     assert capsys.readouterr().err == "\nxpnet: stopped\n"

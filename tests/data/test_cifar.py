@@ -17,11 +17,11 @@ from xpnet.data import (
     DataError,
     DataUnavailableError,
     load_cifar10,
-    plain_pickle,
     read_cifar_batch,
     read_cifar_records,
 )
-from xpnet.data import cifar as cifar_module
+from xpnet.data.images import cifar as cifar_module
+from xpnet.data.readers import plain_pickle
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from xpnet.data import DataError, load_digits, read_digit_csv, write_submission
-from xpnet.data.digit_csv import holds_digits, is_csv
+from xpnet.data.images.digit_csv import holds_digits, is_csv
 
 HEADER = "label," + ",".join(f"pixel{i}" for i in range(4))
 
@@ -165,7 +165,7 @@ def test_fashion_is_known(tmp_path):
 
 
 def test_fashion_is_known_by_its_numbers():
-    from xpnet.data.mnist_family import looks_like_fashion
+    from xpnet.data.images.mnist_family import looks_like_fashion
 
     labels = np.repeat(np.arange(10), 1000)
     images = np.zeros((10_000, 28, 28), np.uint8)

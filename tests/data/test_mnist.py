@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from tests.support.mirror import Mirror
-from xpnet.data import DataError, DataUnavailableError, download, load_fashion_mnist, load_mnist, mnist, write_idx
+from xpnet.data import DataError, DataUnavailableError, load_fashion_mnist, load_mnist, write_idx
+from xpnet.data.images import mnist
+from xpnet.data.readers import download
 
 NAMES = [name.removesuffix(".gz") for name in mnist.MNIST.files]
 
@@ -185,7 +187,7 @@ def test_published_sums_tell_the_set(tmp_path, monkeypatch):
 
 
 def test_kmnist_by_its_sums(tmp_path, monkeypatch):
-    from xpnet.data import mnist_family
+    from xpnet.data.images import mnist_family
 
     write_set(tmp_path, ".gz")
     sums = tuple(hashlib.md5(path.read_bytes()).hexdigest() for path in tmp_path.glob("*labels*"))

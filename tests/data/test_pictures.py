@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 from xpnet._extras import MissingExtraError
 from xpnet.data import load_digits
 from xpnet.data.images import read_image, to_digit
-from xpnet.data.pictures import PictureRecipe
+from xpnet.data.images.pictures import PictureRecipe
 
 DIGITS = tuple("0123456789")
 RNG = np.random.default_rng

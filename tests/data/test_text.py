@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xpnet.data import Tokenizer, Vocabulary, pad_sequences, words
-from xpnet.data.text import WORDS
+from xpnet.data import Tokenizer, Vocabulary, pad_sequences
+from xpnet.data.text import words
+from xpnet.data.text.vocabulary import WORDS
 
 WITHOUT_JOINERS = dict.fromkeys(map(ord, words.JOINERS))
 TOKENS = st.lists(st.text(min_size=1, max_size=4), max_size=8)

@@ -35,7 +35,7 @@ def test_the_style_comes_nearer(tmp_path, optimizer):
     assert {*history} == {"content", "style", "total variation"}
     assert len({len(record) for record in history.values()}) == 1
     assert found["final"]["style"] < 0.8 * history["style"][0]
-    assert found["network"] == "RandomEye"
+    assert found["network"] == "RandomFeatures"
     assert "random weights" in done.stdout
     assert read_image(tmp_path / "out/result.png").shape == (32, 40, 3)
     assert (tmp_path / "out/losses.png").exists()
@@ -45,7 +45,7 @@ def test_features_of_squeezenet(tmp_path, data_dir):
     done = run(tmp_path, "--onnx", str(data_dir / "pretrained/squeezenet_fp16.onnx"), "--noise")
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "out/metrics.json").read_text())
-    assert found["network"] == "SqueezeNetEye"
+    assert found["network"] == "SqueezeNetFeatures"
     assert found["final"]["style"] < found["history"]["style"][0]
 
 

@@ -13,7 +13,7 @@ PICTURE = np.random.default_rng(0).random((1, 3, 32, 48), dtype=np.float32)
 
 def test_a_random_eye(backend):
     xpnet.manual_seed(0)
-    eye = explore.RandomEye((4, 6, 8), backend=backend)
+    eye = explore.RandomFeatures((4, 6, 8), backend=backend)
     style, content = eye(backend.asarray(PICTURE))
     assert [f.shape for f in style] == [(1, 4, 32, 48), (1, 6, 16, 24), (1, 8, 8, 12)]
     assert content is style[1]
@@ -33,7 +33,7 @@ def vgg(tmp_path_factory):
 
 def test_vgg_gives_the_layers_of_the_paper(vgg):
     model, path = vgg
-    style, content = explore.VGGEye(path, backend="numpy")(PICTURE)
+    style, content = explore.VGGFeatures(path, backend="numpy")(PICTURE)
     assert [f.shape for f in style] == [
         (1, 64, 32, 48), (1, 128, 16, 24), (1, 256, 8, 12), (1, 512, 4, 6), (1, 512, 2, 3),
     ]  # fmt: skip
@@ -50,13 +50,13 @@ def test_vgg_gives_the_layers_of_the_paper(vgg):
 
 def test_an_eye_passes_gradients_to_the_picture(vgg):
     x = xpnet.tensor(PICTURE, requires_grad=True, backend="numpy")
-    style, content = explore.VGGEye(vgg[1], backend="numpy")(x)
+    style, content = explore.VGGFeatures(vgg[1], backend="numpy")(x)
     (content.sum() + style[4].sum()).backward()
     assert np.abs(x.grad).max() > 0
 
 
 def test_squeezenet(data_dir):
-    eye = explore.SqueezeNetEye(data_dir / "pretrained/squeezenet_fp16.onnx", backend="numpy")
+    eye = explore.SqueezeNetFeatures(data_dir / "pretrained/squeezenet_fp16.onnx", backend="numpy")
     style, content = eye(np.repeat(PICTURE, 2, axis=3))
     assert [f.shape[1] for f in style] == [64, 128, 128, 256, 384]
     np.testing.assert_array_equal(content.numpy(), style[3].numpy())
@@ -64,17 +64,23 @@ def test_squeezenet(data_dir):
 
 def test_other_networks_are_named(tmp_path, data_dir, vgg):
     with pytest.raises(ValueError, match=r"mnist-8.onnx is no SqueezeNet 1.0: it computes no 'conv1_2'"):
-        explore.SqueezeNetEye(data_dir / "pretrained/mnist-8.onnx", backend="numpy")
+        explore.SqueezeNetFeatures(data_dir / "pretrained/mnist-8.onnx", backend="numpy")
     save_npz({"fc.weight": np.zeros((2, 2), np.float32)}, tmp_path / "other.npz")
     with pytest.raises(ValueError, match=r"other.npz holds no weights of VGG: expected features.0.weight"):
-        explore.VGGEye(tmp_path / "other.npz", backend="numpy")
+        explore.VGGFeatures(tmp_path / "other.npz", backend="numpy")
     state = {name: value for name, value in vgg[0].state_dict().items() if name.startswith("features.")}
     state["features.0.weight"] = np.zeros((5, 3, 3, 3), np.float32)
     save_npz(state, tmp_path / "thin.npz")
     with pytest.raises(ValueError, match=r"thin.npz, taken for VGG-11: .* 0.weight: expected shape \(64, 3, 3, 3\)"):
-        explore.VGGEye(tmp_path / "thin.npz", backend="numpy")
+        explore.VGGFeatures(tmp_path / "thin.npz", backend="numpy")
     (tmp_path / "text.pth").write_text("no weights")
     with pytest.raises(ValueError, match=r"text.pth"):
-        explore.VGGEye(tmp_path / "text.pth", backend="numpy")
+        explore.VGGFeatures(tmp_path / "text.pth", backend="numpy")
     with pytest.raises(FileNotFoundError):
-        explore.VGGEye(tmp_path / "none.pth", backend="numpy")
+        explore.VGGFeatures(tmp_path / "none.pth", backend="numpy")
+
+
+def test_the_old_names_still_mean_the_same():
+    assert explore.RandomEye is explore.RandomFeatures
+    assert explore.SqueezeNetEye is explore.SqueezeNetFeatures
+    assert explore.VGGEye is explore.VGGFeatures

@@ -8,7 +8,7 @@ import pytest
 
 import xpnet
 from tests.ops import attention, table, table_losses
-from xpnet import nn, ops
+from xpnet import explore, nn, ops
 from xpnet.explore import trace
 from xpnet.explore.trace import describe
 from xpnet_backends import to_numpy
@@ -195,3 +195,7 @@ def test_what_describe_takes_for_a_derivative():
     assert describe(op) == ("y = 2 d, d = x: a slope that has no gradient", "dx += 2 dy; ∂y/∂x = 2")
     assert describe(ops.mish)[1] == "dy/dx = t + x (1 − t²) σ(x)"
     assert describe(lambda xp, x: None) == ("<lambda>", "")
+
+
+def test_the_old_names_still_mean_the_same():
+    assert (explore.Step, explore.Value) == (explore.TracedOp, explore.TracedValue)

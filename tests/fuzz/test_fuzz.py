@@ -34,6 +34,7 @@ from xpnet.optim import Adam
 from xpnet.optim.lr_scheduler import StepLR
 from xpnet.serialization import CheckpointError
 from xpnet.train import NonFiniteLossError, Trainer
+from xpnet_backends import get_backend
 
 EACH = 500  # mutations of each seed file
 RNG = np.random.default_rng(0)
@@ -254,7 +255,7 @@ def test_edited_checkpoints(name, tmp_path):
 
 def use_settings(path):
     settings = read_settings(path.parent)
-    model = build_model(settings)
+    model = build_model(settings, get_backend(settings.backend))
     build_schedule(settings, build_optimizer(settings, model))
     assert as_inputs(np.zeros((1, 8, 8), np.uint8), settings).dtype == np.float32
 

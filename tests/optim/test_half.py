@@ -55,7 +55,7 @@ def test_the_step_count_goes_on_beyond_2048(backend):
     for _ in range(3):
         parameter.grad = backend.asarray(np.ones(8, np.float16))
         optimizer.step()
-    numbers = to_numpy(optimizer._flats[0][0].runs[0].numbers)
+    numbers = to_numpy(optimizer._flats[0][0].spans[0].numbers)
     assert numbers[STEP] == 2051
     assert numbers[LR] == np.float32(0.05)
     assert optimizer.state_dict()["state"]["0"]["step"] == 2051
@@ -70,7 +70,7 @@ def test_numbers_and_state_follow_the_model(dtype, kept, backend):
     optimizer.step()
     flat = optimizer._flats[0][0]
     assert (parameter.dtype, flat.values.dtype) == (dtype, dtype)
-    assert (flat.state["exp_avg"].dtype, flat.runs[0].numbers.dtype) == (kept, kept)
+    assert (flat.state["exp_avg"].dtype, flat.spans[0].numbers.dtype) == (kept, kept)
     np.testing.assert_allclose(to_numpy(flat.state["exp_avg"]), 0.9 * before, rtol=1e-6)
 
 

@@ -8,7 +8,7 @@ import pytest
 import xpnet
 from tests.optim.lbfgs_cases import CASES, STARTS, STEPS, loss
 from xpnet import nn, optim
-from xpnet.optim.line_search import Trial, cubic_minimum, strong_wolfe
+from xpnet.optim.line_search import Point, cubic_minimum, strong_wolfe
 
 RECORDED = np.load(Path(__file__).parent.parent / "fixtures/lbfgs.npz", allow_pickle=False)
 
@@ -81,7 +81,7 @@ def test_errors():
 
 
 def test_the_cubic_through_a_parabola_finds_its_minimum():
-    at = lambda t: Trial(t, (t - 3.0) ** 2, None, 2.0 * (t - 3.0))  # noqa: E731
+    at = lambda t: Point(t, (t - 3.0) ** 2, None, 2.0 * (t - 3.0))  # noqa: E731
     assert cubic_minimum(at(0.0), at(5.0)) == pytest.approx(3.0)
     assert cubic_minimum(at(5.0), at(0.0)) == pytest.approx(3.0)
     assert cubic_minimum(at(0.0), at(5.0), bounds=(0.0, 2.0)) == 2.0
@@ -91,8 +91,8 @@ def test_the_cubic_through_a_parabola_finds_its_minimum():
 def test_the_line_search_keeps_its_promise(t):
     f = lambda t: -t / (t * t + 2.0)  # noqa: E731
     slope = lambda t: (t * t - 2.0) / (t * t + 2.0) ** 2  # noqa: E731
-    start = Trial(0.0, f(0.0), None, slope(0.0))
-    found, calls = strong_wolfe(lambda t: Trial(t, f(t), None, slope(t)), start, t, 1.0, 1e-9)
+    start = Point(0.0, f(0.0), None, slope(0.0))
+    found, calls = strong_wolfe(lambda t: Point(t, f(t), None, slope(t)), start, t, 1.0, 1e-9)
     assert found.f <= start.f + 1e-4 * found.t * start.slope
     assert abs(found.slope) <= 0.9 * abs(start.slope)
     assert calls <= 26

@@ -295,7 +295,7 @@ def test_radam_reads_its_step_on_the_backend(backend):
         for i in range(12):  # from the sixth step on the variance is known well enough
             p.grad = backend.asarray(np.cos(np.arange(5.0) + i), "float32")
             if replayed:
-                optimizer._flats[0][0].runs[0].steps = 0
+                optimizer._flats[0][0].spans[0].steps = 0
             optimizer.step()
             runs.append(backend.to_numpy(p.data).copy())
     np.testing.assert_array_equal(runs[:12], runs[12:])

@@ -9,7 +9,7 @@ import pytest
 import xpnet
 from xpnet import nn, optim
 from xpnet.data import ArrayDataset, DataLoader, SequenceLoader
-from xpnet.data.loader import keep_place
+from xpnet.data.loading.loader import keep_place
 from xpnet.explore import (
     Choice,
     Snapshots,

@@ -35,7 +35,7 @@ class Rates:
         made.optimizer.apply_update = lambda *a, **k: (self.note(), step(*a, **k))
 
     def note(self):
-        self.seen.append(self.made.optimizer._flats[0][0].runs[0].numbers[0].item())
+        self.seen.append(self.made.optimizer._flats[0][0].spans[0].numbers[0].item())
         self.momenta.append(self.made.optimizer.param_groups[0]["betas"][0])
 
 

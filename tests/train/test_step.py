@@ -73,7 +73,7 @@ def places(step):
     found = dict(step.model.named_buffers()) | {k: p.data for k, p in step.model.named_parameters()}
     for i, flat in enumerate(f for flats in step.optimizer._flats for f in flats):
         found |= {f"values{i}": flat.values, f"grads{i}": flat.grads, **{f"{k}{i}": v for k, v in flat.state.items()}}
-        found |= {f"numbers{i}.{j}": run.numbers for j, run in enumerate(flat.runs)}
+        found |= {f"numbers{i}.{j}": run.numbers for j, run in enumerate(flat.spans)}
     found |= {f"ema.{k}": v for k, v in step.ema.averages.items()}
     found |= {f"ema.count.{k}": v for k, v in step.ema._counts.items()}
     found |= {f"meter.{k}": v for k, v in step.meter._values.items()}
@@ -158,7 +158,7 @@ def test_the_work_reads_no_number_from_the_host_that_changes():
         for batch in batches("standin", 6):
             if disturb and step.meter.batches > 1:
                 average.steps += 100
-                for run in step.optimizer._flats[0][0].runs:
+                for run in step.optimizer._flats[0][0].spans:
                     run.steps += 100
             step(*batch)
         runs.append(step)
@@ -191,7 +191,7 @@ def test_the_random_step_is_written_in_place(backend):
 def test_rates_and_counts_are_float64_beside_float64_else_float32(dtype, expected):
     model = nn.Linear(2, 1).to(dtype=dtype)
     optimizer = optim.SGD(model.parameters(), lr=0.1)
-    (run,) = optimizer._flats[0][0].runs
+    (run,) = optimizer._flats[0][0].spans
     assert run.numbers.dtype == expected
     state = optimizer.state_dict()
     for entry in state["state"].values():
@@ -199,7 +199,7 @@ def test_rates_and_counts_are_float64_beside_float64_else_float32(dtype, expecte
     optimizer.load_state_dict(state)
     model(np.ones((1, 2), dtype)).sum().backward()
     optimizer.step()
-    assert optimizer._flats[0][0].runs[0].numbers[1] == 2049
+    assert optimizer._flats[0][0].spans[0].numbers[1] == 2049
 
 
 def test_a_user_can_step_without_a_trainer():

@@ -6,10 +6,17 @@ import argparse
 import json
 from typing import Any
 
+from xpnet.cli.parser import Commands
 from xpnet_backends import backend_names, get_backend, why_unavailable
 
 
-def backends(arguments: argparse.Namespace) -> None:
+def add_parser(commands: Commands) -> None:
+    """The command line of ``xpnet backends``."""
+    parser = commands.add_parser("backends", help="what can compute here, and why not", allow_abbrev=False)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(arguments: argparse.Namespace) -> None:
     """Print each backend with versions and device; for one that does not work, why and the fix."""
     found: dict[str, dict[str, Any]] = {}
     for name in backend_names():

@@ -45,6 +45,13 @@ def discard() -> None:
         os.close(nowhere)
 
 
+def describe_error(error: BaseException) -> str:
+    """What an error says: for a file that could not be opened, which and why; for one without a text, its name."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error) or type(error).__name__
+
+
 def to_json(value: Any, indent: int | None = None) -> str:
     """A value as JSON, which knows neither NaN nor infinity: they become null."""
     return json.dumps(_finite(value), indent=indent, allow_nan=False)

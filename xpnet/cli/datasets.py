@@ -12,6 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
+from xpnet.cli.console import describe_error
+from xpnet.cli.parser import Commands
 from xpnet.cli.settings import Settings, UsageError
 from xpnet.cli.tables import load_parts
 from xpnet.data import (
@@ -26,10 +28,10 @@ from xpnet.data import (
     to_float,
     train_val_split,
 )
-from xpnet.data.augment import Compose, RandomCrop, RandomHorizontalFlip, Step, Transform
-from xpnet.data.digit_csv import is_csv
-from xpnet.data.mnist import OtherDatasetWarning
-from xpnet.data.pictures import PictureRecipe
+from xpnet.data.augment import AnyTransform, Compose, RandomCrop, RandomHorizontalFlip, Transform
+from xpnet.data.images.digit_csv import is_csv
+from xpnet.data.images.mnist import OtherDatasetWarning
+from xpnet.data.images.pictures import PictureRecipe
 from xpnet.data.suggest import did_you_mean, listed
 from xpnet_backends import Array
 
@@ -56,7 +58,7 @@ class Splits:
 
 
 @dataclass(frozen=True)
-class Choice:
+class ChosenDataset:
     """A dataset by name, the one that was asked for if this is a fallback and why, and its data if they are read."""
 
     name: str
@@ -65,7 +67,13 @@ class Choice:
     loaded: Parts | None = None
 
 
-def datasets(arguments: argparse.Namespace) -> None:
+def add_parser(commands: Commands) -> None:
+    """The command line of ``xpnet datasets``."""
+    parser = commands.add_parser("datasets", help="the data that it can train on", allow_abbrev=False)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(arguments: argparse.Namespace) -> None:
     """``xpnet datasets``: print each dataset with what it is."""
     if arguments.json:
         print(json.dumps(ABOUT, indent=2))
@@ -85,17 +93,17 @@ def run_name(dataset: str) -> str:
     return Path(dataset.casefold().removesuffix(".gz")).stem if is_csv(dataset) else dataset
 
 
-def choose_dataset(name: str | None, data_dir: str | None) -> Choice:
+def choose_dataset(name: str | None, data_dir: str | None) -> ChosenDataset:
     """The dataset to train on.  Without a name it is MNIST, or scikit-learn's digits if MNIST cannot be had."""
     if name is not None:
         if name not in NAMES and not is_csv(name):
             known = f"choose {', '.join(NAMES)}, or the path of a .csv or .csv.gz file"
             raise UsageError(f"unknown dataset {name!r}: {known}{_hint(name)}")
-        return Choice(name)
+        return ChosenDataset(name)
     try:
-        return Choice("mnist", loaded=_quietly(load_mnist, data_dir))
+        return ChosenDataset("mnist", loaded=_quietly(load_mnist, data_dir))
     except DataUnavailableError as error:
-        return Choice("digits", asked_for="mnist", why=_first_line(error))
+        return ChosenDataset("digits", asked_for="mnist", why=describe_error(error).splitlines()[0])
 
 
 def _hint(name: str) -> str:
@@ -114,10 +122,6 @@ def _quietly(load: Callable[..., Parts], data_dir: str | None) -> Parts:
         return load(data_dir, progress=_announce)
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]
-
-
 def load_splits(settings: Settings, say: Say = lambda text: None, loaded: Parts | None = None) -> Splits:
     """The raw data of a run, read unless they are ``loaded`` already.
 
@@ -132,8 +136,9 @@ def load_splits(settings: Settings, say: Say = lambda text: None, loaded: Parts 
     except (FileNotFoundError, DataUnavailableError) as error:
         if not settings.input_shape:  # a new run
             raise
-        text = f"{error.filename}: {error.strerror}" if isinstance(error, FileNotFoundError) else str(error)
-        raise DataUnavailableError(f"{text}; if the data were moved, say where they are with --data-dir") from None
+        raise DataUnavailableError(
+            f"{describe_error(error)}; if the data were moved, say where they are with --data-dir"
+        ) from None
     _call_by_name(settings, train, say)
     if settings.input_shape and list(train.inputs.shape[1:]) != settings.input_shape:
         got, expected = train.inputs.shape[1:], tuple(settings.input_shape)
@@ -216,7 +221,7 @@ def augmented(data: ArrayDataset, settings: Settings) -> tuple[ArrayDataset, Tra
         return prepare(data, settings), None
     images = data.inputs if data.inputs.ndim == 4 else data.inputs[:, None]
     height = images.shape[2]
-    steps: list[Step] = [RandomCrop(padding=max(1, height // 14))]
+    steps: list[AnyTransform] = [RandomCrop(padding=max(1, height // 14))]
     if settings.augment == "crop-flip":
         steps = [RandomCrop(padding=max(1, height // 8)), RandomHorizontalFlip()]
     steps.append(partial(as_inputs, settings=settings))

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from xpnet.cli.console import to_json
 from xpnet.cli.datasets import load_splits, prepare
+from xpnet.cli.options import add_common
+from xpnet.cli.parser import Commands
 from xpnet.cli.run import load_run
 from xpnet.cli.settings import build_model
 from xpnet.cli.train import loss_of
@@ -20,7 +22,19 @@ from xpnet_backends.random import Stream
 SAMPLES = 256
 
 
-def doctor(arguments: argparse.Namespace) -> int:
+def add_parser(commands: Commands) -> None:
+    """The command line of ``xpnet doctor``."""
+    parser = commands.add_parser(
+        "doctor",
+        help="what is wrong with a run, and what to do",
+        description="Look at a run's data, network, gradients and history; exit status 1 where there are problems.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("run", metavar="RUN", help="the run's folder, e.g. runs/mnist-1")
+    add_common(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
     """Examine a run on samples of its training data; 1 where there are problems, else 0."""
     folder = Path(arguments.run)
     run = load_run(folder, arguments.backend, arguments.data_dir)
@@ -30,11 +44,11 @@ def doctor(arguments: argparse.Namespace) -> int:
     inputs, targets = (run.backend.asarray(part) for part in train[chosen])
 
     def fresh() -> Module:
-        return build_model(run.settings)
+        return build_model(run.settings, run.backend)
 
     report = examine(
         run.model,
-        loss_of(run.settings),
+        loss_of(run.settings, run.backend),
         inputs,
         targets,
         fresh=fresh,

@@ -11,7 +11,9 @@ import numpy as np
 
 from xpnet.cli.console import to_json
 from xpnet.cli.datasets import load_splits, prepare
-from xpnet.cli.run import Run, load_run
+from xpnet.cli.options import add_common, add_metric, add_reading
+from xpnet.cli.parser import Commands
+from xpnet.cli.run import TrainedRun, load_run
 from xpnet.cli.scores import headline, in_words, measured, score
 from xpnet.cli.settings import UsageError
 from xpnet.cli.tables import load_labelled, reading
@@ -21,7 +23,17 @@ from xpnet.train.trainer import predict
 from xpnet_backends import to_numpy
 
 
-def evaluate(arguments: argparse.Namespace) -> None:
+def add_parser(commands: Commands) -> None:
+    """The command line of ``xpnet evaluate``."""
+    parser = commands.add_parser("evaluate", help="measure a trained run on its test set", allow_abbrev=False)
+    parser.add_argument("run", metavar="RUN", help="the run's folder, e.g. runs/mnist-1")
+    add_metric(parser)
+    parser.add_argument("--data", metavar="FILE", help="measure on the labelled rows of this CSV (runs on tables)")
+    add_reading(parser)
+    add_common(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
     """Print the scores on the test data, and the most frequent mistakes."""
     run = load_run(Path(arguments.run), arguments.backend, arguments.data_dir)
     test = _data(run, arguments.data, reading(arguments))
@@ -49,7 +61,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
         print(line)
 
 
-def _data(run: Run, path: str | None, options: dict[str, Any]) -> ArrayDataset:
+def _data(run: TrainedRun, path: str | None, options: dict[str, Any]) -> ArrayDataset:
     """The run's own test data, or all labelled rows of another table."""
     if path is None:
         if options:

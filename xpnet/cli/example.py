@@ -9,15 +9,30 @@ import sys
 from pathlib import Path
 
 import xpnet
+from xpnet.cli.parser import Commands
 from xpnet.cli.settings import UsageError
 from xpnet.data.suggest import did_you_mean
 
 
-def example(arguments: argparse.Namespace) -> None:
+def add_parser(commands: Commands) -> None:
+    """The command line of ``xpnet example``."""
+    parser = commands.add_parser(
+        "example",
+        help="run a numbered example, or list them",
+        description="The examples explain themselves as they run; pictures and metrics.json go to out/NAME.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "name", metavar="NAME", nargs="?", default="list", help="an example: 01, perceptron or 01_perceptron (or list)"
+    )
+    parser.add_argument("options", nargs=argparse.REMAINDER, metavar="...", help="its options: --quick, ...")
+
+
+def run(arguments: argparse.Namespace) -> None:
     """List the examples, or run one with the options that follow its name."""
     scripts = find_examples()
     if arguments.name != "list":
-        run(choose(arguments.name, scripts), arguments.options)
+        run_script(choose(arguments.name, scripts), arguments.options)
         return
     if arguments.options:
         raise UsageError(f"xpnet example list takes no options, got {' '.join(arguments.options)}")
@@ -58,7 +73,7 @@ def headline(script: Path) -> str:
     return lines[0] if lines else ""
 
 
-def run(script: Path, options: list[str]) -> None:
+def run_script(script: Path, options: list[str]) -> None:
     """Run a script as ``python SCRIPT OPTIONS`` would, in this process.
 
     Raises: ``SystemExit`` with the script's own status, where it ends with one.

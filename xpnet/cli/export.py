@@ -10,11 +10,26 @@ from typing import Any
 import numpy as np
 
 from xpnet.cli.datasets import as_inputs
+from xpnet.cli.parser import Commands
 from xpnet.cli.run import load_run
 from xpnet.interchange import to_onnx
 
 
-def export(arguments: argparse.Namespace) -> None:
+def add_parser(commands: Commands) -> None:
+    """The command line of ``xpnet export``."""
+    parser = commands.add_parser(
+        "export",
+        help="write a trained network for other programs",
+        description="An ONNX file, version 17 of its ops, for any batch size. It takes normalised inputs: how is said, "
+        "and kept in the file's metadata.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("run", metavar="RUN", help="the run's folder, e.g. runs/mnist-1")
+    parser.add_argument("--onnx", metavar="FILE", required=True, help="where it goes, e.g. model.onnx")
+    parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+
+
+def run(arguments: argparse.Namespace) -> None:
     """Write the best weights of a run as ONNX; what its inputs and outputs mean goes into the file's metadata."""
     run = load_run(Path(arguments.run), "numpy")
     settings = run.settings

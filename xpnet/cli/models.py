@@ -5,10 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 
+from xpnet.cli.parser import Commands
 from xpnet.models import ZOO
 
 
-def models(arguments: argparse.Namespace) -> None:
+def add_parser(commands: Commands) -> None:
+    """The command line of ``xpnet models``."""
+    parser = commands.add_parser("models", help="the networks that --model knows", allow_abbrev=False)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(arguments: argparse.Namespace) -> None:
     """Print each model with what it is."""
     about = {"mlp": "linear layers and ReLU; their widths by --hidden (default: 128)"}
     about |= {name: entry.about for name, entry in ZOO.items()}

@@ -16,12 +16,14 @@ from xpnet._extras import MissingExtraError
 from xpnet.cli import console
 from xpnet.cli.console import to_json
 from xpnet.cli.datasets import as_inputs, picture_recipe
-from xpnet.cli.run import Run, load_run
+from xpnet.cli.options import add_common, add_reading
+from xpnet.cli.parser import Commands
+from xpnet.cli.run import TrainedRun, load_run
 from xpnet.cli.settings import UsageError
 from xpnet.cli.tables import predict_table, reading
 from xpnet.data import read_digit_csv, read_image, show_digit, write_submission
-from xpnet.data.digit_csv import is_csv
-from xpnet.data.pictures import PictureRecipe
+from xpnet.data.images.digit_csv import is_csv
+from xpnet.data.images.pictures import PictureRecipe
 from xpnet.data.suggest import did_you_mean
 from xpnet.nn import functional as F
 from xpnet.train.trainer import predict as outputs_of
@@ -44,7 +46,31 @@ class _Picture:
     error: str = ""
 
 
-def predict(arguments: argparse.Namespace) -> int:
+def add_parser(commands: Commands) -> None:
+    """The command line of ``xpnet predict``."""
+    parser = commands.add_parser(
+        "predict",
+        help="classify images with a trained run",
+        description="Images (PNG, JPEG, ...) of any size are made like those that the run was trained on: digits are "
+        "found, put in the middle and inverted if need be, others are scaled. Or a CSV of pixel rows, which gives a "
+        "submission file; or the raw rows of a table, for a run on one. A picture that cannot be read is named, the "
+        "others go on, and the exit status is 1.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("run", metavar="RUN", help="the run's folder, e.g. runs/mnist-1")
+    parser.add_argument(
+        "files", metavar="IMAGE", nargs="+", help="image files, folders of them, patterns; or one CSV file"
+    )
+    parser.add_argument(
+        "--out",
+        metavar="FILE",
+        help="where a CSV's predictions go (default: submission.csv or predictions.csv)",
+    )
+    add_reading(parser)
+    add_common(parser, data=False)
+
+
+def run(arguments: argparse.Namespace) -> int:
     """Classify image files, or the rows of a CSV; 1 where one of several pictures could not be read, else 0."""
     run = load_run(Path(arguments.run), arguments.backend, before=arguments.files)
     if run.settings.target is not None:
@@ -65,7 +91,7 @@ def predict(arguments: argparse.Namespace) -> int:
     return _predict_pictures(run, arguments.files, arguments.json)
 
 
-def _probabilities(run: Run, pixels: np.ndarray) -> np.ndarray:
+def _probabilities(run: TrainedRun, pixels: np.ndarray) -> np.ndarray:
     logits = outputs_of(run.model, as_inputs(pixels, run.settings), run.backend)
     return to_numpy(F.softmax(logits).data)
 
@@ -73,7 +99,7 @@ def _probabilities(run: Run, pixels: np.ndarray) -> np.ndarray:
 # -- pictures --------------------------------------------------------------------------------------------------------
 
 
-def _predict_pictures(run: Run, arguments: list[str], as_json: bool) -> int:
+def _predict_pictures(run: TrainedRun, arguments: list[str], as_json: bool) -> int:
     recipe, note = picture_recipe(run.settings)
     if note:
         _complain(f"note: {note}")
@@ -118,7 +144,7 @@ def _files(argument: str) -> Iterator[_Picture]:
         yield _Picture(argument)
 
 
-def _classified(run: Run, recipe: PictureRecipe, files: list[_Picture]) -> list[tuple[_Picture, np.ndarray]]:
+def _classified(run: TrainedRun, recipe: PictureRecipe, files: list[_Picture]) -> list[tuple[_Picture, np.ndarray]]:
     """Pictures with the probabilities of their classes; none for those that cannot be read."""
     pictures = [file if file.error else _read(file.name, recipe) for file in files]
     pixels = [picture.pixels for picture in pictures if picture.pixels is not None]
@@ -173,7 +199,7 @@ def _result(picture: _Picture, p: np.ndarray, classes: list[str]) -> dict[str, A
 # -- rows of pixels --------------------------------------------------------------------------------------------------
 
 
-def _predict_table(run: Run, name: str, out: str, as_json: bool) -> None:
+def _predict_table(run: TrainedRun, name: str, out: str, as_json: bool) -> None:
     table = read_digit_csv(name)
     if list(table.inputs.shape[1:]) != run.settings.input_shape:
         got, expected = table.inputs.shape[1:], tuple(run.settings.input_shape)

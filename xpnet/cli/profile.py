@@ -9,13 +9,30 @@ from pathlib import Path
 import xpnet
 from xpnet.cli.console import to_json
 from xpnet.cli.datasets import load_splits, prepare
+from xpnet.cli.options import add_common, positive
+from xpnet.cli.parser import Commands
 from xpnet.cli.run import load_run
 from xpnet.cli.settings import check_picture
 from xpnet.cli.train import loss_of
 from xpnet.explore import profile as profile_of
 
 
-def profile(arguments: argparse.Namespace) -> None:
+def add_parser(commands: Commands) -> None:
+    """The command line of ``xpnet profile``."""
+    parser = commands.add_parser(
+        "profile",
+        help="where the time and memory of a run's steps go",
+        description="Time a training step of a run by layer and op, forward and backward; memory kept in between.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("run", metavar="RUN", help="the run's folder, e.g. runs/mnist-1")
+    parser.add_argument("--by", choices=("layer", "op", "both"), default="layer", help="(default: layer)")
+    parser.add_argument("--repeats", type=positive, default=5, metavar="N", help="steps to time (default: 5)")
+    parser.add_argument("--out", metavar="FILE.png", help="draw it")
+    add_common(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
     """Time training steps of a run on its first training batch; nothing of the run is changed."""
     check_picture(arguments.out, "profile.png")
     run = load_run(Path(arguments.run), arguments.backend, arguments.data_dir)
@@ -24,7 +41,7 @@ def profile(arguments: argparse.Namespace) -> None:
     inputs, targets = train[: settings.batch_size]
     labels = run.backend.asarray(targets)
     with xpnet.use(backend=run.backend):
-        loss = loss_of(settings)
+        loss = loss_of(settings, run.backend)
         found = profile_of(run.model.train(), inputs, lambda y: loss(y, labels), repeats=arguments.repeats)
     if arguments.out is not None:
         from xpnet import plot

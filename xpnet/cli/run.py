@@ -13,7 +13,7 @@ from xpnet_backends import Backend
 
 
 @dataclass(frozen=True)
-class Run:
+class TrainedRun:
     """Settings, and the network with its best weights."""
 
     settings: Settings
@@ -21,7 +21,7 @@ class Run:
     backend: Backend
 
 
-def load_run(folder: Path, backend: str | None, data_dir: str | None = None, before: Sequence[str] = ()) -> Run:
+def load_run(folder: Path, backend: str | None, data_dir: str | None = None, before: Sequence[str] = ()) -> TrainedRun:
     """Read a run; ``data_dir`` is where its data are now, ``before`` what was given after its folder.
 
     Raises: ``UsageError`` where there is no run, ``CheckpointError`` for weights that do not fit.
@@ -36,12 +36,11 @@ def load_run(folder: Path, backend: str | None, data_dir: str | None = None, bef
     weights = folder / "best.safetensors"
     if not weights.exists():
         raise CheckpointError(f"{folder} has no best.safetensors yet: train it with `xpnet train --resume {folder}`")
-    settings.backend = target.name
-    model = build_model(settings)
+    model = build_model(settings, target)
     try:
         model.load_state_dict(load(weights, target))
     except CheckpointError:
         raise
     except ValueError as error:
         raise CheckpointError(f"{weights} is not of the network in config.json: {error}") from error
-    return Run(settings, model.eval(), target)
+    return TrainedRun(settings, model.eval(), target)

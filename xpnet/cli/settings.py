@@ -13,7 +13,7 @@ import numpy as np
 
 from xpnet import __version__, metrics, models, nn, optim
 from xpnet.data import TablePreprocessor
-from xpnet.data.pictures import PictureRecipe
+from xpnet.data.images.pictures import PictureRecipe
 from xpnet.data.suggest import did_you_mean
 from xpnet.optim import lr_scheduler
 from xpnet_backends import Backend, backend_names, get_backend
@@ -241,7 +241,7 @@ def _check_normalize(state: dict[str, Any]) -> None:
         raise ValueError("normalize must hold numbers, and standard deviations other than 0")
 
 
-def build_model(settings: Settings) -> nn.Module:
+def build_model(settings: Settings, backend: Backend) -> nn.Module:
     """The network that the settings describe, with fresh weights."""
     try:
         return models.build(
@@ -250,7 +250,7 @@ def build_model(settings: Settings) -> nn.Module:
             len(settings.classes) or 1,
             hidden=settings.hidden,
             dropout=settings.dropout,
-            backend=settings.backend,
+            backend=backend,
         )
     except ValueError as error:
         raise UsageError(str(error)) from None

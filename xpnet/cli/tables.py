@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from xpnet._files import write_atomically
-from xpnet.cli.run import Run
+from xpnet.cli.run import TrainedRun
 from xpnet.cli.scores import headline, score
 from xpnet.cli.settings import Settings, UsageError
 from xpnet.data import ArrayDataset, DataError, Table, TablePreprocessor, class_weights, read_table, split_rows
-from xpnet.data.digit_csv import holds_digits, is_csv
+from xpnet.data.images.digit_csv import holds_digits, is_csv
 from xpnet.data.suggest import did_you_mean, listed, short
 from xpnet.data.tables.columns import Labels
 from xpnet.data.tables.dates import as_days, guess_dates, in_order
@@ -292,7 +292,7 @@ def _dataset(table: Table, prepare: TablePreprocessor) -> ArrayDataset:
 # -- using -----------------------------------------------------------------------------------------------------------
 
 
-def load_labelled(run: Run, path: str, options: dict[str, Any]) -> tuple[ArrayDataset, list[str]]:
+def load_labelled(run: TrainedRun, path: str, options: dict[str, Any]) -> tuple[ArrayDataset, list[str]]:
     """All labelled rows of another file, and what is to be said of it."""
     prepare = _saved(run.settings)
     table = prepare.read(path, **options)
@@ -319,7 +319,7 @@ def load_labelled(run: Run, path: str, options: dict[str, Any]) -> tuple[ArrayDa
     return _dataset(labelled, prepare), [*table.notes, *said, *prepare.unseen_cells(labelled)]
 
 
-def predict_table(run: Run, path: str, out: str, as_json: bool, options: dict[str, Any]) -> None:
+def predict_table(run: TrainedRun, path: str, out: str, as_json: bool, options: dict[str, Any]) -> None:
     """Predict each raw row of a file, and write what was predicted beside the columns that identify the rows.
 
     Where the file has a target, the predictions are scored on the rows whose target is a class or number; what the

@@ -22,7 +22,7 @@ from xpnet.cli import tables
 from xpnet.cli.console import to_json
 from xpnet.cli.datasets import (
     NAMES,
-    Choice,
+    ChosenDataset,
     Parts,
     Splits,
     augmented,
@@ -32,8 +32,11 @@ from xpnet.cli.datasets import (
     prepare,
     run_name,
 )
+from xpnet.cli.options import add_data_and_network, add_metric, add_table, positive, positive_number, rate, share
+from xpnet.cli.parser import Commands
 from xpnet.cli.scores import check_metrics, headline, in_units, in_words, measured, score
 from xpnet.cli.settings import (
+    SCHEDULES,
     Settings,
     UsageError,
     build_model,
@@ -47,20 +50,67 @@ from xpnet.cli.settings import (
 from xpnet.cli.show import Progress
 from xpnet.cli.tables import table_settings
 from xpnet.data import DataLoader
-from xpnet.data.pictures import PictureRecipe
+from xpnet.data.images.pictures import PictureRecipe
 from xpnet.metrics import accuracy, confusion_matrix
 from xpnet.nn import Penalty
 from xpnet.nn import functional as F
 from xpnet.optim import EMA
 from xpnet.tensor import Tensor
 from xpnet.train import Trainer
-from xpnet_backends import get_backend, to_numpy
+from xpnet_backends import Backend, get_backend, to_numpy
 
 Say = Callable[[str], None]
 
 
-def train(arguments: argparse.Namespace) -> None:
+_EXAMPLES = """examples:
+  xpnet train
+  xpnet train mnist --epochs 5 --seed 1
+  xpnet train mnist --model lenet --epochs 3
+  xpnet train cifar10 --model resnet20 --augment crop-flip
+  xpnet train cifar10 --data-dir cifar-10-binary.tar.gz --model resnet20
+  xpnet train fashion-mnist --data-dir ~/data --backend cupy
+  xpnet train train.csv.gz --val-split 0.2
+  xpnet train titanic.csv --target Survived
+  xpnet train --resume runs/mnist-1 --epochs 30
+
+where a dataset is looked for: --data-dir, then the folder in XPNET_DATA, then the cache, then it is downloaded.
+"""
+
+_RESUME_ONLY = "--resume goes on with the settings of the run: with it only --epochs may be given, or --data-dir"
+
+
+def add_parser(commands: Commands) -> None:
+    """The command line of ``xpnet train``."""
+    parser = commands.add_parser(
+        "train",
+        usage="xpnet train [DATASET] [OPTIONS]",
+        help="train a network on images or a table",
+        description="Train a network; the run's folder gets weights, history, metrics and pictures.\n"
+        "Every option has a default: xpnet train alone learns handwritten digits.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add_data_and_network(parser)
+    add = parser.add_argument_group("training").add_argument
+    add("--epochs", type=positive, metavar="N", help="passes over the data (default: 15; digits 50; tables 20..200)")
+    add("--schedule", choices=SCHEDULES, help="how the learning rate changes over the epochs (default: cosine)")
+    add("--l1", type=rate, metavar="X", help="penalty on the sum of all weights' sizes (default: 0)")
+    add("--clip-norm", type=positive_number, metavar="X", help="clip the norm of the gradients (default: not)")
+    add("--accumulate", type=positive, metavar="N", help="batches averaged before each update (default: 1)")
+    add("--ema", type=share, metavar="DECAY", help="validate and keep an average of the weights, e.g. 0.999")
+    add_metric(parser)
+    add_table(parser)
+    add = parser.add_argument_group("the run").add_argument
+    add("--out", metavar="DIR", help="folder of the run (default: runs/DATASET-1, -2, ...)")
+    add("--resume", metavar="DIR", help="go on with a run that was stopped; only --epochs and --data-dir go with it")
+    add("--quiet", action="store_true", help="print only the result")
+    add("--json", action="store_true", help="print one JSON object and nothing else")
+
+
+def run(arguments: argparse.Namespace) -> None:
     """Train, or go on with a stopped run; then measure the best weights on the test data and draw."""
+    _check_resume(arguments)
     say: Say = (lambda text: None) if arguments.quiet or arguments.json else (lambda text: print(text, flush=True))
     settings, folder, loaded, why = _resumed(arguments) if arguments.resume else _fresh(arguments)
     resumed = arguments.resume is not None
@@ -69,10 +119,11 @@ def train(arguments: argparse.Namespace) -> None:
     if fell_back:
         print(fallback(why), file=notes, flush=True)
     try:
+        backend = get_backend(settings.backend)
         splits = load_splits(settings, say, loaded)
         del loaded  # the splits hold all that is needed
         if not resumed:
-            _start(settings, splits, folder)
+            _start(settings, splits, folder, backend)
         elif arguments.epochs is not None or arguments.data_dir is not None:
             write_atomically(folder / "config.json", settings.to_json())
     except BaseException:
@@ -80,10 +131,10 @@ def train(arguments: argparse.Namespace) -> None:
             folder.rmdir()  # nothing was begun: leave no empty folder behind
         raise
     xpnet.manual_seed(settings.seed)
-    with xpnet.use(backend=settings.backend):
+    with xpnet.use(backend=backend):
         progress = _progress(settings, splits)
-        trainer = _trainer(settings, folder, progress if not (arguments.quiet or arguments.json) else None)
-        say(_describe(settings, splits, folder))
+        trainer = _trainer(settings, backend, folder, progress if not (arguments.quiet or arguments.json) else None)
+        say(_describe(settings, splits, trainer))
         if resumed and (folder / "last.safetensors").exists():
             trainer.resume()
             say(f"resumed after epoch {trainer.epoch} of {settings.epochs}")
@@ -105,6 +156,14 @@ def train(arguments: argparse.Namespace) -> None:
 # -- the run ---------------------------------------------------------------------------------------------------------
 
 
+def _check_resume(arguments: argparse.Namespace) -> None:
+    allowed = {"command", "resume", "epochs", "data_dir", "quiet", "json"}
+    given = [name for name, value in vars(arguments).items() if name not in allowed and value is not None]
+    if arguments.resume is not None and given:
+        names = ", ".join("the dataset" if name == "dataset" else "--" + name.replace("_", "-") for name in given)
+        raise UsageError(f"{_RESUME_ONLY} (leave out {names})")
+
+
 def _fresh(arguments: argparse.Namespace) -> tuple[Settings, Path, Parts | None, str]:
     settings, loaded, why = fresh_settings(arguments)
     name = run_name(settings.dataset) if settings.target is None else tables.run_name(settings.dataset)
@@ -116,7 +175,7 @@ def fresh_settings(arguments: argparse.Namespace) -> tuple[Settings, Parts | Non
     of_table = table_settings(arguments, NAMES)
     if arguments.data_dir is not None:
         arguments.data_dir = os.path.expanduser(arguments.data_dir)  # no shell does it in --data-dir=~/data
-    chosen = Choice(arguments.dataset) if of_table else choose_dataset(arguments.dataset, arguments.data_dir)
+    chosen = ChosenDataset(arguments.dataset) if of_table else choose_dataset(arguments.dataset, arguments.data_dir)
     names = {f.name for f in fields(Settings)} - {"dataset", "backend"}
     given = {name: value for name, value in vars(arguments).items() if name in names and value is not None}
     backend = choose_backend(arguments.backend).name
@@ -168,15 +227,15 @@ def _next_steps(settings: Settings, folder: Path) -> str:
     return f"xpnet predict {run} {use}   (or: xpnet evaluate {run}, xpnet doctor {run})"
 
 
-def _start(settings: Settings, splits: Splits, folder: Path) -> None:
+def _start(settings: Settings, splits: Splits, folder: Path, backend: Backend) -> None:
     """Complete the settings by what the data say, and write them down."""
     check_metrics(settings, settings.metric)
-    complete(settings, splits)
+    complete(settings, splits, backend)
     keep_paths(settings)
     write_atomically(folder / "config.json", settings.to_json())
 
 
-def complete(settings: Settings, splits: Splits) -> None:
+def complete(settings: Settings, splits: Splits, backend: Backend) -> None:
     """Add what the data say to the settings: shape, classes, scale.  Raises: ``UsageError`` where they do not fit."""
     train = splits.train
     settings.input_shape = list(train.inputs.shape[1:])
@@ -186,7 +245,7 @@ def complete(settings: Settings, splits: Splits) -> None:
         settings.pictures = PictureRecipe.fit(to_numpy(train.inputs), settings.classes).state()
     if settings.batch_size > len(train):
         raise UsageError(f"--batch-size {settings.batch_size} is larger than the training data ({len(train)} samples)")
-    build_model(settings)  # says so where the model does not take these images
+    build_model(settings, backend)  # says so where the model does not take these images
 
 
 def _progress(settings: Settings, splits: Splits) -> Progress:
@@ -195,12 +254,12 @@ def _progress(settings: Settings, splits: Splits) -> Progress:
     return Progress(settings.epochs, [f"{part}_{kind}" for part in parts for kind in kinds])
 
 
-def _trainer(settings: Settings, folder: Path, progress: Progress | None) -> Trainer:
-    model = build_model(settings)
+def _trainer(settings: Settings, backend: Backend, folder: Path, progress: Progress | None) -> Trainer:
+    model = build_model(settings, backend)
     optimizer = build_optimizer(settings, model)
     return Trainer(
         model,
-        loss_of(settings),
+        loss_of(settings, backend),
         optimizer,
         scheduler=build_schedule(settings, optimizer),
         metrics=_metrics(settings),
@@ -220,17 +279,17 @@ def _metrics(settings: Settings) -> dict[str, Any]:
     return {name: in_units(settings, name) for name in settings.metric}
 
 
-def loss_of(settings: Settings) -> Callable[..., Tensor]:
+def loss_of(settings: Settings, backend: Backend) -> Callable[..., Tensor]:
     """What a run minimises."""
     if settings.task == "regression":
         return F.mse_loss
     weights = settings.table.get("class_weights")
     if weights is None:
         return F.cross_entropy
-    return partial(F.cross_entropy, weight=get_backend(settings.backend).asarray(weights, "float32"))
+    return partial(F.cross_entropy, weight=backend.asarray(weights, "float32"))
 
 
-def _describe(settings: Settings, splits: Splits, folder: Path) -> str:
+def _describe(settings: Settings, splits: Splits, trainer: Trainer) -> str:
     counts = f"{len(splits.train):,} training"
     counts += f", {len(splits.val):,} validation" if splits.val is not None else ""
     net = "-".join(map(str, [int(np.prod(settings.input_shape)), *settings.hidden, len(settings.classes) or 1]))
@@ -239,12 +298,12 @@ def _describe(settings: Settings, splits: Splits, folder: Path) -> str:
     extras = {"l1": settings.l1, "clip norm": settings.clip_norm, "ema": settings.ema}
     extras |= {"accumulate": settings.accumulate if settings.accumulate > 1 else 0}
     more = "".join(f", {name} {value:g}" for name, value in extras.items() if value)
-    device = get_backend(settings.backend).describe()
+    device = trainer.backend.describe()
     return (
         f"data     {settings.dataset}: {counts}, {len(splits.test):,} test samples\n"
         f"network  {net}, {settings.optimizer}, lr {settings.lr:g}{more}, seed {settings.seed}\n"
-        f"backend  {settings.backend}: {device['version']} on {device['device']}\n"
-        f"folder   {folder}"
+        f"backend  {trainer.backend.name}: {device['version']} on {device['device']}\n"
+        f"folder   {trainer.folder}"
     )
 
 
@@ -294,7 +353,7 @@ def _result(settings: Settings, splits: Splits, trainer: Trainer, folder: Path, 
         **measured(settings, settings.metric, logits, target),
         "seconds": round(trainer.seconds, 3),
         "samples_per_second": round(trainer.samples / trainer.seconds, 1) if trainer.seconds else None,
-        "backend": settings.backend,
+        "backend": trainer.backend.name,
         "dataset": settings.dataset,
         "seed": settings.seed,
         "version": xpnet.__version__,

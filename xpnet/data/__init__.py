@@ -1,39 +1,58 @@
 """Datasets, batches, and what is done to them."""
 
 from . import augment
-from .airline import load_airline_passengers, read_series
-from .batch import Inputs, samples_in, split_batch
-from .cifar import load_cifar10, read_cifar_archive, read_cifar_batch, read_cifar_records
-from .collate import default_collate
-from .dataset import ArrayDataset, train_val_split
-from .datasets import ConcatDataset, Subset, TensorDataset, random_split
-from .digit_csv import read_digit_csv, write_submission
-from .digits import load_digits
 from .errors import DataError, DataUnavailableError
-from .idx import read_idx, write_idx
-from .image_folder import ImageFolder
-from .images import load_photographs, read_image, show_digit, to_digit, write_image
-from .intervals import interval_widths
-from .loader import DataLoader
-from .mnist import load_fashion_mnist, load_mnist
-from .opinions import read_sentence_polarity, write_opinions
-from .protocols import Dataset, Loader, ResumableLoader
-from .samplers import (
+from .images import (
+    ImageFolder,
+    load_cifar10,
+    load_digits,
+    load_fashion_mnist,
+    load_mnist,
+    load_photographs,
+    read_cifar_archive,
+    read_cifar_batch,
+    read_cifar_records,
+    read_digit_csv,
+    read_image,
+    show_digit,
+    to_digit,
+    write_image,
+    write_submission,
+)
+from .loading import (
+    ArrayDataset,
     BatchSampler,
+    ConcatDataset,
+    DataLoader,
+    Dataset,
+    Inputs,
+    Loader,
     RandomSampler,
+    ResumableLoader,
     Sampler,
     SequentialSampler,
+    Subset,
     SubsetRandomSampler,
+    TensorDataset,
     WeightedRandomSampler,
+    default_collate,
+    random_split,
+    sample_generator,
+    samples_in,
+    split_batch,
+    train_val_split,
 )
+from .readers import read_idx, write_idx
 from .scalers import MinMaxScaler, StandardScaler
-from .sequence_loader import SequenceLoader
 from .series import (
     WalkForward,
     chronological_split,
     difference,
     drift,
+    interval_widths,
+    load_airline_passengers,
     naive,
+    read_series,
     seasonal_means,
     seasonal_naive,
     sliding_windows,
@@ -41,10 +60,16 @@ from .series import (
     walk_forward,
 )
 from .tables import Table, TablePreprocessor, class_weights, embedded_table, read_table, split_rows
-from .text import Tokenizer, Vocabulary, pad_sequences
+from .text import (
+    SequenceLoader,
+    Tokenizer,
+    Vocabulary,
+    pad_sequences,
+    read_sentence_polarity,
+    word_vectors,
+    write_opinions,
+)
 from .transforms import Normalize, one_hot, to_float
-from .word_vectors import word_vectors
-from .workers import sample_generator
 
 __all__ = [
     "ArrayDataset", "BatchSampler", "ConcatDataset", "DataError", "DataLoader", "DataUnavailableError", "Dataset",

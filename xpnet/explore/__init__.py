@@ -10,13 +10,14 @@ from .signals import variance_by_depth
 from .simulate import Edit, finite_differences, flow, narrate
 from .snapshots import Snapshot, Snapshots
 from .space import Choice, Integers, LogUniform, Uniform
-from .style import RandomEye, SqueezeNetEye, VGGEye
-from .trace import Step, Trace, Value, trace
+from .style import RandomEye, RandomFeatures, SqueezeNetEye, SqueezeNetFeatures, VGGEye, VGGFeatures
+from .trace import Step, Trace, TracedOp, TracedValue, Value, trace
 from .tune import Results, Trial, halving_cost, random_search, successive_halving
 
 __all__ = [
-    "Choice", "Cost", "Edit", "Finding", "Integers", "LogUniform", "Profile", "RandomEye", "Report", "Results",
-    "Snapshot", "Snapshots", "SqueezeNetEye", "Step", "Trace", "Trial", "Uniform", "VGGEye", "Value", "activations",
-    "doctor", "examine", "finite_differences", "flow", "gradcam", "halving_cost", "landscape", "narrate", "page",
-    "profile", "random_search", "simulator_page", "successive_halving", "trace", "variance_by_depth",
+    "Choice", "Cost", "Edit", "Finding", "Integers", "LogUniform", "Profile", "RandomEye", "RandomFeatures", "Report",
+    "Results", "Snapshot", "Snapshots", "SqueezeNetEye", "SqueezeNetFeatures", "Step", "Trace", "TracedOp",
+    "TracedValue", "Trial", "Uniform", "VGGEye", "VGGFeatures", "Value", "activations", "doctor", "examine",
+    "finite_differences", "flow", "gradcam", "halving_cost", "landscape", "narrate", "page", "profile",
+    "random_search", "simulator_page", "successive_halving", "trace", "variance_by_depth",
 ]  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from xpnet.nn import Module
-from xpnet.nn.utils import for_model
+from xpnet.nn.utils import for_model, keep_modes
 from xpnet.tensor import Tensor, TensorLike, no_grad
 from xpnet_backends import Array
 
@@ -40,7 +40,8 @@ def activations(model: Module, x: TensorLike, layers: Sequence[str] | None = Non
 
     undo = [find_layer(model, path).register_forward_hook(note(path)) for path in paths]
     try:
-        with evaluating(model), no_grad():
+        with keep_modes(model), no_grad():
+            model.eval()
             model(for_model(model, x))
     finally:
         for remove in undo:
@@ -49,18 +50,3 @@ def activations(model: Module, x: TensorLike, layers: Sequence[str] | None = Non
         if path not in found:
             raise ValueError(f"the layer {path!r} was not used, or its output is no tensor")
     return {path: found[path] for path in paths if path in found}
-
-
-class evaluating:  # noqa: N801  used as a statement
-    """While it is open, a model and all below are in evaluation mode; then each is again as it was."""
-
-    def __init__(self, model: Module) -> None:
-        self._model = model
-
-    def __enter__(self) -> None:
-        self._before = [(module, module.training) for module in self._model.modules()]
-        self._model.eval()
-
-    def __exit__(self, *about: Any) -> None:
-        for module, training in self._before:
-            module.training = training

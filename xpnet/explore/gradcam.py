@@ -6,11 +6,11 @@ from typing import Any
 
 from xpnet.nn import Module
 from xpnet.nn import functional as F
-from xpnet.nn.utils import for_model
+from xpnet.nn.utils import for_model, keep_modes
 from xpnet.tensor import Tensor, TensorLike, is_grad_enabled
 from xpnet_backends import Array, pairwise_mean, pairwise_sum
 
-from .activations import evaluating, find_layer
+from .activations import find_layer
 
 
 def gradcam(model: Module, layer: str, x: TensorLike, target: Any = None) -> Array:
@@ -39,7 +39,8 @@ def gradcam(model: Module, layer: str, x: TensorLike, target: Any = None) -> Arr
     try:
         for p, _ in parameters:
             p.requires_grad = False
-        with evaluating(model):
+        with keep_modes(model):
+            model.eval()
             logits = model(images)
     finally:
         remove()

@@ -10,15 +10,18 @@ buffers are as they were, bit for bit.  Weights are written as dicts from names 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
 import numpy as np
 
-from xpnet.data.loader import keep_place
+from xpnet.data import Loader
+from xpnet.data.loading.loader import keep_place
 from xpnet.nn import LayerNorm, Module, Parameter, RMSNorm
+from xpnet.nn.utils import left_as_it_was
 from xpnet.tensor import Tensor, no_grad
 from xpnet_backends import Array, backend_of, get_backend, is_array, random, to_numpy
 
@@ -26,7 +29,6 @@ Weights: TypeAlias = Mapping[str, Any]
 """Arrays by the names of ``model.named_parameters()``; further ones, as a state dict has them, are passed over."""
 
 Loss: TypeAlias = Callable[[Any, Any], Tensor]
-Batches: TypeAlias = Iterable[tuple[Any, Any]]
 
 _MANY_AXES = (LayerNorm, RMSNorm)  # norms whose scale may have more than one axis
 
@@ -166,7 +168,7 @@ def _on_host(values: Any) -> np.ndarray:
 
 
 def along(
-    model: Module, loss: Loss, batches: Batches, direction: Weights, steps: Any, *, origin: Weights | None = None
+    model: Module, loss: Loss, batches: Loader, direction: Weights, steps: Any, *, origin: Weights | None = None
 ) -> Curve:
     """``L(θ + a d)`` for each a in ``steps``; θ is where the model is, or ``origin``.
 
@@ -183,7 +185,7 @@ def along(
 def across(
     model: Module,
     loss: Loss,
-    batches: Batches,
+    batches: Loader,
     first: Weights,
     second: Weights,
     xs: Any,
@@ -203,7 +205,7 @@ def across(
     return Surface(xs, ys, losses)
 
 
-def between(model: Module, loss: Loss, batches: Batches, start: Weights, end: Weights, steps: Any) -> Curve:
+def between(model: Module, loss: Loss, batches: Loader, start: Weights, end: Weights, steps: Any) -> Curve:
     """``L((1 − a) θ₀ + a θ₁)`` for each a in ``steps``: the line from one solution (a = 0) to another (a = 1).
 
     start, end : state dicts, or snapshots.  Where both hold running statistics, those move along too, but not beyond
@@ -229,7 +231,7 @@ def _axis(name: str, values: Any) -> np.ndarray:
 class _Probe:
     """While it is open, a model may be given any weights and be asked for its loss; then all is as it was."""
 
-    def __init__(self, model: Module, loss: Loss, batches: Batches) -> None:
+    def __init__(self, model: Module, loss: Loss, batches: Loader) -> None:
         self._model, self._loss = model, loss
         self._parameters: dict[str, Parameter] = dict(model.named_parameters())
         if not self._parameters:
@@ -241,29 +243,17 @@ class _Probe:
             raise ValueError("batches: expected at least one pair of inputs and targets, got none")
 
     def __enter__(self) -> Self:
-        modules = list(self._model.modules())
-        self._modes = [(m, m.training) for m in modules]
-        self._weights = [(p, p.data, p.data.copy()) for p in self._parameters.values()]
-        self._buffers = [(m, n, a, a.copy()) for m in modules for n, a in m._buffers.items() if a is not None]
+        self._held = ExitStack()
+        self._held.enter_context(left_as_it_was(self._model))
+        self._held.enter_context(np.errstate(all="ignore"))  # far away the loss may overflow
+        self._held.enter_context(no_grad())
         self._model.eval()
-        self._quiet, self._unrecorded = np.errstate(all="ignore"), no_grad()  # far away the loss may overflow
-        self._quiet.__enter__()
-        self._unrecorded.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
-        for p, home, values in self._weights:
-            home[...] = values
-            p.data = home
-        for module, name, array, values in self._buffers:
-            array[...] = values
-            setattr(module, name, array)
-        for module, mode in self._modes:
-            module.training = mode
-        self._unrecorded.__exit__(kind, error, where)
-        self._quiet.__exit__(kind, error, where)
+        self._held.__exit__(kind, error, where)
 
     def _brought(self, values: Any) -> Any:
         values = values.data if isinstance(values, Tensor) else values

@@ -10,6 +10,7 @@ from statistics import median
 from typing import Any
 
 from xpnet.nn import Module
+from xpnet.nn.recording import Recording
 from xpnet.nn.utils import left_as_it_was
 from xpnet.tape import Node, held, node_of, observe, run_backward, walk
 from xpnet.tensor import Tensor
@@ -153,14 +154,14 @@ def profile(
     steps = []
     for i in range(warmup + repeats):
         with left_as_it_was(model):
-            step = _Step(model, backend)
+            step = _TimedStep(model, backend)
             step.run(given, loss)
             if i >= warmup:
                 steps.append(step)
     return Profile(_merged(steps), backend.name, repeats)
 
 
-def _merged(steps: list[_Step]) -> list[Cost]:
+def _merged(steps: list[_TimedStep]) -> list[Cost]:
     """The median of each figure over the steps; a step without an op of another counts as 0 there."""
     keys = dict.fromkeys(key for step in steps for key in step.forward)
     costs = []
@@ -174,7 +175,7 @@ def _merged(steps: list[_Step]) -> list[Cost]:
     return costs
 
 
-class _Step:
+class _TimedStep:
     """One forward and backward with a clock."""
 
     def __init__(self, model: Module, backend: Backend) -> None:
@@ -184,20 +185,16 @@ class _Step:
         self.calls: dict[Key, int] = defaultdict(int)
         self.kept: dict[Key, int] = defaultdict(int)
         self.kinds = {path or MODEL: type(module).__name__ for path, module in model.named_modules()}
-        self._within = [LOSS]  # the layers that are computing, the innermost last
+        self._layers = Recording(model)
         self._keys: dict[int, Key] = {}  # by the time of a node
         self._then = 0.0
 
     def run(self, inputs: Any, loss: Callable[[Any], Tensor] | None) -> None:
-        undo = [f for path, module in self.model.named_modules() for f in self._watch(path or MODEL, module)]
-        try:
+        with self._layers:
             self._then = self._now()
             with observe(self._op_ended):
                 output = self.model(inputs)
                 result = _mean(output) if loss is None else loss(output)
-        finally:
-            for remove in undo:
-                remove()
         if not isinstance(result, Tensor) or not result.requires_grad:
             raise ValueError(
                 "nothing to differentiate: neither the model's parameters nor its inputs require a gradient"
@@ -220,17 +217,9 @@ class _Step:
         seconds, self._then = now - self._then, now
         return seconds
 
-    def _watch(self, path: str, module: Module) -> list[Callable[[], None]]:
-        def before(_: Module, inputs: tuple[Any, ...]) -> None:
-            self._within.append(path)
-
-        def after(_: Module, inputs: tuple[Any, ...], output: Any) -> None:
-            self._within.pop()
-
-        return [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
-
     def _op_ended(self, op: Any, args: Any, options: Any, result: Any) -> None:
-        key = self._within[-1], op.__name__
+        layer = self._layers.layer_at_work
+        key = LOSS if layer is None else layer or MODEL, op.__name__
         self.forward[key] += self._lap()
         self.calls[key] += 1
         for tensor in result if isinstance(result, tuple) else (result,):

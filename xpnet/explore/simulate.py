@@ -10,7 +10,7 @@ import numpy as np
 
 from xpnet.tensor import Tensor, no_grad
 
-from .trace import Numbers, Step, Trace, Value
+from .trace import Numbers, Trace, TracedOp, TracedValue
 
 
 @dataclass(frozen=True)
@@ -91,18 +91,18 @@ def narrate(record: Trace) -> Iterator[str]:
             yield "\n".join([heading, *_backward(step)])
 
 
-def _heading(place: str, step: Step, formula: str) -> str:
+def _heading(place: str, step: TracedOp, formula: str) -> str:
     return f"{place}  {step.op} ({f'layer {step.layer}' if step.layer else 'outside the layers'}):  {formula}"
 
 
-def _forward(step: Step) -> Iterator[str]:
+def _forward(step: TracedOp) -> Iterator[str]:
     for value in step.inputs:
         yield _row(f"{value.argument} = {value.name}" if value.name else _origin(value), value.array)
     for value in step.outputs:
         yield _row(value.argument, value.array)
 
 
-def _backward(step: Step) -> Iterator[str]:
+def _backward(step: TracedOp) -> Iterator[str]:
     for value in step.outputs:
         if value.gradient is not None:
             yield _row(f"d{value.argument}, arrives", value.gradient)
@@ -111,7 +111,7 @@ def _backward(step: Step) -> Iterator[str]:
             yield _row(f"d{value.argument}" + (f" = ∂L/∂({value.name})" if value.name else ""), value.gradient)
 
 
-def _origin(value: Value) -> str:
+def _origin(value: TracedValue) -> str:
     return value.argument if value.source is None else f"{value.argument} (from {value.source + 1})"
 
 

@@ -1,9 +1,9 @@
-"""Eyes for neural style transfer: networks whose features say what is in a picture, and in which style.
+"""Networks for neural style transfer, whose features say what is in a picture, and in which style.
 
 Each takes pictures (N, 3, H, W) in 0..1, and gives the features of several layers for the style and those of one for
 the content:
 
-    style, content = RandomEye()(x)
+    style, content = RandomFeatures()(x)
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from xpnet_backends import Backend, get_backend
 _VGG_DEPTHS = {8: 11, 10: 13, 13: 16, 16: 19}  # by the number of its convolutions
 
 
-class RandomEye(nn.Module):
+class RandomFeatures(nn.Module):
     """VGG's pattern, 3x3 convolutions and pools, with random weights; mean pools, as Gatys et al. 2015 prefer."""
 
     def __init__(self, widths: Sequence[int] = (24, 48, 96, 128), backend: str | Backend | None = None) -> None:
@@ -50,7 +50,7 @@ class RandomEye(nn.Module):
         return found, found[1]
 
 
-class SqueezeNetEye(nn.Module):
+class SqueezeNetFeatures(nn.Module):
     """SqueezeNet 1.0 from an ONNX file (Iandola et al. 2016, arXiv:1602.07360), trained on blue, green, red in 0..255.
 
     Raises: ``OSError``; ``OnnxError``, a ``ValueError``, for a damaged file or another network.
@@ -74,7 +74,7 @@ class SqueezeNetEye(nn.Module):
         return [found[name] for name in self.STYLE], found[self.CONTENT]
 
 
-class VGGEye(nn.Module):
+class VGGFeatures(nn.Module):
     """VGG of depth 11 to 19 with torchvision's weights, from a file of ``torch.save`` (.pth) or an .npz.
 
     The layers are those of Gatys et al. 2015 (arXiv:1508.06576): conv1_1 to conv5_1, and conv4_2 for the content.
@@ -118,3 +118,6 @@ class VGGEye(nn.Module):
             if block == 5:  # no later layer is asked for
                 break
         return style, content
+
+
+RandomEye, SqueezeNetEye, VGGEye = RandomFeatures, SqueezeNetFeatures, VGGFeatures  # the old names

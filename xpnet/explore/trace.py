@@ -25,7 +25,7 @@ _MOST = 1024  # elements of an array that is written out; of a larger one only i
 
 
 @dataclass(frozen=True)
-class Value:
+class TracedValue:
     """An array that went into an op or came out of it.
 
     Attributes
@@ -48,7 +48,7 @@ class Value:
 
 
 @dataclass(frozen=True)
-class Step:
+class TracedOp:
     """One op, forward and backward.
 
     Attributes
@@ -65,14 +65,17 @@ class Step:
     formula: str
     derivative: str
     options: dict[str, Any]
-    inputs: tuple[Value, ...]
-    outputs: tuple[Value, ...]
+    inputs: tuple[TracedValue, ...]
+    outputs: tuple[TracedValue, ...]
 
     @property
     def gradient_norm(self) -> float | None:
         """``‖∂L/∂y‖``, over all results of the op."""
         found = [v.gradient for v in self.outputs if v.gradient is not None]
         return _norm(*found) if found else None
+
+
+Step, Value = TracedOp, TracedValue  # the old names
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ class Trace:
     gradients : the whole gradient of each parameter, and of each input that is not of whole numbers.
     """
 
-    steps: tuple[Step, ...]
+    steps: tuple[TracedOp, ...]
     loss: float
     gradients: dict[str, Numbers]
 
@@ -163,18 +166,18 @@ def trace(model: Module, *inputs: Any, loss: Callable[[Any], Tensor] | None = No
 class _Draft:
     """A step while it is being written."""
 
-    def __init__(self, op: Op, options: dict[str, Any], inputs: list[Value], outputs: list[Value]) -> None:
+    def __init__(self, op: Op, options: dict[str, Any], inputs: list[TracedValue], outputs: list[TracedValue]) -> None:
         self.op, self.options, self.inputs, self.outputs = op, options, inputs, outputs
         self.time = tick()
         self.arrived: tuple[Any, ...] = ()
         self.passed_on: tuple[Any, ...] = ()
 
-    def finished(self, number: int, layer: str) -> Step:
+    def finished(self, number: int, layer: str) -> TracedOp:
         formula, derivative = describe(self.op)
         inputs = [_with_gradient(v, self.passed_on, i) for i, v in enumerate(self.inputs)]
         outputs = [_with_gradient(v, self.arrived, i) for i, v in enumerate(self.outputs)]
         kept = tuple(v for v in inputs if v.array.dtype != object)  # arguments that were left out
-        return Step(number, layer, self.op.__name__, formula, derivative, self.options, kept, tuple(outputs))
+        return TracedOp(number, layer, self.op.__name__, formula, derivative, self.options, kept, tuple(outputs))
 
 
 class _Book:
@@ -192,7 +195,7 @@ class _Book:
         inputs = [self._value(a, name) for a, name in zip(args, _arguments(op, len(args)), strict=True)]
         number = len(self._drafts)
         outputs = [
-            Value("y" if len(results) == 1 else f"y{i}", "result", "", number, i, _host(t.data), None)
+            TracedValue("y" if len(results) == 1 else f"y{i}", "result", "", number, i, _host(t.data), None)
             for i, t in enumerate(results)
         ]
         draft = _Draft(op, options, inputs, outputs)
@@ -204,15 +207,15 @@ class _Book:
         if node is not None and node.backward is not None:
             node.backward = _listening(node.backward, draft)
 
-    def _value(self, x: Any, argument: str) -> Value:
+    def _value(self, x: Any, argument: str) -> TracedValue:
         source, part = self._made.get(id(x), (None, 0))
         name = self._names.get(id(x), "")
         kind = "result" if source is not None else "constant"
         if name:
             kind = "parameter" if id(x) in self._parameters else "input"
-        return Value(argument, kind, name, source, part, _host(x.data if isinstance(x, Tensor) else x), None)
+        return TracedValue(argument, kind, name, source, part, _host(x.data if isinstance(x, Tensor) else x), None)
 
-    def steps(self, recording: Recording) -> tuple[Step, ...]:
+    def steps(self, recording: Recording) -> tuple[TracedOp, ...]:
         return tuple(d.finished(i, recording.layer_at(d.time)) for i, d in enumerate(self._drafts))
 
 
@@ -227,9 +230,9 @@ def _listening(backward: Op, draft: _Draft) -> Op:
     return heard
 
 
-def _with_gradient(value: Value, gradients: tuple[Any, ...], place: int) -> Value:
+def _with_gradient(value: TracedValue, gradients: tuple[Any, ...], place: int) -> TracedValue:
     gradient = gradients[place] if place < len(gradients) else None
-    return Value(value.argument, value.kind, value.name, value.source, value.part, value.array, gradient)
+    return TracedValue(value.argument, value.kind, value.name, value.source, value.part, value.array, gradient)
 
 
 def describe(op: Op) -> tuple[str, str]:
@@ -297,7 +300,7 @@ def _norm(*arrays: Numbers) -> float:
     return math.sqrt(sum(float(np.square(a, dtype=np.float64).sum()) for a in arrays))
 
 
-def _value(value: Value, most: int) -> dict[str, Any]:
+def _value(value: TracedValue, most: int) -> dict[str, Any]:
     gradient = None if value.gradient is None else _array(value.gradient, most)
     about = {"argument": value.argument, "kind": value.kind, "name": value.name, "source": value.source}
     return {**about, "part": value.part, **_array(value.array, most), "gradient": gradient}

@@ -26,6 +26,7 @@ class Recording:
     def __init__(self, model: Module) -> None:
         self._model = model
         self._intervals: list[tuple[int, int, str]] = []
+        self._open: list[tuple[int, str]] = []  # the layers at work, the innermost last, with when they began
         self._undo: list[Callable[[], None]] = []
 
     def __enter__(self) -> Self:
@@ -41,13 +42,12 @@ class Recording:
         return separately.close
 
     def _watch(self, path: str, module: Module) -> None:
-        started: list[int] = []  # a stack: a module may be used within itself
-
         def before(_: Module, inputs: tuple[Any, ...]) -> None:
-            started.append(tick())
+            self._open.append((tick(), path))
 
         def after(_: Module, inputs: tuple[Any, ...], output: Any) -> None:
-            self._intervals.append((started.pop(), tick(), path))
+            started, _path = self._open.pop()
+            self._intervals.append((started, tick(), path))
 
         self._undo += [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
 
@@ -57,6 +57,11 @@ class Recording:
         for undo in self._undo:
             undo()
         self._undo = []
+
+    @property
+    def layer_at_work(self) -> str | None:
+        """The path of the innermost layer that is computing now; None outside the model."""
+        return self._open[-1][1] if self._open else None
 
     def layer_of(self, node: Node) -> str:
         """The path of the innermost layer that recorded an op; "" outside all of them."""

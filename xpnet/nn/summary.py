@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from xpnet.nn.modes import keep_modes
 from xpnet.tensor import Tensor, no_grad
 
 if TYPE_CHECKING:
@@ -51,15 +52,12 @@ def _output_shapes(model: Module, input_shape: tuple[int, ...]) -> dict[int, str
 
     first = next(iter(model.parameters()), None)
     backend, dtype = (first.backend, first.dtype) if first is not None else (None, None)
-    modes = {id(m): m.training for m in model.modules()}
     removers = [m.register_forward_hook(note) for m in model.modules()]
     try:
-        with no_grad():
+        with keep_modes(model), no_grad():
             xp = backend.xp if backend is not None else __import__("numpy")
             model.eval()(Tensor(xp.zeros(input_shape, dtype=dtype or "float32")))
     finally:
         for remove in removers:
             remove()
-        for m in model.modules():
-            m.__dict__["training"] = modes[id(m)]
     return shapes

@@ -9,10 +9,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from xpnet.nn.modes import keep_modes as keep_modes
 from xpnet.nn.module import Module
 from xpnet.tensor import Tensor, TensorLike, as_tensor, placed_tensor
 from xpnet_backends import Array, Namespace, backend_of, is_array, pairwise_sum, random, sum_of_squares
-from xpnet_backends.blocks import Lent
 
 Parameters: TypeAlias = Iterable[Tensor] | Tensor
 
@@ -91,20 +91,6 @@ def clip_grad_value_(parameters: Parameters, clip_value: float) -> None:
         p.backend.xp.clip(p.grad, -clip_value, clip_value, out=p.grad)
 
 
-_modes = Lent()
-
-
-@contextmanager
-def keep_modes(model: Module) -> Iterator[None]:
-    """After the block every module is in the mode, training or evaluation, that it was in: a part may be frozen."""
-    with _modes.block({module: module.training for module in model.modules()}, _set_mode):
-        yield
-
-
-def _set_mode(module: Module, training: bool) -> None:
-    module.__dict__["training"] = training
-
-
 @contextmanager
 def left_as_it_was(model: Module) -> Iterator[None]:
     """After the block, also after an error or Ctrl-C, all is as it was: what looks at a model may not change it.
@@ -114,12 +100,11 @@ def left_as_it_was(model: Module) -> Iterator[None]:
     state is at the same seed and step, and no parameter has a gradient.
     """
     modules, parameters = list(model.modules()), list(model.parameters())
-    modes = [(m, m.training) for m in modules]
     values = [(p, p.data, p.data.copy(), p._home, p.requires_grad, p._changed_at[0]) for p in parameters]
     gradients = [(p, p._grad, p._owns_grad, None if p._grad is None else p._grad.copy()) for p in parameters]
     buffers = [(m, n, a, None if a is None else a.copy()) for m in modules for n, a in m._buffers.items()]
     try:
-        with random.fork_rng(random.state.seed, random.state.step):
+        with keep_modes(model), random.fork_rng(random.state.seed, random.state.step):
             for p in parameters:
                 p.grad = None
             yield
@@ -136,8 +121,6 @@ def left_as_it_was(model: Module) -> Iterator[None]:
             if buffer is not None:
                 buffer[...] = copy
             setattr(module, name, buffer)
-        for module, training in modes:
-            module.__dict__["training"] = training
 
 
 def for_model(model: Module, x: TensorLike) -> Tensor:

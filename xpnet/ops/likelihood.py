@@ -8,7 +8,7 @@ from xpnet_backends import Array, Namespace, pairwise_sum
 
 from ._shared import Reduction, Result, reduce_loss, unbroadcast, weighted, widened
 from .activation import log_softmax
-from .loss import along, index_targets
+from .loss import index_targets, with_class_axis
 
 
 @widened
@@ -197,7 +197,9 @@ def focal_loss(
     def backward(dy: Array, needs: tuple[bool, ...] = (True, False, False)) -> tuple[Array | None, ...]:
         if not needs[0]:
             return None, None, None
-        dlog_pt = xp.where(w == 0, 0.0, -w * (power - slope * xp.exp(log_pt) * log_pt) * along(xp, spread(dy), axis))
+        dlog_pt = xp.where(
+            w == 0, 0.0, -w * (power - slope * xp.exp(log_pt) * log_pt) * with_class_axis(xp, spread(dy), axis)
+        )
         return xp.where(hot, dlog_pt, 0.0) - weighted(xp, dlog_pt, xp.exp(log_p)), None, None
 
     return loss, backward

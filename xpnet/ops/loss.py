@@ -137,7 +137,7 @@ def nll_loss(
     loss, spread = reduce_loss(xp, -pairwise_sum(weighted(xp, q, log_p), axis), reduction, norm)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True, False, False)) -> tuple[Array | None, ...]:
-        return weighted(xp, -q, along(xp, spread(dy), axis)) if needs[0] else None, None, None
+        return weighted(xp, -q, with_class_axis(xp, spread(dy), axis)) if needs[0] else None, None, None
 
     return loss, backward
 
@@ -170,12 +170,12 @@ def cross_entropy(
     else:
         wq, norm = index_targets(xp, logits, target, weight, ignore_index, axis)
         if label_smoothing:
-            counted = along(xp, target != ignore_index, axis)
+            counted = with_class_axis(xp, target != ignore_index, axis)
             wq = keep * wq + label_smoothing / logits.shape[axis] * (w * counted).astype(logits.dtype)
     loss, spread = reduce_loss(xp, -pairwise_sum(weighted(xp, wq, log_p), axis), reduction, norm)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True, False, False)) -> tuple[Array | None, ...]:
-        dloss = along(xp, spread(dy), axis)
+        dloss = with_class_axis(xp, spread(dy), axis)
         dz = None
         if needs[0]:  # a row of weight 0 has no part in the loss, not even in a mean of NaN
             total = pairwise_sum(wq, axis, keepdims=True)
@@ -191,13 +191,13 @@ def index_targets(
 ) -> tuple[Array, Array]:
     """Weighted one-hot rows for class numbers (zero where ignored, NaN where no class), and their total weight."""
     classes = xp.arange(logits.shape[axis]).reshape(_class_shape(logits.ndim, axis, -1))
-    hot = classes == along(xp, target, axis)
+    hot = classes == with_class_axis(xp, target, axis)
     q = hot.astype(logits.dtype)
     if weight is not None:
         q = q * _per_class(weight, logits.ndim, axis)
     ignored = target == ignore_index
     no_class = ~(hot.any(axis=axis) | ignored)
-    q = xp.where(along(xp, no_class, axis), math.nan, xp.where(along(xp, ignored, axis), 0.0, q))
+    q = xp.where(with_class_axis(xp, no_class, axis), math.nan, xp.where(with_class_axis(xp, ignored, axis), 0.0, q))
     norm = pairwise_sum(q)
     return q, xp.where(norm == 0, math.nan, norm)  # the mean of nothing is NaN, as in PyTorch
 
@@ -210,6 +210,6 @@ def _per_class(weight: Array, ndim: int, axis: int) -> Array:
     return weight.reshape(_class_shape(ndim, axis, -1))
 
 
-def along(xp: Namespace, x: Any, axis: int) -> Any:
+def with_class_axis(xp: Namespace, x: Any, axis: int) -> Any:
     """Room for the class axis in an array without one; a single number stays as it is."""
     return xp.expand_dims(x, axis) if getattr(x, "ndim", 0) or axis == 0 else x

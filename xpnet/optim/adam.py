@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from xpnet.optim.optimizer import Clock, Optimizer, Parameters, check_betas
+from xpnet.optim.optimizer import Clock, Optimizer, Parameters
 from xpnet_backends import Array, Namespace
 
 
@@ -48,10 +48,6 @@ class Adam(Optimizer):
     ) -> None:
         defaults = {"lr": lr, "betas": tuple(betas), "eps": eps, "weight_decay": weight_decay}
         super().__init__(params, {**defaults, "amsgrad": amsgrad, "maximize": maximize})
-
-    def check(self, options: Mapping[str, Any]) -> None:
-        super().check(options)
-        check_betas(type(self).__name__, options)
 
     def state_names(self, options: Mapping[str, Any]) -> Sequence[str]:
         return ["exp_avg", "exp_avg_sq"] + (["max_exp_avg_sq"] if options["amsgrad"] else [])

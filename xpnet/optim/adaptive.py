@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from xpnet.optim.adam import decay_weights, update_moments
-from xpnet.optim.optimizer import Clock, Optimizer, Parameters, check_betas
+from xpnet.optim.optimizer import Clock, Optimizer, Parameters
 from xpnet_backends import Array, Namespace
 
 
@@ -112,10 +112,6 @@ class Adamax(Optimizer):
         defaults = {"lr": lr, "betas": tuple(betas), "eps": eps, "weight_decay": weight_decay, "maximize": maximize}
         super().__init__(params, defaults)
 
-    def check(self, options: Mapping[str, Any]) -> None:
-        super().check(options)
-        check_betas("Adamax", options)
-
     def state_names(self, options: Mapping[str, Any]) -> Sequence[str]:
         return ["exp_avg", "exp_inf"]
 
@@ -157,7 +153,6 @@ class NAdam(Optimizer):
 
     def check(self, options: Mapping[str, Any]) -> None:
         super().check(options)
-        check_betas("NAdam", options)
         if not options["momentum_decay"] >= 0.0:
             raise ValueError(f"NAdam: momentum_decay must be >= 0, got {options['momentum_decay']!r}")
 
@@ -203,10 +198,6 @@ class RAdam(Optimizer):
     ) -> None:
         defaults = {"lr": lr, "betas": tuple(betas), "eps": eps, "weight_decay": weight_decay, "maximize": maximize}
         super().__init__(params, {**defaults, "decoupled_weight_decay": decoupled_weight_decay})
-
-    def check(self, options: Mapping[str, Any]) -> None:
-        super().check(options)
-        check_betas("RAdam", options)
 
     def state_names(self, options: Mapping[str, Any]) -> Sequence[str]:
         return ["exp_avg", "exp_avg_sq"]

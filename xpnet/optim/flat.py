@@ -16,7 +16,7 @@ from xpnet.nn import Parameter
 from xpnet.tape import mark_changed
 from xpnet_backends import Array, Backend, Namespace
 
-LR, STEP, GATED = 0, 1, 2  # places in a run's vector of numbers
+LR, STEP, GATED = 0, 1, 2  # places in a span's vector of numbers
 
 
 def state_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
@@ -25,7 +25,7 @@ def state_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 
 @dataclass(slots=True)
-class Run:
+class Span:
     """Neighbouring parameters that have taken the same steps.
 
     ``numbers`` holds the learning rate, the step count, and the rate of a step that may be without effect, on the
@@ -64,7 +64,7 @@ class Flat:
         self.sizes = [p.size for p in parameters]
         self.starts = [0, *np.cumsum(self.sizes).tolist()]
         self._allocate({})
-        self.runs = [self._new_run(0, len(self.parameters))]
+        self.spans = [self._new_span(0, len(self.parameters))]
 
     def _allocate(self, state: dict[str, Array]) -> None:
         xp, total = self.backend.xp, self.starts[-1]
@@ -85,9 +85,9 @@ class Flat:
         parts = zip(self.starts, self.sizes, self.parameters, strict=False)
         return [vector[start : start + size].reshape(p.shape) for start, size, p in parts]
 
-    def _new_run(self, first: int, last: int) -> Run:
+    def _new_span(self, first: int, last: int) -> Span:
         numbers = self.backend.xp.zeros(3, dtype=state_dtype(self.dtype))
-        return Run(first, last, slice(self.starts[first], self.starts[last]), numbers)
+        return Span(first, last, slice(self.starts[first], self.starts[last]), numbers)
 
     def wide(self, vector: Array) -> Array:
         """Values or gradients in the dtype of the state: themselves, or a copy of float16 in float32."""
@@ -112,8 +112,8 @@ class Flat:
             return backend.asarray(self.backend.to_numpy(array)).astype(state_dtype(dtype))
 
         state = {name: moved(vector) for name, vector in self.state.items()}
-        for run in self.runs:
-            run.numbers, run.lr = moved(run.numbers), None
+        for span in self.spans:
+            span.numbers, span.lr = moved(span.numbers), None
         self.backend, self.dtype = backend, dtype
         self._allocate(state)
 
@@ -127,56 +127,56 @@ class Flat:
                 p.grad = home
         return present
 
-    def ready(self, present: Sequence[bool]) -> list[Run]:
-        """The runs whose parameters have gradients; a run of which only some have is split first."""
-        split: list[Run] = []
-        for run in self.runs:
-            if len(set(present[run.first : run.last])) == 1:
-                split.append(run)
+    def ready(self, present: Sequence[bool]) -> list[Span]:
+        """The spans whose parameters have gradients; a span of which only some have is split first."""
+        split: list[Span] = []
+        for span in self.spans:
+            if len(set(present[span.first : span.last])) == 1:
+                split.append(span)
                 continue
-            for _, group in groupby(range(run.first, run.last), key=lambda i: present[i]):
+            for _, group in groupby(range(span.first, span.last), key=lambda i: present[i]):
                 members = list(group)
-                part = self._new_run(members[0], members[-1] + 1)
-                part.numbers[...] = run.numbers
-                part.steps, part.lr, part.begun = run.steps, run.lr, run.begun
+                part = self._new_span(members[0], members[-1] + 1)
+                part.numbers[...] = span.numbers
+                part.steps, part.lr, part.begun = span.steps, span.lr, span.begun
                 split.append(part)
-        self.runs = split
-        for run in split:
-            run.moves = present[run.first]
-        return [run for run in split if run.moves]
+        self.spans = split
+        for span in split:
+            span.moves = present[span.first]
+        return [span for span in split if span.moves]
 
     def note_change(self) -> None:
         """Tell the tape that the values changed."""
         mark_changed(self.parameters)
 
-    def run_of(self, i: int) -> Run:
-        """The run that parameter ``i`` belongs to."""
-        return next(run for run in self.runs if run.first <= i < run.last)
+    def span_of(self, i: int) -> Span:
+        """The span that parameter ``i`` belongs to."""
+        return next(span for span in self.spans if span.first <= i < span.last)
 
     def set_steps(self, steps: Sequence[int], begun: Sequence[frozenset[str]]) -> None:
         """Take over the step counts of all parameters, and the names of the vectors that hold a step already.
 
-        In the same memory where the runs stay the same.
+        In the same memory where the spans stay the same.
         """
-        before = {(run.first, run.last): run for run in self.runs}
-        self.runs = []
+        before = {(span.first, span.last): span for span in self.spans}
+        self.spans = []
         for (count, names), group in groupby(range(len(steps)), key=lambda i: (steps[i], begun[i])):
             members = list(group)
-            span = members[0], members[-1] + 1
-            run = before.get(span) or self._new_run(*span)
-            run.steps, run.begun = count, names
-            run.numbers[STEP] = count
-            self.runs.append(run)
+            bounds = members[0], members[-1] + 1
+            span = before.get(bounds) or self._new_span(*bounds)
+            span.steps, span.begun = count, names
+            span.numbers[STEP] = count
+            self.spans.append(span)
 
     def packed(self) -> dict[str, Any]:
         """What makes it again: parameters, vectors and counts, without the views."""
         self.adopt()
-        counts = [self.run_of(i) for i in range(len(self.parameters))]
+        counts = [self.span_of(i) for i in range(len(self.parameters))]
         return {
             "parameters": self.parameters,
             "state": self.state,
-            "steps": [run.steps for run in counts],
-            "begun": [run.begun for run in counts],
+            "steps": [span.steps for span in counts],
+            "begun": [span.begun for span in counts],
         }
 
     @classmethod

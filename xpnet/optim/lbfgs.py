@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from xpnet.optim.flat import Flat, state_dtype
-from xpnet.optim.line_search import Trial, strong_wolfe
+from xpnet.optim.line_search import Point, strong_wolfe
 from xpnet.optim.optimizer import Clock, Optimizer, Parameters
 from xpnet.tensor import Tensor, no_grad
 from xpnet_backends import Array, Namespace, is_array, random, to_numpy
@@ -59,6 +59,10 @@ class LBFGS(Optimizer):
     ) -> None:
         raise NotImplementedError("LBFGS takes whole steps")  # pragma: no cover
 
+    # step and the state dicts replace those of Optimizer, against the house's rule: a step of L-BFGS evaluates the loss
+    # several times and moves all parameters as one vector, so it cannot be written as an update() of one span, and the
+    # history that it keeps belongs to no single parameter.
+
     def step(self, closure: Callable[[], Tensor] | None = None, *, only_if: Array | None = None) -> Tensor | None:
         """Up to ``max_iter`` moves; the loss before them is returned."""
         if closure is None:
@@ -77,7 +81,7 @@ class LBFGS(Optimizer):
                 t = min(1.0, 1.0 / float(abs(g).sum())) * options["lr"] if fresh else options["lr"]
                 before, self._gradient = loss, g
                 last = iteration == options["max_iter"]
-                loss, g, self._t, calls = self._move(closure, flat, Trial(0.0, loss, g, slope), d, t, options, last)
+                loss, g, self._t, calls = self._move(closure, flat, Point(0.0, loss, g, slope), d, t, options, last)
                 evaluations += calls
                 if last or evaluations >= options["max_eval"] or self._arrived(g, d, loss - before, options):
                     break
@@ -131,7 +135,7 @@ class LBFGS(Optimizer):
         self,
         closure: Callable[[], Tensor],
         flat: Flat,
-        start: Trial,
+        start: Point,
         d: Array,
         t: float,
         options: Mapping[str, Any],
@@ -144,11 +148,11 @@ class LBFGS(Optimizer):
             flat.values[...] = origin + t * d
             flat.note_change()
 
-        def evaluate(t: float) -> Trial:
+        def evaluate(t: float) -> Point:
             go(t)
             f = float(closure().numpy())
             g = self._gradients(flat)
-            return Trial(t, f, g, float(g @ d))
+            return Point(t, f, g, float(g @ d))
 
         if options["line_search_fn"] is None:
             if last:  # nobody asks for the loss there

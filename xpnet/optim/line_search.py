@@ -19,7 +19,7 @@ MOST = 25  # trials
 
 
 @dataclass(slots=True)
-class Trial:
+class Point:
     """A step, the value there, the gradient, and the slope along the direction."""
 
     t: float
@@ -28,7 +28,7 @@ class Trial:
     slope: float
 
 
-def cubic_minimum(a: Trial, b: Trial, bounds: tuple[float, float] | None = None) -> float:
+def cubic_minimum(a: Point, b: Point, bounds: tuple[float, float] | None = None) -> float:
     """Where the cubic through two values and slopes is least, held between the bounds (the two steps by default)."""
     low, high = bounds if bounds is not None else (min(a.t, b.t), max(a.t, b.t))
     d1 = a.slope + b.slope - 3.0 * (a.f - b.f) / (a.t - b.t)
@@ -45,8 +45,8 @@ def cubic_minimum(a: Trial, b: Trial, bounds: tuple[float, float] | None = None)
 
 
 def strong_wolfe(
-    evaluate: Callable[[float], Trial], start: Trial, t: float, largest: float, tolerance: float
-) -> tuple[Trial, int]:
+    evaluate: Callable[[float], Point], start: Point, t: float, largest: float, tolerance: float
+) -> tuple[Point, int]:
     """The step to take, and how often ``evaluate`` was called.
 
     ``start`` is the trial at t = 0, ``largest`` the largest entry of the direction: moves below ``tolerance`` end it.
@@ -72,11 +72,11 @@ def strong_wolfe(
     return bracket[low if len(bracket) > 1 else 0], trials + 1
 
 
-def _enough(new: Trial, start: Trial) -> bool:
+def _enough(new: Point, start: Point) -> bool:
     return new.f <= start.f + SUFFICIENT * new.t * start.slope
 
 
-def _bracket(evaluate: Callable[[float], Trial], start: Trial, t: float) -> tuple[list[Trial], int, bool]:
+def _bracket(evaluate: Callable[[float], Point], start: Point, t: float) -> tuple[list[Point], int, bool]:
     """Two trials with a good step between them; or one that is good itself, and True."""
     before, new = start, evaluate(t)
     for trials in range(MOST):
@@ -92,7 +92,7 @@ def _bracket(evaluate: Callable[[float], Trial], start: Trial, t: float) -> tupl
     return [start, new], MOST, False
 
 
-def _inside(bracket: list[Trial], t: float, stuck: bool) -> tuple[float, bool]:
+def _inside(bracket: list[Point], t: float, stuck: bool) -> tuple[float, bool]:
     """Keep away from the ends: twice in a row near one of them, and the step is moved a tenth inwards."""
     low, high = sorted((bracket[0].t, bracket[1].t))
     margin = 0.1 * (high - low)

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from xpnet.nn import Parameter
-from xpnet.optim.flat import GATED, LR, STEP, Flat, Run
+from xpnet.optim.flat import GATED, LR, STEP, Flat, Span
 from xpnet.tensor import Tensor, no_grad
 from xpnet_backends import Array, Namespace, is_array, random, sum_of_squares, to_numpy
 
@@ -63,6 +63,9 @@ class Optimizer(ABC):
         for name in ("lr", "weight_decay", "momentum", "eps"):
             if name in options and not options[name] >= 0.0:
                 raise ValueError(f"{type(self).__name__}: {name} must be >= 0, got {options[name]!r}")
+        betas = options.get("betas", (0.0, 0.0))
+        if len(betas) != 2 or not all(0.0 <= beta < 1.0 for beta in betas):
+            raise ValueError(f"{type(self).__name__}: betas must lie in [0, 1), two of them, got {betas!r}")
 
     @abstractmethod
     def state_names(self, options: Mapping[str, Any]) -> Sequence[str]:
@@ -94,8 +97,8 @@ class Optimizer(ABC):
         for options, flats in zip(self.param_groups, self._flats, strict=True):
             for flat in flats:
                 flat.adopt()
-                for run in flat.runs:
-                    run.write(options["lr"])
+                for span in flat.spans:
+                    span.write(options["lr"])
 
     def apply_update(self, only_if: Array | None = None) -> None:
         """The second part of ``step``: the work on the backend, the same from step to step.
@@ -110,19 +113,19 @@ class Optimizer(ABC):
     def _update_flat(self, flat: Flat, options: dict[str, Any], only_if: Array | None) -> None:
         names = self.state_names(options)
         flat.keep(names)
-        for run in flat.ready(flat.gather()):
-            run.numbers[STEP] += 1
-            fresh = frozenset() if run.begun.issuperset(names) else frozenset(names) - run.begun
+        for span in flat.ready(flat.gather()):
+            span.numbers[STEP] += 1
+            fresh = frozenset() if span.begun.issuperset(names) else frozenset(names) - span.begun
             if only_if is not None:
-                run.gate(flat.backend.xp, only_if, flat.grads[run.where])
-            state = {name: vector[run.where] for name, vector in flat.state.items()}
-            clock = Clock(flat.backend.xp, run, fresh, gated=only_if is not None)
-            theta, g = flat.wide(flat.values[run.where]), flat.wide(flat.grads[run.where])
+                span.gate(flat.backend.xp, only_if, flat.grads[span.where])
+            state = {name: vector[span.where] for name, vector in flat.state.items()}
+            clock = Clock(flat.backend.xp, span, fresh, gated=only_if is not None)
+            theta, g = flat.wide(flat.values[span.where]), flat.wide(flat.grads[span.where])
             self.update(flat.backend.xp, theta, -g if options.get("maximize") else g, state, clock, options)
             if theta.dtype != flat.dtype:
-                flat.values[run.where] = theta
+                flat.values[span.where] = theta
             if fresh:
-                run.begun |= fresh
+                span.begun |= fresh
 
     def advance(self) -> None:
         """The last part of ``step``: the host's books, also after a replay of ``apply_update``.
@@ -130,8 +133,8 @@ class Optimizer(ABC):
         The step counts, the tape's notes of what changed, and the random step.
         """
         for flat in (flat for flats in self._flats for flat in flats):
-            for run in flat.runs:
-                run.steps += run.moves
+            for span in flat.spans:
+                span.steps += span.moves
             flat.note_change()
         random.state.set_step(random.state.step + 1)
 
@@ -170,7 +173,7 @@ class Optimizer(ABC):
                 views = {name: flat._views(vector) for name, vector in flat.state.items()}
                 for i, p in enumerate(flat.parameters):
                     vectors = {name: parts[i].copy() for name, parts in views.items()}
-                    state[names[id(p)]] = {"step": flat.run_of(i).steps, **vectors}
+                    state[names[id(p)]] = {"step": flat.span_of(i).steps, **vectors}
         groups = [
             {**{k: _plain(v) for k, v in g.items() if k not in ("params", "names")}, "params": list(g["names"])}
             for g in self.param_groups
@@ -238,22 +241,16 @@ class Clock:
 
     __slots__ = ("_xp", "fresh", "lr", "step", "steps")
 
-    def __init__(self, xp: Namespace, run: Run, fresh: frozenset[str] = frozenset(), *, gated: bool = False) -> None:
+    def __init__(self, xp: Namespace, span: Span, fresh: frozenset[str] = frozenset(), *, gated: bool = False) -> None:
         self._xp = xp
-        self.lr = run.numbers[GATED if gated else LR]
-        self.step = run.numbers[STEP]
-        self.steps = run.steps + 1  # the same on the host: 1 in the first step
+        self.lr = span.numbers[GATED if gated else LR]
+        self.step = span.numbers[STEP]
+        self.steps = span.steps + 1  # the same on the host: 1 in the first step
         self.fresh = fresh  # the vectors of state that are used for the first time, and hold zeros
 
     def bias_correction(self, beta: float) -> Array:
         """``1 − βᵗ``, as ``−expm1(t ln β)``: β near 1 loses no digits in float32."""
         return -self._xp.expm1(self.step * (math.log(beta) if beta else -math.inf))
-
-
-def check_betas(name: str, options: Mapping[str, Any]) -> None:
-    """Raises: ``ValueError`` unless both β lie in [0, 1)."""
-    if len(options["betas"]) != 2 or not all(0.0 <= beta < 1.0 for beta in options["betas"]):
-        raise ValueError(f"{name}: betas must lie in [0, 1), two of them, got {options['betas']!r}")
 
 
 def _as_groups(params: Parameters) -> list[dict[str, Any]]:

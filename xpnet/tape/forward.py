@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xpnet_backends import Backend, BackendError, backend_of, is_array, select
+from xpnet_backends import Backend, BackendError, backend_of, is_array, loaded
 from xpnet_backends.blocks import innermost
 from xpnet_backends.deferred import Deferred
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from xpnet.tensor import Tensor
 
 _NUMBERS = frozenset((float, int, bool, type(None)))
-_backends = select.by_type
+_backends = loaded.by_type
 
 
 def apply(op: Op, *args: TensorLike, **options: Any) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from xpnet.data.dataset import as_array
+from xpnet.data.loading.dataset import as_array
 from xpnet.nn import Module
 from xpnet.nn.utils import keep_modes
 from xpnet.tensor import Tensor, no_grad

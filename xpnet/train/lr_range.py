@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from xpnet.data.loader import keep_place
+from xpnet.data import Loader
+from xpnet.data.loading.loader import keep_place
 from xpnet.nn import Module
 from xpnet.nn.utils import left_as_it_was
 from xpnet.optim import Optimizer
@@ -35,7 +36,7 @@ def lr_range_test(
     model: Module,
     loss: Callable[[Any, Any], Tensor],
     optimizer: Optimizer,
-    batches: Iterable[tuple[Array, Any]],
+    batches: Loader,
     *,
     low: float = 1e-7,
     high: float = 10.0,
@@ -83,7 +84,7 @@ def _step(model: Module, loss: Callable[[Any, Any], Tensor], optimizer: Optimize
     return float(value.numpy())
 
 
-def _repeated(batches: Iterable[tuple[Array, Any]], count: int) -> Iterator[tuple[Array, Any]]:
+def _repeated(batches: Loader, count: int) -> Iterator[tuple[Array, Any]]:
     """``count`` batches, in as many passes as that takes."""
     seen: list[tuple[Array, Any]] = []
     total = count

@@ -6,6 +6,7 @@ from typing import Any
 
 from xpnet import nn
 from xpnet.data import DataLoader
+from xpnet.nn.functional.checks import out_of_range
 from xpnet.nn.utils import keep_modes
 from xpnet.tensor import no_grad, observe
 from xpnet.train.counting import check_loss
@@ -84,7 +85,7 @@ def _hint(step: Step, dataset: Any) -> str:
 
 
 def _check_labels(labels: Any, classes: int, ignored: int, what: str) -> None:
-    wrong = ((labels < 0) | (labels >= classes)) & (labels != ignored)
+    wrong = out_of_range(labels, classes, ignored)
     count = int(wrong.sum())
     if count:
         first = int(wrong.reshape(-1).argmax())

@@ -12,7 +12,7 @@ from typing import Any
 
 from xpnet._files import write_atomically
 from xpnet.data import ArrayDataset
-from xpnet.data.loader import keep_place
+from xpnet.data.loading.loader import keep_place
 from xpnet.nn import Module
 from xpnet.optim import EMA, Optimizer
 from xpnet.tensor import Tensor

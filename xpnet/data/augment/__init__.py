@@ -16,14 +16,14 @@ from xpnet.data.transforms import Normalize
 
 from .base import Draw, ImageTransform, Transform
 from .color import ColorJitter, GaussianNoise
-from .compose import Compose, RandomApply, Step
+from .compose import AnyTransform, Compose, RandomApply, Step
 from .erase import Cutout, RandomErasing
 from .geometry import RandomCrop, RandomHorizontalFlip, RandomVerticalFlip
 from .mix import CutMix, Mix, MixUp
 from .warp import ElasticDeformation, RandomAffine
 
 __all__ = [
-    "ColorJitter", "Compose", "CutMix", "Cutout", "Draw", "ElasticDeformation", "GaussianNoise", "ImageTransform",
-    "Mix", "MixUp", "Normalize", "RandomAffine", "RandomApply", "RandomCrop", "RandomErasing", "RandomHorizontalFlip",
-    "RandomVerticalFlip", "Step", "Transform",
+    "AnyTransform", "ColorJitter", "Compose", "CutMix", "Cutout", "Draw", "ElasticDeformation", "GaussianNoise",
+    "ImageTransform", "Mix", "MixUp", "Normalize", "RandomAffine", "RandomApply", "RandomCrop", "RandomErasing",
+    "RandomHorizontalFlip", "RandomVerticalFlip", "Step", "Transform",
 ]  # fmt: skip

@@ -10,15 +10,16 @@ from xpnet_backends import Array, backend_of
 
 from .base import Draw, Transform, check_images, check_probability
 
-Step: TypeAlias = "Transform | Callable[[Array], Array]"
+AnyTransform: TypeAlias = "Transform | Callable[[Array], Array]"
+Step: TypeAlias = AnyTransform  # the old name
 
 
-def run(step: Step, x: Array, draw: Draw) -> Array:
+def run(step: AnyTransform, x: Array, draw: Draw) -> Array:
     """A transform gets the draw; any other function, like ``Normalize(...)`` or ``to_float``, the batch alone."""
     return step(x, draw) if isinstance(step, Transform) else step(x)
 
 
-def _steps(name: str, steps: Sequence[Step]) -> tuple[Step, ...]:
+def _steps(name: str, steps: Sequence[AnyTransform]) -> tuple[AnyTransform, ...]:
     if callable(steps):
         raise TypeError(f"{name} takes a list of transforms, got {steps!r}: put it into [ ]")
     for step in steps:
@@ -34,7 +35,7 @@ class Compose(Transform):
     Functions of the batch alone may stand among them: ``Compose([RandomCrop(padding=4), to_float, Normalize(...)])``.
     """
 
-    transforms: Sequence[Step]
+    transforms: Sequence[AnyTransform]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "transforms", _steps("Compose", self.transforms))
@@ -49,7 +50,7 @@ class Compose(Transform):
 class RandomApply(Transform):
     """The list of transforms with probability ``p`` for each sample, else the sample as it is."""
 
-    transforms: Sequence[Step]
+    transforms: Sequence[AnyTransform]
     p: float = 0.5
 
     def __post_init__(self) -> None:

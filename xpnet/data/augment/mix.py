@@ -85,11 +85,8 @@ def symmetric_beta(draw: Draw, alpha: float) -> Array:
 
 
 @dataclass(frozen=True)
-class MixUp(Mix):
-    """``λ x + (1 − λ) x'`` and the same of the targets, λ from Beta(``alpha``, ``alpha``) for each sample.
-
-    Source: Zhang, Cisse, Dauphin, Lopez-Paz, "mixup: beyond empirical risk minimization", ICLR 2018, arXiv:1710.09412.
-    """
+class _ByBeta(Mix):
+    """The share of each sample is drawn from Beta(``alpha``, ``alpha``)."""
 
     num_classes: int | None = None
     alpha: float = 1.0
@@ -100,6 +97,14 @@ class MixUp(Mix):
 
     def share(self, draw: Draw) -> Array:
         return symmetric_beta(draw, self.alpha)
+
+
+@dataclass(frozen=True)
+class MixUp(_ByBeta):
+    """``λ x + (1 − λ) x'`` and the same of the targets, λ from Beta(``alpha``, ``alpha``) for each sample.
+
+    Source: Zhang, Cisse, Dauphin, Lopez-Paz, "mixup: beyond empirical risk minimization", ICLR 2018, arXiv:1710.09412.
+    """
 
     def inputs(self, x: Array, other: Array, share: Array, draw: Draw) -> tuple[Array, Array]:
         check_floating("MixUp", x)
@@ -108,23 +113,13 @@ class MixUp(Mix):
 
 
 @dataclass(frozen=True)
-class CutMix(Mix):
+class CutMix(_ByBeta):
     """A box of the partner in the image; targets by area.  The box covers 1 − λ, λ from Beta(``alpha``, ``alpha``).
 
     The box's centre is a random pixel; what stands out beyond the border is cut off, and counted as such.
     Source: Yun et al., "CutMix: regularization strategy to train strong classifiers with localizable features",
     ICCV 2019, arXiv:1905.04899.
     """
-
-    num_classes: int | None = None
-    alpha: float = 1.0
-    p: float = 1.0
-
-    def __post_init__(self) -> None:
-        _check(self, self.alpha)
-
-    def share(self, draw: Draw) -> Array:
-        return symmetric_beta(draw, self.alpha)
 
     def inputs(self, x: Array, other: Array, share: Array, draw: Draw) -> tuple[Array, Array]:
         xp = backend_of(x).xp

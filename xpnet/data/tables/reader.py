@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from xpnet.data.errors import DataError
-from xpnet.data.idx import read_bytes
+from xpnet.data.readers.idx import read_bytes
 from xpnet.data.suggest import did_you_mean, listed, short
 from xpnet.data.tables.encoding import check_encoding, decode
 from xpnet.data.tables.header import distinct_names, is_header

@@ -19,6 +19,7 @@ from xpnet._version import __version__
 from xpnet.interchange.onnx import messages
 from xpnet.interchange.onnx.messages import DTYPE_CODES, Node, OnnxError, attribute, to_tensor
 from xpnet.interchange.onnx.protobuf import encode
+from xpnet.interchange.onnx.writer_ops import WRITERS
 from xpnet.nn import Module
 from xpnet.nn.utils import for_model, keep_modes
 from xpnet.tensor import Tensor, no_grad, observe
@@ -49,8 +50,6 @@ def to_onnx(
 
     Raises: ``OnnxError`` with the layer's path where it computes something that ONNX, or this writer, does not know.
     """
-    from xpnet.interchange.onnx.writer_ops import WRITERS
-
     given = [for_model(model, x) for x in _leaves(example_input)]
     axes = _batch_axes(given, batch_axis)
     names = _names(input_name, len(given))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from xpnet.interchange.onnx.messages import DTYPE_CODES
-from xpnet.interchange.onnx.writer import Call
 from xpnet.interchange.onnx.writer_sequences import (
     embedding,
     embedding_bag,
@@ -19,6 +18,9 @@ from xpnet.interchange.onnx.writer_sequences import (
 )
 from xpnet.ops.pool import bounds
 from xpnet_backends import to_numpy
+
+if TYPE_CHECKING:
+    from xpnet.interchange.onnx.writer import Call
 
 
 def _same(op: str) -> Callable[[Call], str]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from xpnet.interchange.onnx.messages import DTYPE_CODES
-from xpnet.interchange.onnx.writer import Call
 from xpnet_backends import to_numpy
+
+if TYPE_CHECKING:
+    from xpnet.interchange.onnx.writer import Call
 
 # -- tables ----------------------------------------------------------------------------------------------------------
 

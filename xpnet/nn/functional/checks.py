@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from xpnet.tensor import Tensor, TensorLike, as_tensor
-from xpnet_backends import is_array
+from xpnet_backends import Array, is_array
 
 
 def check_probability(name: str, p: float) -> float:
@@ -78,3 +78,27 @@ def constant(x: TensorLike | None, like: Tensor) -> Any:
     if not isinstance(x, Tensor) and not is_array(x):
         return like.backend.asarray(x, like.dtype)
     return x if x.dtype.kind == "f" else x.astype(like.dtype)
+
+
+def check_labels(name: str, labels: Tensor, classes: int, ignore_index: int | None = None) -> None:
+    """Labels in range; only on a host, for on a device looking at them would stop the pipeline."""
+    if labels.dtype.kind not in "iu":
+        raise TypeError(f"{name}: labels must be integers, got {labels.dtype}")
+    if not labels.backend.on_host or not labels.size:
+        return
+    values = labels.data
+    low, high = int(values.min()), int(values.max())
+    if low >= 0 and high < classes:
+        return
+    wrong = values[out_of_range(values, classes, ignore_index)]
+    if wrong.size:
+        raise ValueError(
+            f"{name}: label {int(wrong[0])} is out of range for {classes} classes (0..{classes - 1}); "
+            f"{wrong.size} of {values.size} labels are"
+        )
+
+
+def out_of_range(labels: Array, classes: int, ignore_index: int | None = None) -> Array:
+    """Which labels are no class numbers 0..C−1, and not ``ignore_index`` either."""
+    wrong: Array = ((labels < 0) | (labels >= classes)) & (labels != ignore_index)
+    return wrong

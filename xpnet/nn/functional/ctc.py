@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from xpnet import ops
-from xpnet.nn.functional.checks import check_reduction, floating
+from xpnet.nn.functional.checks import check_labels, check_reduction, floating
 from xpnet.tensor import Tensor, TensorLike, apply, as_tensor
 from xpnet_backends import Array, backend_of, is_array, to_numpy
 
@@ -97,8 +97,6 @@ def _check_labels(targets: Tensor, lengths: Array, classes: int, blank: int) -> 
     if not targets.backend.on_host or not backend_of(lengths).on_host:
         return
     used = targets.data[np.arange(targets.shape[1]) < lengths[:, None]]
-    wrong = used[(used < 0) | (used >= classes)]
-    if wrong.size:
-        raise ValueError(f"ctc_loss: label {int(wrong[0])} is out of range for {classes} classes (0..{classes - 1})")
+    check_labels("ctc_loss", as_tensor(used), classes)
     if (used == blank).any():
         raise ValueError(f"ctc_loss: targets must not contain the blank, {blank}: it stands between labels by itself")

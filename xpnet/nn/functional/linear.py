@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 
 from xpnet import ops
-from xpnet.nn.functional.checks import floating
-from xpnet.nn.functional.loss import check_labels
+from xpnet.nn.functional.checks import check_labels, floating
 from xpnet.tensor import Tensor, TensorLike, apply, as_tensor
 
 

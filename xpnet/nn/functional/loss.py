@@ -6,6 +6,7 @@ from typing import Any
 
 from xpnet import ops
 from xpnet.nn.functional.checks import (
+    check_labels,
     check_probability,
     check_reduction,
     check_same_shape,
@@ -124,21 +125,3 @@ def check_class_numbers(
         raise ValueError(f"{name}: input {logits.shape} needs labels of shape {expected}, got {target.shape}")
     check_weight(name, logits, weight)
     check_labels(name, target, logits.shape[axis], ignore_index)
-
-
-def check_labels(name: str, labels: Tensor, classes: int, ignore_index: int | None = None) -> None:
-    """Labels in range; only on a host, for on a device looking at them would stop the pipeline."""
-    if labels.dtype.kind not in "iu":
-        raise TypeError(f"{name}: labels must be integers, got {labels.dtype}")
-    if not labels.backend.on_host or not labels.size:
-        return
-    values = labels.data
-    low, high = int(values.min()), int(values.max())
-    if low >= 0 and high < classes:
-        return
-    wrong = values[((values < 0) | (values >= classes)) & (values != ignore_index)]
-    if wrong.size:
-        raise ValueError(
-            f"{name}: label {int(wrong[0])} is out of range for {classes} classes (0..{classes - 1}); "
-            f"{wrong.size} of {values.size} labels are"
-        )

@@ -147,8 +147,8 @@ class LinearLR(LRScheduler):
         return self._times(1.0 + rise / (self.total_iters * self.start_factor + (self.last_epoch - 1) * rise))
 
 
-class LambdaLR(LRScheduler):
-    """``η = η₀ · f(t)``; one function, or one for each parameter group."""
+class _ByFunction(LRScheduler):
+    """One function of the epoch, or one for each parameter group."""
 
     def __init__(
         self,
@@ -163,27 +163,17 @@ class LambdaLR(LRScheduler):
     def lr_lambdas(self) -> list[Callable[[int], float]]:
         """The function of each group."""
         return self._functions.of_groups(len(self.optimizer.param_groups))
+
+
+class LambdaLR(_ByFunction):
+    """``η = η₀ · f(t)``; one function, or one for each parameter group."""
 
     def rates_at(self, epoch: int) -> list[float]:
         return [base_lr * f(epoch) for base_lr, f in zip(self.base_lrs, self.lr_lambdas, strict=True)]
 
 
-class MultiplicativeLR(LRScheduler):
+class MultiplicativeLR(_ByFunction):
     """``η ← η · f(t)`` at each step; one function, or one for each parameter group."""
-
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        lr_lambda: Callable[[int], float] | Sequence[Callable[[int], float]],
-        last_epoch: int = -1,
-    ) -> None:
-        self._functions = _Functions(self, lr_lambda, optimizer)
-        super().__init__(optimizer, last_epoch)
-
-    @property
-    def lr_lambdas(self) -> list[Callable[[int], float]]:
-        """The function of each group."""
-        return self._functions.of_groups(len(self.optimizer.param_groups))
 
     def get_lr(self) -> list[float]:
         if self._starting:

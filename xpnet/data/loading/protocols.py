@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 Batch: TypeAlias = Any
-"""``(inputs, target)``; ``(x1, x2, ..., target)``; a dict with a target among its entries; see ``xpnet.data.batch``."""
+"""``(inputs, target)``; ``(x1, x2, ..., target)``; a dict with a target among its entries; see ``batch.py``."""
 
 
 @runtime_checkable
@@ -40,6 +40,9 @@ class ResumableLoader(Protocol):
 
     def __iter__(self) -> Iterator[Batch]:
         """The batches of the next epoch, from its position on."""
+
+    def __len__(self) -> int:
+        """How many batches an epoch has."""
 
     def state_dict(self) -> dict[str, int]:
         """``{"epoch": ..., "position": ...}``: where the next pass starts."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from xpnet._extras import require
 from xpnet.data.errors import DataError
-from xpnet.data.images import read_image
+from xpnet.data.images.files import read_image
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from xpnet.data.series import WalkForward
+from xpnet.data.series.forecasting import WalkForward
 
 
 def interval_widths(past: WalkForward, level: float = 0.8, origin: int | None = None) -> np.ndarray:

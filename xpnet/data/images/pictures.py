@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from xpnet._extras import MissingExtraError, require
-from xpnet.data.images import looks_like_mnist, to_digit
+from xpnet.data.images.files import looks_like_mnist, to_digit
 
 GROUNDS = ("", "dark", "light")
 _SAMPLE = 20  # training images that are looked at

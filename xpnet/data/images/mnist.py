@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from xpnet.data.dataset import ArrayDataset
-from xpnet.data.download import Progress, Source, in_cache
 from xpnet.data.errors import DataError, DataUnavailableError
-from xpnet.data.idx import read_idx
-from xpnet.data.mnist_family import DIGITS, EMNIST_CLASSES, FAMILY, FASHION_CLASSES, ink, of_labels
+from xpnet.data.images.mnist_family import DIGITS, EMNIST_CLASSES, FAMILY, FASHION_CLASSES, ink, of_labels
+from xpnet.data.loading.dataset import ArrayDataset
+from xpnet.data.readers.download import Progress, Source, in_cache
+from xpnet.data.readers.idx import read_idx
 
 _FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 

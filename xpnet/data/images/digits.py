@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from xpnet._extras import require
-from xpnet.data.dataset import ArrayDataset, train_val_split
+from xpnet.data.loading.dataset import ArrayDataset, train_val_split
 
 
 def load_digits() -> tuple[ArrayDataset, ArrayDataset]:

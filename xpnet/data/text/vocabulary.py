@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from xpnet.data.suggest import did_you_mean
-from xpnet.data.words import clusters, normalised, words
+from xpnet.data.text.words import clusters, normalised, words
 
 WORDS = r"\w+(?:['’]\w+)*|[^\w\s]"
 """A word, with the apostrophes inside it, or one sign: the pattern of tokenizers that older versions saved.

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from xpnet.data.dataset import ArrayDataset
-from xpnet.data.download import Progress, Source, in_cache
 from xpnet.data.errors import DataError, DataUnavailableError
-from xpnet.data.idx import read_bytes
-from xpnet.data.plain_pickle import read_plain_pickle
-from xpnet.data.tar import read_tar
+from xpnet.data.loading.dataset import ArrayDataset
+from xpnet.data.readers.download import Progress, Source, in_cache
+from xpnet.data.readers.idx import read_bytes
+from xpnet.data.readers.plain_pickle import read_plain_pickle
+from xpnet.data.readers.tar import read_tar
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 CIFAR10 = Source(

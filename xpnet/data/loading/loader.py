@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from xpnet.data.augment import Draw, Mix, Transform
-from xpnet.data.collate import brought, default_collate
-from xpnet.data.dataset import ArrayDataset
-from xpnet.data.datasets import takes_many
-from xpnet.data.protocols import Batch
-from xpnet.data.samplers import RandomSampler, SequentialSampler, cut, order_of
-from xpnet.data.workers import Workers, fetch
+from xpnet.data.loading.collate import brought, default_collate
+from xpnet.data.loading.dataset import ArrayDataset
+from xpnet.data.loading.datasets import takes_many
+from xpnet.data.loading.protocols import Batch
+from xpnet.data.loading.samplers import RandomSampler, SequentialSampler, cut, order_of
+from xpnet.data.loading.workers import Workers, fetch
 from xpnet_backends import Array, Backend, backend_of, get_backend, is_array, random
 
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from xpnet._files import write_atomically
-from xpnet.data.dataset import ArrayDataset
 from xpnet.data.errors import DataError
-from xpnet.data.idx import read_bytes
-from xpnet.data.mnist_family import FASHION_CLASSES, looks_like_fashion
+from xpnet.data.images.mnist_family import FASHION_CLASSES, looks_like_fashion
+from xpnet.data.loading.dataset import ArrayDataset
+from xpnet.data.readers.idx import read_bytes
 from xpnet.data.tables.encoding import decode
 
 CLASSES = 10

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from xpnet.data.text import pad_sequences
+from xpnet.data.text.vocabulary import pad_sequences
 from xpnet_backends import Array, Backend, get_backend, random
 from xpnet_backends.random import Stream
 

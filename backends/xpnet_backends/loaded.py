@@ -1,0 +1,33 @@
+"""The backends that are known by name, and those that were asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .base import Backend
+
+loaders: dict[str, Callable[[], Backend]] = {}
+loaded: dict[str, Backend] = {}
+by_type: dict[type, Backend] = {}  # array type -> its backend, for the tape too
+
+
+def register_backend(name: str, load: Callable[[], Backend]) -> None:
+    """Make a backend known under ``name``; ``load`` is called when it is first asked for."""
+    loaders[name] = load
+
+
+def load_backend(name: str) -> Backend:
+    """The backend called ``name``, made when it is first asked for.
+
+    Raises: ``ValueError`` for an unknown name; ``BackendError`` where the backend cannot work here.
+    """
+    if name not in loaded:
+        if name not in loaders:
+            known = ", ".join(repr(n) for n in [*loaders, "auto"])
+            raise ValueError(f"unknown backend {name!r}: choose one of {known}")
+        backend = loaders[name]()
+        loaded[name] = backend
+        by_type[backend.array_type] = backend
+    return loaded[name]
