@@ -15,6 +15,7 @@ MODELS = {
     "alexnet_small": (lambda **kw: models.SmallAlexNet(**kw), (3, 32, 32)),
     "vgg11": (lambda **kw: models.VGG(11, 10, batch_norm=True, small=True, **kw), (3, 32, 32)),
     "resnet20": (lambda **kw: models.resnet20(**kw), (3, 16, 16)),
+    "resnet20_a": (lambda **kw: models.resnet20(shortcut="A", width=4, **kw), (3, 15, 12)),
     "resnet18": (lambda **kw: models.resnet18(10, width=8, **kw), (3, 64, 64)),
     "resnet50": (lambda **kw: models.resnet50(10, width=8, **kw), (3, 64, 64)),
 }
