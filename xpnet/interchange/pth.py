@@ -390,20 +390,21 @@ def _state_dict(top: Any, key: str | None) -> dict[str, _Tensor]:
         raise UnpickleError(f"{where}holds no state dict, and {top.why}{advice}")
     if not isinstance(top, dict) or not all(isinstance(k, str) for k in top):
         raise UnpickleError(f"{where}holds no state dict but a {type(top).__name__.strip('_').lower()}")
-    top = {name: value for name, value in top.items() if not name.endswith("_extra_state")}
-    others = [k for k, v in top.items() if not isinstance(v, _Tensor)]
+    values = {name: value for name, value in top.items() if not name.endswith("_extra_state")}
+    tensors = {name: value for name, value in values.items() if isinstance(value, _Tensor)}
+    others = [name for name in values if name not in tensors]
     if others:
-        inside = _state_dicts(top, "" if key is None else f"{key}.")
+        inside = _state_dicts(values, "" if key is None else f"{key}.")
         if inside:
             choice = ", ".join(f"key={name!r}" for name in inside[:8])
-            raise UnpickleError(f"{where}is a checkpoint with {_listed(top)}: choose one, e.g. {choice}")
-        value = top[others[0]]
+            raise UnpickleError(f"{where}is a checkpoint with {_listed(values)}: choose one, e.g. {choice}")
+        value = values[others[0]]
         what = f" ({value.why})" if isinstance(value, Opaque) else f" but a {type(value).__name__.lower()}"
         raise UnpickleError(f"{where}holds no state dict: {others[0]!r} is no tensor{what}")
-    for name, tensor in top.items():
+    for name, tensor in tensors.items():
         if tensor.storage.unsupported:
             raise UnpickleError(f"{name!r} holds numbers of a kind that is not supported: {tensor.storage.unsupported}")
-    return top
+    return tensors
 
 
 def _under(top: Any, key: str) -> Any:
