@@ -15,6 +15,7 @@ MODELS = {
     "alexnet_small": (lambda **kw: models.SmallAlexNet(**kw), (3, 32, 32)),
     "vgg11": (lambda **kw: models.VGG(11, 10, batch_norm=True, small=True, **kw), (3, 32, 32)),
     "resnet20": (lambda **kw: models.resnet20(**kw), (3, 16, 16)),
+    "resnet20_a": (lambda **kw: models.resnet20(shortcut="A", width=4, **kw), (3, 15, 12)),
     "resnet18": (lambda **kw: models.resnet18(10, width=8, **kw), (3, 64, 64)),
     "resnet50": (lambda **kw: models.resnet50(10, width=8, **kw), (3, 64, 64)),
 }
@@ -491,9 +492,60 @@ def test_a_mask_beside_the_ops_is_noticed_in_an_example_without_negatives(tmp_pa
 
 
 def test_celu_of_another_dtype(tmp_path):
-    x = WIDE.astype("float64")
+    x = WIDE.astype("float16")
     to_onnx(nn.CELU(0.7), x, tmp_path / "m")
-    np.testing.assert_allclose(from_onnx(tmp_path / "m")(x).numpy(), nn.CELU(0.7)(x).numpy(), rtol=1e-7)
+    np.testing.assert_allclose(from_onnx(tmp_path / "m")(x).numpy(), nn.CELU(0.7)(x).numpy(), rtol=2e-3)
+
+
+def test_float64_is_written_as_float32(tmp_path, caplog):
+    model = nn.Sequential(nn.Linear(4, 3), nn.CELU(0.7)).to(dtype="float64")
+    x = WIDE.astype("float64")
+    to_onnx(model, x, tmp_path / "m")
+    assert "m: float32, of a network in float64 (keep_float64=True" in caplog.text
+    found = from_onnx(tmp_path / "m")
+    assert found.metadata["dtype"].startswith("float32, of a network in float64")
+    assert {str(p.dtype) for p in [*found.parameters(), *model.parameters()]} == {"float32", "float64"}  # stays itself
+    y = found(x.astype("float32"))
+    assert y.dtype == np.float32
+    np.testing.assert_allclose(y.numpy(), model(x).numpy(), rtol=1e-5, atol=1e-6)
+
+
+def test_float64_is_kept_where_asked(tmp_path, caplog):
+    model = nn.Sequential(nn.Linear(4, 3), nn.Tanh()).to(dtype="float64")
+    x = WIDE.astype("float64")
+    to_onnx(model, x, tmp_path / "m", keep_float64=True)
+    np.testing.assert_allclose(from_onnx(tmp_path / "m")(x).numpy(), model(x).numpy(), rtol=1e-12)
+    to_onnx(nn.Tanh(), WIDE, tmp_path / "m", keep_float64=True)  # float32 stays
+    assert from_onnx(tmp_path / "m")(WIDE).dtype == np.float32
+    assert not caplog.text
+
+
+@pytest.mark.parametrize("layer", [
+    nn.ELU(), nn.GELU(), nn.SELU(), nn.Softplus(), nn.Mish(), nn.Softsign(), nn.CELU(), nn.Hardswish(), nn.Hardsigmoid(),
+])  # fmt: skip
+def test_float64_is_refused_where_no_runtime_has_it(layer, tmp_path):
+    with pytest.raises(OnnxError, match=r"onnxruntime has no kernel of float64 for .* leave keep_float64 out"):
+        to_onnx(layer, WIDE.astype("float64"), tmp_path / "m", keep_float64=True)
+    assert not (tmp_path / "m").exists()
+
+
+def test_a_cast_to_float64_on_the_way(tmp_path):
+    """Asked for by the network itself: it stays, where a runtime can compute it."""
+    to_onnx(Function(lambda x: x.astype("float64").tanh()), WIDE, tmp_path / "m")
+    assert from_onnx(tmp_path / "m")(WIDE).dtype == np.float64
+    with pytest.raises(OnnxError, match=r"no kernel of float64 for Erf on a CPU: compute them in float32"):
+        to_onnx(Function(lambda x: F.gelu(x.astype("float64"))), WIDE, tmp_path / "m")
+    to_onnx(Function(lambda x: F.gelu(x).astype("float64")), WIDE, tmp_path / "m")
+
+
+def test_numbers_beyond_float32(tmp_path):
+    model = nn.Linear(4, 1, dtype="float64")
+    model.bias.data[:] = 1e300
+    with pytest.raises(OnnxError, match="weight 'bias' has numbers beyond float32"):
+        to_onnx(model, ROWS.astype("float64"), tmp_path / "m")
+    low = float(np.finfo("float64").min)
+    to_onnx(Function(lambda x: xpnet.maximum(x, low) - low), ROWS.astype("float64"), tmp_path / "m")
+    assert np.isfinite(from_onnx(tmp_path / "m")(ROWS).numpy()).all()
 
 
 def test_every_layer_is_in_the_table():
@@ -633,6 +685,40 @@ def test_every_layer_in_onnxruntime(name, tmp_path, compute):
     larger = other_batch(x)
     found, expected = compute(tmp_path / "m.onnx", larger)[0], xpnet.as_tensor(model(larger)).numpy()
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def in_float64(x):
+    return x.astype("float64") if x.dtype.kind == "f" else x
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in LAYERS if n not in ("bag_weights", "dot_product_added", "multihead_mixed", "words")]
+)
+def test_every_layer_of_float64_in_onnxruntime(name, tmp_path, compute):
+    """All of them load; those that are left out bring float32 with them."""
+    make, x = LAYERS[name]
+    model = prepared(make).eval().to(dtype="float64")
+    larger = other_batch(x)
+    expected = xpnet.as_tensor(model(in_float64(larger))).numpy()
+    to_onnx(model, in_float64(x), tmp_path / "m.onnx")
+    np.testing.assert_allclose(compute(tmp_path / "m.onnx", larger)[0], expected, rtol=2e-5, atol=2e-5)
+    try:
+        to_onnx(model, in_float64(x), tmp_path / "d.onnx", keep_float64=True)
+    except OnnxError as error:
+        assert "has no kernel of float64" in str(error)  # noqa: PT017
+        return
+    np.testing.assert_allclose(compute(tmp_path / "d.onnx", in_float64(larger))[0], expected, rtol=1e-6, atol=1e-6)
+
+
+def test_an_estimator_of_float64_in_onnxruntime(tmp_path, compute):
+    pytest.importorskip("sklearn", reason="needs scikit-learn: pip install xpnet[sklearn]")
+    from xpnet.sklearn import XPClassifier
+
+    X = np.random.default_rng(0).standard_normal((40, 3))
+    estimator = XPClassifier((4,), activation="elu", epochs=2).fit(X, X[:, 0] > 0)
+    to_onnx(estimator.model_, X[:1], tmp_path / "m.onnx")
+    found = compute(tmp_path / "m.onnx", X.astype("float32"))[0]
+    np.testing.assert_allclose(found, estimator.model_.eval()(X).numpy(), rtol=1e-4, atol=1e-5)
 
 
 def test_the_trained_lenet_gives_the_same_logits_in_onnxruntime(data_dir, tmp_path, compute):

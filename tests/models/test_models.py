@@ -15,6 +15,12 @@ SIZES = [
     (lambda: models.LeNet5(), (2, 1, 28, 28), 61_706),
     (lambda: models.LeNet5(image_size=32, dropout=0.1), (2, 1, 32, 32), 61_706),
     (lambda: models.resnet20(), (2, 3, 32, 32), 272_474),
+    (lambda: models.resnet20(shortcut="A"), (2, 3, 32, 32), 269_722),
+    (lambda: models.resnet20(shortcut="A", in_channels=1), (2, 1, 9, 7), 269_434),
+    (lambda: models.resnet32(shortcut="A"), (1, 3, 8, 8), 464_154),
+    (lambda: models.resnet44(shortcut="A"), (1, 3, 8, 8), 658_586),
+    (lambda: models.resnet56(shortcut="A"), (1, 3, 8, 8), 853_018),
+    (lambda: models.resnet18(shortcut="A"), (1, 3, 64, 64), 11_515_688),
     (lambda: models.resnet18(), (1, 3, 64, 64), 11_689_512),
     (lambda: models.resnet34(), (2, 3, 32, 32), 21_797_672),
     (lambda: models.resnet50(), (2, 3, 32, 32), 25_557_032),
@@ -91,6 +97,20 @@ def test_errors():
         models.VGG(12)
     with pytest.raises(ValueError, match="stem must be 'imagenet' or 'cifar', got 'tiny'"):
         models.resnet18(stem="tiny")
+
+
+def test_the_shortcut_without_parameters():
+    model = models.resnet20(shortcut="A", width=4)
+    keys = set(model.state_dict())
+    assert {"conv1.weight", "layer1.0.conv1.weight", "layer3.2.bn2.running_var", "linear.weight"} <= keys
+    assert not [key for key in keys if "downsample" in key or key.startswith("fc")]
+    assert "fc.weight" in models.resnet18(shortcut="A", width=4).state_dict()
+    x = np.arange(2 * 4 * 5 * 3, dtype="float32").reshape(2, 4, 5, 3)
+    y = model.layer2[0].downsample(x).numpy()
+    np.testing.assert_array_equal(y[:, 2:6], x[:, :, ::2, ::2])
+    assert not y[:, [0, 1, 6, 7]].any()
+    with pytest.raises(ValueError, match=r"shortcut must be 'A' \(zeros\) or 'B' .*, got 'C'"):
+        models.resnet20(shortcut="C")
 
 
 def test_pretrained_lenet_scores_what_it_scored_elsewhere(data_dir):

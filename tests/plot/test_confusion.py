@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
@@ -101,3 +103,33 @@ def test_arrays_of_any_backend(backend):
 def test_what_is_no_confusion_matrix(matrix, message):
     with pytest.raises(ValueError, match=message):
         plot.confusion(matrix, ["a", "b"])
+
+
+def test_many_classes_have_colours_and_no_numbers(tmp_path):
+    """A hundred took 18 seconds and a picture of 48 inches."""
+    n = 100
+    counts = np.diag(np.full(n, 50))
+    counts[3, 5] = 10
+    figure = plot.confusion(counts, [f"class {i}" for i in range(n)])
+    axes, bar = figure.axes
+    assert not axes.texts
+    assert max(figure.get_size_inches()) < 20
+    assert [t.get_text() for t in axes.get_yticklabels()][:2] == ["class 0", "class 1"]
+    assert "errors" in bar.get_ylabel()
+    rgba = np.asarray(axes.images[0].get_array())
+    assert rgba[3, 5, :3].sum() < rgba[5, 3, :3].sum() == 3
+    start = time.process_time()
+    plot.save(figure, tmp_path / "x.png")
+    assert time.process_time() - start < 8
+
+
+def test_of_very_many_classes_only_some_are_named():
+    figure = plot.confusion(np.eye(700, dtype=int), [str(i) for i in range(700)])
+    assert 20 < len(figure.axes[0].get_yticks()) < 200
+    assert max(figure.get_size_inches()) < 20
+
+
+def test_long_names_are_cut_short():
+    figure = plot.confusion(np.eye(2, dtype=int), ["x" * 400, "b"])
+    assert figure.axes[0].get_yticklabels()[0].get_text() == "x" * 29 + "…"
+    assert max(figure.get_size_inches()) < 8

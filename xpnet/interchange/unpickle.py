@@ -2,8 +2,8 @@
 
 A pickle is a program for a stack machine; ``pickle.load`` runs it, and with it whatever functions it names.  This one
 knows the instructions that build numbers, text and containers.  A name such as ``torch.FloatStorage`` becomes a
-``Name``, a piece of text that is never looked up; a call becomes an error, but for the few names that the caller has
-stand-ins for.
+``Name``, a piece of text that is never looked up.  A call or an object becomes an ``Opaque``, a placeholder that says
+what was not done, except for the few names that the caller has stand-ins for.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 _MAX_STEPS = 5_000_000
-_KEYS = (str, int, float, bool, type(None))
+_KEYS = (str, bytes, int, float, bool, type(None))
+_MAKERS = ("copy_reg._reconstructor", "copyreg._reconstructor", "copyreg.__newobj__", "copyreg.__newobj_ex__")
 
 
 class UnpickleError(ValueError):
@@ -31,6 +32,26 @@ class Name:
 
 class Record(dict[Any, Any]):
     """An ordered dict of the pickle."""
+
+
+class Opaque(dict[Any, Any]):
+    """What a call or an object would have been; ``why`` says what was refused.
+
+    It holds the items that the pickle gives it, because an object may be a dict of some class.  Attributes and list
+    items are dropped.
+    """
+
+    __hash__ = object.__hash__  # type: ignore[assignment]  # by identity: comparing contents could take for ever
+
+    def __init__(self, why: str) -> None:
+        super().__init__()
+        self.why = why
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __ne__(self, other: object) -> bool:
+        return self is not other
 
 
 @dataclass(frozen=True)
@@ -75,7 +96,7 @@ class Machine:
             raise UnpickleError("its pickle is damaged: the stack is empty")
         return self.stack.pop()
 
-    def _top(self, kind: type, doing: str) -> Any:
+    def _top(self, kind: type | tuple[type, ...], doing: str) -> Any:
         if not self.stack or not isinstance(self.stack[-1], kind):
             found = type(self.stack[-1]).__name__ if self.stack else "nothing"
             raise UnpickleError(f"refuses to {doing} {found}")
@@ -97,16 +118,31 @@ class Machine:
             self.stack.append(_VALUES[name](argument))
         elif name in _INSTRUCTIONS:
             _INSTRUCTIONS[name](self, argument)
-        elif name in ("INST", "OBJ", "NEWOBJ", "NEWOBJ_EX"):
-            raise UnpickleError(f"refuses to make an object of {self._class_named(name, argument)}")
         else:
             raise UnpickleError(f"refuses the pickle instruction {name}")
 
-    def _class_named(self, instruction: str, argument: Any) -> str:
-        if instruction == "INST":
-            return str(argument).replace(" ", ".")
-        names = [x.text for x in self.stack if isinstance(x, Name)]
-        return names[-1] if names else "an unknown class"
+    def _object(self, kind: Any) -> None:
+        """A placeholder for an object of a class."""
+        if isinstance(kind, Opaque):
+            self.stack.append(Opaque(kind.why))
+            return
+        if not isinstance(kind, Name):
+            raise UnpickleError(f"refuses to make an object of {type(kind).__name__}")
+        self.stack.append(Opaque(f"refuses to make an object of {kind.text}"))
+
+    def _new_object(self, count: int) -> None:
+        """``count`` arguments lie above the class."""
+        for _ in range(count):
+            self._pop()
+        self._object(self._pop())
+
+    def _instance(self, argument: Any) -> None:
+        self._since_mark()
+        self._object(Name(str(argument).replace(" ", ".")))
+
+    def _object_since_mark(self, argument: Any) -> None:
+        found = self._since_mark()
+        self._object(found[0] if found else None)
 
     def _global(self, argument: Any) -> None:
         self.stack.append(Name(argument.replace(" ", ".")))
@@ -119,19 +155,27 @@ class Machine:
 
     def _reduce(self, argument: Any) -> None:
         arguments, function = self._pop(), self._pop()
-        if not isinstance(function, Name) or not isinstance(arguments, tuple):
+        if not isinstance(function, (Name, Opaque)) or not isinstance(arguments, tuple):
             raise UnpickleError(f"refuses to call {type(function).__name__}")
+        if isinstance(function, Opaque):  # of what getattr would have given
+            self.stack.append(Opaque(function.why))
+            return
+        if function.text in _MAKERS and arguments and isinstance(arguments[0], Name):
+            self._object(arguments[0])
+            return
         if function.text not in self.stand_ins:
-            raise UnpickleError(f"refuses to call {function.text}")
+            first = [x.why for x in arguments if isinstance(x, Opaque)]  # np.float64: its dtype is a call as well
+            self.stack.append(Opaque(first[0] if first else f"refuses to call {function.text}"))
+            return
         try:
             self.stack.append(self.stand_ins[function.text](*arguments))
         except TypeError as error:
             raise UnpickleError(f"its {function.text} is not understood: {error}") from error
 
     def _build(self, argument: Any) -> None:
-        """State of an ordered dict is PyTorch's ``_metadata``, of no use here; nothing else may have any."""
+        """State of an ordered dict is PyTorch's ``_metadata``, of no use here; that of an object is not needed."""
         self._pop()
-        self._top(Record, "set attributes of")
+        self._top((Record, Opaque), "set attributes of")
 
     def _persistent(self, argument: Any) -> None:
         self.stack.append(self.storage(self._pop()))
@@ -148,12 +192,23 @@ class Machine:
         self.stack.append(found)
 
     def _append(self, argument: Any) -> None:
-        value = self._pop()
-        self._top(list, "append to").append(value)
+        self._extend([self._pop()])
 
     def _appends(self, argument: Any) -> None:
-        values = self._since_mark()
-        self._top(list, "append to").extend(values)
+        self._extend(self._since_mark())
+
+    def _extend(self, values: list[Any]) -> None:
+        target = self._top((list, Opaque), "append to")
+        if isinstance(target, list):
+            target.extend(values)
+
+    def _add_items(self, argument: Any) -> None:
+        self._since_mark()
+        self._top(Opaque, "add to")
+
+    def _frozen_set(self, argument: Any) -> None:
+        self._since_mark()
+        self.stack.append(Opaque("holds a set"))
 
     def _setitem(self, argument: Any) -> None:
         value, key = self._pop(), self._pop()
@@ -182,15 +237,22 @@ def _fill(target: dict[Any, Any], values: list[Any]) -> None:
     if len(values) % 2:
         raise UnpickleError("its pickle is damaged: a key without a value")
     for key, value in zip(values[::2], values[1::2], strict=True):
-        if not isinstance(key, _KEYS):
-            raise UnpickleError(f"refuses a dict key of type {type(key).__name__}")
-        target[key] = value
+        target[_key(key)] = value
+
+
+def _key(key: Any) -> Any:
+    """A key of a dict.  A tuple in a tuple is a placeholder: the hash of a nest of them could take for ever."""
+    if isinstance(key, (*_KEYS, Name, Opaque)) or (isinstance(key, tuple) and all(isinstance(k, _KEYS) for k in key)):
+        return key
+    if isinstance(key, (list, dict)):
+        raise UnpickleError(f"refuses a dict key of type {type(key).__name__}")
+    return Opaque(f"has a key of type {type(key).__name__}")
 
 
 _SAME = (
     "INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT", "STRING", "BINSTRING",
     "SHORT_BINSTRING", "UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "BINBYTES", "SHORT_BINBYTES",
-    "BINBYTES8",
+    "BINBYTES8", "BYTEARRAY8",
 )  # fmt: skip
 _VALUES: dict[str, Callable[[Any], Any]] = {
     **{name: lambda argument: argument for name in _SAME},
@@ -200,6 +262,7 @@ _VALUES: dict[str, Callable[[Any], Any]] = {
     "EMPTY_LIST": lambda _: [],
     "EMPTY_DICT": lambda _: {},
     "EMPTY_TUPLE": lambda _: (),
+    "EMPTY_SET": lambda _: Opaque("holds a set"),
     "MARK": lambda _: _MARK,
 }
 _INSTRUCTIONS: dict[str, Callable[[Machine, Any], None]] = {
@@ -210,6 +273,12 @@ _INSTRUCTIONS: dict[str, Callable[[Machine, Any], None]] = {
     "GLOBAL": Machine._global,
     "STACK_GLOBAL": Machine._stack_global,
     "REDUCE": Machine._reduce,
+    "INST": Machine._instance,
+    "OBJ": Machine._object_since_mark,
+    "NEWOBJ": lambda machine, _: machine._new_object(1),
+    "NEWOBJ_EX": lambda machine, _: machine._new_object(2),
+    "ADDITEMS": Machine._add_items,
+    "FROZENSET": Machine._frozen_set,
     "BUILD": Machine._build,
     "BINPERSID": Machine._persistent,
     "TUPLE": Machine._tuple,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from xpnet import nn
@@ -33,6 +33,25 @@ class BasicBlock(nn.Module):
         return F.relu(y + (t if self.downsample is None else self.downsample(t)))
 
 
+class ZeroPadding(nn.Module):
+    """Every ``stride``-th pixel, between channels of zeros: the shortcut A of the paper, which has no parameters.
+
+    x (N, C, H, W) -> (N, O, ⌈H/stride⌉, ⌈W/stride⌉).
+    """
+
+    def __init__(self, channels: int, out: int, stride: int) -> None:
+        super().__init__()
+        if out < channels:
+            raise ValueError(f"ZeroPadding: {channels} channels cannot be padded to {out}")
+        self.stride, self.front, self.back = stride, (out - channels) // 2, (out - channels + 1) // 2
+
+    def forward(self, x: TensorLike) -> Tensor:
+        return F.pad(as_tensor(x)[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, self.front, self.back))
+
+    def extra_repr(self) -> str:
+        return f"stride={self.stride}, front={self.front}, back={self.back}"
+
+
 class Bottleneck(nn.Module):
     """``relu(shortcut(x) + 1x1 (3x3 (1x1 x)))``: the 3x3 works on a quarter of the channels; the stride is its own."""
 
@@ -61,8 +80,26 @@ class Bottleneck(nn.Module):
 class ResNet(nn.Module):
     """A stem, stages of blocks each half as large and twice as wide as the one before, a mean, a linear layer.
 
-    ``stem="imagenet"`` (7x7 stride 2 and a max-pool; torchvision's state-dict names) or "cifar" (one 3x3).
     x (N, C, H, W) -> logits (N, num_classes).
+
+    Parameters
+    ----------
+    block, depths :
+        The kind of block, and how many of them each stage has.
+    num_classes, in_channels :
+        Of the outputs and the images.
+    width :
+        Channels of the first stage.
+    stem :
+        ``"imagenet"`` (7x7 stride 2 and a max-pool; torchvision's state-dict names) or ``"cifar"`` (one 3x3).
+    shortcut :
+        Where a block changes the shape: ``"B"``, a 1x1 convolution, or ``"A"``, zeros for the new channels and no
+        parameters (section 3.3).  The paper's nets for CIFAR-10 have A.  With it and the stem "cifar" the last layer is
+        called ``linear``, as in the weights that are commonly shared for those nets (``resnet20-12fca82f.th``).
+    backend, dtype :
+        Of the parameters.
+
+    Raises: ``ValueError`` for another stem or shortcut.
     """
 
     def __init__(
@@ -73,6 +110,7 @@ class ResNet(nn.Module):
         *,
         width: int = 64,
         stem: str = "imagenet",
+        shortcut: str = "B",
         in_channels: int = 3,
         backend: str | Backend | None = None,
         dtype: Any = None,
@@ -80,6 +118,8 @@ class ResNet(nn.Module):
         super().__init__()
         if stem not in ("imagenet", "cifar"):
             raise ValueError(f"ResNet: stem must be 'imagenet' or 'cifar', got {stem!r}")
+        if shortcut not in _SHORTCUTS:
+            raise ValueError(f"ResNet: shortcut must be 'A' (zeros) or 'B' (a 1x1 convolution), got {shortcut!r}")
         where: dict[str, Any] = {"backend": backend, "dtype": dtype}
         large = stem == "imagenet"
         window = {"kernel_size": 7, "stride": 2, "padding": 3} if large else {"kernel_size": 3, "padding": 1}
@@ -89,9 +129,11 @@ class ResNet(nn.Module):
         channels = width
         self._stages = [f"layer{i}" for i in range(1, len(depths) + 1)]
         for i, (name, depth) in enumerate(zip(self._stages, depths, strict=True)):
-            stage, channels = _stage(block, channels, width << i, depth, 1 if i == 0 else 2, where)
+            stride = 1 if i == 0 else 2
+            stage, channels = _stage(block, channels, width << i, depth, stride, _SHORTCUTS[shortcut], where)
             setattr(self, name, stage)
-        self.fc = nn.Linear(channels, num_classes, **where)
+        self._head = "fc" if large or shortcut == "B" else "linear"
+        setattr(self, self._head, nn.Linear(channels, num_classes, **where))
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
@@ -100,7 +142,18 @@ class ResNet(nn.Module):
         y = self.maxpool(F.relu(self.bn1(self.conv1(x))))
         for name in self._stages:
             y = getattr(self, name)(y)
-        return F.linear(y.mean(axis=(2, 3)), self.fc.weight, self.fc.bias)
+        head = getattr(self, self._head)
+        return F.linear(y.mean(axis=(2, 3)), head.weight, head.bias)
+
+
+def _projection(channels: int, out: int, stride: int, where: dict[str, Any]) -> nn.Module:
+    return nn.Sequential(nn.Conv2d(channels, out, 1, stride=stride, bias=False, **where), nn.BatchNorm2d(out, **where))
+
+
+_SHORTCUTS: dict[str, Callable[..., nn.Module]] = {
+    "A": lambda channels, out, stride, where: ZeroPadding(channels, out, stride),
+    "B": _projection,
+}
 
 
 def _stage(
@@ -109,16 +162,15 @@ def _stage(
     width: int,
     depth: int,
     stride: int,
+    shortcut_of: Callable[..., nn.Module],
     where: dict[str, Any],
 ) -> tuple[nn.Sequential, int]:
-    """``depth`` blocks, the first with the stride and, where shapes change, a 1x1 convolution as its shortcut."""
+    """``depth`` blocks, the first with the stride and, where shapes change, a shortcut that changes them too."""
     out, blocks = width * block.expansion, []
     for i in range(depth):
         shortcut: nn.Module | None = None
         if i == 0 and (stride != 1 or channels != out):
-            shortcut = nn.Sequential(
-                nn.Conv2d(channels, out, 1, stride=stride, bias=False, **where), nn.BatchNorm2d(out, **where)
-            )
+            shortcut = shortcut_of(channels, out, stride, where)
         blocks.append(block(channels, width, stride if i == 0 else 1, shortcut, where))
         channels = out
     return nn.Sequential(*blocks), channels
@@ -140,5 +192,30 @@ def resnet50(num_classes: int = 1000, **options: Any) -> ResNet:
 
 
 def resnet20(num_classes: int = 10, **options: Any) -> ResNet:
-    """20 layers for CIFAR: 3, 3, 3 basic blocks of 16, 32, 64 channels (section 4.2 of the paper)."""
-    return ResNet(BasicBlock, (3, 3, 3), num_classes, **{"width": 16, "stem": "cifar", **options})
+    """20 layers for CIFAR: 3, 3, 3 basic blocks of 16, 32, 64 channels (section 4.2; the paper's has shortcut="A")."""
+    return _for_cifar(3, num_classes, options)
+
+
+def resnet32(num_classes: int = 10, **options: Any) -> ResNet:
+    """32 layers for CIFAR: 5, 5, 5 blocks as in ``resnet20``."""
+    return _for_cifar(5, num_classes, options)
+
+
+def resnet44(num_classes: int = 10, **options: Any) -> ResNet:
+    """44 layers for CIFAR: 7, 7, 7 blocks as in ``resnet20``."""
+    return _for_cifar(7, num_classes, options)
+
+
+def resnet56(num_classes: int = 10, **options: Any) -> ResNet:
+    """56 layers for CIFAR: 9, 9, 9 blocks as in ``resnet20``."""
+    return _for_cifar(9, num_classes, options)
+
+
+def resnet110(num_classes: int = 10, **options: Any) -> ResNet:
+    """110 layers for CIFAR: 18, 18, 18 blocks as in ``resnet20``."""
+    return _for_cifar(18, num_classes, options)
+
+
+def _for_cifar(depth: int, num_classes: int, options: dict[str, Any]) -> ResNet:
+    """6n + 2 layers."""
+    return ResNet(BasicBlock, (depth,) * 3, num_classes, **{"width": 16, "stem": "cifar", **options})

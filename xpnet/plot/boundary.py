@@ -10,7 +10,7 @@ import numpy as np
 from xpnet_backends import backend_of
 
 from .lines import COLORS
-from .style import GREY, INK, Axes, Figure, clean, new_figure, title, to_host
+from .style import INK, Axes, Figure, axis_names, clean, legend, new_figure, title, to_host
 
 _MARKERS = "os^Dv*PX"
 
@@ -61,19 +61,20 @@ def decision_boundary(
                 axes.contour(columns, rows, lead, levels=[0], colors=INK, linewidths=1.0)
     wrong = _leads(_asked(predict, points), len(points), level).argmax(axis=0) != labels
     axes.scatter(*points[wrong].T, s=90, facecolors="none", edgecolors=INK, linewidths=1.3, zorder=4)
-    for k in range(classes):
-        name = {} if names is None else {"label": names[k]}
+    drawn = [
         axes.scatter(*points[labels == k].T, s=24, color=COLORS[k], marker=_MARKERS[k], edgecolors="white",
-                     linewidths=0.6, zorder=3, **name)  # fmt: skip
+                     linewidths=0.6, zorder=3)
+        for k in range(classes)
+    ]  # fmt: skip
     clean(axes, grid=False)
     axes.set(xlim=(left, right), ylim=(low, high))
-    axes.set_xlabel(xlabel, color=GREY)
-    axes.set_ylabel(ylabel, color=GREY)
+    axis_names(axes, xlabel, ylabel)
     if heading:
         title(axes, heading)
     if names is not None:
         place = _emptiest((points - [left, low]) / [right - left, high - low])
-        axes.legend(frameon=True, framealpha=0.85, edgecolor="none", fontsize=8.5, loc=place)
+        look = {"frameon": True, "framealpha": 0.85, "edgecolor": "none", "fontsize": 8.5}
+        legend(axes, zip(drawn, names, strict=True), loc=place, **look)
     return axes.figure
 
 

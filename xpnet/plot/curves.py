@@ -13,7 +13,7 @@ import numpy as np
 
 from xpnet._files import table_rows
 
-from .style import GREY, INK, TRAIN, VALIDATION, Axes, Figure, clean, new_figure, title, to_host
+from .style import AS_IT_IS, GREY, INK, TRAIN, VALIDATION, Axes, Figure, clean, new_figure, title, to_host
 
 Curve = tuple[str, str, np.ndarray]  # name, colour, one value for each epoch, NaN where there is none
 
@@ -192,7 +192,7 @@ def _label_ends(axes: Axes, kind: str, epochs: np.ndarray, lines: list[Curve]) -
     for place, (_, text, color) in zip(_apart([height for height, _, _ in ends]), ends, strict=True):
         axes.annotate(
             text, (1, place), xycoords="axes fraction", xytext=(5, 0), textcoords="offset points", va="center",
-            color=color, fontsize=9.5, fontweight="bold", annotation_clip=False,
+            color=color, fontsize=9.5, fontweight="bold", annotation_clip=False, **AS_IT_IS,
         )  # fmt: skip
 
 

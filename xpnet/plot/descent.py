@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .lines import COLORS
-from .style import GREY, INK, Axes, Figure, clean, new_figure, title, to_host
+from .style import GREY, INK, Axes, Figure, clean, legend, new_figure, title, to_host
 
 
 def descent(
@@ -38,12 +38,14 @@ def descent(
     floor = float(heights.min())
     levels = floor + (heights.max() - floor) * np.linspace(0.02, 1, 14) ** 2  # closer together near the bottom
     axes.contour(columns, rows, heights, levels=levels, colors=GREY, linewidths=0.6, alpha=0.55)
-    for color, (name, track) in zip(COLORS * len(tracks), tracks.items(), strict=False):
-        axes.plot(*track.T, "-o", color=color, linewidth=1.4, markersize=2.5, label=name, zorder=3)
+    drawn = [
+        (axes.plot(*track.T, "-o", color=color, linewidth=1.4, markersize=2.5, zorder=3)[0], name)
+        for color, (name, track) in zip(COLORS * len(tracks), tracks.items(), strict=False)
+    ]
     if tracks:
         axes.plot(*next(iter(tracks.values()))[0], "o", color=INK, markersize=6, zorder=4)
         if len(tracks) > 1:
-            axes.legend(frameon=True, framealpha=0.85, edgecolor="none", fontsize=8.5)
+            legend(axes, drawn, frameon=True, framealpha=0.85, edgecolor="none", fontsize=8.5)
     if minimum is not None:
         axes.plot(*minimum, "*", color=INK, markersize=13, zorder=4)
     clean(axes, grid=False)

@@ -19,7 +19,10 @@ from .style import (
     VERMILLION,
     Axes,
     Figure,
+    axis_names,
     clean,
+    legend,
+    name_of,
     new_figure,
     title,
     to_host,
@@ -62,20 +65,24 @@ def forecast(
     axes = figure.subplots()
     first = 0 if show is None else max(0, len(series) - show)
     x = begin + every * np.arange(first, len(series))
-    axes.plot(x, series[first:], color=INK, linewidth=1.4, label="what came", zorder=3)
+    drawn = [(axes.plot(x, series[first:], color=INK, linewidth=1.4, zorder=3, label="what came")[0], "what came")]
     for i, (name, made) in enumerate(lines.items()):
         for k, (start, row) in enumerate(zip(starts.tolist(), made, strict=True)):
             at = begin + every * (start + np.arange(len(row)))
-            axes.plot(at, row, color=_COLORS[i], linestyle=_DASHES[i], linewidth=2, label=None if k else name, zorder=4)
+            (line,) = axes.plot(
+                at, row, color=_COLORS[i], linestyle=_DASHES[i], linewidth=2, zorder=4, label=None if k else name
+            )
+            drawn += [] if k else [(line, name)]
     for k, start in enumerate(starts.tolist() if len(bands) == 2 else []):
         at = begin + every * (start + np.arange(len(bands["low"][k])))
-        axes.fill_between(
+        area = axes.fill_between(
             at, bands["low"][k], bands["high"][k], color=SKY, alpha=0.35, linewidth=0, label=None if k else band
         )
+        drawn += [] if k else [(area, band)]
     for start in starts.tolist():
         axes.axvline(begin + every * (start - 0.5), color=GREY, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
     _finish(axes, heading, time, unit)
-    axes.legend(frameon=False, loc="upper left", fontsize=9)
+    legend(axes, drawn, frameon=False, loc="upper left", fontsize=9)
     return figure
 
 
@@ -90,20 +97,19 @@ def errors_by_step(errors: Mapping[str, Any], *, heading: str = "Mean absolute e
         raise ValueError(f"errors_by_step: expected 1 to {len(_COLORS)} rows of one length, got {lengths}")
     figure = new_figure(7.6, 3.9, "drawing errors by step")
     axes = figure.subplots()
+    drawn = []
     for i, (name, e) in enumerate(lines.items()):
-        label = f"{name} {np.mean(e):#.3g}".rstrip(".")
+        label = f"{name_of(name)} {np.mean(e):#.3g}".rstrip(".")
         steps = np.arange(1, 1 + len(e))
-        axes.plot(
-            steps, e, color=_COLORS[i], linestyle=_DASHES[i], linewidth=2, marker="o", markersize=3.5, label=label
-        )
+        look = {"color": _COLORS[i], "linestyle": _DASHES[i], "linewidth": 2, "marker": "o", "markersize": 3.5}
+        drawn.append((axes.plot(steps, e, **look)[0], label))
     axes.set_ylim(0, None)
     axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     _finish(axes, heading, "steps ahead", "")
-    handles, labels = axes.get_legend_handles_labels()
     order = np.argsort([-np.mean(e) for e in lines.values()], kind="stable")
-    axes.legend(
-        [handles[i] for i in order], [labels[i] for i in order], title="mean over the steps", title_fontsize=9,
-        frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=9.5, labelcolor="linecolor",
+    legend(
+        axes, [drawn[i] for i in order], title="mean over the steps", title_fontsize=9, frameon=False,
+        loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=9.5, labelcolor="linecolor",
     )  # fmt: skip
     return figure
 
@@ -111,8 +117,7 @@ def errors_by_step(errors: Mapping[str, Any], *, heading: str = "Mean absolute e
 def _finish(axes: Axes, heading: str, time: str, unit: str) -> None:
     clean(axes)
     title(axes, heading)
-    axes.set_xlabel(time, color=GREY)
-    axes.set_ylabel(unit, color=GREY)
+    axis_names(axes, time, unit)
     axes.spines["left"].set_color(LIGHT)
 
 

@@ -7,7 +7,22 @@ from typing import Any
 
 import numpy as np
 
-from .style import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILLION, Figure, clean, new_figure, title, to_host
+from .style import (
+    AS_IT_IS,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    VERMILLION,
+    Figure,
+    clean,
+    legend,
+    names_of,
+    new_figure,
+    title,
+    to_host,
+)
 
 _COLORS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE)
 _MARKERS = "osD^v"
@@ -28,9 +43,11 @@ def gradient_flow(norms: Mapping[str, Any] | Mapping[str, Mapping[str, Any]], he
     floor = positive.min() / 5 if positive.size else 1e-12
     figure = new_figure(max(4.6, 1.6 + 0.55 * len(layers)), 3.6, "drawing gradient flow")
     axes = figure.subplots()
+    drawn: list[tuple[Any, str]] = []
     for i, (name, line) in enumerate(values.items()):
         color, marker = _COLORS[i % len(_COLORS)], _MARKERS[i % len(_MARKERS)]
-        axes.plot(np.where(line > 0, line, floor), color=color, marker=marker, markersize=6, linewidth=2, label=name)
+        look = {"color": color, "marker": marker, "markersize": 6, "linewidth": 2}
+        drawn.append((axes.plot(np.where(line > 0, line, floor), **look)[0], name))
         for x in np.flatnonzero(line == 0):
             axes.annotate("0", (float(x), floor), xytext=(0, 7), textcoords="offset points", ha="center", color=color)
     axes.set_yscale("log")
@@ -40,11 +57,11 @@ def gradient_flow(norms: Mapping[str, Any] | Mapping[str, Mapping[str, Any]], he
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.yaxis.set_minor_formatter("")
     clean(axes)
-    axes.set_xticks(range(len(layers)), layers, rotation=35, ha="right", rotation_mode="anchor")
+    axes.set_xticks(range(len(layers)), names_of(layers), rotation=35, ha="right", rotation_mode="anchor", **AS_IT_IS)
     axes.set_ylabel("norm of the gradient", color=GREY)
     title(axes, heading)
     if len(lines) > 1:
-        axes.legend(frameon=False, fontsize=9)
+        legend(axes, drawn, frameon=False, fontsize=9)
     return figure
 
 

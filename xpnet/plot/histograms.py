@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .style import BLUE, GREY, Axes, Figure, clean, new_figure, title, to_host
+from .style import AS_IT_IS, BLUE, GREY, Axes, Figure, clean, names_of, new_figure, plain, title, to_host
 
 _MOST = 12  # moments in one picture
 
@@ -35,7 +35,7 @@ def histograms(values: Mapping[str, Sequence[Any]], moments: Sequence[Any], labe
     for axes, (name, arrays) in zip(panels, values.items(), strict=False):
         _draw(axes, name, [_finite(arrays[i]) for i in chosen], names)
     for axes in panels[::columns][:rows]:
-        axes.set_ylabel(label, color=GREY)
+        axes.set_ylabel(plain(label), color=GREY, **AS_IT_IS)
     for axes in panels[len(values) :]:
         axes.set_axis_off()
     return figure
@@ -69,7 +69,7 @@ def _draw(axes: Axes, name: str, arrays: list[np.ndarray], names: list[str]) -> 
         axes.stairs(top, edges, color="white", linewidth=0.9, **style)
     clean(axes, grid=False)
     axes.spines["left"].set_visible(False)
-    axes.set_yticks(range(len(names)), names[::-1])
+    axes.set_yticks(range(len(names)), names_of(names[::-1]), **AS_IT_IS)
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(-0.2, len(names) + 2.3)
     title(axes, name)

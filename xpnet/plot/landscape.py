@@ -21,7 +21,9 @@ from .style import (
     VERMILLION,
     Axes,
     Figure,
+    axis_names,
     clean,
+    legend,
     new_figure,
     title,
     to_host,
@@ -48,16 +50,17 @@ def loss_curves(
         raise ValueError("loss_curves: nothing to draw: expected at least one curve")
     figure = new_figure(6.4, 3.8, "drawing a loss landscape")
     axes = figure.subplots()
+    drawn: list[tuple[Any, str]] = []
     for i, (name, curve) in enumerate(curves.items()):
         style = "-" if i < len(_LINES) else "--"
-        axes.plot(curve.steps, _finite(curve.losses), style, color=_LINES[i % len(_LINES)], linewidth=2, label=name)
+        color = _LINES[i % len(_LINES)]
+        drawn.append((axes.plot(curve.steps, _finite(curve.losses), style, color=color, linewidth=2)[0], name))
     if log:
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.set_xlabel(x_label, color=GREY)
-    axes.set_ylabel("loss (logarithmic)" if log else "loss", color=GREY)
+    axis_names(axes, x_label, "loss (logarithmic)" if log else "loss")
     if len(curves) > 1:
-        axes.legend(frameon=False, fontsize=9)
+        legend(axes, drawn, frameon=False, fontsize=9)
     title(axes, heading)
     clean(axes)
     return figure
@@ -86,12 +89,14 @@ def loss_contours(
     levels, ticks = _levels(panels, log, top)
     for axes, (name, surface) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
         drawn = _contours(axes, surface, levels, ticks, log)
-        for i, (run, path) in enumerate((paths or {}).items()):
-            _path(axes, run, to_host(path), _PATHS[i % len(_PATHS)], _SHAPES[i % len(_SHAPES)])
-        if paths:
-            axes.legend(fontsize=8.5, loc="best", framealpha=0.75, facecolor="#404040", labelcolor="white")
-        axes.set_xlabel(labels[0], color=GREY)
-        axes.set_ylabel(labels[1], color=GREY)
+        ends = [
+            (_path(axes, run, to_host(path), _PATHS[i % len(_PATHS)], _SHAPES[i % len(_SHAPES)]), run)
+            for i, (run, path) in enumerate((paths or {}).items())
+        ]
+        if ends:
+            look = {"framealpha": 0.75, "facecolor": "#404040", "labelcolor": "white"}
+            legend(axes, ends, fontsize=8.5, loc="best", **look)
+        axis_names(axes, *labels)
         axes.tick_params(colors=GREY, labelsize=9)
         title(axes, name)
     bar = figure.colorbar(drawn, ax=figure.axes, label="loss", pad=0.02, ticks=ticks)
@@ -205,13 +210,14 @@ def _contours(axes: Axes, surface: Surface, levels: np.ndarray, ticks: np.ndarra
     return drawn
 
 
-def _path(axes: Axes, name: str, path: np.ndarray, color: str, shape: str) -> None:
+def _path(axes: Axes, name: str, path: np.ndarray, color: str, shape: str) -> Any:
+    """Drawn; what its end looks like."""
     if path.ndim != 2 or path.shape[1] != 2:
         raise ValueError(f"loss_contours: the path of {name!r} must have shape (K, 2), got {path.shape}")
     axes.plot(*path.T, color=INK, linewidth=3.2, zorder=3, solid_capstyle="round")
     axes.plot(*path.T, color=color, linewidth=1.7, zorder=4, marker=".", markersize=3.5)
     axes.plot(*path[0], "o", color=INK, markersize=7, markeredgecolor="white", zorder=5)
-    axes.plot(*path[-1], shape, color=color, markersize=8.5, markeredgecolor=INK, zorder=6, label=name)
+    return axes.plot(*path[-1], shape, color=color, markersize=8.5, markeredgecolor=INK, zorder=6)[0]
 
 
 def _short(value: float, _: object = None) -> str:

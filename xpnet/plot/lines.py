@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .style import (
+    AS_IT_IS,
     BLUE,
     DPI,
     GREEN,
@@ -19,7 +20,9 @@ from .style import (
     VERMILLION,
     Axes,
     Figure,
+    axis_names,
     clean,
+    name_of,
     new_figure,
     title,
     to_host,
@@ -87,8 +90,7 @@ def lines(
         axes.set_ylim(ylim)
     if xscale == "linear" and all((at == at.round()).all() for at, _ in curves.values()):
         axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-    axes.set_xlabel(xlabel, color=GREY)
-    axes.set_ylabel(ylabel, color=GREY)
+    axis_names(axes, xlabel, ylabel)
     if heading:
         title(axes, heading)
     if len(curves) > 1:
@@ -123,8 +125,9 @@ def _name_ends(axes: Axes, curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) 
     places = spread([height for height, _, _ in ends], 16 / DPI / max(inches, 0.5))
     for place, (_, i, name) in zip(places, ends, strict=True):
         axes.annotate(
-            name, (1, place), xycoords="axes fraction", xytext=(5, 0), textcoords="offset points", va="center",
-            color=COLORS[i % len(COLORS)], fontsize=9, fontweight="bold", annotation_clip=False,
+            name_of(name), (1, place), xycoords="axes fraction", xytext=(5, 0), textcoords="offset points",
+            va="center", color=COLORS[i % len(COLORS)], fontsize=9, fontweight="bold", annotation_clip=False,
+            **AS_IT_IS,
         )  # fmt: skip
 
 

@@ -8,7 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from .style import BLUE, GREY, INK, LIGHT, VERMILLION, Axes, Figure, clean, new_figure, title, to_host
+from .style import (
+    AS_IT_IS,
+    BLUE,
+    GREY,
+    INK,
+    LIGHT,
+    VERMILLION,
+    Axes,
+    Figure,
+    clean,
+    name_of,
+    new_figure,
+    title,
+    to_host,
+)
 
 _MOST = 16  # units of a layer that are drawn
 
@@ -118,8 +132,8 @@ def _draw_units(axes: Axes, column: int, units: Numbers, count: int, values: Num
 def _draw_names(axes: Axes, column: int, units: Numbers, names: Sequence[str], align: str) -> None:
     for y, unit in zip(_heights(len(units)), units if len(names) else (), strict=False):
         axes.annotate(
-            names[unit], (column, y), xytext=(-13 if align == "right" else 13, 0), textcoords="offset points", ha=align,
-            va="center", fontsize=9, color=INK,
+            name_of(names[unit], 24), (column, y), xytext=(-13 if align == "right" else 13, 0),
+            textcoords="offset points", ha=align, va="center", fontsize=9, color=INK, **AS_IT_IS,
         )  # fmt: skip
 
 
@@ -135,4 +149,4 @@ def _draw_histogram(axes: Axes, name: str, counts: Numbers, edges: Numbers) -> N
     axes.axvline(0, color=LIGHT, linewidth=0.8, zorder=0)
     axes.tick_params(labelsize=7.5)
     axes.set_xlim(float(edges[0]), float(edges[-1]))
-    axes.set_title(name, loc="left", fontsize=8.5, color=GREY, pad=2)
+    axes.set_title(name_of(name), loc="left", fontsize=8.5, color=GREY, pad=2, **AS_IT_IS)

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from .pixels import as_pixels
-from .style import GREY, INK, LIGHT, WRONG, Axes, Figure, new_figure, to_host
+from .style import AS_IT_IS, GREY, INK, LIGHT, WRONG, Axes, Figure, name_of, new_figure, to_host
 
 _MOST = 400  # images in one picture
+_LONGEST = 24  # characters of a class
 
 
 def predictions(
@@ -71,8 +72,9 @@ def _draw(axes: Axes, image: np.ndarray, true: Any, found: Any, probability: flo
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set(color=LIGHT if right else WRONG, linewidth=0.8 if right else 2.5)
-    text = f"{found}" if probability is None else f"{found}  {probability:.0%}"
+    shown = name_of(found, _LONGEST)
+    text = shown if probability is None else f"{shown}  {probability:.0%}"
     axes.set_title(text if right else f"✗ {text}", fontsize=9.5, pad=3, color=INK if right else WRONG,
-                   fontweight="normal" if right else "bold")  # fmt: skip
+                   fontweight="normal" if right else "bold", **AS_IT_IS)  # fmt: skip
     if not right:
-        axes.set_xlabel(f"is {true}", fontsize=9, labelpad=2, color=GREY)
+        axes.set_xlabel(f"is {name_of(true, _LONGEST)}", fontsize=9, labelpad=2, color=GREY, **AS_IT_IS)

@@ -7,7 +7,23 @@ from typing import Any
 
 import numpy as np
 
-from .style import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION, Axes, Figure, clean, new_figure, title, to_host
+from .style import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILLION,
+    Axes,
+    Figure,
+    clean,
+    legend,
+    name_of,
+    new_figure,
+    title,
+    to_host,
+)
 
 _COLORS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY)
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (2, 1.2)), (0, (6, 2, 1.5, 2)), (0, (1, 1)), (0, (8, 3)))
@@ -23,12 +39,13 @@ def roc(curves: Mapping[str, Any]) -> Figure:
     points = _check("roc", curves)
     figure = new_figure(4.9, 4.6, "drawing ROC curves")
     axes = figure.subplots()
-    axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=(0, (1, 2)), label="guessing 0.500")
+    drawn = [(axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=(0, (1, 2)))[0], "guessing 0.500")]
     for i, (name, (x, y)) in enumerate(points.items()):
         area = float(np.sum(np.diff(x) * (y[1:] + y[:-1]) / 2))
-        axes.plot(x, y, color=_COLORS[i], linestyle=_DASHES[i], linewidth=2, label=f"{name} {area:.3f}", zorder=3)
+        (line,) = axes.plot(x, y, color=_COLORS[i], linestyle=_DASHES[i], linewidth=2, zorder=3)
+        drawn.append((line, f"{name_of(name)} {area:.3f}"))
     _finish(axes, "ROC, with the area under it", "false positive rate", "true positive rate")
-    axes.legend(frameon=False, loc="lower right", fontsize=9.5)
+    legend(axes, drawn, frameon=False, loc="lower right", fontsize=9.5)
     return figure
 
 
@@ -43,16 +60,16 @@ def precision_recall(curves: Mapping[str, Any], share: float | None = None) -> F
     points = _check("precision_recall", curves)
     figure = new_figure(4.9, 4.6, "drawing precision-recall curves")
     axes = figure.subplots()
+    drawn = []
     if share is not None:
-        axes.axhline(share, color=GREY, linewidth=1, linestyle=(0, (1, 2)), label=f"guessing {share:.3f}")
+        guess = axes.axhline(share, color=GREY, linewidth=1, linestyle=(0, (1, 2)))
+        drawn.append((guess, f"guessing {share:.3f}"))
     for i, (name, (precision, recall)) in enumerate(points.items()):
         average = float(np.sum(-np.diff(recall) * precision[:-1]))
-        axes.plot(
-            recall, precision, color=_COLORS[i], linestyle=_DASHES[i], linewidth=2, label=f"{name} {average:.3f}",
-            drawstyle="steps-post", zorder=3,
-        )  # fmt: skip
+        look = {"color": _COLORS[i], "linestyle": _DASHES[i], "linewidth": 2, "drawstyle": "steps-post", "zorder": 3}
+        drawn.append((axes.plot(recall, precision, **look)[0], f"{name_of(name)} {average:.3f}"))
     _finish(axes, "Precision and recall, with the average precision", "recall", "precision")
-    axes.legend(frameon=False, loc="lower left", fontsize=9.5)
+    legend(axes, drawn, frameon=False, loc="lower left", fontsize=9.5)
     return figure
 
 

@@ -6,9 +6,10 @@ import contextlib
 import io
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
+from unicodedata import category
 
 import numpy as np
 
@@ -27,6 +28,8 @@ BLUE, VERMILLION, GREEN, ORANGE, SKY, PURPLE = "#0072B2", "#D55E00", "#009E73", 
 INK, GREY, LIGHT = "#222222", "#6B6B6B", "#E6E6E6"
 TRAIN, VALIDATION, WRONG = BLUE, VERMILLION, VERMILLION
 DPI = 120
+AS_IT_IS: dict[str, Any] = {"parse_math": False}  # of text from outside: "$5 to $9" is no formula
+_BOX = "\N{REPLACEMENT CHARACTER}"
 
 
 def new_figure(width: float, height: float, purpose: str) -> Figure:
@@ -53,9 +56,46 @@ def clean(axes: Axes, grid: bool = True) -> None:
         axes.set_axisbelow(True)
 
 
-def title(axes: Axes, text: str) -> None:
+def plain(text: Any) -> str:
+    """Text that can be drawn whatever it holds: no halves of surrogate pairs, no control characters except new lines.
+
+    Dollar signs stay: what draws it also takes ``**AS_IT_IS``, so that they begin no formula.
+    """
+    return "".join(_BOX if c != "\n" and category(c) in ("Cc", "Cs") else c for c in str(text))
+
+
+def name_of(text: Any, most: int = 60) -> str:
+    r"""A name on one line, cut short where it is long.
+
+    >>> name_of("a name\nof two lines", 12)
+    'a name of t…'
+    """
+    line = plain(text).replace("\n", " ")
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def names_of(texts: Iterable[Any], most: int = 60) -> list[str]:
+    """Names on one line each."""
+    return [name_of(text, most) for text in texts]
+
+
+def title(axes: Axes, text: Any) -> None:
     """A title above the left end, where reading begins."""
-    axes.set_title(text, loc="left", fontsize=11, color=INK, fontweight="bold")
+    axes.set_title(plain(text), loc="left", fontsize=11, color=INK, fontweight="bold", **AS_IT_IS)
+
+
+def axis_names(axes: Axes, x: Any, y: Any) -> None:
+    """What the axes say."""
+    axes.set_xlabel(plain(x), color=GREY, **AS_IT_IS)
+    axes.set_ylabel(plain(y), color=GREY, **AS_IT_IS)
+
+
+def legend(axes: Axes, entries: Iterable[tuple[Any, Any]], **options: Any) -> None:
+    """A legend of what was drawn and its names, also of names that begin with ``_``, which matplotlib leaves out."""
+    drawn, names = zip(*entries, strict=True)
+    made = axes.legend(list(drawn), [str(i) for i in range(len(drawn))], **options)
+    for text, name in zip(made.get_texts(), names, strict=True):
+        text.set(text=name_of(name), **AS_IT_IS)
 
 
 def to_host(values: Any) -> np.ndarray:

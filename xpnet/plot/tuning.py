@@ -7,7 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .style import BLUE, GREY, INK, LIGHT, VERMILLION, Axes, Figure, clean, new_figure, title
+from .style import (
+    AS_IT_IS,
+    BLUE,
+    GREY,
+    INK,
+    LIGHT,
+    VERMILLION,
+    Axes,
+    Figure,
+    clean,
+    names_of,
+    new_figure,
+    plain,
+    title,
+)
 
 if TYPE_CHECKING:
     from xpnet.explore.tune import Results, Trial
@@ -35,7 +49,7 @@ def tuning(results: Results, *, score: str = "score") -> Figure:
             continue
         _panel(axes, results, names[i], best)
         if i % columns == 0:
-            axes.set_ylabel(score, color=GREY)
+            axes.set_ylabel(plain(score), color=GREY, **AS_IT_IS)
     budgets = sorted({t.budget for t in results.trials if t.budget is not None})
     figure.suptitle(_caption(results, budgets), x=0.01, ha="left", fontsize=9.5, color=GREY)
     return figure
@@ -124,7 +138,7 @@ def _colors(trials: list[Trial]) -> list[Any]:
 
 def _set_x(axes: Axes, dimension: Any) -> None:
     if dimension.scale == "choice":
-        axes.set_xticks(range(len(dimension.options)), [str(option) for option in dimension.options])
+        axes.set_xticks(range(len(dimension.options)), names_of(dimension.options, 24), **AS_IT_IS)
         axes.set_xlim(-0.5, len(dimension.options) - 0.5)
     elif dimension.scale == "log":
         axes.set_xscale("log")
@@ -164,6 +178,7 @@ def tuning_table(results: Results, count: int = 10) -> Figure:
         for x, text in zip(ends, row, strict=True):
             color = GREY if y == 0 else VERMILLION if y == 1 else INK
             weight = "bold" if y <= 1 else "normal"
-            axes.text(x - 0.5, y, text, ha="right", va="center", fontsize=9, color=color, fontweight=weight)
+            look = {"fontsize": 9, "color": color, "fontweight": weight, **AS_IT_IS}
+            axes.text(x - 0.5, y, plain(text), ha="right", va="center", **look)
         axes.axhline(y + 0.5, color=GREY if y == 0 else LIGHT, linewidth=0.8)
     return figure

@@ -25,18 +25,28 @@ DTYPE_CODES = {name: code for code, name in DTYPES.items()}
 
 
 @dataclass
+class Entry:
+    """A remark."""
+
+    key: str | None = one(1, "text")
+    value: str | None = one(2, "text")
+
+
+@dataclass
 class Tensor:
-    """Numbers and their shape.  They are in ``raw``, or in the list for their dtype."""
+    """Numbers and their shape.  They are in ``raw``, in the list for their dtype, or in the file that it names."""
 
     dims: list[int] = many(1, "int")
     dtype: int | None = one(2, "int")
     floats: list[float] = many(4, "float")
     int32s: list[int] = many(5, "int")
+    texts: list[Any] = many(6, "bytes")
     int64s: list[int] = many(7, "int")
     name: str | None = one(8, "text")
     raw: Any = one(9, "bytes")
     doubles: list[float] = many(10, "double")
     uint64s: list[int] = many(11, "int")
+    external: list[Entry] = many(13, Entry)
     location: int | None = one(14, "int")
 
 
@@ -53,6 +63,7 @@ class Attribute:
     ints: list[int] = many(8, "int")
     strings: list[Any] = many(9, "bytes")
     kind: int | None = one(20, "int")
+    reference: str | None = one(21, "text")  # in a function: the option of the call whose value it takes
 
 
 @dataclass
@@ -65,6 +76,7 @@ class Node:
     op: str | None = one(4, "text")
     attributes: list[Attribute] = many(5, Attribute)
     domain: str | None = one(7, "text")
+    overload: str | None = one(8, "text")
 
 
 @dataclass
@@ -106,14 +118,22 @@ class Value:
 
 
 @dataclass
+class Sparse:
+    """Numbers that are not zero, and their places."""
+
+    numbers: Tensor | None = one(1, Tensor)
+
+
+@dataclass
 class Graph:
-    """Nodes in an order in which they can be computed."""
+    """Nodes, mostly in an order in which they can be computed."""
 
     nodes: list[Node] = many(1, Node)
     name: str | None = one(2, "text")
     weights: list[Tensor] = many(5, Tensor)
     inputs: list[Value] = many(11, Value)
     outputs: list[Value] = many(12, Value)
+    sparse: list[Sparse] = many(15, Sparse)
 
 
 @dataclass
@@ -125,11 +145,17 @@ class Opset:
 
 
 @dataclass
-class Entry:
-    """A remark."""
+class Function:
+    """Nodes that stand for an op of the file's own."""
 
-    key: str | None = one(1, "text")
-    value: str | None = one(2, "text")
+    name: str | None = one(1, "text")
+    inputs: list[str] = many(4, "text")
+    outputs: list[str] = many(5, "text")
+    nodes: list[Node] = many(7, Node)
+    opsets: list[Opset] = many(9, Opset)
+    domain: str | None = one(10, "text")
+    defaults: list[Attribute] = many(11, Attribute)
+    overload: str | None = one(13, "text")
 
 
 @dataclass
@@ -142,22 +168,40 @@ class Model:
     graph: Graph | None = one(7, Graph)
     opsets: list[Opset] = many(8, Opset)
     metadata: list[Entry] = many(14, Entry)
+    functions: list[Function] = many(25, Function)
+
+
+_TEXT = 8
+_MAX_TEXT = 1 << 24
 
 
 def to_array(tensor: Tensor) -> np.ndarray[Any, Any]:
-    """The numbers of a tensor.  Raises: ``OnnxError`` where they are not as many as its shape says."""
+    """The numbers or texts of a tensor.  Raises: ``OnnxError`` where they are not as many as its shape says."""
     name = f"tensor {tensor.name!r}" if tensor.name else "a tensor"
     if tensor.location:
-        raise OnnxError(f"{name} lies in another file, which is not followed: save the model as one file")
-    if tensor.dtype not in DTYPES:
+        raise OnnxError(f"{name} lies in another file, which is not named: save the model as one file")
+    if tensor.dtype not in DTYPES and not (tensor.dtype == _TEXT and tensor.texts):
         raise OnnxError(f"{name} has dtype {tensor.dtype}, which is not supported here")
     if min(tensor.dims, default=0) < 0 or len(tensor.dims) > 32:
         raise OnnxError(f"{name} has shape {tensor.dims[:33]}")
-    dtype = np.dtype(DTYPES[tensor.dtype])
-    numbers = _from_raw(tensor, dtype) if tensor.raw is not None else _from_list(tensor, dtype)
+    if tensor.dtype == _TEXT:
+        dtype, numbers = np.dtype(np.str_), _texts(tensor, name)
+    else:
+        dtype = np.dtype(DTYPES[tensor.dtype or 0])
+        numbers = _from_raw(tensor, dtype) if tensor.raw is not None else _from_list(tensor, dtype)
     if numbers.size != math.prod(tensor.dims):
         raise OnnxError(f"{name} has shape {tuple(tensor.dims)} but {numbers.size} numbers of {dtype}")
     return numbers.reshape(tensor.dims)
+
+
+def _texts(tensor: Tensor, name: str) -> np.ndarray[Any, Any]:
+    try:
+        found = [bytes(text).decode() for text in tensor.texts]
+    except UnicodeDecodeError as error:
+        raise OnnxError(f"{name} is no text: {error}") from None
+    if len(found) * max(map(len, found)) > _MAX_TEXT:  # all take the room of the longest
+        raise OnnxError(f"{name} has {len(found)} texts of up to {max(map(len, found))} characters")
+    return np.array(found, np.str_)
 
 
 def _from_raw(tensor: Tensor, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:

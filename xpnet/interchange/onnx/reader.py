@@ -17,13 +17,14 @@ from xpnet.interchange.onnx import messages
 from xpnet.interchange.onnx.messages import DTYPES, Attribute, Node, OnnxError, to_array
 from xpnet.interchange.onnx.protobuf import WireError, decode
 from xpnet.interchange.onnx.reader_call import Call
+from xpnet.interchange.onnx.reader_files import attach_files
+from xpnet.interchange.onnx.reader_graph import in_order, inlined, op_name, title_of
 from xpnet.interchange.onnx.reader_ops import ON_HOST, OPS, OUTPUTS, STATISTICS
 from xpnet.nn import Module, Parameter
 from xpnet.tensor import Tensor, TensorLike, as_tensor
 from xpnet_backends import Backend, BackendError, get_backend, is_array
 
 _VERSIONS = range(7, 24)
-_MAX_NODES = 200_000
 _FAILURES = (
     ValueError, TypeError, IndexError, KeyError, AttributeError, ZeroDivisionError, OverflowError, BackendError,
     NotImplementedError,
@@ -33,13 +34,16 @@ _FAILURES = (
 def from_onnx(path: str | os.PathLike[str], backend: str | Backend | None = None, *, dtype: Any = None) -> OnnxModel:
     """The network in an ONNX file, with its weights on ``backend`` or the one in force, in evaluation mode.
 
-    ``dtype`` replaces the floating dtype of the file, e.g. ``"float32"`` for a file of float16.
+    ``dtype`` replaces the floating dtype of the file, e.g. ``"float32"`` for a file of float16.  Weights in other files
+    are read where those lie in the folder of ``path`` or below it.
 
     Raises: ``FileNotFoundError``; ``OnnxError`` where the file is damaged, or holds ops that are not known here.
     """
     content = Path(path).read_bytes()
     try:
-        return OnnxModel(decode(messages.Model, content), backend, dtype).eval()
+        model = decode(messages.Model, content)
+        attach_files(model, Path(path))
+        return OnnxModel(model, backend, dtype).eval()
     except (OnnxError, WireError, struct.error, OverflowError) as error:
         raise OnnxError(f"{os.fspath(path)} ({len(content)} bytes): {error}") from error
 
@@ -102,6 +106,7 @@ class OnnxModel(Module):
         for name, array in {**plan.weights, **plan.constants}.items():
             if name not in self._host or (name in plan.on_device and array.dtype.kind == "f"):
                 self._keep(name, target.asarray(array, self._dtype or array.dtype), plan)
+        self._first = self._weight_dtype()
 
     def _keep(self, name: str, array: Any, plan: _Plan) -> None:
         slot = name
@@ -173,12 +178,16 @@ class OnnxModel(Module):
             known = ", ".join("?" if n is None else str(n) for n in shape)
             raise OnnxError(f"input {expected.name!r} must have {len(shape)} axes as ({known}), got {t.shape}")
         dtype = self._dtype if self._dtype and (expected.dtype or "").startswith("float") else expected.dtype
-        floats = [p.dtype for p in self.parameters()]
-        if t.dtype.kind == "f" and (expected.dtype or "float").startswith("float"):
-            dtype = str(floats[0]) if floats else dtype
+        now = self._weight_dtype()
+        moved = expected.dtype is None or now != self._first  # by model.to(dtype=...): inputs follow
+        if t.dtype.kind == "f" and (expected.dtype or "float").startswith("float") and moved:
+            dtype = now or dtype
         if dtype is not None and t.dtype != dtype:
             raise OnnxError(f"input {expected.name!r} must be {dtype}, got {t.dtype}: x.astype({dtype!r})")
         return t
+
+    def _weight_dtype(self) -> str | None:
+        return next((str(p.dtype) for p in self.parameters()), None)
 
     def _other_batch(self, values: Mapping[str, Tensor]) -> tuple[int, int] | None:
         """The batch size that the first input was declared with and the one it has, if they differ."""
@@ -231,15 +240,20 @@ def _plan(model: messages.Model) -> _Plan:
     if model.graph is None or not model.graph.outputs:
         raise OnnxError("holds no network: it is damaged, or no ONNX file")
     graph, version = model.graph, _version(model)
-    if len(graph.nodes) > _MAX_NODES:
-        raise OnnxError(f"has {len(graph.nodes)} nodes, more than {_MAX_NODES}")
+    if graph.sparse:
+        raise OnnxError("has sparse weights, which are not known here: save them as dense ones")
+    nodes = inlined(model, version)
     weights = {w.name or "": to_array(w) for w in graph.weights}
+    _refuse_twice("weights", [w.name or "" for w in graph.weights])
+    _refuse_twice("inputs", [v.name or "" for v in graph.inputs])
     inputs = [_input(v) for v in graph.inputs if (v.name or "") not in weights]
     outputs = [v.name or "" for v in graph.outputs]
     plan = _Plan(inputs, outputs, weights, {}, [], version)
-    _refuse_unknown(graph.nodes)
     known = {*weights, *(i.name for i in inputs)}
-    for i, node in enumerate(graph.nodes):
+    ordered = in_order(nodes, known)
+    ordered = _without_idle(ordered, outputs)
+    _refuse_unknown(node for _, node in ordered)
+    for i, node in ordered:
         _add(plan, node, i, known)
     if missing := [name for name in outputs if name not in known]:
         raise OnnxError(f"its output {missing[0]!r} is computed by no node")
@@ -247,7 +261,8 @@ def _plan(model: messages.Model) -> _Plan:
 
 
 def _version(model: messages.Model) -> int:
-    versions = [o.version for o in model.opsets if not o.domain or o.domain == "ai.onnx"]
+    opsets = [*model.opsets, *(o for f in model.functions if not model.opsets for o in f.opsets)]
+    versions = list({o.version for o in opsets if not o.domain or o.domain == "ai.onnx"})
     if len(versions) != 1 or versions[0] not in _VERSIONS:
         raise OnnxError(
             f"needs version {versions[0] if versions else 'unknown'} of ONNX's ops, known are "
@@ -264,21 +279,45 @@ def _input(value: messages.Value) -> Input:
     return Input(value.name, DTYPES.get(kind.dtype or 0), dims)
 
 
+def _refuse_twice(what: str, names: Sequence[str]) -> None:
+    seen = set[str]()
+    for name in names:
+        if name in seen:
+            raise OnnxError(f"two of its {what} are called {name[:60]!r}")
+        seen.add(name)
+
+
+def _known(node: Node) -> bool:
+    return op_name(node) in OPS or op_name(node) == "Constant"
+
+
+def _without_idle(nodes: Sequence[tuple[int, Node]], outputs: Iterable[str]) -> list[tuple[int, Node]]:
+    """Without nodes that no output needs and that cannot be computed here: of unknown ops, or after one of those."""
+    if all(_known(node) for _, node in nodes):
+        return list(nodes)
+    names, needed = set(outputs), set()
+    for i, node in reversed(nodes):
+        if not names.isdisjoint(name for name in node.outputs if name):
+            needed.add(i)
+            names.update(node.inputs)
+    kept, absent = [], set[str]()
+    for i, node in nodes:
+        if i in needed or (_known(node) and absent.isdisjoint(node.inputs)):
+            kept.append((i, node))
+        else:
+            absent.update(name for name in node.outputs if name)
+    return kept
+
+
 def _refuse_unknown(nodes: Iterable[Node]) -> None:
     """All unknown ops in one error."""
-    unknown = {_op_name(n) for n in nodes if _op_name(n) not in OPS and _op_name(n) != "Constant"}
+    unknown = {op_name(n) for n in nodes if not _known(n)}
     if unknown:
         raise OnnxError(f"needs ops that are not known here: {', '.join(sorted(unknown)[:20])}")
 
 
-def _op_name(node: Node) -> str:
-    name = (node.op or "")[:60]
-    return name if not node.domain or node.domain == "ai.onnx" else f"{node.domain[:60]}.{name}"
-
-
 def _add(plan: _Plan, node: Node, place: int, known: set[str]) -> None:
-    op = _op_name(node)
-    title = f"node {(node.name or str(place))[:100]!r} ({op})"
+    op, title = op_name(node), title_of(node, place)
     outputs, count = [name for name in node.outputs if name], OUTPUTS.get(op, 1)
     wrong = count == 1 and outputs[:1] != node.outputs[:1]
     if not outputs or wrong or len(set(outputs)) < len(outputs) or any(name in known for name in outputs):

@@ -26,6 +26,7 @@ from xpnet.interchange.onnx.reader_call import (
     to_host,
     together,
 )
+from xpnet.interchange.onnx.reader_labels import LABEL_OPS
 from xpnet.interchange.onnx.reader_recurrent import gru, lstm, rnn
 from xpnet.interchange.onnx.reader_resize import resize, upsample
 from xpnet.interchange.onnx.reader_shapes import (
@@ -365,8 +366,13 @@ def _softmax(function: Callable[[Tensor, int], Tensor]) -> Callable[..., Tensor]
     return run
 
 
+_TEXT = 8
+
+
 def cast(call: Call, x: Any) -> Any:
     code = call.get("to", int, None)
+    if code == _TEXT and raw(x).dtype.kind in "iuU":
+        return to_host(x).astype(np.str_)
     if code not in DTYPES:
         raise OnnxError(f"Cast to dtype {code} is not known here")
     dtype = DTYPES[code]
@@ -487,6 +493,7 @@ OPS: dict[str, Callable[..., Any]] = {
     "Upsample": upsample,
     "Where": where,
     "Xor": _logical(operator.xor),
+    **LABEL_OPS,
 }
 
 # Inputs that are read as numbers: they stay on the host.

@@ -7,6 +7,7 @@ computed by an op cannot be written.  What is computed of constants alone is a c
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from xpnet._version import __version__
 from xpnet.interchange.onnx import messages
 from xpnet.interchange.onnx.messages import DTYPE_CODES, Node, OnnxError, attribute, to_tensor
 from xpnet.interchange.onnx.protobuf import encode
+from xpnet.interchange.onnx.writer_dtype import check_kernels, is_double, to_single
 from xpnet.interchange.onnx.writer_ops import WRITERS
 from xpnet.nn import Module
 from xpnet.nn.utils import for_model, keep_modes
@@ -26,6 +28,8 @@ from xpnet.tensor import Tensor, no_grad, observe
 from xpnet_backends import is_array, to_numpy
 
 OPSET, IR_VERSION = 17, 8
+_NOTE = "float32, of a network in float64 (keep_float64=True keeps it where onnxruntime can compute it)"
+_log = logging.getLogger(__name__)  # seen on stderr unless the program says otherwise; never an exception
 _BATCHES = (2, 5)
 _FOLLOWS = frozenset(
     ("broadcast_to", "embedding_bag", "getitem", "reshape")
@@ -41,12 +45,27 @@ def to_onnx(
     output_name: str = "output",
     batch_axis: int | Sequence[int | None] = 0,
     metadata: Mapping[str, str] | None = None,
+    keep_float64: bool = False,
 ) -> None:
     """Write a network as it computes in evaluation mode, for any batch size: ONNX, version 17 of its ops.
 
-    ``example_input`` (N, ...) says the shape and dtype of its input; a tuple, also a nested one, holds several, which
-    are called ``input``, ``input_1``, ... unless named.  ``batch_axis`` is the axis that may have any length, for all
-    inputs or one for each, None where none may: (T, N, I) has it at 1.  ``metadata`` is text to keep in the file.
+    Parameters
+    ----------
+    model :
+        The network; it stays as it is.
+    example_input :
+        (N, ...), says the shape and dtype of the input; a tuple, also a nested one, holds several.
+    path :
+        The file, written whole or not at all.
+    input_name, output_name :
+        ``input``, ``input_1``, ... and ``output``, ``output_1``, ... unless named.
+    batch_axis :
+        The axis that may have any length, for all inputs or one for each, None where none may: (T, N, I) has it at 1.
+    metadata :
+        Text to keep in the file.
+    keep_float64 :
+        A network of float64 is written in float32, which is logged and noted in the file's metadata under ``dtype``.
+        With True it stays float64, and what onnxruntime cannot compute in it on a CPU is refused.
 
     Raises: ``OnnxError`` with the layer's path where it computes something that ONNX, or this writer, does not know.
     """
@@ -73,6 +92,14 @@ def to_onnx(
         inputs=[_value(name, *pair) for name, *pair in zip(names, *batches, strict=True)],
         outputs=outputs,
     )
+    remarks = dict(metadata or {})
+    if is_double(graph) and not keep_float64:
+        to_single(graph)
+        remarks.setdefault("dtype", _NOTE)
+        _log.warning("%s: %s", os.fspath(path), _NOTE)
+    else:
+        done = {node.op or "" for node in nodes if node.outputs[0] in writer.doubles}
+        check_kernels(done, "leave keep_float64 out" if keep_float64 else "compute them in float32")
     content = encode(
         messages.Model(
             ir_version=IR_VERSION,
@@ -80,7 +107,7 @@ def to_onnx(
             producer_version=__version__,
             graph=graph,
             opsets=[messages.Opset(domain="", version=OPSET)],
-            metadata=[messages.Entry(key=key, value=value) for key, value in (metadata or {}).items()],
+            metadata=[messages.Entry(key=key, value=value) for key, value in remarks.items()],
         )
     )
     if len(content) >= 1 << 31:
@@ -215,6 +242,7 @@ class Writer:
         self.state = {id(p.data): key for key, p in model.named_parameters()}
         self.state |= {id(array): key for key, array in model.named_buffers()}
         self.count = 0
+        self.doubles: set[str] = set()  # outputs of the nodes of ops in float64
         self.batch: tuple[str, int] | None = None  # the input and axis that say how long the batch is
         self.one_number = ""  # an input whose example holds but one whole number: what it is compared with is not seen
 
@@ -234,7 +262,10 @@ class Writer:
             raise OnnxError(f"to_onnx() does not know how to write {now.op!r}{_WHY_NOT.get(now.op, '')}")
         if now.op not in _FOLLOWS and not _same(before.options, now.options):
             raise OnnxError(f"{now.op}: its options follow the batch: {before.options}, {now.options}")
+        start = len(self.nodes)
         names = self.writers[now.op](call)
+        if any(is_array(a) and a.dtype == np.float64 for a in (*now.arguments, *now.outputs)):
+            self.doubles.update(node.outputs[0] for node in self.nodes[start:])
         for array, name in zip(now.outputs, [names] if isinstance(names, str) else names, strict=False):
             self.name(array, name)
 
