@@ -1,4 +1,4 @@
-"""Tensor: an array with a gradient.  Methods are one line each over ops; the tape records them."""
+"""Tensor: an array with a gradient.  Its methods call ops, which the tape records."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ __all__ = [
 
 @results_of_apply
 class Tensor(Recorded):
-    """An array that remembers how it was computed.
+    """An array that records how it was computed.
 
-    ``grad`` is a plain array of the same backend, filled by ``backward()``; None until then.
+    ``backward()`` writes the gradient to ``grad``, a plain array of the same backend; it is None before.
 
     >>> x = Tensor(np.array([1.0, 2.0]), requires_grad=True)
     >>> (x * x).sum().backward()
@@ -62,13 +62,13 @@ class Tensor(Recorded):
         self._start(data)
         self.requires_grad = requires_grad
 
-    # -- what it is ----------------------------------------------------------------------------------------------
+    # -- properties ----------------------------------------------------------------------------------------------
 
     @property
     def data(self) -> Array:
-        """The array itself.  Assigning another one is not recorded."""
+        """The array.  Assigning another array is not recorded."""
         if OPEN[0]:
-            settle()  # whoever has an array may write into it
+            settle()  # the caller may write into the array
         return self._array
 
     @data.setter
@@ -79,7 +79,7 @@ class Tensor(Recorded):
 
     @property
     def grad(self) -> Array | None:
-        """The gradient, a plain array; None until ``backward()``.  An array assigned to it is never changed."""
+        """The gradient, a plain array; None before ``backward()``.  An array assigned to it is not changed in place."""
         return self._grad
 
     @grad.setter
@@ -88,7 +88,7 @@ class Tensor(Recorded):
         self._owns_grad = False
 
     def _changed(self) -> None:
-        """Note that the values were changed in place, for ops that saved them."""
+        """Record that the values were changed in place, so that ops that saved them can raise an error."""
         mark_changed((self,))
 
     @property
@@ -115,12 +115,12 @@ class Tensor(Recorded):
 
     @property
     def backend(self) -> Backend:
-        """Where the array lives."""
+        """The backend of the array."""
         return backend_of(self._array)
 
     @property
     def is_leaf(self) -> bool:
-        """Whether it was made by the user rather than by a recorded op."""
+        """Whether it was created by the user and not by a recorded op."""
         return self._node is None
 
     def __len__(self) -> int:
@@ -138,21 +138,29 @@ class Tensor(Recorded):
         grad = f", op={self._node.name}" if self._node else ", requires_grad=True" if self.requires_grad else ""
         return f"tensor({values}{dtype}{backend}{grad})"
 
-    # -- out of the tape -----------------------------------------------------------------------------------------
+    # -- conversion and copies -----------------------------------------------------------------------------------------
 
     def numpy(self) -> np.ndarray[Any, Any]:
-        """Its values as a NumPy array: the same memory on NumPy, a copy from a device."""
+        """The values as a NumPy array: the same memory on the NumPy backend, a copy from a GPU.
+
+        >>> tensor([1.0, 2.0]).numpy()
+        array([1., 2.], dtype=float32)
+        """
         return self.backend.to_numpy(self._array)
 
     def item(self) -> float | int | bool:
-        """The value of a tensor with one element, as a Python number."""
+        """The value of a tensor with one element, as a Python number.
+
+        >>> tensor([[2.5]]).item()
+        2.5
+        """
         if self.size != 1:
             raise ValueError(f"item() needs exactly one element, got shape {self.shape}")
         value: float | int | bool = self._array.item()
         return value
 
     def tolist(self) -> Any:
-        """Its values as nested lists."""
+        """The values as nested lists."""
         return self._array.tolist()
 
     def __float__(self) -> float:
@@ -175,13 +183,18 @@ class Tensor(Recorded):
         return np.array(self._array, dtype=dtype, copy=copy)
 
     def detach(self) -> Tensor:
-        """The same memory, without history."""
+        """A tensor on the same memory, without history.
+
+        >>> x = tensor([1.0], requires_grad=True)
+        >>> (2 * x).detach().requires_grad
+        False
+        """
         tensor = wrap(self._array)
         tensor._changed_at = self._changed_at
         return tensor
 
     def clone(self) -> Tensor:
-        """A copy with its own memory; the gradient passes through."""
+        """A copy with its own memory.  Gradients flow through it."""
         return self * 1 if self.dtype.kind == "f" else wrap(self._array.copy())
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
@@ -192,7 +205,7 @@ class Tensor(Recorded):
         copy.requires_grad = self.requires_grad
         copy.grad = None if self.grad is None else self.grad.copy()
         memo[id(self)] = copy
-        for name, value in getattr(self, "__dict__", {}).items():  # a subclass may have more
+        for name, value in getattr(self, "__dict__", {}).items():  # a subclass may have more attributes
             copy.__dict__[name] = deepcopy(value, memo)
         return copy
 
@@ -217,7 +230,11 @@ class Tensor(Recorded):
         getattr(self, "__dict__", {}).update(state["more"])
 
     def to(self, backend: str | Backend | None = None, dtype: Any = None) -> Tensor:
-        """On another backend or in another dtype.  A move between backends has no history."""
+        """Move to another backend or dtype.  A move between backends is not recorded.
+
+        >>> tensor([1.0]).to(dtype="float64").dtype
+        dtype('float64')
+        """
         target = self.backend if backend is None else get_backend(backend)
         if target is self.backend:
             return self if dtype is None else self.astype(dtype)
@@ -228,7 +245,11 @@ class Tensor(Recorded):
         return moved
 
     def astype(self, dtype: Any) -> Tensor:
-        """In another dtype; between floating dtypes the gradient passes."""
+        """Convert to another dtype.  Between floating dtypes the gradient flows through.
+
+        >>> tensor([1, 2]).astype("float32")
+        tensor([1., 2.])
+        """
         if np.dtype(dtype) == self.dtype:
             return self
         if self.dtype.kind == "f" and np.dtype(dtype).kind == "f":
@@ -240,21 +261,26 @@ class Tensor(Recorded):
     def backward(self, gradient: TensorLike = None, retain_graph: bool = False) -> None:
         """Add ``∂self/∂t`` to ``t.grad`` of every tensor ``t`` that self was computed from.
 
-        ``gradient`` weights the elements of self; it may be left out where self has one element.  ``retain_graph``
-        keeps what the ops saved, so that ``backward()`` can be called again.
+        ``gradient`` weights the elements of self; it is optional if self has one element.  ``retain_graph`` keeps the
+        arrays that ops saved, so that ``backward()`` can be called again.
 
-        Raises: ``RuntimeError`` where nothing was recorded, where the graph was walked before, or where an array that
-        an op had saved was changed in place since.
+        Raises: ``RuntimeError`` if nothing was recorded, if ``backward()`` has already run through the graph, or if an
+        array that an op saved was changed in place.
+
+        >>> x = tensor([1.0, 3.0], requires_grad=True)
+        >>> (x * x).backward(gradient=tensor([1.0, 10.0]))
+        >>> x.grad
+        array([ 2., 60.], dtype=float32)
         """
         if not self.requires_grad:
             raise RuntimeError("backward() on a tensor without history: no input has requires_grad=True")
         backpropagate(self, self._start_gradient(gradient), retain_graph)
 
     def register_hook(self, hook: GradientHook) -> Handle:
-        """Call ``hook(gradient)`` when the gradient of this tensor is complete; ``handle.remove()`` ends it.
+        """Call ``hook(gradient)`` when the gradient of this tensor is complete.  ``handle.remove()`` removes the hook.
 
-        The gradient is an array that the hook must not change; it may return another one, which goes on in its place.
-        A leaf's hooks see the gradient of this walk, before it is added to ``grad``.
+        The hook must not change the array, but it may return another array, which replaces the gradient.  The hooks of
+        a leaf see the gradient of this backward pass, before it is added to ``grad``.
 
         >>> x = Tensor(np.array([1.0, 2.0]), requires_grad=True)
         >>> handle = x.register_hook(lambda g: 10 * g)
@@ -268,7 +294,7 @@ class Tensor(Recorded):
         return Handle(hooks_of(self).gradient, hook)
 
     def register_post_accumulate_grad_hook(self, hook: Callable[[Any], None]) -> Handle:
-        """Call ``hook(tensor)`` of a leaf as soon as a walk has added all of its gradient to ``grad``."""
+        """Call ``hook(tensor)`` on a leaf as soon as a backward pass has added its complete gradient to ``grad``."""
         if not self.requires_grad or self._node is not None:
             raise RuntimeError("register_post_accumulate_grad_hook() is for leaf tensors with requires_grad=True")
         return Handle(hooks_of(self).after, hook)
@@ -315,14 +341,14 @@ class Tensor(Recorded):
         return self._in_place(other, operator.pow)
 
     def _in_place(self, other: TensorLike, operation: Callable[[Any, Any], Any]) -> Any:
-        """``x += y``: in place where nothing is recorded; else x becomes the name of a new, recorded tensor.
+        """``x += y``: in place if nothing is recorded; else the name x is bound to a new, recorded tensor.
 
-        Raises: ``TypeError`` for a result that the dtype of x cannot hold, as in NumPy; ``ValueError`` for one of
-        another shape.
+        Raises: ``TypeError`` if the dtype of x cannot hold the result, as in NumPy; ``ValueError`` if the shapes
+        differ.
         """
         recorded = is_grad_enabled() and (self.requires_grad or getattr(other, "requires_grad", False))
         if recorded and self._node is None and self.requires_grad:
-            self._may_change()  # a leaf: says what to do instead
+            self._may_change()  # raises for a leaf, and names the fix
         if recorded:
             return NotImplemented
         with no_grad():
@@ -341,7 +367,7 @@ class Tensor(Recorded):
         return self
 
     def __setitem__(self, index: Any, value: TensorLike) -> None:
-        """Overwrite elements; the values are cast to the tensor's dtype, as in NumPy and PyTorch."""
+        """Overwrite elements.  The values are cast to the tensor's dtype, as in NumPy and PyTorch."""
         self._may_change()
         if isinstance(value, Tensor):
             value = value._array
@@ -353,7 +379,7 @@ class Tensor(Recorded):
         self._changed()
 
     def copy_(self, source: TensorLike) -> Tensor:
-        """Overwrite the values with those of ``source``, of the same shape, from any backend, cast to this dtype."""
+        """Overwrite the values with those of ``source``, which has the same shape, and any backend and dtype."""
         self._may_change()
         array = source.data if isinstance(source, Tensor) else source
         if is_array(array) and backend_of(array) is not self.backend:
@@ -473,9 +499,12 @@ class Tensor(Recorded):
         return abs(self)
 
     def clip(self, low: float | None = None, high: float | None = None) -> Tensor:
-        """Limited to low..high; of whole numbers with a floating limit in float32.
+        """Limit the values to low..high.  Integers with a floating-point limit become float32.
 
-        Raises: ``TypeError`` for limits that are no numbers.
+        Raises: ``TypeError`` for limits that are not numbers.
+
+        >>> tensor([-2.0, 0.5, 3.0]).clip(-1, 1)
+        tensor([-1. ,  0.5,  1. ])
         """
         low, high = _number(low), _number(high)
         for limit in (low, high):
@@ -489,16 +518,24 @@ class Tensor(Recorded):
     # -- reductions ----------------------------------------------------------------------------------------------
 
     def sum(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
-        """The sum over ``axis``, or over all."""
+        """The sum over ``axis``, or over all axes.
+
+        >>> tensor([[1.0, 2.0], [3.0, 4.0]]).sum(axis=0)
+        tensor([4., 6.])
+        """
         return apply(ops.reduce_sum, self, axis=axis, keepdims=keepdims)
 
     def mean(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
-        """The mean over ``axis``, or over all."""
+        """The mean over ``axis``, or over all axes.
+
+        >>> tensor([[1.0, 2.0], [3.0, 4.0]]).mean(axis=1, keepdims=True).shape
+        (2, 1)
+        """
         return _unary(ops.reduce_mean, self, axis=axis, keepdims=keepdims)
 
     def var(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False, *, correction: int = 1) -> Tensor:
         """The variance, ``Σ (x − mean)² / (n − correction)``."""
-        if self.dtype == "float16":  # squares soon leave its range
+        if self.dtype == "float16":  # squares overflow easily
             return self.astype("float32").var(axis=axis, keepdims=keepdims, correction=correction).astype("float16")
         centred = self - self.mean(axis=axis, keepdims=True)
         centred = centred - centred.mean(axis=axis, keepdims=True)  # the rounding of the mean
@@ -506,15 +543,19 @@ class Tensor(Recorded):
         return total / max(self.size // max(total.size, 1) - correction, 0)
 
     def max(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
-        """The largest element over ``axis``; equal ones share the gradient."""
+        """The largest element over ``axis``.  Equal maxima share the gradient."""
         return apply(ops.reduce_max, self, axis=axis, keepdims=keepdims)
 
     def min(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
-        """The smallest element over ``axis``; equal ones share the gradient."""
+        """The smallest element over ``axis``.  Equal minima share the gradient."""
         return apply(ops.reduce_min, self, axis=axis, keepdims=keepdims)
 
     def argmax(self, axis: int | None = None) -> Tensor:
-        """The position of the largest element; no gradient."""
+        """The index of the largest element.  It has no gradient.
+
+        >>> tensor([[1.0, 5.0], [7.0, 2.0]]).argmax(axis=1)
+        tensor([1, 0])
+        """
         y = self.backend.xp.asarray(self._array.argmax(axis=axis))
         return _noted("argmax", (self,), {"axis": axis}, y)
 
@@ -524,33 +565,41 @@ class Tensor(Recorded):
         return apply(ops.getitem, self, index=_raw_index(index))
 
     def reshape(self, *shape: Any) -> Tensor:
-        """The same elements in another shape; one length may be -1."""
+        """The same elements in another shape.  One length may be -1.
+
+        >>> tensor([1.0, 2.0, 3.0, 4.0]).reshape(2, -1).shape
+        (2, 2)
+        """
         return apply(ops.reshape, self, shape=_as_tuple(shape))
 
     def flatten(self, start: int = 0) -> Tensor:
-        """All axes from ``start`` on as one."""
+        """Merge all axes from ``start`` on into one."""
         lead = self.shape[:start]
         return self.reshape(*lead, int(np.prod(self.shape[start:], dtype=int)))
 
     def transpose(self, *axes: Any) -> Tensor:
-        """Axes in another order; reversed where none is given."""
+        """Permute the axes; without arguments, reverse them.
+
+        >>> tensor([[[1.0, 2.0]]]).transpose(2, 0, 1).shape
+        (2, 1, 1)
+        """
         return apply(ops.transpose, self, axes=_as_tuple(axes) or tuple(range(self.ndim))[::-1])
 
     @property
     def T(self) -> Tensor:  # noqa: N802  as in NumPy
-        """Axes reversed."""
+        """The axes in reverse order."""
         return self.transpose()
 
     def expand(self, *shape: Any) -> Tensor:
-        """Repeated along new axes and along axes of length 1, without a copy."""
+        """Broadcast to a shape: repeat along new axes and axes of length 1, without a copy."""
         return apply(ops.broadcast_to, self, shape=_as_tuple(shape))
 
     def squeeze(self, axis: int | None = None) -> Tensor:
-        """Without axes of length 1."""
+        """Remove axes of length 1."""
         return self.reshape(self._array.squeeze(axis=axis).shape)
 
     def unsqueeze(self, axis: int) -> Tensor:
-        """With a new axis of length 1."""
+        """Insert an axis of length 1."""
         return self.reshape(self.backend.xp.expand_dims(self._array, axis).shape)
 
 
@@ -569,12 +618,12 @@ def _number(x: Any) -> Any:
 
 
 def _unary(op: Op, x: Tensor, **options: Any) -> Tensor:
-    """An op that only makes sense in floating point: whole numbers become float32."""
+    """Apply an op that is defined for floating-point numbers.  Integers become float32."""
     return apply(op, x if x.dtype.kind == "f" else x.astype("float32"), **options)
 
 
 def _binary(op: Op, a: TensorLike, b: TensorLike, *, floating: bool = False) -> Tensor:
-    """Two-sided arithmetic.  A whole-number tensor takes the floating dtype of the other side, else float32."""
+    """Apply a binary op.  An integer tensor takes the floating dtype of the other operand, else float32."""
     if type(a) is type(b) is Tensor and a.dtype is b.dtype and a.dtype.kind == "f":
         return apply(op, a, b)
     a, b = _number(a), _number(b)
@@ -585,7 +634,7 @@ def _binary(op: Op, a: TensorLike, b: TensorLike, *, floating: bool = False) -> 
 
 
 def _power(a: TensorLike, b: TensorLike) -> Tensor:
-    """``aᵇ``; of truth values and whole numbers in int64, where NumPy has int8."""
+    """``aᵇ``.  Booleans are converted to int64; NumPy would use int8."""
     a, b = _number(a), _number(b)
     if all(getattr(x, "dtype", np.dtype(bool)).kind == "b" for x in (a, b)):
         a, b = (x.astype("int64") if hasattr(x, "dtype") else x for x in (a, b))
@@ -593,19 +642,19 @@ def _power(a: TensorLike, b: TensorLike) -> Tensor:
 
 
 def _closed(*values: TensorLike, floating: bool = False) -> list[TensorLike]:
-    """Whole-number arrays take the floating dtype of the others; float32 beside a Python float, or if ``floating``."""
+    """Convert integer arrays to the floating dtype of the others, or to float32 beside a float or if ``floating``."""
     dtypes = [x.dtype for x in values if hasattr(x, "dtype")]
     floats = [d for d in dtypes if d.kind == "f"]
     if len(floats) == len(dtypes):
         return list(values)
     if not (floats or floating or any(isinstance(x, float) for x in values)) and np.result_type(*dtypes).kind != "f":
-        return list(values)  # uint64 and int64 have no common whole-number dtype
+        return list(values)  # uint64 and int64 have no common integer dtype
     dtype = floats[0] if floats else "float32"
     return [x.astype(dtype) if hasattr(x, "dtype") and x.dtype.kind != "f" else x for x in values]
 
 
 def _refuse_booleans(operation: str, *values: TensorLike) -> None:
-    """Raises: ``TypeError`` where all values are truth values, which have no difference, as in NumPy and PyTorch."""
+    """Raises: ``TypeError`` if all values are boolean, because booleans have no difference, as in NumPy and PyTorch."""
     if all(isinstance(x, bool) or getattr(getattr(x, "dtype", None), "kind", "") == "b" for x in values):
         raise TypeError(f"{operation} of booleans: convert them first, e.g. x.astype('int64'), or compare: x != y")
 
@@ -627,16 +676,16 @@ def _compare(x: Tensor, other: object, method: str) -> Tensor:
 
 
 def _noted(name: str, args: tuple[Any, ...], options: dict[str, Any], y: Array) -> Tensor:
-    """A result without a derivative, shown to an observer that wants to see those too."""
+    """A result without a derivative.  It is reported to an observer that has a method ``plain``."""
     result = wrap(y)
     note_plain(name, args, options, result)
     return result
 
 
 def as_tensor(x: TensorLike) -> Tensor:
-    """An argument of a function as a tensor: itself, or on the same memory if it is an array, which stays where it is.
+    """A function argument as a tensor.  A tensor is returned as it is; an array is wrapped without copying or moving.
 
-    Only a list goes to the backend in force.  Users get ``placed_tensor`` under this name: there, NumPy arrays move.
+    A list goes to the current backend.  The public ``xpnet.as_tensor`` is ``placed_tensor``, which moves NumPy arrays.
     """
     if isinstance(x, Tensor):
         return x
@@ -644,10 +693,10 @@ def as_tensor(x: TensorLike) -> Tensor:
 
 
 def placed_tensor(x: TensorLike, *, backend: str | Backend | None = None, dtype: Any = None) -> Tensor:
-    """``xpnet.as_tensor``: ``x`` as a tensor on the backend in force, without a copy where none is needed.
+    """``xpnet.as_tensor``: convert ``x`` to a tensor, without a copy if possible.
 
-    Lists and NumPy arrays go to the backend in force; tensors and arrays of a device stay where they are; ``backend``
-    overrides both.
+    Lists and NumPy arrays go to the current backend.  Tensors and GPU arrays stay where they are.
+    ``backend`` overrides both.
 
     >>> array = np.zeros(3)
     >>> placed_tensor(array).data is array
@@ -658,7 +707,7 @@ def placed_tensor(x: TensorLike, *, backend: str | Backend | None = None, dtype:
 
 
 def _placed(values: Any, backend: str | Backend | None, dtype: Any) -> Array:
-    """An array, or numbers and lists, on the backend where they belong."""
+    """An array, or numbers and lists, on the backend on which a new tensor is created."""
     if not is_array(values):
         values = _from_python(values, single=dtype is None)
     if values.dtype.kind not in "fiub":
@@ -671,10 +720,15 @@ def _placed(values: Any, backend: str | Backend | None, dtype: Any) -> Array:
 def tensor(
     values: Any, requires_grad: bool = False, *, backend: str | Backend | None = None, dtype: Any = None
 ) -> Tensor:
-    """A new tensor with a copy of ``values``: numbers, nested lists, an array or a tensor.
+    """A new tensor with a copy of ``values``.
 
-    Python floats become float32, whole numbers int64; arrays keep their dtype.  Lists and NumPy arrays go to the
-    backend in force; tensors and arrays of a device stay where they are; ``backend`` overrides both.
+    Parameters
+    ----------
+    values : numbers, nested lists, an array or a tensor.
+    requires_grad : whether ``backward()`` computes a gradient for it.
+    backend : where it is created.  By default lists and NumPy arrays go to the current backend, and tensors and GPU
+        arrays stay where they are.
+    dtype : by default float32 for Python floats and int64 for integers; arrays keep their dtype.
 
     >>> tensor([1.0, 2.0]).dtype
     dtype('float32')
@@ -687,7 +741,7 @@ def tensor(
 
 
 def _from_python(values: Any, single: bool) -> np.ndarray[Any, Any]:
-    """Numbers and lists as an array; Python floats in float32 where ``single``."""
+    """Numbers and lists as an array.  Python floats become float32 if ``single``."""
     try:
         array = np.array(values)
     except ValueError as error:
@@ -699,7 +753,12 @@ def _from_python(values: Any, single: bool) -> np.ndarray[Any, Any]:
 
 
 def where(condition: TensorLike, a: TensorLike, b: TensorLike) -> Tensor:
-    """``a`` where the condition holds, else ``b``."""
+    """``a`` where the condition is true, else ``b``.
+
+    >>> x = tensor([-1.0, 2.0])
+    >>> where(x > 0, x, 0.0)
+    tensor([0., 2.])
+    """
     if isinstance(condition, (bool, list)):
         condition = tensor(condition)
     a, b = _closed(_number(a), _number(b))
@@ -710,12 +769,20 @@ def where(condition: TensorLike, a: TensorLike, b: TensorLike) -> Tensor:
 
 
 def maximum(a: TensorLike, b: TensorLike) -> Tensor:
-    """The larger of each pair."""
+    """The elementwise maximum.
+
+    >>> maximum(tensor([1.0, 5.0]), 3.0)
+    tensor([3., 5.])
+    """
     return _binary(ops.maximum, a, b)
 
 
 def minimum(a: TensorLike, b: TensorLike) -> Tensor:
-    """The smaller of each pair."""
+    """The elementwise minimum.
+
+    >>> minimum(tensor([1.0, 5.0]), 3.0)
+    tensor([1., 3.])
+    """
     return _binary(ops.minimum, a, b)
 
 
@@ -728,12 +795,20 @@ def _check_tensors(name: str, tensors: Sequence[TensorLike]) -> None:
 
 
 def concatenate(tensors: Sequence[TensorLike], axis: int = 0) -> Tensor:
-    """Tensors one after the other along an axis that exists."""
+    """Join tensors along an existing axis.
+
+    >>> concatenate([tensor([1.0]), tensor([2.0, 3.0])])
+    tensor([1., 2., 3.])
+    """
     _check_tensors("concatenate", tensors)
     return apply(ops.concatenate, *_closed(*tensors), axis=axis)
 
 
 def stack(tensors: Sequence[TensorLike], axis: int = 0) -> Tensor:
-    """Tensors of one shape side by side along a new axis."""
+    """Join tensors of equal shape along a new axis.
+
+    >>> stack([tensor([1.0, 2.0]), tensor([3.0, 4.0])], axis=1).shape
+    (2, 2)
+    """
     _check_tensors("stack", tensors)
     return apply(ops.stack, *_closed(*tensors), axis=axis)
