@@ -120,7 +120,7 @@ def _leaf(x: Any) -> Any:
 
 def _require_float64(dtype: Any) -> None:
     if dtype != np.float64:
-        raise TypeError(f"gradcheck needs float64, got {dtype}: finite differences of less mean nothing")
+        raise TypeError(f"gradcheck needs float64, got {dtype}: finite differences are useless in lower precision")
 
 
 def _outputs(function: Callable[..., Any], leaves: Sequence[Any]) -> list[Tensor]:

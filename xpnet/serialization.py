@@ -105,7 +105,7 @@ def _host(place: str, value: Array) -> np.ndarray[Any, Any]:
 def _encode(value: Any, path: tuple[Any, ...], arrays: dict[str, Any], within: tuple[int, ...]) -> Any:
     """``value`` as JSON.  Its arrays are added to ``arrays``."""
     if id(value) in within:
-        raise ValueError(f"save(): {_place(path)} holds itself: a file cannot")
+        raise ValueError(f"save(): {_place(path)} holds itself: a file cannot represent that")
     within = (*within, id(value))
     if isinstance(value, np.generic) and value.dtype.kind in "fiub":
         return {"number": [value.dtype.name, _put(np.asarray(value), path, arrays)]}
@@ -203,8 +203,8 @@ def _with_metadata(content: bytes, metadata: Mapping[str, str]) -> bytes:
     text = json.dumps(header, separators=(",", ":")).encode()
     if len(text) > _LONGEST_HEADER:
         raise ValueError(
-            f"save(): {len(text) / 1e6:.0f} MB of names, text and lists are more than a safetensors file holds: make "
-            "arrays of long lists of numbers"
+            f"save(): {len(text) / 1e6:.0f} MB of names, text and lists do not fit into a safetensors header: "
+            "convert long lists of numbers to arrays"
         )
     text += b" " * (-len(text) % 8)  # keeps the values aligned
     return len(text).to_bytes(8, "little") + text + content[end:]
@@ -241,11 +241,11 @@ def load_with_metadata(
         metadata = header.get("__metadata__", {})
         noted = metadata.pop(_CHECKSUM, None)
         if noted is not None and noted != _checksum(header, content[end:]):
-            raise ValueError("its checksum is another one")
+            raise ValueError("its checksum does not match")
         tree = metadata.pop(_TREE, None)
         state = _place_all(arrays, target) if tree is None else _decode(json.loads(tree), arrays, target)
         if not isinstance(state, dict):
-            raise ValueError("it holds no dict")
+            raise ValueError("it does not contain a dict")
     except (SafetensorError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(
             f"{os.fspath(path)} is not a whole safetensors file ({len(content)} bytes; {error}): it was truncated, "
@@ -354,5 +354,5 @@ def from_plain(value: Any) -> Any:
 def _dtype(text: Any) -> np.dtype[Any]:
     kind = np.dtype(str(text))
     if kind.kind not in _NUMPY_KINDS or kind.itemsize > 4 * _MOST_CHARACTERS:
-        raise ValueError(f"no value can be of the dtype {kind}")
+        raise ValueError(f"a plain value cannot have the dtype {kind}")
     return kind

@@ -239,7 +239,7 @@ class Tensor(Recorded):
         if target is self.backend:
             return self if dtype is None else self.astype(dtype)
         if self._node is not None:
-            raise ValueError("a computed tensor can not be moved with its history: use .detach().to(...)")
+            raise ValueError("a computed tensor cannot be moved with its history: use .detach().to(...)")
         moved = wrap(target.asarray(self.numpy(), dtype))
         moved.requires_grad = self.requires_grad and moved.dtype.kind == "f"
         return moved

@@ -431,7 +431,7 @@ def _prefixes(keys: Iterable[str], wanted: set[str]) -> tuple[str, int] | None:
 def _overwrite(owner: Module, name: str, values: Any) -> None:
     with no_grad():
         current = getattr(owner, name)
-        (current if isinstance(current, Tensor) else Tensor(current)).copy_(values)  # in place: buffers keep their memory
+        (current if isinstance(current, Tensor) else Tensor(current)).copy_(values)  # in place: keeps their memory
 
 
 def _moved(array: Array, target: Backend | None, dtype: Any) -> Array:

@@ -136,7 +136,7 @@ class EMA:
         theirs = saved["averages"]
         if set(theirs) != set(self._parameters):
             raise ValueError(
-                f"the averages are of other parameters: expected {sorted(self._parameters)}, got {sorted(theirs)}"
+                f"the averages belong to other parameters: expected {sorted(self._parameters)}, got {sorted(theirs)}"
             )
         for name, p in self._parameters.items():
             if tuple(theirs[name].shape) != p.shape:

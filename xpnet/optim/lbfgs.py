@@ -66,12 +66,12 @@ class LBFGS(Optimizer):
     def update(
         self, xp: Namespace, theta: Array, g: Array, state: dict[str, Array], clock: Clock, options: dict[str, Any]
     ) -> None:
-        raise NotImplementedError("LBFGS takes whole steps")  # pragma: no cover
+        raise NotImplementedError("LBFGS overrides step() and has no update()")  # pragma: no cover
 
     def step(self, closure: Callable[[], Tensor] | None = None, *, only_if: Array | None = None) -> Tensor | None:
         """Make up to ``max_iter`` moves.  Returns the loss before them."""
         if closure is None:
-            raise TypeError("LBFGS needs step(closure): it computes the loss and its gradients several times a step")
+            raise TypeError("LBFGS needs step(closure): it computes the loss and its gradients several times per step")
         flat, options = self._flats[0][0], self.param_groups[0]
         first = closure()
         loss, g = float(first.numpy()), self._gradients(flat)

@@ -188,16 +188,16 @@ class Optimizer(ABC):
             )
         if (here := [len(names) for names in ours]) != (there := [len(names) for names in theirs]):
             raise ValueError(
-                f"the optimizer state is of another model: its groups have {there} parameters, those of this "
+                f"the optimizer state belongs to another model: its groups have {there} parameters, those of this "
                 f"{type(self).__name__} have {here}"
             )
         if ours != theirs:
-            raise ValueError(f"the optimizer state is of other parameters: expected {ours}, got {theirs}")
+            raise ValueError(f"the optimizer state belongs to other parameters: expected {ours}, got {theirs}")
         loaded = []
         for group, flats, options in zip(self.param_groups, self._flats, saved["param_groups"], strict=True):
             if unknown := set(options) - set(group) - {"initial_lr"}:
                 raise ValueError(
-                    f"{type(self).__name__} has no option {sorted(unknown)[0]!r}: the state is of another one"
+                    f"{type(self).__name__} has no option {sorted(unknown)[0]!r}: the state belongs to another one"
                 )
             fitting = {k: _fitting(k, v, group.get(k, group["lr"])) for k, v in options.items() if k != "params"}
             self.check({**group, **fitting})
@@ -253,7 +253,7 @@ class Clock:
 def check_betas(name: str, options: Mapping[str, Any]) -> None:
     """Raises: ``ValueError`` unless both β lie in [0, 1)."""
     if len(options["betas"]) != 2 or not all(0.0 <= beta < 1.0 for beta in options["betas"]):
-        raise ValueError(f"{name}: betas must lie in [0, 1), two of them, got {options['betas']!r}")
+        raise ValueError(f"{name}: betas must be two numbers in [0, 1), got {options['betas']!r}")
 
 
 def _as_groups(params: Parameters) -> list[dict[str, Any]]:

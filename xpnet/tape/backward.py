@@ -36,7 +36,7 @@ def walk(result: Recorded) -> list[tuple[Node, list[Any]]]:
         seen.add(id(tensor))
         if node.backward is None:
             raise RuntimeError(
-                f"backward() through {node.name!r} a second time: what it saved was freed by the first. "
+                f"backward() through {node.name!r} a second time: the first call freed its saved arrays. "
                 "Call backward(retain_graph=True) the first time, add the losses and call backward() once, or compute "
                 "the tensor again"
             )
@@ -185,7 +185,7 @@ def _refuse_if_saved(node: Node, tensor: Recorded) -> None:
     if any(type(x) is type(tensor._array) and may_share(x, tensor._array) for x in held(node.backward)):
         raise RuntimeError(
             f"an array of shape {tuple(tensor._array.shape)} that {node.name!r} saved for its backward was changed in "
-            "place since: call backward() before the change, or change a copy"
+            "place: call backward() before the change, or change a copy"
         )
 
 

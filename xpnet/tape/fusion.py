@@ -209,7 +209,7 @@ def separate(tensor: Recorded, apply: Callable[..., Any]) -> None:
         for a in part.args:
             if isinstance(a, Recorded) and a._changed_at[0] > part.time:
                 raise RuntimeError(
-                    f"an input of shape {tuple(a._array.shape)} of {whole.name!r} was changed in place since: call "
+                    f"an input of shape {tuple(a._array.shape)} of {whole.name!r} was changed in place: call "
                     "backward() before the change, or change a copy"
                 )
     with grad_blocks.holding(True), no_fusion():

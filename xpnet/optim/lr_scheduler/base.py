@@ -37,7 +37,7 @@ class LRScheduler:
                 group.setdefault("initial_lr", group["lr"])
             elif "initial_lr" not in group:
                 raise ValueError(
-                    f"{type(self).__name__}: last_epoch={last_epoch} goes on with a schedule, but group {i} has no "
+                    f"{type(self).__name__}: last_epoch={last_epoch} continues a schedule, but group {i} has no "
                     "'initial_lr': load the optimizer's state dict first, or leave out last_epoch"
                 )
         self.base_lrs: list[float] = [group["initial_lr"] for group in optimizer.param_groups]
@@ -124,7 +124,7 @@ class LRScheduler:
         groups, rates = len(self.optimizer.param_groups), state.get("lrs", state.get("_last_lr"))
         rates = None if rates is None else check_rates(type(self).__name__, rates, groups)
         if state["last_epoch"] == -1:
-            raise ValueError(f"this is no state of a {type(self).__name__}: last_epoch is -1")
+            raise ValueError(f"this is not a state of a {type(self).__name__}: last_epoch is -1")
         self._load(state)
         self._write(self.rates_at(self.last_epoch) if rates is None else rates)
         self._last_lr = list(state.get("_last_lr", self._last_lr))
@@ -133,7 +133,7 @@ class LRScheduler:
         """Load a state dict without changing the optimizer."""
         name, epoch = type(self).__name__, state["last_epoch"]
         if type(epoch) is not int or epoch < -1:
-            raise ValueError(f"this is no state of a {name}: last_epoch is {epoch!r}")
+            raise ValueError(f"this is not a state of a {name}: last_epoch is {epoch!r}")
         self.base_lrs = check_rates(name, state["base_lrs"], len(self.optimizer.param_groups))
         self.last_epoch = epoch
         self._last_lr = list(state.get("_last_lr", []))
@@ -143,8 +143,8 @@ def check_rates(name: str, rates: Sequence[float], groups: int) -> list[float]:
     """The rates as a list.  Raises: ``ValueError`` unless there is one number >= 0 for each parameter group."""
     if len(rates) != groups:
         raise ValueError(
-            f"this state is of a {name} with {len(rates)} parameter groups, but the optimizer has {groups}: build it "
-            "with the same groups (add_param_group) first"
+            f"this state belongs to a {name} with {len(rates)} parameter groups, but the optimizer has {groups}: build "
+            "it with the same groups (add_param_group) first"
         )
     if not all(isinstance(rate, (int, float)) and 0.0 <= rate < 1e300 for rate in rates):
         raise ValueError(f"the rates of a {name} must be numbers >= 0, got {list(rates)}")

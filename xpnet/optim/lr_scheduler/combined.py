@@ -22,11 +22,11 @@ class _Combined(LRScheduler):
         for i, part in enumerate(self.schedulers):
             if not isinstance(part, LRScheduler):
                 raise ValueError(
-                    f"{name}: schedule {i} is a {type(part).__name__}, which does not step by the count alone: step it "
-                    "yourself, beside this one"
+                    f"{name}: schedule {i} is a {type(part).__name__}, which depends on more than the step count: "
+                    "step it separately"
                 )
             if part.optimizer is not optimizer:
-                raise ValueError(f"{name}: all schedules must be of this optimizer, schedule {i} is of another one")
+                raise ValueError(f"{name}: all schedules must be of this optimizer, but schedule {i} has another")
 
     def _welcome(self) -> None:
         super()._welcome()
@@ -41,7 +41,7 @@ class _Combined(LRScheduler):
         super()._load(state)
         saved = state["_schedulers"]
         if len(saved) != len(self.schedulers):
-            raise ValueError(f"this state is of {len(saved)} schedules, here are {len(self.schedulers)}")
+            raise ValueError(f"this state has {len(saved)} schedules, expected {len(self.schedulers)}")
         for part, own in zip(self.schedulers, saved, strict=True):
             part._load(own)
 
@@ -78,8 +78,8 @@ class SequentialLR(_Combined):
         self._check_parts(optimizer)
         if len(self.schedulers) != len(self.milestones) + 1 or self.milestones != sorted(set(self.milestones)):
             raise ValueError(
-                f"SequentialLR: {len(self.schedulers)} schedules need {len(self.schedulers) - 1} rising milestones, "
-                f"got {self.milestones}"
+                f"SequentialLR: {len(self.schedulers)} schedules need {len(self.schedulers) - 1} increasing milestones"
+                f", got {self.milestones}"
             )
         self.optimizer = optimizer
         self.base_lrs = [group["initial_lr"] for group in optimizer.param_groups]
@@ -146,7 +146,7 @@ class ChainedScheduler(_Combined):
         self._last_lr = self._rates()
 
     def rates_at(self, epoch: int) -> list[float]:
-        raise NotImplementedError("ChainedScheduler has no closed form: its schedules multiply what is there")
+        raise NotImplementedError("ChainedScheduler has no closed form: its schedules multiply the current rate")
 
     def step(self) -> None:
         """Go on to the next epoch."""

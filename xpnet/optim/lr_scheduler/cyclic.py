@@ -164,7 +164,7 @@ class OneCycleLR(_Cyclic):
     def _at(self, step: int, turns: Sequence[float]) -> float:
         """The value at ``step``, between the two turning points of its phase."""
         if step > self.total_steps:
-            raise ValueError(f"OneCycleLR: step {step} lies behind total_steps={self.total_steps}")
+            raise ValueError(f"OneCycleLR: step {step} is after total_steps={self.total_steps}")
         phase = next((i for i, end in enumerate(self._ends) if step <= end), len(self._ends) - 1)
         begin, end = self._ends[phase - 1] if phase else 0.0, self._ends[phase]
         a, b = turns[phase], turns[phase + 1]
