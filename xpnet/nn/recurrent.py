@@ -86,7 +86,7 @@ class _Layers(_Weights):
         self.dropout = check_probability(f"{type(self).__name__}: dropout", dropout)
         if dropout and num_layers == 1:
             warnings.warn(
-                f"{type(self).__name__}: dropout={dropout} acts between layers, and there is one: give num_layers > 1",
+                f"{type(self).__name__}: dropout={dropout} acts between layers, but there is one: give num_layers > 1",
                 stacklevel=3,
             )
         for layer in range(num_layers):

@@ -58,7 +58,7 @@ def measured(name: str, prediction: TensorLike, target: TensorLike) -> tuple[Ten
     p, t = floating(name, prediction), as_tensor(target)
     if t.dtype.kind != "f":
         raise TypeError(
-            f"{name}: expected a floating-point target, got {t.dtype}: class numbers belong to cross_entropy; convert "
+            f"{name}: expected a floating-point target, got {t.dtype}: class indices belong to cross_entropy; convert "
             f"what was measured, e.g. target.astype('{p.dtype}')"
         )
     check_same_shape(name, p, t)

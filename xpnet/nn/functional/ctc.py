@@ -80,17 +80,17 @@ def _check_most(name: str, lengths: Array, most: int, what: str) -> None:
 def _padded(targets: Tensor, lengths: Array, n: int, single: bool) -> Tensor:
     """Targets as (N, S).  Concatenated targets need the lengths, which are then read from the device."""
     if targets.dtype.kind not in "iu":
-        raise TypeError(f"ctc_loss: targets must be class numbers, got {targets.dtype}: e.g. targets.astype('int64')")
+        raise TypeError(f"ctc_loss: targets must be class indices, got {targets.dtype}: e.g. targets.astype('int64')")
     if targets.ndim == 2 and targets.shape[0] == n and not single:
         return targets
     if targets.ndim != 1:
-        raise ValueError(f"ctc_loss: expected targets ({n}, S) or all labels in one row, got {targets.shape}")
+        raise ValueError(f"ctc_loss: expected targets ({n}, S) or concatenated labels, got {targets.shape}")
     if single:
         return targets.unsqueeze(0)
     counts = to_numpy(lengths)
     if int(counts.sum()) != targets.size:
         raise ValueError(
-            f"ctc_loss: target_lengths add up to {int(counts.sum())}, but targets has {targets.size} labels in one row"
+            f"ctc_loss: target_lengths add up to {int(counts.sum())}, but targets has {targets.size} labels"
         )
     if not targets.size:
         return targets.reshape(n, 0) if n else targets.reshape(0, 0)
@@ -106,4 +106,4 @@ def _check_labels(targets: Tensor, lengths: Array, classes: int, blank: int) -> 
     if wrong.size:
         raise ValueError(f"ctc_loss: label {int(wrong[0])} is out of range for {classes} classes (0..{classes - 1})")
     if (used == blank).any():
-        raise ValueError(f"ctc_loss: targets must not contain the blank, {blank}: it stands between labels by itself")
+        raise ValueError(f"ctc_loss: targets must not contain the blank, {blank}: the loss inserts blanks itself")

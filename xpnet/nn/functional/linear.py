@@ -35,7 +35,7 @@ def flatten(x: TensorLike, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     t = as_tensor(x)
     start, end = start_dim % max(t.ndim, 1), end_dim % max(t.ndim, 1)
     if start > end:
-        raise ValueError(f"flatten: start_dim {start_dim} lies behind end_dim {end_dim} for shape {t.shape}")
+        raise ValueError(f"flatten: start_dim {start_dim} is after end_dim {end_dim} for shape {t.shape}")
     return t.reshape(*t.shape[:start], math.prod(t.shape[start : end + 1]), *t.shape[end + 1 :])
 
 

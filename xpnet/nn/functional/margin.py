@@ -117,7 +117,7 @@ def triplet_margin_loss(
         raise ValueError(f"triplet_margin_loss: p must be greater than 0, got {p!r}")
     if not a.shape or a.shape != near.shape or a.shape != far.shape:
         raise ValueError(
-            f"triplet_margin_loss: anchor, positive and negative must have one shape (N, D) or (D,), got {a.shape}, "
+            f"triplet_margin_loss: anchor, positive and negative must have equal shapes (N, D) or (D,), got {a.shape}, "
             f"{near.shape} and {far.shape}"
         )
     reduction = check_reduction(reduction)

@@ -49,7 +49,7 @@ def batch_norm(
         return y, running_mean, running_var
     count = t.size // max(t.shape[1], 1)
     if count < 2:
-        raise ValueError(f"batch_norm: training needs more than one value a channel, got input of shape {t.shape}")
+        raise ValueError(f"batch_norm: training needs more than one value per channel, got input of shape {t.shape}")
     y, mean, variance = apply(ops.batch_norm, t, weight, bias, eps=eps)
     if running_mean is None or running_var is None:
         return y, None, None
@@ -76,7 +76,7 @@ def instance_norm(
     """``w (x − μ) / √(v + ε) + b`` with the mean and variance of each channel of each sample.  x (N, C, ...)."""
     t = floating("instance_norm", x)
     if math.prod(t.shape[2:]) < 2:
-        raise ValueError(f"instance_norm: needs more than one value a channel, got input of shape {t.shape}")
+        raise ValueError(f"instance_norm: needs more than one value per channel, got input of shape {t.shape}")
     return apply(ops.group_norm, t, weight, bias, groups=t.shape[1], eps=eps)
 
 

@@ -126,7 +126,7 @@ def _ends(name: str, lengths: Any, x: Tensor) -> Any:
     held = lengths.data if isinstance(lengths, Tensor) else lengths
     ends = as_tensor(held if is_array(held) else x.backend.asarray(held))
     if ends.dtype.kind not in "iu" or ends.shape != (n,):
-        raise ValueError(f"{name}: lengths must be {n} whole numbers, one a sequence, got {ends.dtype}{ends.shape}")
+        raise ValueError(f"{name}: lengths must be {n} whole numbers, one per sequence, got {ends.dtype}{ends.shape}")
     if ends.backend.on_host and n:
         low, high = int(ends.data.min()), int(ends.data.max())
         if low < 1 or high > steps:

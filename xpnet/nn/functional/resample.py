@@ -29,7 +29,7 @@ def pad(x: TensorLike, padding: Sequence[int], mode: str = "constant", value: fl
     t = floating("pad", x)
     numbers = list(padding)
     if len(numbers) % 2 or len(numbers) > 2 * t.ndim or not all(isinstance(n, int) and n >= 0 for n in numbers):
-        raise ValueError(f"pad: padding must be pairs of whole numbers >= 0, at most one an axis, got {padding!r}")
+        raise ValueError(f"pad: padding must be pairs of whole numbers >= 0, at most one per axis, got {padding!r}")
     if mode not in ("constant", "reflect", "replicate", "circular"):
         raise ValueError(f"pad: mode must be 'constant', 'reflect', 'replicate' or 'circular', got {mode!r}")
     pairs = [(numbers[i], numbers[i + 1]) for i in range(0, len(numbers), 2)][::-1]
@@ -69,7 +69,7 @@ def interpolate(
     if mode not in ("nearest", "bilinear"):
         raise ValueError(f"interpolate: mode must be 'nearest' or 'bilinear', got {mode!r}")
     if 0 in t.shape[2:]:
-        raise ValueError(f"interpolate: images of shape {t.shape[2:]} have no pixels to take others from")
+        raise ValueError(f"interpolate: images of shape {t.shape[2:]} have no pixels to interpolate")
     if scale_factor is not None:
         both = (scale_factor,) * 2 if isinstance(scale_factor, (int, float)) else tuple(scale_factor)
         if len(both) != 2 or not all(0 < f < math.inf for f in both):
