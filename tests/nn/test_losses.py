@@ -271,7 +271,7 @@ def test_errors(make, error, match):
 
 
 def test_arguments_are_pytorch_s():
-    """In PyTorch's order, but for the deprecated ``size_average`` and ``reduce``."""
+    """In PyTorch's order, except the deprecated ``size_average`` and ``reduce``."""
     expected = {
         "HuberLoss": "reduction delta", "SmoothL1Loss": "reduction beta", "BCELoss": "weight reduction",
         "KLDivLoss": "reduction log_target", "GaussianNLLLoss": "full eps reduction",

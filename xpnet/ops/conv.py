@@ -126,11 +126,18 @@ def conv_transpose2d(
     dilation: Pair = (1, 1),
     groups: int = 1,
 ) -> Result:
-    """``y[n,o,p,q] = b[o] + Σ W[c,o,k,l] x[n,c,h,w]`` for ``h·s + k·d = p``, ``w·s + l·d = q``, a border cut off.
+    """``y[n,o,p,q] = b[o] + Σ W[c,o,k,l] x[n,c,h,w]`` for ``h·s + k·d = p``, ``w·s + l·d = q``, cropped by the padding.
 
-    x (N, C, H, W), weight (C, O/groups, K, L) -> y (N, O, P, Q), ``P = (H − 1)s − 2·padding + d (K − 1) +
-    output_padding + 1``: the transpose of ``conv2d`` in x.  With the windows of dy as columns, as there,
+    The transpose of ``conv2d`` in x.  x (N, C, H, W), weight (C, O/groups, K, L) -> y (N, O, P, Q) with
+    ``P = (H − 1)s − 2·padding + d (K − 1) + output_padding + 1``.  With the windows of dy as columns, as in ``conv2d``,
     ``dx = W · columns``,  ``dW = Σ_n x · columnsᵀ``,  ``db = Σ_npq dy``.
+
+    Parameters
+    ----------
+    stride, dilation : s and d, for height and width.
+    padding : the width of the border that is cut off.
+    output_padding : added to the size at the lower and right border.
+    groups : the number of groups of channels.
     """
     n, channels, height, width = x.shape
     per_group, kernel = weight.shape[1], weight.shape[2:]

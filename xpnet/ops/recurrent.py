@@ -109,7 +109,7 @@ def lstm(
     rows, weight = _with_bias(xp, x, mask, weight_ih, _sum_of(bias_ih, bias_hh))
     factor, scale = _scale_of_gates(xp, x.dtype, (4, n, hidden))
     shift = 1.0 - scale
-    gates = product(rows, _by_gate(weight, factor)).reshape(4, steps, n, hidden)  # what x gives, then the gates
+    gates = product(rows, _by_gate(weight, factor)).reshape(4, steps, n, hidden)  # contributions of x, then gates
     recurrent = _by_gate(weight_hh, factor)
     order, before, after = _states(xp, h0, steps, reverse)
     _, cell_before, cell_after = _states(xp, c0, steps, reverse)
@@ -201,7 +201,7 @@ def gru(
     rows, weight = _with_bias(xp, x, mask, weight_ih, bias)
     factor, scale = _scale_of_gates(xp, x.dtype, (3, batch, hidden))
     half = scale[:2]
-    gates = product(rows, _by_gate(weight, factor)).reshape(3, steps, batch, hidden)  # what x gives, then the gates
+    gates = product(rows, _by_gate(weight, factor)).reshape(3, steps, batch, hidden)  # contributions of x, then gates
     recurrent = _by_gate(weight_hh, factor)
     q = xp.empty((steps, batch, hidden), dtype=x.dtype)  # U_n h' + b'_n
     order, before, after = _states(xp, h0, steps, reverse)

@@ -98,7 +98,7 @@ class SequentialLR(_Combined):
         return self.schedulers[number].rates_at(epoch - (self.milestones[number - 1] if number else 0))
 
     def step(self) -> None:
-        """Go on to the next epoch."""
+        """Advance to the next epoch."""
         self._welcome()
         self.last_epoch += 1
         part = self._part(self.last_epoch)
@@ -149,7 +149,7 @@ class ChainedScheduler(_Combined):
         raise NotImplementedError("ChainedScheduler has no closed form: its schedules multiply the current rate")
 
     def step(self) -> None:
-        """Go on to the next epoch."""
+        """Advance to the next epoch."""
         self._welcome()
         self.last_epoch += 1
         for part in self.schedulers:

@@ -29,7 +29,7 @@ def lstm(
     shape = steps, n, _ = x.shape
     hidden = h0.shape[1]
     ends, rows, weight = _prepared(x, lengths, weight_ih, None if bias_ih is None else bias_ih + bias_hh)
-    gates = product(rows, weight.T).reshape(steps, n, 4 * hidden)  # what x gives, then the gates i, f, g, o
+    gates = product(rows, weight.T).reshape(steps, n, 4 * hidden)  # the contribution of x, then the gates i, f, g, o
     h, before, after = _states(h0, steps, reverse)
     c, _, cell_after = _states(c0, steps, reverse)
     u, work = panels(weight_hh.T), steps * n * 4 * hidden * hidden
@@ -64,7 +64,7 @@ def gru(
         bias, inner = bias_ih.copy(), bias_hh[2 * hidden :]
         bias[: 2 * hidden] += bias_hh[: 2 * hidden]
     ends, rows, weight = _prepared(x, lengths, weight_ih, bias)
-    gates = product(rows, weight.T).reshape(steps, n, 3 * hidden)  # what x gives, then the gates r, z, n
+    gates = product(rows, weight.T).reshape(steps, n, 3 * hidden)  # the contribution of x, then the gates r, z, n
     q = np.empty((steps, n, hidden), np.float32)
     h, before, after = _states(h0, steps, reverse)
     u, u_inner = panels(weight_hh[: 2 * hidden].T), panels(weight_hh[2 * hidden :].T)
@@ -182,7 +182,7 @@ def _lstm(gates: Array, u: Array, h: Array, c: Array, ends: Array, reverse: bool
                     cell[j] = f[j] * old[j] + i[j] * g[j]
                 for j in range(hidden):
                     output[j] = o[j] * tanh(cell[j])
-            else:  # the sequence has ended: its state stands still
+            else:  # the sequence has ended: its state stays constant
                 for j in range(hidden):
                     cell[j] = old[j]
                 for j in range(hidden):
@@ -267,7 +267,7 @@ def _gru(
             if t < ends[n]:
                 for j in range(hidden):
                     output[j] = new[j] + (old[j] - new[j]) * z[j]
-            else:  # the sequence has ended: its state stands still
+            else:  # the sequence has ended: its state stays constant
                 for j in range(hidden):
                     output[j] = old[j]
 
