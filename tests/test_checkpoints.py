@@ -176,7 +176,7 @@ def test_the_same_part_twice_is_no_circle(tmp_path):
 
 def test_text_that_no_reader_would_take(tmp_path, monkeypatch):
     monkeypatch.setattr(xpnet.serialization, "_LONGEST_HEADER", 10_000)
-    with pytest.raises(ValueError, match="more than a safetensors file holds: make arrays of long lists"):
+    with pytest.raises(ValueError, match="do not fit into a safetensors header: convert long lists"):
         xpnet.save({"history": list(range(10_000))}, tmp_path / "a")
     assert not list(tmp_path.iterdir())
 
@@ -186,7 +186,7 @@ def test_an_edited_checkpoint_is_refused(tmp_path):
     xpnet.save({"epoch": 3, "w": np.arange(3.0)}, path)
     content = path.read_bytes()
     path.write_bytes(content.replace(b"epoch", b"epocs"))
-    with pytest.raises(CheckpointError, match="its checksum is another one"):
+    with pytest.raises(CheckpointError, match="its checksum does not match"):
         xpnet.load(path)
     path.write_bytes(content[:-1])
     with pytest.raises(CheckpointError):

@@ -1,4 +1,4 @@
-"""Neighbours that join: fewer readings of memory, the same bits, and nobody can tell."""
+"""Fusion of adjacent ops: fewer passes over memory, the same bits, and no visible difference."""
 
 import gc
 import threading

@@ -35,7 +35,7 @@ def linear_transposed(xp, x, w, b):
 
 
 def overwriting_getitem(xp, x, *, index):
-    """``=`` where ``+=`` belongs."""
+    """``=`` in place of ``+=``."""
 
     def backward(dy, needs=(True,)):
         dx = xp.zeros_like(x)

@@ -1,4 +1,4 @@
-"""Weights in files, and files that are whole or not there."""
+"""Weights in files: a file is either complete or absent."""
 
 import json
 import os

@@ -241,7 +241,7 @@ def test_to_and_astype():
     assert moved.requires_grad
     assert t.to(backend="numpy") is t
     assert t.astype("float32") is t
-    with pytest.raises(ValueError, match="can not be moved with its history"):
+    with pytest.raises(ValueError, match="cannot be moved with its history"):
         (t * 2).to(backend="standin")
     t.astype("float64").sum().backward()
     assert t.grad.dtype == "float32"

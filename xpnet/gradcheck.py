@@ -1,8 +1,8 @@
-"""Compare a backward with finite differences: for the tests, and for anybody who writes an op or a layer.
+"""Compare backward passes with finite differences.  Tests use it, and so can authors of ops and layers.
 
-For a loss ``L = Σ w · y`` with random weights w, the derivative along a direction v is ``⟨∇L, v⟩``; it must equal
-``(L(x + hv) − L(x − hv)) / 2h``.  A random direction tests all elements at once; on small inputs every element is
-tested by itself as well.
+For a loss ``L = Σ w · y`` with random weights w, the derivative along a direction v is ``⟨∇L, v⟩``.  It must equal
+``(L(x + hv) − L(x − hv)) / 2h``.  A random direction tests all elements at once.  For small inputs, every element is
+also tested separately.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ ELEMENTWISE_UP_TO = 64  # inputs of at most this many elements are tested elemen
 
 
 class GradientError(AssertionError):
-    """A derivative that finite differences contradict."""
+    """A gradient that does not match finite differences."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """The largest disagreement found for one input."""
+    """The largest error found for one input."""
 
     index: int
     where: str
@@ -48,14 +48,22 @@ def gradcheck(
 ) -> float:
     """Check the gradients of ``function(*inputs)``, a tensor or a tuple of tensors, for every float64 input.
 
-    ``function`` may be any function of tensors: an op through ``apply``, a layer, a whole model with its loss.
-    ``parameters`` are checked as further inputs that the function reads by itself.  Gradients, of all that the function
-    reads, are as they were afterwards, and so is the random state.  Choose inputs away from kinks: an
-    element that ``step`` moves across one has no derivative to compare with.  Returns the largest relative error,
-    ``|analytic − numeric| / max(1, |analytic|, |numeric|)``.
+    Returns the largest relative error, ``|analytic − numeric| / max(1, |analytic|, |numeric|)``.  Gradients and the
+    random state are restored afterwards.  Choose inputs away from kinks: if ``step`` moves an element across a kink,
+    the finite difference is not a derivative.
 
-    Raises: ``GradientError`` naming the input and place of the largest error; ``TypeError`` for inputs that are not
-    float64, in which differences mean something.
+    Parameters
+    ----------
+    function : any function of tensors: an op through ``apply``, a layer, a model with its loss.
+    inputs : its arguments; those that are floating-point must be float64.
+    step : h of the finite differences.
+    tolerance : the largest relative error allowed.
+    directions : the number of random directions per input.
+    seed : the seed of the directions.
+    parameters : tensors that the function reads by itself; they are checked too.
+
+    Raises: ``GradientError`` that names the input and place of the largest error; ``TypeError`` for inputs that are not
+    float64, because finite differences in lower precision are useless.
 
     >>> gradcheck(lambda x: x * x, np.array([1.0, 2.0])) < 1e-6
     True
@@ -81,11 +89,11 @@ def gradcheck(
 def _worst(
     function: Callable[..., Any], leaves: list[Any], checked: list[Tensor], step: float, directions: int, seed: int
 ) -> Finding:
-    """The largest disagreement."""
+    """The largest error."""
     weights = [_random(y, Stream(seed, f"gradcheck.weight.{i}")) for i, y in enumerate(_outputs(function, leaves))]
 
     def loss() -> float:
-        """``Σ w · y``, added up on the host."""
+        """``Σ w · y``, summed on the host."""
         return sum(_dot(w, y.data) for w, y in zip(weights, _outputs(function, leaves), strict=True))
 
     gradients = _analytic(function, leaves, weights, checked)
@@ -101,18 +109,18 @@ def _worst(
 
 
 def _leaf(x: Any) -> Any:
-    """A tensor that requires a gradient on a copy of x with x's strides; what is not floating-point stays as it is."""
+    """A leaf tensor on a copy of x with the same strides.  Other values than floating-point ones stay unchanged."""
     array = x.data if isinstance(x, Tensor) else x
     if getattr(getattr(array, "dtype", None), "kind", "") != "f":
         return x
     _require_float64(array.dtype)
-    copy = backend_of(array).xp.array(array, order="K", copy=True)  # the caller's array is never moved
+    copy = backend_of(array).xp.array(array, order="K", copy=True)  # keep the caller's array unchanged
     return Tensor(copy, requires_grad=True)
 
 
 def _require_float64(dtype: Any) -> None:
     if dtype != np.float64:
-        raise TypeError(f"gradcheck needs float64, got {dtype}: finite differences of less mean nothing")
+        raise TypeError(f"gradcheck needs float64, got {dtype}: finite differences are useless in lower precision")
 
 
 def _outputs(function: Callable[..., Any], leaves: Sequence[Any]) -> list[Tensor]:
@@ -121,7 +129,7 @@ def _outputs(function: Callable[..., Any], leaves: Sequence[Any]) -> list[Tensor
 
 
 def _random(like: Tensor, stream: Stream) -> Array:
-    """Weights or directions in ±1, away from zero, with the shape and backend of a tensor."""
+    """Random numbers with absolute values in 0.5..1.5, with the shape and backend of a tensor."""
     values = stream.generator().uniform(0.5, 1.5, like.shape) * stream.generator().choice([-1.0, 1.0], like.shape)
     return like.backend.asarray(values.astype(like.dtype))
 
@@ -133,9 +141,9 @@ def _dot(a: Array, b: Array) -> float:
 def _analytic(
     function: Callable[..., Any], leaves: Sequence[Any], weights: Sequence[Array], checked: Sequence[Tensor]
 ) -> list[Array]:
-    before: dict[int, tuple[Any, ...]] = {}  # the gradients of all leaves, those that are not checked too
+    before: dict[int, tuple[Any, ...]] = {}  # the gradients of all leaves, including those that are not checked
     try:
-        for i, w in enumerate(weights):  # one walk for each output: the gradients add up
+        for i, w in enumerate(weights):  # one walk for each output; the gradients accumulate
             y = _outputs(function, leaves)[i]
             for x in [*checked, *_leaves_of(y)]:
                 if id(x) not in before:
@@ -178,7 +186,7 @@ def _directions(x: Tensor, count: int, seed: int) -> list[tuple[str, Array]]:
 
 
 def _difference(loss: Callable[[], float], x: Tensor, v: Array, step: float) -> float:
-    """``(L(x + hv) − L(x − hv)) / 2h``, with x put back exactly."""
+    """``(L(x + hv) − L(x − hv)) / 2h``.  Restores x exactly."""
     before = x.data.copy()
     ends = []
     try:
@@ -191,7 +199,7 @@ def _difference(loss: Callable[[], float], x: Tensor, v: Array, step: float) -> 
 
 
 def gradcheck_op(op: Callable[..., Any], *arrays: Any, **kwargs: Any) -> float:
-    """Check an op given as a plain function ``op(xp, *arrays, **options)``; options go in ``options={...}``."""
+    """Check an op ``op(xp, *arrays, **options)``.  Pass its options as ``options={...}``."""
     from xpnet.tensor import apply
 
     options = kwargs.pop("options", {})

@@ -1,4 +1,4 @@
-"""Weights in files: safetensors, which anybody can read and which executes nothing; plain values as JSON."""
+"""Save and load weights and checkpoints as safetensors, a portable format that executes no code."""
 
 from __future__ import annotations
 
@@ -20,26 +20,36 @@ _DTYPES = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "|i1", "U64": "<u8",
     "U32": "<u4", "U16": "<u2", "U8": "|u1", "BOOL": "|b1",
 }  # fmt: skip
-_CHECKSUM = "crc32"  # in the metadata; files of other programs have none
-_LONGEST_HEADER = 100_000_000 - 8  # bytes that readers of safetensors accept
-_TREE = "xpnet.tree"  # in the metadata: how the arrays stand in a checkpoint, and what else is in it
+_CHECKSUM = "crc32"  # key in the metadata; files of other programs have none
+_LONGEST_HEADER = 100_000_000 - 8  # bytes; readers of safetensors accept no more
+_TREE = "xpnet.tree"  # key in the metadata: the structure of a checkpoint and its values that are not arrays
 _WRAPPERS: dict[str, tuple[type, Callable[..., Any]]] = {}
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that is damaged, or of another model."""
+    """A checkpoint is damaged or belongs to another model."""
 
 
 def save(state: Mapping[str, Any], path: str | os.PathLike[str], metadata: Mapping[str, str] | None = None) -> None:
-    """Write arrays by name, e.g. ``xpnet.save(model.state_dict(), "model.safetensors")``; whole or not at all.
+    """Write a state dict or a checkpoint to a safetensors file.  The write is atomic: a failure leaves the old file.
 
-    Or a checkpoint: ``{"model": model.state_dict(), "optimizer": optimizer.state_dict(), "epoch": 3, "best": 0.9}``,
-    dicts, lists and tuples of arrays, tensors, numbers, text and None, as deep as you like; ``load`` gives it back.
-    Arrays go under the names of their places ("model.0.weight"), so that others can read them; the rest is text beside
-    them.
+    A checkpoint is a nested dict such as ``{"model": model.state_dict(), "optimizer": optimizer.state_dict(),
+    "epoch": 3}``.  Its arrays are stored under their paths ("model.0.weight"), so that other programs can read them;
+    everything else is JSON in the metadata.
 
-    ``metadata`` is text to keep beside them.  Raises: ``TypeError`` that names the place of what cannot be saved;
-    ``OSError`` where the file cannot be written.
+    Parameters
+    ----------
+    state : arrays by name, or dicts, lists and tuples of arrays, tensors, numbers, strings and None.
+    path : the file to write.
+    metadata : strings to store beside the arrays.
+
+    Raises: ``TypeError`` that names the path of a value that cannot be saved; ``OSError`` if writing fails.
+
+    >>> import tempfile, xpnet
+    >>> file = tempfile.mkdtemp() + "/model.safetensors"
+    >>> xpnet.save({"weight": np.ones(2), "epoch": 3}, file)
+    >>> xpnet.load(file)
+    {'weight': array([1., 1.]), 'epoch': 3}
     """
     from safetensors.numpy import save as to_bytes
 
@@ -58,7 +68,7 @@ def save(state: Mapping[str, Any], path: str | os.PathLike[str], metadata: Mappi
 
 
 def keep_type(name: str, kind: type, make: Callable[..., Any]) -> None:
-    """Let ``save`` take objects of a class that holds an array in ``data``, and ``load`` make them again."""
+    """Register a class that holds an array in ``data``, so that ``save`` accepts it and ``load`` creates it again."""
     _WRAPPERS[name] = (kind, make)
 
 
@@ -72,10 +82,10 @@ def _check_saveable(state: Any) -> None:
 
 
 def _unwrapped(value: Any) -> tuple[str, Any]:
-    """What ``value`` is called in the file, and the array in it; or "array" and itself."""
+    """The name of the type of ``value`` in the file, and its array; otherwise "array" and the value itself."""
     found: tuple[str, Any] = ("array", value)
     for name, (kind, _) in _WRAPPERS.items():
-        if isinstance(value, kind):  # the last that fits is the closest
+        if isinstance(value, kind):  # the last match is the most specific class
             found = (name, value.data)  # type: ignore[attr-defined]
     return found
 
@@ -87,15 +97,15 @@ def _host(place: str, value: Array) -> np.ndarray[Any, Any]:
     return np.array(array, order="C", copy=True)
 
 
-# A checkpoint as JSON: None, truth values, text, whole and finite numbers, and lists stand for themselves; all else is
-# an object with one key, that says what it is: {"dict": [[key, value], ...]}, {"tuple": [...]}, {"float": "nan"},
+# A checkpoint as JSON: None, booleans, strings, integers, finite floats and lists stand for themselves.  All else is an
+# object with one key that names its type: {"dict": [[key, value], ...]}, {"tuple": [...]}, {"float": "nan"},
 # {"array": name}, {"number": [dtype, name]}, {"tensor": [name, requires_grad]}.
 
 
 def _encode(value: Any, path: tuple[Any, ...], arrays: dict[str, Any], within: tuple[int, ...]) -> Any:
-    """``value`` as JSON; its arrays are put into ``arrays``."""
+    """``value`` as JSON.  Its arrays are added to ``arrays``."""
     if id(value) in within:
-        raise ValueError(f"save(): {_place(path)} holds itself: a file cannot")
+        raise ValueError(f"save(): {_place(path)} holds itself: a file cannot represent that")
     within = (*within, id(value))
     if isinstance(value, np.generic) and value.dtype.kind in "fiub":
         return {"number": [value.dtype.name, _put(np.asarray(value), path, arrays)]}
@@ -178,39 +188,39 @@ def _decode(node: Any, arrays: Mapping[str, np.ndarray[Any, Any]], target: Backe
 
 
 def numbers_of(value: Any) -> np.ndarray[Any, Any]:
-    """The values of a tensor, of an array of any backend, or of a list, on the host.
+    """The values of a tensor, an array of any backend or a list, as a NumPy array.
 
-    Only what is no array is asked for ``data``: of a tensor it is the array, of a CuPy array the bare memory.
+    ``data`` is read only from values that are not arrays, because ``data`` of a CuPy array is its raw memory.
     """
     return np.asarray(to_numpy(value if is_array(value) else getattr(value, "data", value)))
 
 
 def _with_metadata(content: bytes, metadata: Mapping[str, str]) -> bytes:
-    """Put text and a checksum into a safetensors header, always in the same order: equal states give equal files."""
+    """Add metadata and a checksum to a safetensors header, in a fixed order, so that equal states give equal files."""
     end = 8 + int.from_bytes(content[:8], "little")
     header = {"__metadata__": dict(sorted(metadata.items())), **json.loads(content[8:end])}
     header["__metadata__"][_CHECKSUM] = _checksum(header, content[end:])
     text = json.dumps(header, separators=(",", ":")).encode()
     if len(text) > _LONGEST_HEADER:
         raise ValueError(
-            f"save(): {len(text) / 1e6:.0f} MB of names, text and lists are more than a safetensors file holds: make "
-            "arrays of long lists of numbers"
+            f"save(): {len(text) / 1e6:.0f} MB of names, text and lists do not fit into a safetensors header: "
+            "convert long lists of numbers to arrays"
         )
-    text += b" " * (-len(text) % 8)  # the values stay aligned
+    text += b" " * (-len(text) % 8)  # keeps the values aligned
     return len(text).to_bytes(8, "little") + text + content[end:]
 
 
 def _checksum(header: Mapping[str, Any], values: bytes) -> str:
-    """CRC-32 of all that a file says: names, shapes and metadata, in any spelling, and the values."""
+    """CRC-32 of the content of a file: its header, independent of JSON formatting, and its values."""
     return f"{zlib.crc32(values, zlib.crc32(json.dumps(header, sort_keys=True).encode())):08x}"
 
 
 def load(path: str | os.PathLike[str], backend: str | Backend | None = None) -> dict[str, Any]:
-    """Arrays by name from a safetensors file, on ``backend`` or the one in force; or the checkpoint that was saved.
+    """Read what ``save`` wrote, or the arrays of any safetensors file, on ``backend`` or the current backend.
 
     bfloat16 becomes float32.
 
-    Raises: ``FileNotFoundError``; ``CheckpointError`` where the file is truncated, edited or something else.
+    Raises: ``FileNotFoundError``; ``CheckpointError`` if the file is truncated, edited or in another format.
     """
     return load_with_metadata(path, backend)[0]
 
@@ -218,7 +228,7 @@ def load(path: str | os.PathLike[str], backend: str | Backend | None = None) -> 
 def load_with_metadata(
     path: str | os.PathLike[str], backend: str | Backend | None = None
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """As ``load``, and the text kept beside the arrays."""
+    """Like ``load``, and also return the metadata."""
     from safetensors import SafetensorError, deserialize
 
     content = Path(path).read_bytes()
@@ -231,11 +241,11 @@ def load_with_metadata(
         metadata = header.get("__metadata__", {})
         noted = metadata.pop(_CHECKSUM, None)
         if noted is not None and noted != _checksum(header, content[end:]):
-            raise ValueError("its checksum is another one")
+            raise ValueError("its checksum does not match")
         tree = metadata.pop(_TREE, None)
         state = _place_all(arrays, target) if tree is None else _decode(json.loads(tree), arrays, target)
         if not isinstance(state, dict):
-            raise ValueError("it holds no dict")
+            raise ValueError("it does not contain a dict")
     except (SafetensorError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(
             f"{os.fspath(path)} is not a whole safetensors file ({len(content)} bytes; {error}): it was truncated, "
@@ -258,23 +268,23 @@ def _numbers(name: str, about: Mapping[str, Any]) -> np.ndarray[Any, Any]:
     return np.frombuffer(about["data"], dtype).astype(dtype.newbyteorder("="), copy=False).reshape(shape)
 
 
-_NUMPY_KINDS = "biufU"  # of the NumPy values that are plain: truth values, numbers, text
+_NUMPY_KINDS = "biufU"  # kinds of plain NumPy values: booleans, numbers, strings
 _MOST_CHARACTERS = 10_000
 
 
 def to_plain(value: Any) -> Any:
-    """A plain value as JSON holds it, such that ``from_plain`` gives it back: equal, and of the same type.
+    """Convert a plain value to JSON types, such that ``from_plain`` restores an equal value of the same type.
 
-    Plain are None, truth values, numbers, text; tuples, lists and dicts of them; NumPy's scalars and arrays of truth
-    values, numbers and text.  What JSON has no form for becomes a dict with one key that begins with "$".  A subclass,
-    such as an enumeration's member that is also a str, is written as the plain value that it equals.
+    Plain values are None, booleans, numbers and strings; tuples, lists and dicts of them; NumPy scalars and arrays of
+    booleans, numbers and strings.  A value that JSON cannot represent becomes a dict with one key that starts with "$".
+    A subclass, such as an enum member that is also a str, is written as the plain value that it equals.
 
     >>> to_plain((16, np.int64(8), float("inf")))
     {'$tuple': [16, {'$numpy': ['<i8', 8]}, {'$float': 'inf'}]}
     >>> from_plain(to_plain((16, np.int64(8), float("inf"))))
     (16, np.int64(8), inf)
 
-    Raises: ``TypeError`` that names what is not plain.
+    Raises: ``TypeError`` that names the value that is not plain.
     """
     if isinstance(value, np.generic | np.ndarray):
         return _numpy_to_plain(value)
@@ -312,7 +322,7 @@ def _numpy_to_plain(value: Any) -> dict[str, Any]:
 
 
 def from_plain(value: Any) -> Any:
-    """What ``to_plain`` was given.  Raises: ``ValueError`` where it cannot have written this."""
+    """Restore the value that ``to_plain`` converted.  Raises: ``ValueError`` for values that it cannot have written."""
     if isinstance(value, list):
         return [from_plain(entry) for entry in value]
     if not isinstance(value, dict):
@@ -344,5 +354,5 @@ def from_plain(value: Any) -> Any:
 def _dtype(text: Any) -> np.dtype[Any]:
     kind = np.dtype(str(text))
     if kind.kind not in _NUMPY_KINDS or kind.itemsize > 4 * _MOST_CHARACTERS:
-        raise ValueError(f"no value can be of the dtype {kind}")
+        raise ValueError(f"a plain value cannot have the dtype {kind}")
     return kind

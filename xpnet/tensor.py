@@ -1,4 +1,4 @@
-"""Tensor: an array with a gradient.  Methods are one line each over ops; the tape records them."""
+"""Tensor: an array with a gradient.  Its methods call ops, which the tape records."""
 
 from __future__ import annotations
 
@@ -60,9 +60,9 @@ __all__ = [
 
 @results_of_apply
 class Tensor(Recorded):
-    """An array that remembers how it was computed.
+    """An array that records how it was computed.
 
-    ``grad`` is a plain array of the same backend, filled by ``backward()``; None until then.
+    ``backward()`` writes the gradient to ``grad``, a plain array of the same backend; it is None before.
 
     >>> x = Tensor(np.array([1.0, 2.0]), requires_grad=True)
     >>> (x * x).sum().backward()
@@ -81,13 +81,13 @@ class Tensor(Recorded):
         self._start(data)
         self.requires_grad = requires_grad
 
-    # -- what it is ----------------------------------------------------------------------------------------------
+    # -- properties ----------------------------------------------------------------------------------------------
 
     @property
     def data(self) -> Array:
-        """The array itself.  Assigning another one is not recorded."""
+        """The array.  Assigning another array is not recorded."""
         if OPEN[0]:
-            settle()  # whoever has an array may write into it
+            settle()  # the caller may write into the array
         return self._array
 
     @data.setter
@@ -98,7 +98,7 @@ class Tensor(Recorded):
 
     @property
     def grad(self) -> Array | None:
-        """The gradient, a plain array; None until ``backward()``.  An array assigned to it is never changed."""
+        """The gradient, a plain array; None before ``backward()``.  An array assigned to it is not changed in place."""
         return self._grad
 
     @grad.setter
@@ -107,7 +107,7 @@ class Tensor(Recorded):
         self._owns_grad = False
 
     def _changed(self) -> None:
-        """Note that the values were changed in place, for ops that saved them."""
+        """Record that the values were changed in place, so that ops that saved them can raise an error."""
         mark_changed((self,))
 
     @property
@@ -134,12 +134,12 @@ class Tensor(Recorded):
 
     @property
     def backend(self) -> Backend:
-        """Where the array lives."""
+        """The backend of the array."""
         return backend_of(self._array)
 
     @property
     def is_leaf(self) -> bool:
-        """Whether it was made by the user rather than by a recorded op."""
+        """Whether it was created by the user and not by a recorded op."""
         return self._node is None
 
     def __len__(self) -> int:
@@ -157,21 +157,29 @@ class Tensor(Recorded):
         grad = f", op={self._node.name}" if self._node else ", requires_grad=True" if self.requires_grad else ""
         return f"tensor({values}{dtype}{backend}{grad})"
 
-    # -- out of the tape -----------------------------------------------------------------------------------------
+    # -- conversion and copies -----------------------------------------------------------------------------------------
 
     def numpy(self) -> np.ndarray[Any, Any]:
-        """Its values as a NumPy array: the same memory on NumPy, a copy from a device."""
+        """The values as a NumPy array: the same memory on the NumPy backend, a copy from a GPU.
+
+        >>> tensor([1.0, 2.0]).numpy()
+        array([1., 2.], dtype=float32)
+        """
         return self.backend.to_numpy(self._array)
 
     def item(self) -> float | int | bool:
-        """The value of a tensor with one element, as a Python number."""
+        """The value of a tensor with one element, as a Python number.
+
+        >>> tensor([[2.5]]).item()
+        2.5
+        """
         if self.size != 1:
             raise ValueError(f"item() needs exactly one element, got shape {self.shape}")
         value: float | int | bool = self._array.item()
         return value
 
     def tolist(self) -> Any:
-        """Its values as nested lists."""
+        """The values as nested lists."""
         return self._array.tolist()
 
     def __float__(self) -> float:
@@ -194,13 +202,18 @@ class Tensor(Recorded):
         return np.array(self._array, dtype=dtype, copy=copy)
 
     def detach(self) -> Tensor:
-        """The same memory, without history."""
+        """A tensor on the same memory, without history.
+
+        >>> x = tensor([1.0], requires_grad=True)
+        >>> (2 * x).detach().requires_grad
+        False
+        """
         tensor = wrap(self._array)
         tensor._changed_at = self._changed_at
         return tensor
 
     def clone(self) -> Tensor:
-        """A copy with its own memory; the gradient passes through."""
+        """A copy with its own memory.  Gradients flow through it."""
         return self * 1 if self.dtype.kind == "f" else wrap(self._array.copy())
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
@@ -211,7 +224,7 @@ class Tensor(Recorded):
         copy.requires_grad = self.requires_grad
         copy.grad = None if self.grad is None else self.grad.copy()
         memo[id(self)] = copy
-        for name, value in getattr(self, "__dict__", {}).items():  # a subclass may have more
+        for name, value in getattr(self, "__dict__", {}).items():  # a subclass may have more attributes
             copy.__dict__[name] = deepcopy(value, memo)
         return copy
 
@@ -236,18 +249,26 @@ class Tensor(Recorded):
         getattr(self, "__dict__", {}).update(state["more"])
 
     def to(self, backend: str | Backend | None = None, dtype: Any = None) -> Tensor:
-        """On another backend or in another dtype.  A move between backends has no history."""
+        """Move to another backend or dtype.  A move between backends is not recorded.
+
+        >>> tensor([1.0]).to(dtype="float64").dtype
+        dtype('float64')
+        """
         target = self.backend if backend is None else get_backend(backend)
         if target is self.backend:
             return self if dtype is None else self.astype(dtype)
         if self._node is not None:
-            raise ValueError("a computed tensor can not be moved with its history: use .detach().to(...)")
+            raise ValueError("a computed tensor cannot be moved with its history: use .detach().to(...)")
         moved = wrap(target.asarray(self.numpy(), dtype))
         moved.requires_grad = self.requires_grad and moved.dtype.kind == "f"
         return moved
 
     def astype(self, dtype: Any) -> Tensor:
-        """In another dtype; between floating dtypes the gradient passes."""
+        """Convert to another dtype.  Between floating dtypes the gradient flows through.
+
+        >>> tensor([1, 2]).astype("float32")
+        tensor([1., 2.])
+        """
         if np.dtype(dtype) == self.dtype:
             return self
         if self.dtype.kind == "f" and np.dtype(dtype).kind == "f":
@@ -259,21 +280,26 @@ class Tensor(Recorded):
     def backward(self, gradient: TensorLike = None, retain_graph: bool = False) -> None:
         """Add ``∂self/∂t`` to ``t.grad`` of every tensor ``t`` that self was computed from.
 
-        ``gradient`` weights the elements of self; it may be left out where self has one element.  ``retain_graph``
-        keeps what the ops saved, so that ``backward()`` can be called again.
+        ``gradient`` weights the elements of self; it is optional if self has one element.  ``retain_graph`` keeps the
+        arrays that ops saved, so that ``backward()`` can be called again.
 
-        Raises: ``RuntimeError`` where nothing was recorded, where the graph was walked before, or where an array that
-        an op had saved was changed in place since.
+        Raises: ``RuntimeError`` if nothing was recorded, if ``backward()`` has already run through the graph, or if an
+        array that an op saved was changed in place.
+
+        >>> x = tensor([1.0, 3.0], requires_grad=True)
+        >>> (x * x).backward(gradient=tensor([1.0, 10.0]))
+        >>> x.grad
+        array([ 2., 60.], dtype=float32)
         """
         if not self.requires_grad:
             raise RuntimeError("backward() on a tensor without history: no input has requires_grad=True")
         backpropagate(self, start_gradient(self, gradient), retain_graph)
 
     def register_hook(self, hook: GradientHook) -> Handle:
-        """Call ``hook(gradient)`` when the gradient of this tensor is complete; ``handle.remove()`` ends it.
+        """Call ``hook(gradient)`` when the gradient of this tensor is complete.  ``handle.remove()`` removes the hook.
 
-        The gradient is an array that the hook must not change; it may return another one, which goes on in its place.
-        A leaf's hooks see the gradient of this walk, before it is added to ``grad``.
+        The hook must not change the array, but it may return another array, which replaces the gradient.  The hooks of
+        a leaf see the gradient of this backward pass, before it is added to ``grad``.
 
         >>> x = Tensor(np.array([1.0, 2.0]), requires_grad=True)
         >>> handle = x.register_hook(lambda g: 10 * g)
@@ -287,7 +313,7 @@ class Tensor(Recorded):
         return Handle(hooks_of(self).gradient, hook)
 
     def register_post_accumulate_grad_hook(self, hook: Callable[[Any], None]) -> Handle:
-        """Call ``hook(tensor)`` of a leaf as soon as a walk has added all of its gradient to ``grad``."""
+        """Call ``hook(tensor)`` on a leaf as soon as a backward pass has added its complete gradient to ``grad``."""
         if not self.requires_grad or self._node is not None:
             raise RuntimeError("register_post_accumulate_grad_hook() is for leaf tensors with requires_grad=True")
         return Handle(hooks_of(self).after, hook)
@@ -318,14 +344,14 @@ class Tensor(Recorded):
         return self._in_place(other, operator.pow)
 
     def _in_place(self, other: TensorLike, operation: Callable[[Any, Any], Any]) -> Any:
-        """``x += y``: in place where nothing is recorded; else x becomes the name of a new, recorded tensor.
+        """``x += y``: in place if nothing is recorded; else the name x is bound to a new, recorded tensor.
 
-        Raises: ``TypeError`` for a result that the dtype of x cannot hold, as in NumPy; ``ValueError`` for one of
-        another shape.
+        Raises: ``TypeError`` if the dtype of x cannot hold the result, as in NumPy; ``ValueError`` if the shapes
+        differ.
         """
         recorded = is_grad_enabled() and (self.requires_grad or getattr(other, "requires_grad", False))
         if recorded and self._node is None and self.requires_grad:
-            self._may_change()  # a leaf: says what to do instead
+            self._may_change()  # raises for a leaf, and names the fix
         if recorded:
             return NotImplemented
         with no_grad():
@@ -335,13 +361,13 @@ class Tensor(Recorded):
         return self
 
     def __setitem__(self, index: Any, value: TensorLike) -> None:
-        """Overwrite elements; the values are cast to the tensor's dtype, as in NumPy and PyTorch."""
+        """Overwrite elements.  The values are cast to the tensor's dtype, as in NumPy and PyTorch."""
         self._may_change()
         self._array[raw_index(index)] = new_values(self, value)
         self._changed()
 
     def copy_(self, source: TensorLike) -> Tensor:
-        """Overwrite the values with those of ``source``, of the same shape, from any backend, cast to this dtype."""
+        """Overwrite the values with those of ``source``, which has the same shape, and any backend and dtype."""
         self._may_change()
         self._array[...] = source_of(self, source)
         self._changed()
@@ -454,9 +480,12 @@ class Tensor(Recorded):
         return abs(self)
 
     def clip(self, low: float | None = None, high: float | None = None) -> Tensor:
-        """Limited to low..high; of whole numbers with a floating limit in float32.
+        """Limit the values to low..high.  Integers with a floating-point limit become float32.
 
-        Raises: ``TypeError`` for limits that are no numbers.
+        Raises: ``TypeError`` for limits that are not numbers.
+
+        >>> tensor([-2.0, 0.5, 3.0]).clip(-1, 1)
+        tensor([-1. ,  0.5,  1. ])
         """
         low, high = limits(low, high)
         (x, *_) = closed(self, low, high)
@@ -465,16 +494,24 @@ class Tensor(Recorded):
     # -- reductions ----------------------------------------------------------------------------------------------
 
     def sum(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
-        """The sum over ``axis``, or over all."""
+        """The sum over ``axis``, or over all axes.
+
+        >>> tensor([[1.0, 2.0], [3.0, 4.0]]).sum(axis=0)
+        tensor([4., 6.])
+        """
         return apply(ops.reduce_sum, self, axis=axis, keepdims=keepdims)
 
     def mean(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
-        """The mean over ``axis``, or over all."""
+        """The mean over ``axis``, or over all axes.
+
+        >>> tensor([[1.0, 2.0], [3.0, 4.0]]).mean(axis=1, keepdims=True).shape
+        (2, 1)
+        """
         return unary(ops.reduce_mean, self, axis=axis, keepdims=keepdims)
 
     def var(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False, *, correction: int = 1) -> Tensor:
         """The variance, ``Σ (x − mean)² / (n − correction)``."""
-        if self.dtype == "float16":  # squares soon leave its range
+        if self.dtype == "float16":  # squares overflow easily
             return self.astype("float32").var(axis=axis, keepdims=keepdims, correction=correction).astype("float16")
         centred = self - self.mean(axis=axis, keepdims=True)
         centred = centred - centred.mean(axis=axis, keepdims=True)  # the rounding of the mean
@@ -482,15 +519,19 @@ class Tensor(Recorded):
         return total / max(self.size // max(total.size, 1) - correction, 0)
 
     def max(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
-        """The largest element over ``axis``; equal ones share the gradient."""
+        """The largest element over ``axis``.  Equal maxima share the gradient."""
         return apply(ops.reduce_max, self, axis=axis, keepdims=keepdims)
 
     def min(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
-        """The smallest element over ``axis``; equal ones share the gradient."""
+        """The smallest element over ``axis``.  Equal minima share the gradient."""
         return apply(ops.reduce_min, self, axis=axis, keepdims=keepdims)
 
     def argmax(self, axis: int | None = None) -> Tensor:
-        """The position of the largest element; no gradient."""
+        """The index of the largest element.  It has no gradient.
+
+        >>> tensor([[1.0, 5.0], [7.0, 2.0]]).argmax(axis=1)
+        tensor([1, 0])
+        """
         y = self.backend.xp.asarray(self._array.argmax(axis=axis))
         return noted("argmax", (self,), {"axis": axis}, y)
 
@@ -500,40 +541,48 @@ class Tensor(Recorded):
         return apply(ops.getitem, self, index=raw_index(index))
 
     def reshape(self, *shape: Any) -> Tensor:
-        """The same elements in another shape; one length may be -1."""
+        """The same elements in another shape.  One length may be -1.
+
+        >>> tensor([1.0, 2.0, 3.0, 4.0]).reshape(2, -1).shape
+        (2, 2)
+        """
         return apply(ops.reshape, self, shape=as_tuple(shape))
 
     def flatten(self, start: int = 0) -> Tensor:
-        """All axes from ``start`` on as one."""
+        """Merge all axes from ``start`` on into one."""
         lead = self.shape[:start]
         return self.reshape(*lead, int(np.prod(self.shape[start:], dtype=int)))
 
     def transpose(self, *axes: Any) -> Tensor:
-        """Axes in another order; reversed where none is given."""
+        """Permute the axes; without arguments, reverse them.
+
+        >>> tensor([[[1.0, 2.0]]]).transpose(2, 0, 1).shape
+        (2, 1, 1)
+        """
         return apply(ops.transpose, self, axes=as_tuple(axes) or tuple(range(self.ndim))[::-1])
 
     @property
     def T(self) -> Tensor:  # noqa: N802  as in NumPy
-        """Axes reversed."""
+        """The axes in reverse order."""
         return self.transpose()
 
     def expand(self, *shape: Any) -> Tensor:
-        """Repeated along new axes and along axes of length 1, without a copy."""
+        """Broadcast to a shape: repeat along new axes and axes of length 1, without a copy."""
         return apply(ops.broadcast_to, self, shape=as_tuple(shape))
 
     def squeeze(self, axis: int | None = None) -> Tensor:
-        """Without axes of length 1."""
+        """Remove axes of length 1."""
         return self.reshape(self._array.squeeze(axis=axis).shape)
 
     def unsqueeze(self, axis: int) -> Tensor:
-        """With a new axis of length 1."""
+        """Insert an axis of length 1."""
         return self.reshape(self.backend.xp.expand_dims(self._array, axis).shape)
 
 
 def as_tensor(x: TensorLike) -> Tensor:
-    """An argument of a function as a tensor: itself, or on the same memory if it is an array, which stays where it is.
+    """A function argument as a tensor.  A tensor is returned as it is; an array is wrapped without copying or moving.
 
-    Only a list goes to the backend in force.  Users get ``placed_tensor`` under this name: there, NumPy arrays move.
+    A list goes to the current backend.  The public ``xpnet.as_tensor`` is ``placed_tensor``, which moves NumPy arrays.
     """
     if isinstance(x, Tensor):
         return x
@@ -541,10 +590,10 @@ def as_tensor(x: TensorLike) -> Tensor:
 
 
 def placed_tensor(x: TensorLike, *, backend: str | Backend | None = None, dtype: Any = None) -> Tensor:
-    """``xpnet.as_tensor``: ``x`` as a tensor on the backend in force, without a copy where none is needed.
+    """``xpnet.as_tensor``: convert ``x`` to a tensor, without a copy if possible.
 
-    Lists and NumPy arrays go to the backend in force; tensors and arrays of a device stay where they are; ``backend``
-    overrides both.
+    Lists and NumPy arrays go to the current backend.  Tensors and GPU arrays stay where they are.
+    ``backend`` overrides both.
 
     >>> array = np.zeros(3)
     >>> placed_tensor(array).data is array
@@ -557,10 +606,15 @@ def placed_tensor(x: TensorLike, *, backend: str | Backend | None = None, dtype:
 def tensor(
     values: Any, requires_grad: bool = False, *, backend: str | Backend | None = None, dtype: Any = None
 ) -> Tensor:
-    """A new tensor with a copy of ``values``: numbers, nested lists, an array or a tensor.
+    """A new tensor with a copy of ``values``.
 
-    Python floats become float32, whole numbers int64; arrays keep their dtype.  Lists and NumPy arrays go to the
-    backend in force; tensors and arrays of a device stay where they are; ``backend`` overrides both.
+    Parameters
+    ----------
+    values : numbers, nested lists, an array or a tensor.
+    requires_grad : whether ``backward()`` computes a gradient for it.
+    backend : where it is created.  By default lists and NumPy arrays go to the current backend, and tensors and GPU
+        arrays stay where they are.
+    dtype : by default float32 for Python floats and int64 for integers; arrays keep their dtype.
 
     >>> tensor([1.0, 2.0]).dtype
     dtype('float32')
@@ -573,7 +627,12 @@ def tensor(
 
 
 def where(condition: TensorLike, a: TensorLike, b: TensorLike) -> Tensor:
-    """``a`` where the condition holds, else ``b``."""
+    """``a`` where the condition is true, else ``b``.
+
+    >>> x = tensor([-1.0, 2.0])
+    >>> where(x > 0, x, 0.0)
+    tensor([0., 2.])
+    """
     if isinstance(condition, (bool, list)):
         condition = tensor(condition)
     a, b = closed(number(a), number(b))
@@ -584,22 +643,38 @@ def where(condition: TensorLike, a: TensorLike, b: TensorLike) -> Tensor:
 
 
 def maximum(a: TensorLike, b: TensorLike) -> Tensor:
-    """The larger of each pair."""
+    """The elementwise maximum.
+
+    >>> maximum(tensor([1.0, 5.0]), 3.0)
+    tensor([3., 5.])
+    """
     return binary(ops.maximum, a, b)
 
 
 def minimum(a: TensorLike, b: TensorLike) -> Tensor:
-    """The smaller of each pair."""
+    """The elementwise minimum.
+
+    >>> minimum(tensor([1.0, 5.0]), 3.0)
+    tensor([1., 3.])
+    """
     return binary(ops.minimum, a, b)
 
 
 def concatenate(tensors: Sequence[TensorLike], axis: int = 0) -> Tensor:
-    """Tensors one after the other along an axis that exists."""
+    """Join tensors along an existing axis.
+
+    >>> concatenate([tensor([1.0]), tensor([2.0, 3.0])])
+    tensor([1., 2., 3.])
+    """
     check_tensors("concatenate", tensors)
     return apply(ops.concatenate, *closed(*tensors), axis=axis)
 
 
 def stack(tensors: Sequence[TensorLike], axis: int = 0) -> Tensor:
-    """Tensors of one shape side by side along a new axis."""
+    """Join tensors of equal shape along a new axis.
+
+    >>> stack([tensor([1.0, 2.0]), tensor([3.0, 4.0])], axis=1).shape
+    (2, 2)
+    """
     check_tensors("stack", tensors)
     return apply(ops.stack, *closed(*tensors), axis=axis)

@@ -1,4 +1,4 @@
-"""Where arrays live.  Knows nothing of networks; everybody outside imports ``xpnet``."""
+"""Array backends.  This package knows nothing about networks; user code imports ``xpnet``."""
 
 from . import random
 from .base import Array, Backend, BackendError, Backward, Kernel, Namespace

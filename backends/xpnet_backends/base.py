@@ -1,4 +1,4 @@
-"""What a kind of device must offer.  Networks are written against this page and nothing else."""
+"""The interface of a backend.  Networks use this interface and nothing else of a backend."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ Backward: TypeAlias = Callable[..., Any]
 """``backward(dy, needs) -> (dx, ...)``, one gradient for each array argument of the op."""
 
 Kernel: TypeAlias = Callable[..., Any]
-"""A faster op with the op's own signature.  Returns None where it declines; the reference op then runs."""
+"""A faster op with the signature of the op.  It returns None to decline; the reference op then runs."""
 
 
 class BackendError(RuntimeError):
-    """A backend that cannot be used here, or arrays of two backends in one operation."""
+    """A backend is not usable on this machine, or one operation got arrays of two backends."""
 
 
 class Backend(ABC):
-    """Where arrays live and who computes on them.
+    """A kind of device: its array type, and the operations that networks need from it.
 
     Attributes
     ----------
-    name : what the user calls it, ``"numpy"`` or ``"cupy"``.
+    name : the name that users pass, ``"numpy"`` or ``"cupy"``.
     xp : the array namespace that ops are called with.
     array_type : the class of its arrays.
-    kernels : faster versions of single ops, by the op's name.  The tape looks here before it calls the reference op.
-        ``"gemm"`` is the product of two matrices, which ``xpnet_backends.matmul`` looks for.
-    on_host : True where reading a number costs nothing, so that values may be checked at every step.
+    kernels : faster versions of single ops, by op name.  The tape looks here before it calls the reference op.
+        ``"gemm"`` is the product of two matrices; ``xpnet_backends.matmul`` uses it.
+    on_host : True if reading a number needs no synchronisation, so that values can be checked at every step.
     """
 
     name: ClassVar[str]
@@ -48,15 +48,15 @@ class Backend(ABC):
 
     @abstractmethod
     def asarray(self, values: Any, dtype: Any = None) -> Array:
-        """Bring host values here.  Shares memory where it can; a transfer where the backend is a device."""
+        """Convert host values to an array of this backend.  Shares memory if possible; on a GPU this is a transfer."""
 
     @abstractmethod
     def to_numpy(self, array: Array) -> np.ndarray:
-        """Bring an array to the host.  A transfer and a synchronisation where the backend is a device."""
+        """Convert an array of this backend to NumPy.  On a GPU this is a transfer and a synchronisation."""
 
     @abstractmethod
     def matmul(self, a: Array, b: Array) -> Array:
-        """``a @ b`` for 2-D and batched arrays, without a kernel.  Transposed views are read in place, not copied."""
+        """``a @ b`` for 2-D and batched arrays, without a kernel.  Reads transposed views without copying them."""
 
     @abstractmethod
     def philox(self, count: int, key: tuple[int, int], counter: tuple[int, int, int, int]) -> Array:
@@ -68,14 +68,14 @@ class Backend(ABC):
 
     @abstractmethod
     def synchronize(self) -> None:
-        """Wait until all work handed to the device is done."""
+        """Wait until the device has finished all submitted work."""
 
     @abstractmethod
     def describe(self) -> dict[str, str]:
-        """Versions and device, for people: ``{"device": ..., "version": ...}``."""
+        """Human-readable versions and device name: ``{"device": ..., "version": ...}``."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """There is one of each: a copy, or one from a pickle, is the backend of that name."""
+        """Copies and pickles give back the backend of the same name, because each backend exists only once."""
         return load_backend, (self.name,)
 
     def __repr__(self) -> str:

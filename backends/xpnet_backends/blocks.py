@@ -1,8 +1,7 @@
-"""``with`` blocks that may be nested, used again, left in another order than they were entered, and left by a thread
-that did not enter them.
+"""Reusable, nestable ``with`` blocks.  They may end in any order, and in a thread that did not enter them.
 
-A context variable's own ``reset`` puts back what was there when a block began; if another block began meanwhile, that
-is wrong, and stays wrong.  Here each block takes away what it brought, and nothing else.
+``ContextVar.reset`` restores the value from before a block.  That value is wrong if another block began in between.
+Here each block removes only its own entry.
 """
 
 from __future__ import annotations
@@ -20,18 +19,18 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Block(Generic[T]):
-    """One block that is open, and the value that holds in it."""
+    """One open block and its value."""
 
     __slots__ = ("ended", "token", "value")
 
     def __init__(self, value: T) -> None:
         self.value = value
-        self.ended = False  # by another context than the one that began it
+        self.ended = False  # True once a context other than the one that entered it has left it
         self.token: Token[tuple[Block[T], ...]] | None = None
 
 
 def innermost(blocks: tuple[Block[T], ...], default: T) -> T:
-    """The value of the block that began last."""
+    """The value of the block that was entered last."""
     for block in reversed(blocks):
         if not block.ended:
             return block.value
@@ -39,9 +38,9 @@ def innermost(blocks: tuple[Block[T], ...], default: T) -> T:
 
 
 class Blocks(Generic[T]):
-    """The open blocks of one kind, for each thread and task of its own; a copied context keeps those it was copied in.
+    """The open blocks of one kind.  Each thread and task has its own; a copied context inherits the open blocks.
 
-    ``get()`` gives them, oldest first: an empty tuple where none is open.
+    ``get()`` returns them, oldest first: an empty tuple if none is open.
     """
 
     def __init__(self, name: str) -> None:
@@ -55,13 +54,13 @@ class Blocks(Generic[T]):
         return block
 
     def leave(self, block: Block[T]) -> None:
-        """Close it, whatever began since, and wherever this is."""
+        """Close a block, even if newer blocks are open or another context entered it."""
         here = self.get()
         left = here[:-1] if here and here[-1] is block else tuple(b for b in here if b is not block and not b.ended)
         assert block.token is not None
         try:
             self._variable.reset(block.token)
-        except ValueError:  # it began in another context, where it cannot be taken away from here
+        except ValueError:  # another context entered it, and this one cannot change that context
             block.ended = True
         self._variable.set(left)
 
@@ -71,9 +70,9 @@ class Blocks(Generic[T]):
 
 
 class Holding(Generic[T]):
-    """``with`` it, as often as you like; or put it before a function, whose body is then such a block.
+    """A reusable context manager and decorator for one value.
 
-    Generators and coroutines are in the block while they run, and not while they wait: their caller is not.
+    A decorated generator or coroutine is inside the block while its body runs.  Its caller is not.
     """
 
     def __init__(self, blocks: Blocks[T], value: T) -> None:
@@ -87,13 +86,13 @@ class Holding(Generic[T]):
         if not self._open:
             raise RuntimeError("this block was left more often than it was entered")
         here, block = self._blocks.get(), self._open[-1]
-        if not here or here[-1] is not block:  # not the simple case: the newest of this thread, else the newest of all
+        if not here or here[-1] is not block:  # take the newest block of this thread, else the newest of all threads
             block = next((one for one in reversed(here) if one in self._open), block)
         self._open.remove(block)
         self._blocks.leave(block)
 
     def __call__(self, function: F) -> F:
-        """The function, in such a block."""
+        """Wrap a function so that its body runs inside such a block."""
         if isinstance(function, (staticmethod, classmethod)):
             return type(function)(self(function.__func__))
         if isinstance(function, type) or not callable(function):
@@ -106,7 +105,7 @@ class Holding(Generic[T]):
             wrapped = self._around_generator(function)
         else:
             wrapped = self._around(function)
-        known = functools.WRAPPER_UPDATES if inspect.isroutine(function) else ()  # not the parts of a callable object
+        known = functools.WRAPPER_UPDATES if inspect.isroutine(function) else ()  # skip the state of callable objects
         return functools.update_wrapper(wrapped, function, updated=known)  # type: ignore[return-value]
 
     def _around(self, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -166,7 +165,7 @@ class Holding(Generic[T]):
 
 
 class _Stepwise:
-    """An awaitable whose steps run in a block: what else the loop runs meanwhile does not."""
+    """An awaitable whose steps run inside a block.  Other tasks of the event loop run outside it."""
 
     def __init__(self, holding: Holding[Any], awaitable: Any) -> None:
         self._run = holding._around_generator(lambda: awaitable.__await__())
@@ -176,9 +175,10 @@ class _Stepwise:
 
 
 class Lent:
-    """Things that blocks overwrite and put back: also where the blocks end in another order.
+    """Values that blocks overwrite and restore, correctly even if the blocks end in another order.
 
-    What a block found goes to the block that overwrote the same thing after it, if that is still open; else back.
+    When a block ends, its saved value passes to a later open block that overwrote the same key.  If there is none,
+    the value is restored.
     """
 
     def __init__(self) -> None:
@@ -187,7 +187,7 @@ class Lent:
 
     @contextmanager
     def block(self, found: MutableMapping[Any, Any], put_back: Callable[[Any, Any], None]) -> Iterator[None]:
-        """``found`` holds by key what was there before; ``put_back(key, value)`` is called for what is to return."""
+        """``found`` maps keys to the earlier values; ``put_back(key, value)`` restores one of them."""
         self._open.append(found)
         try:
             yield

@@ -1,4 +1,4 @@
-"""CuPy on an NVIDIA GPU.  The only module that imports cupy, and only when this backend is asked for."""
+"""The CuPy backend for NVIDIA GPUs.  No other module imports cupy, and it does so only when this backend is used."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from .base import Array, Backend, BackendError
 from .kernels import registry
 from .kernels.cuda import launch
 
-WHEELS = {"cupy-cuda13x": "cuda13", "cupy-cuda12x": "cuda12", "cupy-cuda11x": None, "cupy": None}  # and our extras
+WHEELS = {"cupy-cuda13x": "cuda13", "cupy-cuda12x": "cuda12", "cupy-cuda11x": None, "cupy": None}  # wheel -> our extra
 INSTALL = 'pip install "xpnet[cuda13]" (driver 580 or newer) or "xpnet[cuda12]"'
 
-NO_DRIVER, NO_DEVICE, DRIVER_MISMATCH = 35, 100, 803  # cudaError: 35 also stands for a driver that is too old
+NO_DRIVER, NO_DEVICE, DRIVER_MISMATCH = 35, 100, 803  # cudaError_t; 35 also means that the driver is too old
 HIDDEN = ("", "-1")  # values of CUDA_VISIBLE_DEVICES that leave no device
 
 
 class CupyBackend(Backend):
     """Arrays in the memory of an NVIDIA GPU.
 
-    Raises: ``BackendError`` with what is missing and the fix, where CuPy cannot compute here.
+    Raises: ``BackendError`` that names what is missing and the fix, if CuPy does not work on this machine.
     """
 
     name = "cupy"
@@ -80,7 +80,7 @@ class CupyBackend(Backend):
 
 
 def probe() -> Any:
-    """The module cupy, after it has shown that it computes here.  Raises: ``BackendError``."""
+    """Import cupy and check that it computes on this machine.  Raises: ``BackendError``."""
     wheels = installed_wheels()
     if len(wheels) > 1:
         found = ", ".join(wheels)
@@ -98,7 +98,7 @@ def probe() -> Any:
 
 
 def installed_wheels() -> list[str]:
-    """Names and versions of the CuPy packages that pip knows of."""
+    """Names and versions of the installed CuPy packages."""
     found = []
     for name in WHEELS:
         try:
@@ -141,7 +141,7 @@ def _find_device(cupy: Any, wheel: str | None) -> None:
 
 
 def _why_no_device(runtime: Any, error: Any, wheel: str | None) -> tuple[str, str]:
-    """What a CUDA error at the first question means, and the fix."""
+    """What an error of the first CUDA call means, and the fix."""
     driver = runtime.driverGetVersion()
     if error.status == NO_DRIVER and driver == 0:
         return "no NVIDIA driver was found", "install the driver (nvidia-smi must work), or run with backend='numpy'"
@@ -164,7 +164,7 @@ def _no_device() -> tuple[str, str]:
 
 
 def _libraries(cupy: Any) -> dict[str, Callable[[], Any]]:
-    """What a network needs beside the driver, each with a call that loads it."""
+    """The CUDA libraries that networks need besides the driver, each with a call that loads it."""
     return {"NVRTC": cupy.cuda.nvrtc.getVersion, "cuBLAS": cupy.cuda.get_cublas_handle}
 
 
@@ -197,7 +197,7 @@ def _toolkit(wheel: str | None) -> str:
 
 
 def _version(number: int) -> str:
-    """12040 is CUDA 12.4."""
+    """CUDA's integer version as text: 12040 is "12.4"."""
     return f"{number // 1000}.{number % 1000 // 10}"
 
 

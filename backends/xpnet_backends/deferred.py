@@ -1,4 +1,4 @@
-"""A result whose work is not done yet, so that the op that follows may take it over."""
+"""A result that is not computed yet, so that the next op can fuse with it."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from .base import Array
 
 @dataclass(slots=True)
 class Deferred:
-    """What a kernel gives in place of an array where the next op may join it into one reading of memory.
+    """A kernel returns this in place of an array, so that the next op can fuse with it into one pass over memory.
 
-    A kernel that can defer is registered as ``"name+"``, and what joins it as ``"name+next"``.  The joint kernel is
-    called as ``kernel(xp, deferred, *others, **options)`` with what the next op has besides, and returns the result of
-    both, an array or again a ``Deferred``, and a backward that gives the gradients of the first op's inputs and of the
-    others.  Its reference is the composition of the two ops, with which it must agree to the last bit.
+    A kernel that can defer is registered as ``"name+"``, and the fused kernel as ``"name+next"``.  The fused kernel is
+    called as ``kernel(xp, deferred, *others, **options)``, where the others are the remaining arguments of the next op.
+    It returns the result of both ops (an array, or again a ``Deferred``) and a backward.  The backward returns the
+    gradients of the first op's inputs and of the others.  The result must equal that of the two ops bit for bit.
 
     Attributes
     ----------
-    shape, dtype : those of the array to come.
-    run : does the work; may be called again, and gives the same bits.
-    kept : what a joint kernel needs of it.
+    shape, dtype : those of the array that ``run`` will return.
+    run : computes the array; may be called again and then returns the same bits.
+    kept : what a fused kernel needs from the first op.
     """
 
     shape: tuple[int, ...]

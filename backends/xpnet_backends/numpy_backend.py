@@ -1,4 +1,4 @@
-"""NumPy on the host."""
+"""The NumPy backend."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from .kernels.cpu import philox
 from .kernels.cpu.machinery.blas import SmallProducts
 from .memory import keep_freed_memory
 
-LONG_ROW = 64  # words: from here on, setting NumPy's generator to a row costs less than array operations do
+LONG_ROW = 64  # words: above this, setting NumPy's generator for each row is cheaper than array operations
 
 
 class NumpyBackend(Backend):
-    """Arrays in host memory; products by the BLAS that NumPy was built with."""
+    """Arrays in host memory.  Matrix products use the BLAS that NumPy was built with."""
 
     name = "numpy"
     xp = np
@@ -38,9 +38,9 @@ class NumpyBackend(Backend):
         return np.asarray(array)
 
     def matmul(self, a: Array, b: Array) -> Array:
-        if a.dtype.char == b.dtype.char == "e":  # float16: the BLAS has no such product, and NumPy's own is far slower
+        if a.dtype.char == b.dtype.char == "e":  # float16: the BLAS has no such product, and NumPy's own is slow
             return self.matmul(a.astype(np.float32), b.astype(np.float32)).astype(np.float16)
-        # dot hands any transposed view of a matrix to the BLAS, and copies what that cannot read
+        # dot passes any transposed view of a matrix to the BLAS, and copies only what the BLAS cannot read
         return self._product(np.dot if a.ndim == b.ndim == 2 else np.matmul, a, b)
 
     def philox(self, count: int, key: tuple[int, int], counter: tuple[int, int, int, int]) -> Array:
@@ -48,7 +48,7 @@ class NumpyBackend(Backend):
         state = bits.state
         state["state"]["key"][:] = key
         state["state"]["counter"][:] = counter
-        state["buffer_pos"] = 4  # the buffer of four words is used up: start with a fresh block
+        state["buffer_pos"] = 4  # marks the buffer of four words as used up, so that a new block is generated
         bits.state = state
         return bits.random_raw(count)
 
@@ -61,14 +61,14 @@ class NumpyBackend(Backend):
         return words
 
     def _bit_generator(self) -> np.random.Philox:
-        """One generator a thread: setting its state is fifteen times cheaper than making one."""
+        """One generator per thread, because setting its state is fifteen times cheaper than creating one."""
         if not hasattr(self._thread, "philox"):
             self._thread.philox = np.random.Philox(key=0)
         bits: np.random.Philox = self._thread.philox
         return bits
 
     def synchronize(self) -> None:
-        """Nothing to wait for."""
+        """Does nothing: NumPy computes synchronously."""
 
     def describe(self) -> dict[str, str]:
         blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]

@@ -1,8 +1,9 @@
 """One counter-based random stream, with the same bits on every backend.
 
 A random number is a pure function of where it is used: ``Philox(key = (seed, hash of path), counter = (block, step,
-draw))``.  Nothing depends on how often anybody else drew, on threads, or on evaluation in between; the state to save
-is a seed and a step.  Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
+draw))``.  It does not depend on the draws of other consumers, on threads, or on evaluation in between.  The state to
+save is a seed and a step.
+Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 """
 
 from __future__ import annotations
@@ -32,10 +33,16 @@ def _hash(path: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """The random numbers of one consumer at one moment.
+    """The random numbers of one consumer at one step.
 
-    ``path`` names the consumer ("data.shuffle", "model.3.dropout"), ``step`` the moment, ``draw`` counts its draws
-    within the step.  The same stream always gives the same numbers.
+    Equal streams give equal numbers.
+
+    Parameters
+    ----------
+    seed : the seed, 0..2⁶⁴−1.
+    path : the name of the consumer, e.g. "data.shuffle" or "model.3.dropout".
+    step : the training step.
+    draw : how often the consumer has drawn within the step.
 
     >>> from xpnet_backends import get_backend
     >>> Stream(seed=0, path="example").integers(get_backend("numpy"), 5, high=10).tolist()
@@ -56,7 +63,7 @@ class Stream:
         return 0, self.step, self.draw, 0
 
     def bits(self, backend: Backend, count: int) -> Array:
-        """``count`` random 32-bit words, uint32: the low half of each 64-bit word first."""
+        """``count`` random 32-bit words, uint32.  The low half of each 64-bit word comes first."""
         return backend.philox((count + 1) // 2, self.key, self.counter).view("uint32")[:count]
 
     def uniform(self, backend: Backend, shape: tuple[int, ...], dtype: str = "float32") -> Array:
@@ -79,22 +86,22 @@ class Stream:
     def mask(self, backend: Backend, shape: tuple[int, ...], *, p: float) -> Array:
         """True with probability ``p`` (to 2⁻³²), else False."""
         threshold = round(p * (1 << 32))
-        if threshold == 1 << 32:  # would not fit into the comparison's 32 bits
+        if threshold == 1 << 32:  # does not fit into the 32 bits of the comparison
             return backend.xp.ones(shape, dtype=bool)
         return (self.bits(backend, math.prod(shape)) < threshold).reshape(shape)
 
     def normal(self, backend: Backend, shape: tuple[int, ...], dtype: str = "float32") -> Array:
-        """Standard normal by Box and Muller (1958): ``√(−2 ln(1−u)) · cos 2πv``.  Equal to rounding everywhere."""
+        """Standard normal by Box and Muller (1958): ``√(−2 ln(1−u)) · cos 2πv``.  Backends agree up to rounding."""
         xp = backend.xp
         u = self.uniform(backend, (2, *shape), "float64")
         return (xp.sqrt(-2.0 * xp.log1p(-u[0])) * xp.cos(2.0 * math.pi * u[1])).astype(dtype, copy=False)
 
     def rows(self, rows: Array) -> RowStream:
-        """A stream of its own for each row of a batch, by the rows' numbers.  rows (N,), int64."""
+        """One stream for each row of a batch, chosen by the row's number.  rows (N,), int64."""
         return RowStream(self, rows)
 
     def generator(self) -> np.random.Generator:
-        """A NumPy generator over this stream, on the host: for initial weights, shuffles and all else drawn once."""
+        """A NumPy generator over this stream, on the host, for values drawn once, e.g. initial weights and shuffles."""
         key = np.array(self.key, dtype=np.uint64)
         counter = np.array(self.counter, dtype=np.uint64)
         return np.random.Generator(np.random.Philox(key=key, counter=counter))
@@ -102,10 +109,10 @@ class Stream:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RowStream:
-    """A stream for each row: that of row r starts at the counter (0, step, draw, ``rows[r]``).
+    """One stream for each row.  The stream of row r starts at the counter (0, step, draw, ``rows[r]``).
 
-    What a row draws depends on its number alone, not on the rows beside it: a sample's numbers stay its own in
-    batches of any size and order.  rows (N,), int64, not negative; every method gives (N, *shape).
+    The numbers of a row depend only on its own number.  So a sample draws the same numbers in batches of any size and
+    order.  rows (N,), int64, not negative; every method returns (N, *shape).
     """
 
     stream: Stream
@@ -117,7 +124,7 @@ class RowStream:
         return backend_of(self.rows).philox_rows(count, self.stream.key, moment, self.rows)
 
     def uniform(self, shape: tuple[int, ...] = (), dtype: str = "float32") -> Array:
-        """Uniform in [0, 1), each row as ``Stream.uniform`` makes it.  Bit-equal on every backend."""
+        """Uniform in [0, 1), each row computed as in ``Stream.uniform``.  Bit-equal on every backend."""
         count, shape = math.prod(shape), (len(self.rows), *shape)
         if dtype == "float64":
             return ((self.words(count) >> 11).astype("float64") * _SCALE_53).reshape(shape)
@@ -125,9 +132,9 @@ class RowStream:
         return ((bits >> 8).astype("float32") * _SCALE_24).astype(dtype, copy=False).reshape(shape)
 
     def normal(self, shape: tuple[int, ...] = (), dtype: str = "float32") -> Array:
-        """Standard normal by Box and Muller (1958), both values of each pair used.  Equal to rounding everywhere.
+        """Standard normal by Box and Muller (1958), using both values of each pair.  Backends agree up to rounding.
 
-        In float32 the largest is √(2 ln 2²⁴) = 5.8.
+        The largest float32 value is √(2 ln 2²⁴) = 5.8.
         """
         xp = backend_of(self.rows).xp
         count = math.prod(shape)
@@ -139,7 +146,7 @@ class RowStream:
 
 @dataclass(slots=True)
 class _Moment:
-    """A seed, a step, and within the step the number of draws of each consumer."""
+    """A seed, a step, and the number of draws of each consumer within the step."""
 
     seed: int = 0
     step: int = 0
@@ -150,10 +157,10 @@ class _Moment:
 
 
 class RandomState:
-    """What randomness hangs on: a seed, a step, and within the step the number of draws of each consumer.
+    """The random state: a seed, a step, and the number of draws of each consumer within the step.
 
-    Every thread has its own, so that models trained side by side do not mix their numbers.  A thread begins where the
-    main thread stands when it first asks, and moves on alone.
+    Every thread has its own state, so that models trained in parallel threads do not share random numbers.  A thread
+    starts with a copy of the main thread's state at its first draw.
     """
 
     __slots__ = ("_main", "_own")
@@ -163,7 +170,7 @@ class RandomState:
         self._own = threading.local()
 
     def _moments(self) -> list[_Moment]:
-        """The moments of the thread at hand: its own, and above it one for each ``forked`` block that is open."""
+        """The moments of this thread: its own, then one for each open ``forked`` block."""
         moments: list[_Moment] | None = getattr(self._own, "moments", None)
         if moments is None:
             in_main = threading.current_thread() is threading.main_thread()
@@ -171,11 +178,11 @@ class RandomState:
         return moments
 
     def _here(self) -> _Moment:
-        """The moment of the thread at hand."""
+        """The current moment of this thread."""
         return self._moments()[-1]
 
     def __reduce__(self) -> str | tuple[Any, ...]:
-        """Of the one that all share there is no copy; another one is copied as it stands in this thread."""
+        """The module's shared state copies to itself; another state copies its values in this thread."""
         if self is state:
             return "state"
         here = self._here()
@@ -183,19 +190,26 @@ class RandomState:
 
     @property
     def seed(self) -> int:
-        """What all numbers hang on; set by ``manual_seed``."""
+        """The seed of all random numbers; set by ``manual_seed``."""
         return self._here().seed
 
     @property
     def step(self) -> int:
-        """How many steps were taken; set by ``set_step``."""
+        """The number of steps taken; set by ``set_step``."""
         return self._here().step
 
     def manual_seed(self, seed: int) -> None:
-        """Start over from ``seed``, a whole number in 0..2⁶⁴−1, in this thread.
+        """Set the seed of this thread, an integer in 0..2⁶⁴−1, and go back to step 0.
 
-        Threads that draw for the first time later begin there too, if this is the main one; those already drawing go
-        on as they were.  Call it at the beginning of a thread to make its numbers independent of the others.
+        A call in the main thread also sets the seed of threads that have not drawn yet; other threads keep theirs.
+        Call it at the start of a thread to give the thread its own random numbers.
+
+        >>> import xpnet
+        >>> xpnet.manual_seed(0)
+        >>> first = xpnet.nn.Linear(2, 3).weight.numpy()
+        >>> xpnet.manual_seed(0)
+        >>> bool((xpnet.nn.Linear(2, 3).weight.numpy() == first).all())
+        True
         """
         if not (isinstance(seed, int) and 0 <= seed < 1 << 64):
             raise ValueError(f"seed must be a whole number in 0..2**64-1, got {seed!r}")
@@ -203,16 +217,16 @@ class RandomState:
         self.set_step(0)
 
     def set_step(self, step: int) -> None:
-        """Go to a step: what is drawn from here on depends on (seed, step) and on nothing before."""
+        """Go to a step.  Later draws depend on (seed, step) and on no earlier draw."""
         here = self._here()
         here.step = step
         here.draws.clear()
 
     def cell(self, backend: Backend) -> Array:
-        """The calling thread's step as a number (uint64, 0-d) on ``backend``, always in the same memory.
+        """The step of this thread as a 0-d uint64 array on ``backend``, always in the same memory.
 
-        A recorded step reads it there, because a number on the host would freeze in the recording; ``write_cells``
-        brings it up to date.
+        A captured step reads it there, because the capture would freeze a number on the host.  ``write_cells`` updates
+        it.
         """
         cells: dict[str, Array] = self._own.__dict__.setdefault("cells", {})
         if backend.name not in cells:
@@ -220,12 +234,12 @@ class RandomState:
         return cells[backend.name]
 
     def write_cells(self) -> None:
-        """Write the step to every backend that was asked for its cell: before a step, or a replay of one."""
+        """Write the step to the cell of every backend that has one.  Call it before each step or replay."""
         for cell in self._own.__dict__.get("cells", {}).values():
             cell[...] = self.step
 
     def next(self, path: str) -> Stream:
-        """A stream for one draw of the consumer ``path``; the next call within the step gives another."""
+        """A stream for one draw of the consumer ``path``.  The next call within the step gives a different stream."""
         here = self._here()
         draw = here.draws.get(path, 0)
         here.draws[path] = draw + 1
@@ -233,10 +247,10 @@ class RandomState:
 
     @contextmanager
     def forked(self, seed: int, step: int = 0) -> Iterator[RandomState]:
-        """Another seed and step for this thread inside the block; outside, all goes on as if nothing had been drawn."""
+        """Use another seed and step in this thread inside the block.  Afterwards the earlier state is back."""
         moments = self._moments()
         block = self._here().copy()
-        moments.append(block)  # with blocks that end in another order, each takes away its own
+        moments.append(block)  # blocks may end in another order: each removes its own moment
         try:
             self.manual_seed(seed)
             self.set_step(step)
@@ -252,7 +266,7 @@ def _restored(seed: int, step: int, draws: dict[str, int]) -> RandomState:
 
 
 state = RandomState()
-"""The state of each thread.  An optimizer's step moves it one step on; a checkpoint holds its seed and step."""
+"""The random state of each thread.  An optimizer step advances it by one; checkpoints store its seed and step."""
 
 
 fork_rng = state.forked

@@ -1,4 +1,4 @@
-"""Find a backend: by name, by what the user set, or by the arrays at hand."""
+"""Select a backend: by name, by the user's setting, or by the type of given arrays."""
 
 from __future__ import annotations
 
@@ -16,24 +16,27 @@ from .blocks import Blocks, innermost
 from .loaded import by_type, load_backend, loaded, loaders
 
 _in_context: Blocks[str] = Blocks("xpnet_backend")
-_process_wide: use | None = None  # the latest choice; each knows the one before
+_process_wide: use | None = None  # the latest choice; each choice links to the one before
 _lock = threading.Lock()
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def backend_names() -> list[str]:
-    """All names that ``get_backend`` knows, usable here or not."""
+    """All names that ``get_backend`` accepts, whether or not the backend works on this machine."""
     return list(loaders)
 
 
 def get_backend(name: str | Backend | None = None) -> Backend:
-    """The backend called ``name``; without a name, the one in force.
+    """The backend called ``name``; without a name, the current backend.
 
-    In force is, in this order: ``with xpnet.use(backend=...)``, then ``xpnet.use(...)``, then the environment
-    variable ``XPNET_BACKEND``, then ``"numpy"``.  ``"auto"`` takes CuPy where a usable GPU answers, else NumPy.
+    The current backend is set by, in this order: ``with xpnet.use(backend=...)``, ``xpnet.use(...)``, the environment
+    variable ``XPNET_BACKEND``, then ``"numpy"``.  ``"auto"`` selects CuPy if there is a usable GPU, else NumPy.
 
-    Raises: ``ValueError`` for an unknown name; ``BackendError`` where the backend cannot work here.
+    Raises: ``ValueError`` for an unknown name; ``BackendError`` if the backend does not work on this machine.
+
+    >>> get_backend("numpy")
+    <xpnet backend 'numpy'>
     """
     if isinstance(name, Backend):
         return name
@@ -45,7 +48,7 @@ def get_backend(name: str | Backend | None = None) -> Backend:
 
 
 def _chosen() -> str | None:
-    """The latest choice for the process, without those that turned out to be for a block."""
+    """The latest process-wide choice, without ``use`` objects that became blocks."""
     choice = _process_wide
     while choice is not None and choice._is_block:
         choice = choice._before
@@ -53,7 +56,7 @@ def _chosen() -> str | None:
 
 
 def why_unavailable(name: str) -> str | None:
-    """What is missing for the backend to work here and how to get it; None where it works."""
+    """Why the backend does not work on this machine, and the fix; None if it works."""
     try:
         load_backend(name)
     except BackendError as error:
@@ -62,17 +65,21 @@ def why_unavailable(name: str) -> str | None:
 
 
 def available_backends() -> list[str]:
-    """The names of the backends that work here."""
+    """The names of the backends that work on this machine.
+
+    >>> "numpy" in available_backends()
+    True
+    """
     return [name for name in loaders if why_unavailable(name) is None]
 
 
 def is_array(x: object) -> bool:
-    """Whether ``x`` is an array of some backend."""
+    """Whether ``x`` is an array of any backend."""
     return type(x) in by_type or _adopt(type(x)) is not None
 
 
 def _adopt(kind: type) -> Backend | None:
-    """The backend of an array type not met before: a subclass, or a CuPy array the user made himself."""
+    """The backend of a new array type: a subclass, or a CuPy array that the user created directly."""
     for known, backend in list(by_type.items()):
         if issubclass(kind, known):
             return backend
@@ -82,9 +89,9 @@ def _adopt(kind: type) -> Backend | None:
 
 
 def backend_of(*arrays: Array) -> Backend:
-    """The one backend on which all ``arrays`` live.
+    """The common backend of all ``arrays``.
 
-    Raises: ``TypeError`` for something that is no array, ``BackendError`` for arrays of two backends.
+    Raises: ``TypeError`` for a value that is not an array; ``BackendError`` for arrays of two backends.
     """
     found: Backend | None = None
     for array in arrays:
@@ -103,9 +110,9 @@ def backend_of(*arrays: Array) -> Backend:
 
 
 def matmul(a: Array, b: Array) -> Array:
-    """``a @ b`` on the arrays' own backend.  Every matrix product of xpnet goes through here.
+    """``a @ b`` on the backend of the arrays.  Every matrix product of xpnet goes through this function.
 
-    ``a`` (..., M, K), ``b`` (..., K, N) -> (..., M, N).  Raises: ``ValueError`` with both shapes where they do not fit.
+    ``a`` (..., M, K), ``b`` (..., K, N) -> (..., M, N).  Raises: ``ValueError`` that names both shapes.
     """
     backend = by_type.get(type(a))
     if backend is None or type(b) is not backend.array_type:
@@ -119,7 +126,7 @@ def matmul(a: Array, b: Array) -> Array:
 
 
 def check_product(a: tuple[int, ...], b: tuple[int, ...]) -> None:
-    """Whether matrices of these shapes can be multiplied.  Raises: ``ValueError``, the same on every backend."""
+    """Check that matrices of these shapes can be multiplied.  Raises: ``ValueError``, the same on every backend."""
     if len(a) < 2 or len(b) < 2:
         raise ValueError(f"matmul: expected matrices (..., M, K) @ (..., K, N), got shapes {tuple(a)} @ {tuple(b)}")
     if a[-1] != b[-2]:
@@ -130,7 +137,7 @@ def check_product(a: tuple[int, ...], b: tuple[int, ...]) -> None:
 
 
 def sum_rows(rows: Array, to: Array, count: int) -> Array:
-    """``y[v] = Σ rows[m]`` over the m with ``to[m] = v``: the same bits each time, float16 added up in float32.
+    """``y[v] = Σ rows[m]`` over the m with ``to[m] = v``.  Deterministic; float16 is summed in float32.
 
     rows (M, D), to (M,) of 0..count−1 -> y (count, D).
     """
@@ -141,9 +148,9 @@ def sum_rows(rows: Array, to: Array, count: int) -> Array:
 
 
 def max_rows(rows: Array, to: Array, count: int) -> Array:
-    """The largest ``rows[m]`` of the m with ``to[m] = v``, feature by feature; −∞ where no row goes.
+    """``y[v] = max rows[m]`` over the m with ``to[m] = v``, for each feature; −∞ if there is no such m.
 
-    rows (M, D), to (M,) of 0..count−1 -> y (count, D).  Of whole numbers the smallest takes the place of −∞.
+    rows (M, D), to (M,) of 0..count−1 -> y (count, D).  Integer dtypes use their smallest value in place of −∞.
     """
     backend = backend_of(rows, to)
     if backend.on_host:
@@ -151,11 +158,11 @@ def max_rows(rows: Array, to: Array, count: int) -> Array:
     return segments.max_rows(backend.xp, rows, to, count)
 
 
-class use:  # noqa: N801  a verb, because it reads as one: xpnet.use(backend="cupy")
-    """Choose the default backend: for the process when called, for a block as a context manager or a decorator.
+class use:  # noqa: N801  lower case, because it reads as a verb: xpnet.use(backend="cupy")
+    """Choose the default backend: for the process when called, or for a block as a context manager or decorator.
 
-    Blocks may be nested, used again and left in any order; a block is for its own thread (and the threads that copy its
-    context).
+    Blocks may be nested, reused and left in any order.  A block affects only its own thread, and threads that copy its
+    context.
 
     >>> with use(backend="numpy"):
     ...     get_backend().name
@@ -172,7 +179,7 @@ class use:  # noqa: N801  a verb, because it reads as one: xpnet.use(backend="cu
             _process_wide = self
 
     def _become_block(self) -> None:
-        """Withdraw the choice for the process: it was made when this object was, which is for a block after all."""
+        """Withdraw the process-wide choice that ``__init__`` made, because this object is used as a block."""
         global _process_wide
         with _lock:
             self._is_block = True
@@ -180,7 +187,7 @@ class use:  # noqa: N801  a verb, because it reads as one: xpnet.use(backend="cu
                 _process_wide = _process_wide._before
 
     def __enter__(self) -> Backend:
-        """Narrow the choice to this block."""
+        """Limit the choice to this block."""
         self._become_block()
         self._holding.__enter__()
         return get_backend(self._name)
@@ -191,11 +198,11 @@ class use:  # noqa: N801  a verb, because it reads as one: xpnet.use(backend="cu
         self._holding.__exit__(kind, error, trace)
 
     def __call__(self, function: F) -> F:
-        """The function, with this backend while it runs."""
+        """Wrap a function so that it runs with this backend."""
         self._become_block()
         return self._holding(function)
 
 
 def to_numpy(x: Any) -> np.ndarray:
-    """A NumPy array of ``x``'s values: an array of any backend (an explicit transfer), or a list of numbers."""
+    """``x`` as a NumPy array: an array of any backend (an explicit transfer), or a list of numbers."""
     return backend_of(x).to_numpy(x) if is_array(x) else np.asarray(x)

@@ -1,8 +1,9 @@
-"""Sums over many numbers, to the accuracy of their dtype.  Every sum of xpnet over an axis that may be long is here.
+"""Accurate sums over many numbers.  xpnet uses these for every sum over an axis that may be long.
 
-NumPy adds in order along an axis that is not the innermost: the float32 sum of 20 million ones is 2²⁴ there.  Here such
-an axis of more than 1,024 terms is added in blocks of 128, as NumPy's own are, and the blocks' sums again in blocks:
-the error grows with the logarithm of the length (Higham 1993, doi:10.1137/0914050).  float16 is added in float32.
+Along an axis that is not the innermost, NumPy adds in order: the float32 sum of 20 million ones is 2²⁴ there.  Here an
+axis of more than 1,024 terms is summed in blocks of 128, as NumPy sums the innermost axis, and the sums of the blocks
+again in blocks.  So the error grows with the logarithm of the length (Higham 1993, doi:10.1137/0914050).
+float16 is summed in float32.
 """
 
 from __future__ import annotations
@@ -16,20 +17,20 @@ from .base import Array
 from .select import matmul
 
 Axis: TypeAlias = int | tuple[int, ...] | None
-LONG = 1024  # terms; up to so many, sums are NumPy's own
+LONG = 1024  # terms; shorter sums use NumPy's own sum
 BLOCK = 128
-THREADS = 512  # of CuPy's reductions
-PIECE = 4096  # terms of one scalar product, which the BLAS adds in several lanes
+THREADS = 512  # threads of one CuPy reduction
+PIECE = 4096  # terms of one dot product, which the BLAS sums in several lanes
 
 
 def pairwise_sum(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
-    """``Σ x`` over ``axis``, one or several or all, in the dtype of x; of integers and booleans as NumPy adds them."""
+    """``Σ x`` over ``axis`` (one, several or all), in the dtype of x.  Integers and booleans sum as in NumPy."""
     total = _sum(x, axis, keepdims)
     return total.astype(x.dtype) if x.dtype.char == "e" else total
 
 
 def pairwise_mean(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
-    """``Σ x / n`` over ``axis``, in the dtype of a floating x; of nothing NaN, without a warning, as in PyTorch."""
+    """``Σ x / n`` over ``axis``, in the dtype of a floating x.  An empty mean is NaN, without a warning."""
     axes = _axes(x, axis)
     if x.dtype.kind != "f" or axes is None:
         return x.mean(axis=axis, keepdims=keepdims)
@@ -38,19 +39,19 @@ def pairwise_mean(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
 
 
 def _is_short(x: Array, axis: Axis) -> bool:
-    """Whether few numbers are added, as far as that is seen at once."""
+    """Whether the sum has few terms, as far as a cheap check can tell."""
     return x.size <= LONG or (type(axis) is int and -x.ndim <= axis < x.ndim and x.shape[axis] <= LONG)
 
 
 def _axes(x: Array, axis: Axis) -> tuple[int, ...] | None:
-    """``axis`` as axes counted from the front; None for axes that NumPy refuses, which it says best itself."""
+    """``axis`` as non-negative axes; None for invalid axes, for which NumPy then raises its own error."""
     axes = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     found = tuple(a + x.ndim if a < 0 else a for a in axes)
     return found if len({*found} & {*range(x.ndim)}) == len(found) else None
 
 
 def _sum(x: Array, axis: Axis, keepdims: bool) -> Array:
-    """The sum, of float16 in float32."""
+    """The sum; float16 is summed in float32."""
     dtype = "float32" if x.dtype.char == "e" else None
     if _is_short(x, axis) or x.dtype.kind != "f" or (axes := _axes(x, axis)) is None:
         return x.sum(axis=axis, keepdims=keepdims, dtype=dtype)
@@ -65,9 +66,9 @@ def _sum(x: Array, axis: Axis, keepdims: bool) -> Array:
 
 
 def _side_by_side(x: Array, axes: tuple[int, ...]) -> tuple[int, ...]:
-    """The last axes, if they are among ``axes`` and contiguous: NumPy adds those in pairs itself.
+    """The trailing axes that are in ``axes`` and contiguous: NumPy sums those pairwise itself.
 
-    CuPy gives each of 512 threads a part of them, so that theirs must not be too many.
+    CuPy splits them among 512 threads, and the part of each thread must not be too long.
     """
     first = x.ndim
     while x.flags.c_contiguous and first - 1 in axes:
@@ -77,7 +78,7 @@ def _side_by_side(x: Array, axes: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _along(x: Array, axis: int, dtype: Any) -> Array:
-    """The sum along one axis, which stays with length 1."""
+    """The sum along one axis, which is kept with length 1."""
     length = x.shape[axis]
     if length <= BLOCK:
         return x.sum(axis=axis, keepdims=True, dtype=dtype)
@@ -90,7 +91,7 @@ def _along(x: Array, axis: int, dtype: Any) -> Array:
 
 
 def sum_of_squares(x: Array) -> Array:
-    """``Σ x²`` over all elements, ready to be rooted: of float16 in float32, where 300² still has room."""
+    """``Σ x²`` over all elements.  float16 is summed in float32, because 300² overflows float16."""
     flat = (x.astype("float32") if x.dtype.char == "e" else x).reshape(x.size)
     whole = x.size - x.size % PIECE
     pieces, rest = flat[:whole].reshape(whole // PIECE, PIECE), flat[whole:]

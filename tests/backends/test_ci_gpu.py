@@ -31,7 +31,7 @@ esac
 def ci_gpu(
     folder: Path, *arguments: str, reason: str = "", failing: str = "nothing", hanging: str = "nothing", **settings: str
 ) -> tuple[int, str]:
-    """Run it, where the backend's reason for not working is this, this step fails, and that one does not end."""
+    """Run the script with a backend that fails for ``reason``; one step fails and one hangs, if they are named."""
     python = folder / "python"
     python.write_text(STUB.format(reason=reason, failing=failing, hanging=hanging))
     python.chmod(0o755)

@@ -668,7 +668,7 @@ class TestSpecialValues:
     @pytest.mark.parametrize("case", every_kernel(), ids=lambda case: case[0])
     @pytest.mark.parametrize("seed", range(3))
     def test_equal_to_the_op(self, case, bad, seed):
-        """Finite where the op is, and NaN where it is NaN, but for sums in which infinities met in another order."""
+        """Finite where the op is, and NaN where it is NaN, except for sums that add infinities in another order."""
         name, arrays, options = case
         rng = np.random.default_rng(seed)
         arrays = [arrays[0].copy(), *arrays[1:]]
@@ -735,7 +735,7 @@ class TestSpecialValues:
 
     @pytest.mark.parametrize("name", ["gelu", "silu", "elu", "sigmoid", "relu", "leaky_relu"])
     def test_signs_and_tails(self, name):
-        """The sign is that of float64 everywhere, and a function that rises or falls beyond a point goes on doing so."""
+        """The sign equals that of float64, and a function that is monotonic beyond a point stays monotonic."""
         x = np.concatenate([np.linspace(-20, 20, 400_001), np.linspace(-104, 104, 20_001), [0.0, -0.0, 1e-45, -1e-45]])
         x = np.sort(x.astype(np.float32))
         y = KERNELS[name](np, x)[0]

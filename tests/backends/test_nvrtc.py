@@ -1,4 +1,4 @@
-"""Every CUDA source compiles for the GPUs that are about.  NVRTC needs no GPU, but CuPy and its own library."""
+"""Every CUDA source compiles for current GPUs.  NVRTC needs no GPU, only CuPy and the NVRTC library."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which backend is in force, and which one arrays belong to."""
+"""Which backend is selected, and to which backend arrays belong."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def test_short_blocks_give_what_numpy_gives(data, shape, keepdims):
 
 
 def test_a_long_row_on_a_device(monkeypatch):
-    """There even what lies side by side is added in blocks: a thread would add too many numbers in order."""
+    """On a device contiguous axes are summed in blocks too, because one thread would add too many numbers in order."""
     x = get_backend("standin").asarray(np.ones((2, 5000), np.float32))
     plain = sums._side_by_side(x, (1,))
     monkeypatch.setattr(sums, "THREADS", 1)

@@ -18,7 +18,7 @@ LOG_P = np.log(np.exp(Z) / np.exp(Z).sum(axis=1, keepdims=True))
 
 @dataclass(frozen=True)
 class Case:
-    """A loss layer, its arguments, and what it is called with; floating arrays have gradients but for ``constant``."""
+    """A loss layer, its arguments, and what it is called with; floating arrays have gradients, except ``constant``."""
 
     layer: str
     inputs: tuple[Any, ...]

@@ -76,7 +76,7 @@ def test_one_hot_labels_are_probabilities():
     (lambda: F.binary_cross_entropy_with_logits(LOGITS, LOGITS[0]), ValueError, "they must be equal"),
     (lambda: F.one_hot(np.array([0.0]), 2), TypeError, "labels must be integers, got float64"),
     (lambda: F.dropout(LOGITS, -0.1), ValueError, "p must be a probability"),
-    (lambda: F.flatten(LOGITS, 1, 0), ValueError, "start_dim 1 lies behind end_dim 0"),
+    (lambda: F.flatten(LOGITS, 1, 0), ValueError, "start_dim 1 is after end_dim 0"),
 ])  # fmt: skip
 def test_errors(make, error, match):
     with pytest.raises(error, match=match):

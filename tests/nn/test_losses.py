@@ -236,7 +236,7 @@ SCORES, TARGETS, INPUTS, LENGTHS = ctc_arguments()
     (lambda: F.multi_margin_loss(X, CLASSES, weight=WEIGHT[:2]), ValueError, "one entry for each of 3 classes"),
     (lambda: F.cosine_embedding_loss(X, Y, SIGNS), ValueError, r"a target \(N,\), .* got \(5, 3\) with \(5, 3\)"),
     (lambda: F.cosine_embedding_loss(X, Y[:2], SIGN), ValueError, "they must be equal"),
-    (lambda: F.triplet_margin_loss(X, Y, Z[:2]), ValueError, r"one shape .* got \(5, 3\), \(5, 3\) and \(2, 3\)"),
+    (lambda: F.triplet_margin_loss(X, Y, Z[:2]), ValueError, r"equal shapes .* got \(5, 3\), \(5, 3\) and \(2, 3\)"),
     (lambda: F.triplet_margin_loss(X, Y, Z, margin=0), ValueError, "margin must be greater than 0, got 0"),
     (lambda: F.triplet_margin_loss(X, Y, Z, p=0), ValueError, "p must be greater than 0, got 0"),
     (lambda: F.ctc_loss(SCORES[0, 0], TARGETS, INPUTS, LENGTHS), ValueError, r"expected log_probs \(T, N, C\) or \(T, C\), got \(4,\)"),
@@ -246,15 +246,15 @@ SCORES, TARGETS, INPUTS, LENGTHS = ctc_arguments()
     (lambda: F.ctc_loss(SCORES, TARGETS, INPUTS, [-1, 1]), ValueError, "target_lengths must not be negative, got -1"),
     (lambda: F.ctc_loss(SCORES, TARGETS, INPUTS, [1.0, 1.0]), TypeError, "target_lengths must be whole numbers, got float64"),
     (lambda: F.ctc_loss(SCORES, TARGETS, INPUTS[:1], LENGTHS), ValueError, r"one entry for each of 2 samples, got \(1,\)"),
-    (lambda: F.ctc_loss(SCORES, TARGETS[0], INPUTS, [1, 1]), ValueError, "add up to 2, but targets has 3 labels in one row"),
-    (lambda: F.ctc_loss(SCORES, TARGETS[:1], INPUTS, LENGTHS), ValueError, r"expected targets \(2, S\) or all labels in one row, got \(1, 3\)"),
-    (lambda: F.ctc_loss(SCORES, TARGETS * 1.0, INPUTS, LENGTHS), TypeError, "targets must be class numbers, got float64"),
+    (lambda: F.ctc_loss(SCORES, TARGETS[0], INPUTS, [1, 1]), ValueError, "add up to 2, but targets has 3 labels"),
+    (lambda: F.ctc_loss(SCORES, TARGETS[:1], INPUTS, LENGTHS), ValueError, r"expected targets \(2, S\) or concatenated labels, got \(1, 3\)"),
+    (lambda: F.ctc_loss(SCORES, TARGETS * 1.0, INPUTS, LENGTHS), TypeError, "targets must be class indices, got float64"),
     (lambda: F.ctc_loss(SCORES, TARGETS + 2, INPUTS, LENGTHS), ValueError, r"label 4 is out of range for 4 classes \(0..3\)"),
     (lambda: F.ctc_loss(SCORES, TARGETS, INPUTS, [3, 2]), ValueError, "targets must not contain the blank, 0"),
     (lambda: F.gram_matrix(X), ValueError, r"expected features \(N, C, H, W\) or \(C, H, W\), got \(5, 3\)"),
     (lambda: F.total_variation(X), ValueError, r"expected images \(N, C, H, W\), got \(5, 3\)"),
     (lambda: F.total_variation(X[None, None], 3), ValueError, "p must be 1 or 2, got 3"),
-    (lambda: F.hardtanh(X, 1, 0), ValueError, "min_val 1 must not lie above max_val 0"),
+    (lambda: F.hardtanh(X, 1, 0), ValueError, "min_val 1 must not exceed max_val 0"),
     (lambda: F.softshrink(X, -1), ValueError, "lambd must be at least 0, got -1"),
     (lambda: F.softplus(X, 0), ValueError, "beta must not be 0"),
     (lambda: F.celu(X, 0), ValueError, "alpha must not be 0"),
@@ -271,7 +271,7 @@ def test_errors(make, error, match):
 
 
 def test_arguments_are_pytorch_s():
-    """In PyTorch's order, but for the deprecated ``size_average`` and ``reduce``."""
+    """In PyTorch's order, except the deprecated ``size_average`` and ``reduce``."""
     expected = {
         "HuberLoss": "reduction delta", "SmoothL1Loss": "reduction beta", "BCELoss": "weight reduction",
         "KLDivLoss": "reduction log_target", "GaussianNLLLoss": "full eps reduction",

@@ -251,7 +251,7 @@ def test_dropout_is_between_layers_and_differs_by_layer():
     layer.eval()
     np.testing.assert_array_equal(layer(x)[0].numpy(), layer(x)[0].numpy())
     with pytest.warns(
-        UserWarning, match=r"GRU: dropout=0\.5 acts between layers, and there is one: give num_layers > 1"
+        UserWarning, match=r"GRU: dropout=0\.5 acts between layers, but there is one: give num_layers > 1"
     ):
         nn.GRU(4, 5, dropout=0.5)
 
@@ -284,8 +284,8 @@ X = np.zeros((5, 2, 3), "f")
     (lambda: nn.GRU(3, 4)(X[:, 0], np.zeros((1, 2, 4), "f")), r"expected h0 of shape \(1, 4\), got \(1, 2, 4\)"),
     (lambda: nn.GRU(3, 4)(X, lengths=[5, 6]), r"lengths must lie in 1..5, the steps of the input, got 5..6"),
     (lambda: nn.GRU(3, 4)(X, lengths=[0, 5]), r"lengths must lie in 1..5, .* got 0..5"),
-    (lambda: nn.GRU(3, 4)(X, lengths=[1, 2, 3]), r"lengths must be 2 whole numbers, one a sequence, got int64\(3,\)"),
-    (lambda: nn.GRU(3, 4)(X, lengths=np.ones(2)), r"lengths must be 2 whole numbers, one a sequence, got float64\(2,\)"),
+    (lambda: nn.GRU(3, 4)(X, lengths=[1, 2, 3]), r"lengths must be 2 whole numbers, one per sequence, got int64\(3,\)"),
+    (lambda: nn.GRU(3, 4)(X, lengths=np.ones(2)), r"lengths must be 2 whole numbers, one per sequence, got float64\(2,\)"),
     (lambda: nn.GRU(3, 4)(X[:, 0], lengths=[3]), r"lengths are for batches: a single sequence of shape \(5, 3\)"),
     (lambda: nn.LSTMCell(3, 4)(X), r"expected input of shape \(N, 3\) or \(3,\), got \(5, 2, 3\)"),
     (lambda: nn.GRUCell(3, 4)(X[0], np.zeros((3, 4), "f")), r"expected h0 of shape \(2, 4\), got \(3, 4\)"),

@@ -29,7 +29,7 @@ class Row:
     options: dict[str, Any] = field(default_factory=dict)
     constant: tuple[int, ...] = ()  # inputs without a gradient
     syncs: bool = False  # it must look at the device
-    kink: bool = False  # some input stands where finite differences mean nothing
+    kink: bool = False  # some input is at a kink, where finite differences are wrong
 
     def make(self) -> list[Any]:
         """The inputs: always the same."""

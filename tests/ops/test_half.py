@@ -19,7 +19,7 @@ def first(result):
 
 
 def near(found, expected, ulps, what):
-    """Within some units of rounding of the largest element: where terms cancel, those of the terms remain."""
+    """Within some rounding units of the largest element, because cancellation leaves the rounding errors of the terms."""
     expected = np.asarray(expected, np.float64)
     assert found.dtype == np.float16, what
     largest = np.abs(expected[np.isfinite(expected)]).max(initial=0.0)

@@ -1,7 +1,7 @@
-"""Zeros, infinities, NaN, the smallest and the largest numbers: nothing spreads to where it has no part.
+"""Zeros, infinities, NaN, the smallest and the largest numbers: they affect only the elements that depend on them.
 
-The right values are PyTorch's, or follow from the formula with ``0 · ∞ = 0`` where a choice, a mask or a weight of 0
-leaves an element out.
+The right values are PyTorch's, or follow from the formula with ``0 · ∞ = 0`` if a selection, a mask or a weight of 0
+excludes an element.
 """
 
 import math
@@ -25,7 +25,7 @@ GRADIENTS = [1.0, -2.0, 0.0, INF, -INF, NAN]
 
 @pytest.fixture(autouse=True)
 def _no_warnings():
-    """What is computed here and then left out may be NaN on the way."""
+    """Intermediate values that are discarded may be NaN."""
     with np.errstate(all="ignore"):
         yield
 
@@ -446,7 +446,7 @@ def test_attention_drops_infinite_gradients(backend):
 
 
 def test_a_window_that_sees_the_border_only(backend):
-    """A dilated one can; nothing is largest there."""
+    """A dilated window can contain only the border, and then has no maximum."""
     x = xpnet.tensor(np.ones((1, 1, 3), "f"), requires_grad=True, backend=backend)
     for indices in (False, True):
         found = F.max_pool1d(x, 2, 1, 1, 4, return_indices=indices)

@@ -81,7 +81,7 @@ def test_errors():
         EMA([])
     ema = EMA(layer().named_parameters())
     with pytest.raises(
-        ValueError, match=r"averages are of other parameters: expected \['bias', 'weight'\], got \['x'\]"
+        ValueError, match=r"averages belong to other parameters: expected \['bias', 'weight'\], got \['x'\]"
     ):
         ema.load_state_dict({"steps": 1, "averages": {"x": np.zeros(2)}})
     with pytest.raises(ValueError, match=r"average 'bias': expected shape \(2,\), got \(3,\)"):

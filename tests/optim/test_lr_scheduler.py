@@ -99,7 +99,7 @@ def test_plateau_state():
     (lambda o: lr_scheduler.LinearLR(o, start_factor=0.0), "start_factor must lie in 0..1"),
     (lambda o: lr_scheduler.MultiStepLR(o, [0]), "a milestone must be a positive whole number"),
     (lambda o: lr_scheduler.LambdaLR(o, [abs, abs]), "2 functions for 1 parameter groups"),
-    (lambda o: lr_scheduler.SequentialLR(o, [lr_scheduler.StepLR(o, 1)], [3]), "1 schedules need 0 rising milestones"),
+    (lambda o: lr_scheduler.SequentialLR(o, [lr_scheduler.StepLR(o, 1)], [3]), "1 schedules need 0 increasing milestones"),
     (lambda o: lr_scheduler.SequentialLR(o, [lr_scheduler.StepLR(optimizer(), 1)], []), "must be of this optimizer"),
     (lambda o: lr_scheduler.OneCycleLR(o, 1.0, 10, anneal_strategy="x"), "anneal_strategy must be 'cos' or 'linear'"),
     (lambda o: lr_scheduler.OneCycleLR(o, 1.0, 10, pct_start=2), "pct_start must lie in 0..1"),

@@ -148,7 +148,7 @@ def adam(*sizes, groups=1):
 @pytest.mark.parametrize(("ours", "theirs", "match"), [
     (adam(2, 3), adam(2, 3, groups=2), r"has 2 parameter groups, this Adam has 1: build it with the same groups"),
     (adam(2, 3, groups=2), adam(2, 3), r"has 1 parameter groups, this Adam has 2"),
-    (adam(2, 3), adam(2, 3, 4), r"of another model: its groups have \[3\] parameters, those of this Adam have \[2\]"),
+    (adam(2, 3), adam(2, 3, 4), r"belongs to another model: its groups have \[3\] parameters, those of this Adam have \[2\]"),
     (adam(2, 3), adam(2, 4), r"state 'exp_avg': expected shape \(3,\), got \(4,\)"),
     (optim.SGD([Parameter(np.zeros(2))]), adam(2), "SGD has no option 'amsgrad'|SGD has no option 'betas'"),
 ])  # fmt: skip

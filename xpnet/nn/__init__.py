@@ -1,4 +1,10 @@
-"""Layers, with PyTorch's names, arguments, defaults, weight layouts and state-dict keys."""
+"""Layers, with PyTorch's names, arguments, defaults, weight layouts and state-dict keys.
+
+>>> import xpnet
+>>> model = Sequential(Linear(2, 8), ReLU(), Linear(8, 1))
+>>> model(xpnet.tensor([[0.5, -0.5]])).shape
+(1, 1)
+"""
 
 from . import functional, init, utils
 from .activation import (

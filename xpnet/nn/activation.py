@@ -10,7 +10,7 @@ from xpnet.tensor import Tensor, TensorLike
 
 
 class Activation(Module):
-    """Base of activation functions: it shows its options."""
+    """Base of activation functions; its repr shows the options."""
 
     _options: ClassVar[tuple[str, ...]] = ()
 
@@ -19,7 +19,12 @@ class Activation(Module):
 
 
 class ReLU(Activation):
-    """``max(x, 0)``."""
+    """``max(x, 0)``.
+
+    >>> from xpnet import tensor
+    >>> ReLU()(tensor([-1.0, 2.0]))
+    tensor([0., 2.])
+    """
 
     def forward(self, x: TensorLike) -> Tensor:
         return F.relu(x)
@@ -52,7 +57,7 @@ class ELU(Activation):
 
 
 class GELU(Activation):
-    """``x Φ(x)``; ``approximate`` is "none" or "tanh"."""
+    """``x Φ(x)``.  ``approximate`` is "none" or "tanh"."""
 
     _options = ("approximate",)
 
@@ -166,14 +171,14 @@ class CELU(Activation):
 
 
 class SELU(Activation):
-    """``λ elu(x, α)``, with λ = 1.0507… and α = 1.6733…, which keep mean 0 and variance 1."""
+    """``λ elu(x, α)`` with λ = 1.0507… and α = 1.6733…, which preserve mean 0 and variance 1."""
 
     def forward(self, x: TensorLike) -> Tensor:
         return F.selu(x)
 
 
 class GLU(Activation):
-    """``a σ(b)``, a and b the halves of x along ``dim``."""
+    """``a σ(b)``, where a and b are the halves of x along ``dim``."""
 
     _options = ("dim",)
 

@@ -15,11 +15,29 @@ from xpnet_backends import Backend
 
 
 class MultiheadAttention(Module):
-    """Attention in ``num_heads`` subspaces at once: ``y = concat(head₁, ..., headₕ) W_O``, each with its own Q, K, V.
+    """Attention with several heads: ``y = concat(head₁, ..., headₕ) W_O``, each head with its own Q, K, V.
 
-    query (L, N, E), key (S, N, kdim), value (S, N, vdim) -> y (L, N, E) and the weights; (N, L, E) with
-    ``batch_first``; N may be left out.  Masks are True where a query may *not* look, or floating and added.
-    Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.2.2.
+    query (L, N, E), key (S, N, kdim), value (S, N, vdim) -> y (L, N, E) and the weights.  With ``batch_first`` N is the
+    first axis; N may be missing.  Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.2.2.
+
+    Parameters
+    ----------
+    embed_dim : E.
+    num_heads : the number of heads, a divisor of E.
+    dropout : the dropout probability of the weights.
+    bias : whether the projections have biases.
+    add_bias_kv : append one learned key and value.
+    add_zero_attn : append one key and value of zeros.
+    kdim, vdim : the features of keys and values; E by default.
+    batch_first : (N, L, E) instead of (L, N, E).
+    backend, dtype : of the parameters.
+
+    >>> import xpnet
+    >>> attention = MultiheadAttention(embed_dim=4, num_heads=2, batch_first=True)
+    >>> x = xpnet.tensor([[[1.0, 2.0, 3.0, 4.0]] * 5])
+    >>> y, weights = attention(x, x, x)
+    >>> y.shape, weights.shape
+    ((1, 5, 4), (1, 5, 5))
     """
 
     in_proj_weight: Parameter | None
@@ -71,7 +89,7 @@ class MultiheadAttention(Module):
         self._reset_parameters()
 
     def _reset_parameters(self) -> None:
-        """Projections by Xavier, biases zero."""
+        """Xavier initialisation for projections, zeros for biases."""
         for weight in (self.in_proj_weight, self.q_proj_weight, self.k_proj_weight, self.v_proj_weight):
             if weight is not None:
                 init.xavier_uniform_(weight)
@@ -93,10 +111,16 @@ class MultiheadAttention(Module):
         average_attn_weights: bool = True,
         is_causal: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
-        """Output, and the weights (N, L, S), or of each head (N, heads, L, S), or None.
+        """The output, and the attention weights or None.  A query whose keys are all hidden gets weights of zero.
 
-        key_padding_mask (N, S), attn_mask (L, S) or (N·heads, L, S).  ``is_causal`` hides later keys, with or without
-        ``attn_mask``.  A query that may look nowhere gets weights of zero.
+        Parameters
+        ----------
+        query, key, value : the inputs.
+        key_padding_mask : (N, S); boolean (True where a key is *hidden*) or floating (added to the scores).
+        need_weights : also return the weights (N, L, S).
+        attn_mask : (L, S) or (N·heads, L, S), likewise.
+        average_attn_weights : average the weights over the heads; otherwise they are (N, heads, L, S).
+        is_causal : hide later keys, with or without ``attn_mask``.
         """
         batched = self._check(query, key, value)
         q, k, v = (self._heads(x) for x in self._project(query, key, value))
@@ -112,7 +136,7 @@ class MultiheadAttention(Module):
         return y, weights if batched else weights.squeeze(0)
 
     def _check(self, query: TensorLike, key: TensorLike, value: TensorLike) -> bool:
-        """Whether there is a batch axis.  Raises: ``ValueError`` where shapes do not fit."""
+        """Whether there is a batch axis.  Raises: ``ValueError`` if shapes do not match."""
         features = {"query": self.embed_dim, "key": self.kdim, "value": self.vdim}
         q, k, v = (floating(name, x) for name, x in zip(features, (query, key, value), strict=True))
         layout = "(N, T, {})" if self.batch_first else "(T, N, {})"
@@ -128,7 +152,7 @@ class MultiheadAttention(Module):
         return q.ndim == 3
 
     def _project(self, query: TensorLike, key: TensorLike, value: TensorLike) -> tuple[Tensor, ...]:
-        """Q, K and V, by one product where they come from the same input."""
+        """Q, K and V; one product if they come from the same input."""
         thirds = (self.embed_dim,) * 3
         if query is key is value and self.in_proj_weight is not None:
             return split(F.linear(query, self.in_proj_weight, self.in_proj_bias), thirds)
@@ -154,7 +178,7 @@ class MultiheadAttention(Module):
         return y.reshape(*y.shape[:-2], self.embed_dim)
 
     def _with_extra_keys(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """One learned key and value, and one of zeros, behind the others, where asked for."""
+        """Append a learned key and value, and a key and value of zeros, if the options ask for them."""
         shape = (k.shape[0], self.num_heads, 1, self.head_dim)
         ks, vs = [k], [v]
         if self.bias_k is not None and self.bias_v is not None:

@@ -16,7 +16,7 @@ _PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 
 class _Conv(Module):
-    """What the convolutions share: parameters, their start, the border, the repr."""
+    """Base of the convolutions: parameters, initial values, repr."""
 
     bias: Parameter | None
 
@@ -65,8 +65,24 @@ class Conv2d(_Conv):
     """Convolution of images: ``y[n,o,p,q] = b[o] + Σ_ckl W[o,c,k,l] x[n, c, p·s + k·d, q·s + l·d]``.
 
     x (N, C, H, W) -> y (N, O, P, Q), weight (O, C/groups, K, L), bias (O,);
-    ``P = ⌊(H + 2·padding − dilation (K − 1) − 1) / stride⌋ + 1``.  ``padding`` may be "same" or "valid";
-    ``padding_mode`` says what the border is made of.
+    ``P = ⌊(H + 2·padding − dilation (K − 1) − 1) / stride⌋ + 1``.
+
+    Parameters
+    ----------
+    in_channels, out_channels : C and O.
+    kernel_size : (K, L), or one number for both, as for the next three.
+    stride : s, the distance of the windows.
+    padding : the width of the border, "same" (keeps the size) or "valid" (no border).
+    dilation : d, the distance of the kernel's elements.
+    groups : the number of groups of channels; each group of outputs sees one group of inputs.
+    bias : whether there is a bias.
+    padding_mode : the border: "zeros", "reflect", "replicate" or "circular".
+    backend, dtype : of the parameters.
+
+    >>> import xpnet
+    >>> layer = Conv2d(3, 8, kernel_size=3, padding="same")
+    >>> layer(xpnet.tensor([[[[0.5] * 6] * 6] * 3])).shape
+    (1, 8, 6, 6)
     """
 
     def __init__(
@@ -107,7 +123,13 @@ class Conv2d(_Conv):
 
 
 class Conv1d(_Conv):
-    """Convolution of sequences.  x (N, C, T) -> y (N, O, P), weight (O, C/groups, K), bias (O,)."""
+    """Convolution of sequences.  x (N, C, T) -> y (N, O, P), weight (O, C/groups, K), bias (O,).
+
+    Parameters
+    ----------
+    in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode : as in ``Conv2d``.
+    backend, dtype : of the parameters.
+    """
 
     def __init__(
         self,
@@ -143,9 +165,17 @@ class Conv1d(_Conv):
 
 
 class ConvTranspose2d(_Conv):
-    """The transpose of a convolution: enlarges.  x (N, C, H, W) -> y (N, O, P, Q), weight (C, O/groups, K, L).
+    """The transpose of a convolution, which enlarges images.
 
+    x (N, C, H, W) -> y (N, O, P, Q), weight (C, O/groups, K, L);
     ``P = (H − 1) stride − 2·padding + dilation (K − 1) + output_padding + 1``.
+
+    Parameters
+    ----------
+    in_channels, out_channels, kernel_size, stride, groups, bias, dilation : as in ``Conv2d``.
+    padding : the width of the border that is cut off.
+    output_padding : added to the size at the lower and right border.
+    backend, dtype : of the parameters.
     """
 
     def __init__(

@@ -18,10 +18,15 @@ class _Dropout(Module):
 
 
 class Dropout(_Dropout):
-    """In training each element is zero with probability ``p`` and else divided by ``1 − p``; in evaluation, identity.
+    """In training, each element is zero with probability ``p`` and divided by ``1 − p`` otherwise; in evaluation, x.
 
-    The mask is a function of (seed, path of this layer, step): the same on every backend and after a resume.  What is
-    dropped is zero on purpose even if it was infinite or NaN, and so is its gradient.
+    The mask is a function of (seed, path of this layer, step).  So it is the same on every backend and after a resume.
+    Dropped elements and their gradients are zero even if x is infinite or NaN.
+
+    >>> import xpnet
+    >>> x = xpnet.tensor([1.0, 2.0])
+    >>> Dropout(0.5).eval()(x)
+    tensor([1., 2.])
     """
 
     def forward(self, x: TensorLike) -> Tensor:
@@ -29,14 +34,14 @@ class Dropout(_Dropout):
 
 
 class Dropout1d(_Dropout):
-    """As ``Dropout``, whole channels at a time.  x (N, C, T)."""
+    """Like ``Dropout``, but drops whole channels.  x (N, C, T)."""
 
     def forward(self, x: TensorLike) -> Tensor:
         return F.dropout1d(x, self.p, training=self.training, path=self._path or "dropout")
 
 
 class Dropout2d(_Dropout):
-    """As ``Dropout``, whole channels at a time: neighbouring pixels tell the same.  x (N, C, H, W)."""
+    """Like ``Dropout``, but drops whole channels, because neighbouring pixels are correlated.  x (N, C, H, W)."""
 
     def forward(self, x: TensorLike) -> Tensor:
         return F.dropout2d(x, self.p, training=self.training, path=self._path or "dropout")

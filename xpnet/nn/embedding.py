@@ -1,4 +1,4 @@
-"""Tables of vectors, one for each word, category or the like."""
+"""Embedding tables: one vector for each word, category or other index."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from xpnet_backends import Backend
 
 
 class _Table(Module):
-    """A table of V rows that starts from the normal distribution, but for the row of padding: zeros."""
+    """A table of V rows, initialised from the standard normal distribution, except the padding row, which is zero."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class _Table(Module):
 
     @classmethod
     def from_pretrained(cls, embeddings: TensorLike, freeze: bool = True, **options: Any) -> Self:
-        """A table with these values (V, D), which ``freeze`` keeps from learning."""
+        """A table with the given values (V, D).  ``freeze`` excludes it from training."""
         values = placed_tensor(embeddings, backend=options.get("backend"))
         if values.ndim != 2:
             raise ValueError(f"{cls.__name__}: expected a table (V, D), got shape {values.shape}")
@@ -64,9 +64,16 @@ class _Table(Module):
 
 
 class Embedding(_Table):
-    """``y = weight[x]``.  x (...,) of whole numbers in 0..V−1, weight (V, D) -> y (..., D).
+    """``y = weight[x]``.  x (...,) of integers in 0..V−1, weight (V, D) -> y (..., D).
 
-    The row ``padding_idx`` starts as zeros and does not learn.
+    Parameters
+    ----------
+    num_embeddings, embedding_dim : V and D.
+    padding_idx : a row that is initially zero and has no gradient.
+    backend, dtype : of the parameters.
+
+    >>> Embedding(10, 4)([[1, 2, 3]]).shape
+    (1, 3, 4)
     """
 
     def __init__(
@@ -85,7 +92,16 @@ class Embedding(_Table):
 
 
 class EmbeddingBag(_Table):
-    """Sum, mean or maximum of the rows of each bag.  x (N, L), or (M,) with offsets (N,) -> y (N, D)."""
+    """Sum, mean or maximum of the rows of each bag.  x (N, L), or (M,) with offsets (N,) -> y (N, D).
+
+    Parameters
+    ----------
+    num_embeddings, embedding_dim : the shape (V, D) of the table.
+    mode : "sum", "mean" or "max".
+    include_last_offset : the last offset is the end of the last bag.
+    padding_idx : an index that is ignored.
+    backend, dtype : of the parameters.
+    """
 
     def __init__(
         self,

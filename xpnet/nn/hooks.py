@@ -1,4 +1,4 @@
-"""Hooks on the way back: what a module's backward hands out and was handed, for looking or changing."""
+"""Backward hooks of modules: they see, and may change, the gradients of a module's inputs and outputs."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ BackwardHook = Callable[[Any, Gradients, Gradients], Gradients | Array | None]
 
 
 def call_watched(module: Any, hooks: Sequence[BackwardHook], forward: Callable[..., Any], args: Any) -> Any:
-    """``forward(*args)``, between two ops that compute nothing: the gradients that pass through them go to the hooks.
+    """``forward(*args)`` between two identity ops, whose backward passes the gradients to the hooks.
 
-    Hooks run when the gradients of the inputs are known; where no input requires one, when those of the outputs are.
+    Hooks run when the gradients of the inputs are known.  If no input requires a gradient, they run when the gradients
+    of the outputs are known.
     """
     seen: dict[str, Gradients] = {}
     where = [i for i, a in enumerate(args) if isinstance(a, Tensor) and a.requires_grad]
@@ -64,7 +65,7 @@ def _run(module: Any, hooks: Sequence[BackwardHook], inputs: Gradients, outputs:
 
 
 def _pass(watch: Callable[[Gradients], Gradients], tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """The same tensors; their gradients go through ``watch``."""
+    """The same tensors.  Their gradients pass through ``watch``."""
 
     def backward_hook(xp: Namespace, *arrays: Array) -> Any:
         def backward(dys: Any, needs: Any = None) -> Gradients:

@@ -1,6 +1,11 @@
-"""Initial weights.  All work in place and draw from the stream "init" on the host, so that every backend gets the same.
+"""Weight initialisation, in place.  Values are drawn on the host from the stream "init", equal for every backend.
 
-``fan_in`` is the number of inputs of one output, ``fan_out`` the number of outputs one input reaches.
+``fan_in`` is the number of inputs of one output, ``fan_out`` the number of outputs of one input.
+
+>>> import xpnet
+>>> layer = xpnet.nn.Linear(3, 2)
+>>> bool(abs(xavier_uniform_(layer.weight).numpy()).max() <= (6 / (3 + 2)) ** 0.5)
+True
 """
 
 from __future__ import annotations
@@ -20,7 +25,7 @@ _GAINS = {"linear": 1.0, "identity": 1.0, "conv": 1.0, "sigmoid": 1.0, "tanh": 5
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
-    """The factor that keeps the variance through a nonlinearity; ``param`` is the slope of "leaky_relu"."""
+    """The factor that preserves the variance through a nonlinearity.  ``param`` is the slope of "leaky_relu"."""
     if nonlinearity == "leaky_relu":
         return math.sqrt(2.0 / (1.0 + (0.01 if param is None else param) ** 2))
     if nonlinearity not in _GAINS:
@@ -47,17 +52,22 @@ def _draw() -> np.random.Generator:
 
 
 def constant_(tensor: T, value: float) -> T:
-    """Every element ``value``."""
+    """Fill with ``value``.
+
+    >>> import xpnet
+    >>> constant_(xpnet.nn.Linear(2, 1).bias, 0.5).tolist()
+    [0.5]
+    """
     return _fill(tensor, np.full(tensor.shape, value))
 
 
 def zeros_(tensor: T) -> T:
-    """Zeros."""
+    """Fill with zeros."""
     return constant_(tensor, 0.0)
 
 
 def ones_(tensor: T) -> T:
-    """Ones."""
+    """Fill with ones."""
     return constant_(tensor, 1.0)
 
 
@@ -74,12 +84,19 @@ def uniform_(tensor: T, a: float = 0.0, b: float = 1.0) -> T:
 
 
 def normal_(tensor: T, mean: float = 0.0, std: float = 1.0) -> T:
-    """Normal."""
+    """Normal with mean ``mean`` and standard deviation ``std``."""
     return _fill(tensor, _draw().normal(mean, std, tensor.shape))
 
 
 def trunc_normal_(tensor: T, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0) -> T:
-    """Normal, drawn again where it falls outside [a, b]."""
+    """Normal, truncated to [a, b]: values outside are drawn again.
+
+    Parameters
+    ----------
+    tensor : the tensor to fill.
+    mean, std : of the normal distribution.
+    a, b : the bounds.
+    """
     if not a < b or b < mean - 4 * std or a > mean + 4 * std:
         raise ValueError(f"trunc_normal_: [{a}, {b}] must be an interval near mean {mean} (std {std})")
     rng = _draw()
@@ -108,13 +125,26 @@ def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> floa
 
 
 def kaiming_uniform_(tensor: T, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu") -> T:
-    """``U(±gain √(3 / fan))`` (He, Zhang, Ren, Sun 2015, arXiv:1502.01852)."""
+    """``U(±gain √(3 / fan))`` (He, Zhang, Ren, Sun 2015, arXiv:1502.01852).
+
+    Parameters
+    ----------
+    tensor : the tensor to fill.
+    a : the slope of "leaky_relu".
+    mode : "fan_in" keeps the variance in the forward pass, "fan_out" in the backward pass.
+    nonlinearity : see ``calculate_gain``.
+    """
     bound = math.sqrt(3.0) * _kaiming_std(tensor, a, mode, nonlinearity)
     return uniform_(tensor, -bound, bound)
 
 
 def kaiming_normal_(tensor: T, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu") -> T:
-    """``N(0, gain² / fan)`` (He, Zhang, Ren, Sun 2015, arXiv:1502.01852)."""
+    """``N(0, gain² / fan)`` (He, Zhang, Ren, Sun 2015, arXiv:1502.01852).
+
+    Parameters
+    ----------
+    tensor, a, mode, nonlinearity : as in ``kaiming_uniform_``.
+    """
     return normal_(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity))
 
 
@@ -130,9 +160,9 @@ def lecun_normal_(tensor: T) -> T:
 
 
 def orthogonal_(tensor: T, gain: float = 1.0) -> T:
-    """Rows (or columns, if there are more rows) orthonormal, times ``gain`` (Saxe et al. 2013, arXiv:1312.6120).
+    """Orthonormal rows (or columns, if there are more rows), times ``gain`` (Saxe et al. 2013, arXiv:1312.6120).
 
-    The Q of a QR decomposition of a normal matrix, with the signs of R's diagonal, which makes it uniform.
+    Q of the QR decomposition of a normal matrix, multiplied by the signs of R's diagonal, is uniformly distributed.
     """
     if tensor.ndim < 2:
         raise ValueError(f"orthogonal_ needs at least two axes, got shape {tensor.shape}")

@@ -1,4 +1,4 @@
-"""Linear and the layers that only reshape."""
+"""``Linear``, and layers that only reshape."""
 
 from __future__ import annotations
 
@@ -15,7 +15,17 @@ from xpnet_backends import Backend
 class Linear(Module):
     """``y = x Wᵀ + b``.  x (..., I) -> y (..., O), weight (O, I), bias (O,).
 
-    Weights and biases start uniform in ±1/√I, as in PyTorch.
+    Initial weights and biases are uniform in ±1/√I, as in PyTorch.
+
+    Parameters
+    ----------
+    in_features, out_features : I and O.
+    bias : whether there is a bias.
+    backend, dtype : of the parameters.
+
+    >>> import xpnet
+    >>> Linear(2, 3)(xpnet.tensor([[1.0, 2.0]])).shape
+    (1, 3)
     """
 
     bias: Parameter | None
@@ -41,7 +51,7 @@ class Linear(Module):
     def reset_parameters(self) -> None:
         """Draw new initial values."""
         bound = 1.0 / math.sqrt(self.in_features)
-        init.uniform_(self.weight, -bound, bound)  # kaiming_uniform_ with a = √5 comes to the same
+        init.uniform_(self.weight, -bound, bound)  # equal to kaiming_uniform_ with a = √5
         if self.bias is not None:
             init.uniform_(self.bias, -bound, bound)
 
@@ -60,7 +70,7 @@ class Identity(Module):
 
 
 class Flatten(Module):
-    """Axes ``start_dim`` to ``end_dim`` as one: (N, 1, 28, 28) -> (N, 784)."""
+    """Merge axes ``start_dim`` to ``end_dim`` into one: (N, 1, 28, 28) -> (N, 784)."""
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         super().__init__()

@@ -29,7 +29,12 @@ class _Loss(Module):
 
 
 class MSELoss(_Loss):
-    """Mean squared error, ``(p − t)²``."""
+    """Mean squared error, ``(p − t)²``.
+
+    >>> from xpnet import tensor
+    >>> MSELoss()(tensor([1.0, 2.0]), tensor([1.0, 4.0]))
+    tensor(2.)
+    """
 
     def forward(self, prediction: TensorLike, target: TensorLike) -> Tensor:
         return F.mse_loss(prediction, target, self.reduction)
@@ -43,7 +48,18 @@ class L1Loss(_Loss):
 
 
 class BCEWithLogitsLoss(_Loss):
-    """``−w [q t ln σ(x) + (1 − t) ln(1 − σ(x))]``, q the ``pos_weight``.  x and t of one shape, t in 0..1."""
+    """``−w [q t ln σ(x) + (1 − t) ln(1 − σ(x))]``.  Logits x and targets t in 0..1 have the same shape.
+
+    Parameters
+    ----------
+    weight : w, broadcasts to the shape of x.
+    reduction : "mean", "sum" or "none".
+    pos_weight : q, the weight of positives.
+
+    >>> from xpnet import tensor
+    >>> BCEWithLogitsLoss()(tensor([0.0]), tensor([1.0]))
+    tensor(0.6931472)
+    """
 
     def __init__(self, weight: Any = None, reduction: str = "mean", pos_weight: Any = None) -> None:
         super().__init__(reduction)
@@ -55,7 +71,14 @@ class BCEWithLogitsLoss(_Loss):
 
 
 class NLLLoss(_Loss):
-    """``−w_t log_p_t`` of class numbers t, from log-probabilities.  log_p (N, C, ...), target (N, ...)."""
+    """``−w_t log_p_t`` of class indices t, from log-probabilities.  log_p (N, C, ...), target (N, ...).
+
+    Parameters
+    ----------
+    weight : w, one for each class.
+    ignore_index : a target that does not count.
+    reduction : "mean", "sum" or "none".
+    """
 
     def __init__(self, weight: Any = None, ignore_index: int = -100, reduction: str = "mean") -> None:
         super().__init__(reduction)
@@ -67,9 +90,20 @@ class NLLLoss(_Loss):
 
 
 class CrossEntropyLoss(_Loss):
-    """``−Σ_c w_c q_c ln softmax(logits)_c`` of class numbers or probabilities q.  See ``functional.cross_entropy``.
+    """``−Σ_c w_c q_c ln softmax(logits)_c`` of class indices or probabilities q.  See ``functional.cross_entropy``.
 
-    logits (N, C, ...), target (N, ...) of class numbers, or of the logits' shape.
+    logits (N, C, ...), target (N, ...) of class indices, or of the logits' shape.
+
+    Parameters
+    ----------
+    weight : w, one for each class.
+    ignore_index : a target that does not count.
+    reduction : "mean", "sum" or "none".
+    label_smoothing : the share of the uniform distribution that is mixed into q.
+
+    >>> from xpnet import tensor
+    >>> CrossEntropyLoss()(tensor([[0.0, 0.0]]), tensor([1]))
+    tensor(0.6931472)
     """
 
     def __init__(
@@ -113,7 +147,7 @@ class SmoothL1Loss(_Loss):
 
 
 class BCELoss(_Loss):
-    """``−w [t ln x + (1 − t) ln(1 − x)]`` from probabilities x; ``BCEWithLogitsLoss`` is the safer one."""
+    """``−w [t ln x + (1 − t) ln(1 − x)]`` from probabilities x.  ``BCEWithLogitsLoss`` is more accurate."""
 
     def __init__(self, weight: Any = None, reduction: str = "mean") -> None:
         super().__init__(reduction)
@@ -138,7 +172,14 @@ class KLDivLoss(_Loss):
 
 
 class GaussianNLLLoss(_Loss):
-    """``½ [ln v + (x − t)² / v]``, from a predicted mean x and variance v."""
+    """``½ [ln v + (x − t)² / v]``, from a predicted mean x and variance v.
+
+    Parameters
+    ----------
+    full : add ``½ ln 2π``.
+    eps : the smallest variance.
+    reduction : "mean", "sum" or "none".
+    """
 
     _options = ("full", "eps")
 
@@ -151,7 +192,15 @@ class GaussianNLLLoss(_Loss):
 
 
 class PoissonNLLLoss(_Loss):
-    """``λ − t ln λ``, from ``ln λ``, or from λ unless ``log_input``."""
+    """``λ − t ln λ``, from ``ln λ``, or from λ unless ``log_input``.
+
+    Parameters
+    ----------
+    log_input : x is ``ln λ``; otherwise x is λ, and the logarithm is ``ln(λ + eps)``.
+    full : add ``ln t!`` by Stirling's formula where t > 1.
+    eps : keeps the logarithm finite.
+    reduction : "mean", "sum" or "none".
+    """
 
     _options = ("log_input", "full", "eps")
 
@@ -164,7 +213,7 @@ class PoissonNLLLoss(_Loss):
 
 
 class HingeEmbeddingLoss(_Loss):
-    """``x`` for target 1, ``max(0, margin − x)`` for −1; x is a distance."""
+    """``x`` for target 1, ``max(0, margin − x)`` for −1, where x is a distance."""
 
     _options = ("margin",)
 
@@ -177,7 +226,7 @@ class HingeEmbeddingLoss(_Loss):
 
 
 class MarginRankingLoss(_Loss):
-    """``max(0, margin − t (x₁ − x₂))``: target 1 wants x₁ above x₂, −1 below."""
+    """``max(0, margin − t (x₁ − x₂))``: x₁ should exceed x₂ for target 1, and x₂ exceed x₁ for −1."""
 
     _options = ("margin",)
 
@@ -190,7 +239,15 @@ class MarginRankingLoss(_Loss):
 
 
 class MultiMarginLoss(_Loss):
-    """The hinge of several classes, ``w_t Σ_{c ≠ t} max(0, margin − x_t + x_c)ᵖ / C``.  x (N, C), target (N,)."""
+    """The multi-class hinge loss, ``w_t Σ_{c ≠ t} max(0, margin − x_t + x_c)ᵖ / C``.  x (N, C), target (N,).
+
+    Parameters
+    ----------
+    p : the exponent, 1 or 2.
+    margin : the margin.
+    weight : w, one for each class.
+    reduction : "mean", "sum" or "none".
+    """
 
     _options = ("p", "margin")
 
@@ -217,7 +274,16 @@ class CosineEmbeddingLoss(_Loss):
 
 
 class TripletMarginLoss(_Loss):
-    """``max(0, margin + d(a, p) − d(a, n))``, ``d(x, z) = ‖x − z + ε‖ₚ``.  All (N, D) or (D,)."""
+    """``max(0, margin + d(a, p) − d(a, n))``, ``d(x, z) = ‖x − z + ε‖ₚ``.  All (N, D) or (D,).
+
+    Parameters
+    ----------
+    margin : the margin.
+    p : the exponent of the norm.
+    eps : ε.
+    swap : compare the negative with the nearer of anchor and positive.
+    reduction : "mean", "sum" or "none".
+    """
 
     _options = ("margin", "p", "eps", "swap")
 
@@ -234,7 +300,14 @@ class TripletMarginLoss(_Loss):
 
 
 class CTCLoss(_Loss):
-    """``−ln Σ_π Π_t p_t(π_t)``, π all alignments of the labels.  See ``functional.ctc_loss`` and docs/ctc.md."""
+    """``−ln Σ_π Π_t p_t(π_t)`` over all alignments π of the labels.  See ``functional.ctc_loss`` and docs/ctc.md.
+
+    Parameters
+    ----------
+    blank : the class of the blank.
+    reduction : "mean" (divides each loss by its target's length first), "sum" or "none".
+    zero_infinity : replace infinite losses, of targets longer than their input, by 0.
+    """
 
     _options = ("blank", "zero_infinity")
 
@@ -251,10 +324,15 @@ class CTCLoss(_Loss):
 
 
 class FocalLoss(_Loss):
-    """``−a (1 − p_t)ᵞ ln p_t``: cross-entropy that cares less for what is already right.
+    """``−a (1 − p_t)ᵞ ln p_t``: a cross-entropy that gives less weight to well-classified examples.
 
-    Of σ(x) against targets of its shape, ``alpha`` being the weight of positives (0.25 unless given; -1 for none); or,
-    with ``multiclass``, of softmax(x) against class numbers, with one ``alpha`` for each class (none unless given).
+    Parameters
+    ----------
+    alpha : the weight of positives (0.25 by default; -1 for no weights), or with ``multiclass`` one weight per class.
+    gamma : γ, how strongly easy examples are scaled down.
+    reduction : "mean", "sum" or "none".
+    multiclass : use softmax(x) and class indices; otherwise σ(x) and targets of the shape of x.
+    ignore_index : a class index that does not count.
     """
 
     _options = ("gamma", "multiclass")

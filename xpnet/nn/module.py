@@ -23,9 +23,12 @@ M = TypeVar("M", bound="Module")
 
 
 class Parameter(Tensor):
-    """A tensor that a module learns.  Assigned to an attribute of a module, it is found by ``parameters()``.
+    """A trainable tensor of a module.  ``parameters()`` finds it if it is assigned to an attribute of a module.
 
-    Lists and NumPy arrays go to the backend in force; a tensor, or an array of a device, stays where it is.
+    Lists and NumPy arrays go to the current backend.  Tensors and GPU arrays stay where they are.
+
+    >>> Parameter([1.0, 2.0])
+    Parameter(tensor([1., 2.], requires_grad=True))
     """
 
     __slots__ = ()
@@ -38,14 +41,25 @@ class Parameter(Tensor):
 
 
 class Module:
-    """Base of all layers and networks.
+    """Base class of all layers and networks.
 
-    A subclass creates its parameters and sub-modules in ``__init__``, after ``super().__init__()``, and says in
-    ``forward`` how an output is computed.  Names, defaults and state-dict keys are PyTorch's.
+    A subclass creates its parameters and submodules in ``__init__``, after ``super().__init__()``, and computes its
+    output in ``forward``.  Names, defaults and state-dict keys are PyTorch's.
+
+    >>> import xpnet
+    >>> class Scale(Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.weight = Parameter([2.0])
+    ...
+    ...     def forward(self, x):
+    ...         return self.weight * x
+    >>> Scale()(xpnet.tensor([3.0])).tolist()
+    [6.0]
     """
 
     training: bool
-    _path: str  # where it stands in the network, e.g. "features.3"
+    _path: str  # its path in the network, e.g. "features.3"
     _parameters: dict[str, Parameter | None]
     _buffers: dict[str, Array | None]
     _modules: dict[str, Module]
@@ -53,7 +67,7 @@ class Module:
     _forward_pre_hooks: dict[object, PreHook]
     _backward_hooks: dict[object, BackwardHook]
     _not_saved: set[str]
-    _wide_buffers: frozenset[str] = frozenset()  # statistics that float16 has no room for: they stay in float32
+    _wide_buffers: frozenset[str] = frozenset()  # statistics that overflow float16 and stay in float32
 
     def __init__(self) -> None:
         self.__dict__.update(
@@ -62,11 +76,11 @@ class Module:
         )  # fmt: skip
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Compute the output.  Subclasses say how."""
+        """Compute the output.  Subclasses implement it."""
         raise NotImplementedError(f"{type(self).__name__} needs a forward() method")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        enter()  # in here, an op may take over the work of the one before
+        enter()  # inside, an op may fuse with the op before it
         try:
             return self._call(*args, **kwargs)
         finally:
@@ -90,7 +104,7 @@ class Module:
             y = y if changed is None else changed
         return y
 
-    # -- what belongs to it --------------------------------------------------------------------------------------
+    # -- parts ---------------------------------------------------------------------------------------------------
 
     def __setattr__(self, name: str, value: Any) -> None:
         if "_modules" not in self.__dict__:
@@ -129,46 +143,46 @@ class Module:
             child._set_path(self._join(name))
 
     def register_parameter(self, name: str, parameter: Parameter | None) -> None:
-        """Name a parameter that may be absent (``bias=False`` registers None)."""
+        """Register a parameter that may be absent (``bias=False`` registers None)."""
         self._forget(name)
         self._parameters[name] = parameter
         object.__setattr__(self, name, parameter)
 
     def register_buffer(self, name: str, array: Array | None, persistent: bool = True) -> None:
-        """Name an array that is not learned but belongs to the state: running statistics and the like."""
+        """Register an array that is part of the state but not trained, e.g. running statistics."""
         self._forget(name)
         self._buffers[name] = array
         (self._not_saved.discard if persistent else self._not_saved.add)(name)
         object.__setattr__(self, name, array)
 
     def register_forward_hook(self, hook: Hook) -> Handle:
-        """Call ``hook(module, inputs, output)`` after every forward; what it returns, if not None, replaces the output.
+        """Call ``hook(module, inputs, output)`` after every forward.  A result that is not None replaces the output.
 
-        Returns a handle: calling it, or its ``remove()``, takes the hook away.
+        Returns a handle; ``handle.remove()`` removes the hook.
         """
         return Handle(self._forward_hooks, hook)
 
     def register_forward_pre_hook(self, hook: PreHook) -> Handle:
-        """Call ``hook(module, inputs)`` before every forward; what it returns, if not None, replaces the inputs.
+        """Call ``hook(module, inputs)`` before every forward.  A result that is not None replaces the inputs.
 
-        Returns a handle: calling it, or its ``remove()``, takes the hook away.
+        Returns a handle; ``handle.remove()`` removes the hook.
         """
         return Handle(self._forward_pre_hooks, hook)
 
     def register_full_backward_hook(self, hook: BackwardHook) -> Handle:
-        """Call ``hook(module, grad_input, grad_output)`` with tuples of arrays when the gradients were computed.
+        """Call ``hook(module, grad_input, grad_output)`` with tuples of arrays when the gradients are computed.
 
-        One gradient for each positional input of ``forward``, None where it needs none; what the hook returns, if not
-        None, replaces them.  Returns a handle: calling it, or its ``remove()``, takes the hook away.
+        ``grad_input`` has one gradient for each positional input of ``forward``, or None if the input needs none.  A
+        result that is not None replaces ``grad_input``.  Returns a handle; ``handle.remove()`` removes the hook.
         """
         return Handle(self._backward_hooks, hook)
 
     def children(self) -> Iterator[Module]:
-        """The modules directly below."""
+        """The direct submodules."""
         return iter(self._modules.values())
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """The module itself and all below, each once, with their paths."""
+        """The module itself and all submodules, each once, with their paths."""
         seen: set[int] = set()
         waiting = [(prefix, self)]
         while waiting:
@@ -181,11 +195,16 @@ class Module:
             waiting += reversed(below)
 
     def modules(self) -> Iterator[Module]:
-        """The module itself and all below, each once."""
+        """The module itself and all submodules, each once."""
         return (module for _, module in self.named_modules())
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        """All parameters with their paths; one that is shared comes once, under its first name."""
+        """All parameters with their paths.  A shared parameter appears once, under its first name.
+
+        >>> import xpnet
+        >>> [name for name, _ in Sequential(xpnet.nn.Linear(2, 1)).named_parameters()]
+        ['0.weight', '0.bias']
+        """
         seen: set[int] = set()
         for path, module in self.named_modules():
             for name, parameter in module._parameters.items():
@@ -194,7 +213,12 @@ class Module:
                     yield (f"{path}.{name}" if path else name), parameter
 
     def parameters(self) -> Iterator[Parameter]:
-        """All parameters, each once."""
+        """All parameters, each once.
+
+        >>> import xpnet
+        >>> sum(p.size for p in xpnet.nn.Linear(2, 3).parameters())
+        9
+        """
         return (parameter for _, parameter in self.named_parameters())
 
     def named_buffers(self) -> Iterator[tuple[str, Array]]:
@@ -204,10 +228,10 @@ class Module:
                 if array is not None:
                     yield (f"{path}.{name}" if path else name), array
 
-    # -- its state -----------------------------------------------------------------------------------------------
+    # -- state ---------------------------------------------------------------------------------------------------
 
     def _state_slots(self) -> Iterator[tuple[str, Module, str]]:
-        """Key, owner and attribute of all that is saved, under every name it has."""
+        """Key, owner and attribute name of everything that is saved.  A shared parameter appears under each name."""
 
         def walk(module: Module, path: str) -> Iterator[tuple[str, Module, str]]:
             for name, value in {**module._parameters, **module._buffers}.items():
@@ -219,18 +243,23 @@ class Module:
         return walk(self, "")
 
     def state_dict(self) -> dict[str, Array]:
-        """A copy of all parameters and buffers, by name.  Later training does not change it."""
+        """Copies of all parameters and buffers, by name.  Later training does not change them."""
         arrays = {key: getattr(owner, name) for key, owner, name in self._state_slots()}
         return {key: (a.data if isinstance(a, Tensor) else a).copy() for key, a in arrays.items()}
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
-        """Take over the values of a state dict, from any backend; the dtype of the module stays.
+        """Load a state dict from any backend.  The dtype of the module does not change.
 
-        Returns ``(missing_keys, unexpected_keys)``, both empty unless ``strict=False``.  Files from before there was a
-        ``num_batches_tracked`` count from 0.
+        Returns ``(missing_keys, unexpected_keys)``, both empty unless ``strict=False``.  If an older state dict has no
+        ``num_batches_tracked``, the count starts at 0.
 
         Raises: ``ValueError`` that lists missing and unexpected keys (unless ``strict=False``) and wrong shapes;
-        nothing is changed then.  Warns: where ``strict=False`` and not one key fits.
+        nothing is changed then.  Warns: if ``strict=False`` and no key matches.
+
+        >>> import xpnet
+        >>> layer = xpnet.nn.Linear(2, 1)
+        >>> layer.load_state_dict({"weight": [[1.0, 2.0]], "bias": [0.0]})
+        <All keys matched successfully>
         """
         slots = {key: (owner, name) for key, owner, name in self._state_slots()}
         _check_mapping(state)
@@ -261,30 +290,35 @@ class Module:
         return found
 
     def train(self, mode: bool = True) -> Self:
-        """Training mode: dropout drops, batch statistics are collected."""
+        """Switch to training mode: dropout is active, and batch statistics are used and collected."""
         for module in self.modules():
             module.__dict__["training"] = mode
         return self
 
     def eval(self) -> Self:
-        """Evaluation mode."""
+        """Switch to evaluation mode."""
         return self.train(False)
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
-        """Let all parameters learn, or freeze them."""
+        """Make all parameters trainable, or freeze them."""
         for parameter in self.parameters():
             parameter.requires_grad = requires_grad
         return self
 
     def zero_grad(self) -> None:
-        """Forget all gradients."""
+        """Clear all gradients."""
         for parameter in self.parameters():
             parameter.grad = None
 
     def to(self, backend: str | Backend | None = None, dtype: Any = None) -> Self:
-        """Move all parameters and buffers, in place.  Parameters stay the same objects, so optimizers follow.
+        """Move all parameters and buffers to another backend or dtype, in place.
 
-        Running statistics of a float16 network stay in float32.
+        Parameters stay the same objects, so optimizers follow.  Running statistics of a float16 network stay in
+        float32.
+
+        >>> import xpnet
+        >>> xpnet.nn.Linear(2, 1).to(dtype="float64").weight.dtype
+        dtype('float64')
         """
         target = None if backend is None else get_backend(backend)
         for module in self.modules():
@@ -300,16 +334,16 @@ class Module:
         return self
 
     def apply(self, function: Callable[[Module], None]) -> Self:
-        """Call ``function`` on every module below, and on this one last."""
+        """Call ``function`` on every submodule, and on this module last."""
         for child in self.children():
             child.apply(function)
         function(self)
         return self
 
-    # -- for people ----------------------------------------------------------------------------------------------
+    # -- display -------------------------------------------------------------------------------------------------
 
     def extra_repr(self) -> str:
-        """What stands between the brackets of its repr."""
+        """The text between the parentheses of the repr."""
         return ""
 
     def __repr__(self) -> str:
@@ -319,12 +353,12 @@ class Module:
         return f"{type(self).__name__}(\n  " + "\n  ".join(lines) + "\n)"
 
     def summary(self, input_shape: tuple[int, ...] | None = None) -> Summary:
-        """A table of layers, parameters and, given the shape of one batch of input, output shapes."""
+        """A table of layers and parameters, and of output shapes if the shape of a batch of inputs is given."""
         return summarise(self, input_shape)
 
 
 def _name_layer(error: Exception, module: Module) -> None:
-    """Put the innermost layer's path in front of an error's message."""
+    """Prepend the path of the innermost layer to an error message."""
     if getattr(error, "_xpnet_named", False) or len(error.args) != 1:
         return
     name = type(module).__name__
@@ -334,7 +368,7 @@ def _name_layer(error: Exception, module: Module) -> None:
 
 
 class IncompatibleKeys(NamedTuple):
-    """What ``load_state_dict(strict=False)`` left as it was, and what it did not use."""
+    """The keys that ``load_state_dict(strict=False)`` did not find, and the keys that it did not use."""
 
     missing_keys: list[str]
     unexpected_keys: list[str]
@@ -369,7 +403,7 @@ def _shape(x: Any) -> tuple[int, ...]:
 
 
 def _hints(slots: Iterable[str], state: Mapping[str, Any]) -> list[str]:
-    """Why keys do not fit: a prefix that another program put before all of them, or a state dict within a dict."""
+    """Why keys do not match: a prefix that another program added to all keys, or a state dict inside a dict."""
     inside = [key for key, value in state.items() if isinstance(value, Mapping)]
     if inside:
         return [f"state[{inside[0]!r}] is a dict itself: load that one"]
@@ -385,7 +419,7 @@ def _hints(slots: Iterable[str], state: Mapping[str, Any]) -> list[str]:
 
 
 def _prefixes(keys: Iterable[str], wanted: set[str]) -> tuple[str, int] | None:
-    """The prefix, whole parts of a path, without which most ``keys`` are among ``wanted``; and how many those are."""
+    """The path prefix whose removal moves most ``keys`` into ``wanted``, and their number."""
     counts: Counter[str] = Counter()
     for key in keys:
         parts = key.split(".") if isinstance(key, str) else []
@@ -397,7 +431,7 @@ def _prefixes(keys: Iterable[str], wanted: set[str]) -> tuple[str, int] | None:
 def _overwrite(owner: Module, name: str, values: Any) -> None:
     with no_grad():
         current = getattr(owner, name)
-        (current if isinstance(current, Tensor) else Tensor(current)).copy_(values)  # in place: buffers too stay put
+        (current if isinstance(current, Tensor) else Tensor(current)).copy_(values)  # in place: keeps their memory
 
 
 def _moved(array: Array, target: Backend | None, dtype: Any) -> Array:
@@ -410,7 +444,13 @@ def _moved(array: Array, target: Backend | None, dtype: Any) -> Array:
 
 
 class Sequential(Module):
-    """Layers one after the other: ``y = fₙ(…f₂(f₁(x)))``.  Takes layers, or one ordered dict of named layers."""
+    """A chain of layers: ``y = fₙ(…f₂(f₁(x)))``.  Takes layers, or one ordered dict of named layers.
+
+    >>> import xpnet
+    >>> model = Sequential(xpnet.nn.Linear(2, 4), xpnet.nn.ReLU(), xpnet.nn.Linear(4, 1))
+    >>> len(model), model(xpnet.tensor([[1.0, 2.0]])).shape
+    (3, (1, 1))
+    """
 
     def __init__(self, *layers: Any) -> None:
         super().__init__()
@@ -444,7 +484,7 @@ class Sequential(Module):
 
 
 class ModuleList(Module):
-    """A list of modules, found by ``parameters()``; it has no forward of its own."""
+    """A list of modules whose parameters ``parameters()`` finds.  It has no ``forward``."""
 
     def __init__(self, modules: Iterable[Module] = ()) -> None:
         super().__init__()
@@ -472,7 +512,7 @@ class ModuleList(Module):
 
 
 class ModuleDict(Module):
-    """Modules by name, found by ``parameters()``; it has no forward of its own."""
+    """A dict of modules whose parameters ``parameters()`` finds.  It has no ``forward``."""
 
     def __init__(self, modules: Mapping[str, Module] | None = None) -> None:
         super().__init__()
@@ -519,7 +559,7 @@ def _checked(layer: Any) -> Module:
 
 
 def new_parameter(shape: tuple[int, ...], backend: str | Backend | None, dtype: Any) -> Parameter:
-    """An uninitialised parameter (zeros) on the backend asked for, or the one in force."""
+    """An uninitialised parameter (zeros) on ``backend`` or the current backend."""
     target = get_backend(backend)
     if np.dtype(dtype or "float32").kind != "f":
         raise TypeError(f"parameters are floating-point numbers, got dtype {np.dtype(dtype)}")

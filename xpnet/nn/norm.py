@@ -15,7 +15,7 @@ from xpnet_backends import Array, Backend, get_backend
 
 
 class _Affine(Module):
-    """A learned scale, starting at one, and shift, starting at zero; either may be absent."""
+    """A learned scale (initially one) and shift (initially zero); each may be absent."""
 
     weight: Parameter | None
     bias: Parameter | None
@@ -29,7 +29,7 @@ class _Affine(Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Scale one, shift zero."""
+        """Set the scale to one and the shift to zero."""
         if self.weight is not None:
             init.ones_(self.weight)
         if self.bias is not None:
@@ -78,7 +78,7 @@ class _BatchNorm(_Affine):
         return y
 
     def _count(self) -> Any:
-        """Count this batch; its weight in the running statistics: ``momentum``, or 1/count for a plain average."""
+        """Count this batch.  Returns its weight in the running statistics: ``momentum``, or 1/count for an average."""
         assert self.num_batches_tracked is not None
         assert self.running_mean is not None
         self.num_batches_tracked[...] += 1
@@ -87,7 +87,7 @@ class _BatchNorm(_Affine):
         return 1.0 / self.num_batches_tracked.astype(self.running_mean.dtype)
 
     def _keep(self, mean: Any, variance: Any) -> None:
-        """Write the new statistics into the buffers: they stay where they are in memory, as a recorded step needs."""
+        """Write the new statistics into the buffers, which keep their memory, as a captured step requires."""
         assert self.running_mean is not None
         assert self.running_var is not None
         self.running_mean[...] = mean
@@ -98,10 +98,23 @@ class _BatchNorm(_Affine):
 
 
 class BatchNorm2d(_BatchNorm):
-    """``y = w (x − μ) / √(v + ε) + b``, each channel by the batch's mean and variance, in evaluation by running ones.
+    """``y = w (x − μ) / √(v + ε) + b`` for each channel, with batch statistics; in evaluation with running statistics.
 
-    x (N, C, H, W), weight, bias (C,).  ``running ← (1 − momentum) running + momentum · batch``; ``momentum=None``
-    averages over all batches instead.
+    x (N, C, H, W), weight, bias (C,).  ``running ← (1 − momentum) running + momentum · batch``.
+
+    Parameters
+    ----------
+    num_features : C.
+    eps : ε.
+    momentum : the weight of a batch in the running statistics; None averages over all batches.
+    affine : whether there are w and b.
+    track_running_stats : keep running statistics; otherwise evaluation uses batch statistics too.
+    backend, dtype : of the parameters.
+
+    >>> import xpnet
+    >>> x = xpnet.tensor([[[[1.0, 3.0]]], [[[5.0, 7.0]]]])
+    >>> abs(float(BatchNorm2d(1)(x).mean())) < 1e-6
+    True
     """
 
     _ndims = (4,)
@@ -109,16 +122,26 @@ class BatchNorm2d(_BatchNorm):
 
 
 class BatchNorm1d(_BatchNorm):
-    """As ``BatchNorm2d``, each feature or channel.  x (N, C) or (N, C, T)."""
+    """Like ``BatchNorm2d``, for features or channels of sequences.  x (N, C) or (N, C, T)."""
 
     _ndims = (2, 3)
     _shape = "(N, {0}) or (N, {0}, T)"
 
 
 class LayerNorm(_Affine):
-    """``y = w (x − μ) / √(v + ε) + b``, each sample by mean and variance of its last axes.
+    """``y = w (x − μ) / √(v + ε) + b`` with the mean and variance of each sample over the last axes.
 
-    Those axes, and weight and bias, are of shape ``normalized_shape``.
+    Parameters
+    ----------
+    normalized_shape : the shape of the last axes, and of w and b.
+    eps : ε.
+    elementwise_affine : whether there are w and b.
+    bias : whether there is b.
+    backend, dtype : of the parameters.
+
+    >>> import xpnet
+    >>> LayerNorm(2, eps=0.0)(xpnet.tensor([[1.0, 3.0]])).tolist()
+    [[-1.0, 1.0]]
     """
 
     def __init__(
@@ -143,7 +166,15 @@ class LayerNorm(_Affine):
 
 
 class RMSNorm(_Affine):
-    """``y = w x / √(mean(x²) + ε)`` over each sample's last axes, of shape ``normalized_shape``, as the weight."""
+    """``y = w x / √(mean(x²) + ε)``, with the mean over the last axes of each sample.
+
+    Parameters
+    ----------
+    normalized_shape : the shape of the last axes, and of w.
+    eps : ε; the machine epsilon of the dtype by default.
+    elementwise_affine : whether there is w.
+    backend, dtype : of the parameters.
+    """
 
     def __init__(
         self,
@@ -166,9 +197,17 @@ class RMSNorm(_Affine):
 
 
 class GroupNorm(_Affine):
-    """``y = w (x − μ) / √(v + ε) + b``, each sample by mean and variance of ``num_groups`` groups of its channels.
+    """``y = w (x − μ) / √(v + ε) + b`` with the mean and variance of each group of channels of each sample.
 
     x (N, C, ...), weight, bias (C,).
+
+    Parameters
+    ----------
+    num_groups : the number of groups, a divisor of C.
+    num_channels : C.
+    eps : ε.
+    affine : whether there are w and b.
+    backend, dtype : of the parameters.
     """
 
     def __init__(
@@ -227,14 +266,14 @@ class _InstanceNorm(_Affine):
 
 
 class InstanceNorm2d(_InstanceNorm):
-    """``y = w (x − μ) / √(v + ε) + b``, each channel of each image by its own mean and variance.  x (N, C, H, W)."""
+    """``y = w (x − μ) / √(v + ε) + b`` with the mean and variance of each channel of each image.  x (N, C, H, W)."""
 
     _ndim = 4
     _shape = "(N, {}, H, W)"
 
 
 class InstanceNorm1d(_InstanceNorm):
-    """``y = w (x − μ) / √(v + ε) + b``, each channel of each sequence by its own mean and variance.  x (N, C, T)."""
+    """``y = w (x − μ) / √(v + ε) + b`` with the mean and variance of each channel of each sequence.  x (N, C, T)."""
 
     _ndim = 3
     _shape = "(N, {}, T)"

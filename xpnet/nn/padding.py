@@ -1,4 +1,4 @@
-"""Borders, and images at another size."""
+"""Padding and resizing layers."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ class ConstantPad1d(ConstantPad2d):
 
 
 class ReflectionPad2d(_Pad):
-    """A border that mirrors the image; the edge is not repeated."""
+    """A border that mirrors the image without repeating the edge."""
 
     _mode = "reflect"
 
 
 class ReflectionPad1d(_Pad):
-    """A border that mirrors the sequence; the edge is not repeated."""
+    """A border that mirrors the sequence without repeating the edge."""
 
     _mode, _sides = "reflect", 2
 
@@ -86,7 +86,15 @@ class CircularPad1d(_Pad):
 
 
 class Upsample(Module):
-    """Images at another ``size``, or ``scale_factor`` times as large; ``mode`` is "nearest" or "bilinear"."""
+    """Resize images.  See ``functional.interpolate``.
+
+    Parameters
+    ----------
+    size : (P, Q), or one number.
+    scale_factor : an alternative to ``size``.
+    mode : "nearest" or "bilinear".
+    align_corners : map the corner pixels onto each other.
+    """
 
     def __init__(
         self,

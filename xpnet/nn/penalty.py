@@ -1,4 +1,4 @@
-"""Penalties on the size of weights, to be added to the loss."""
+"""Penalties on the size of weights, for adding to the loss."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from xpnet.tensor import Tensor
 
 
 def weights(model: Module) -> list[Parameter]:
-    """The parameters with at least two axes: matrices and kernels.  Biases and scales are not held small."""
+    """The parameters with at least two axes (matrices and kernels).  Biases and scales are not penalised."""
     return [p for p in model.parameters() if p.ndim >= 2 and p.requires_grad]
 
 
 def l1_penalty(parameters: Iterable[Parameter]) -> Tensor:
-    """``Σ |w|``: its gradient is the sign, the same push however small w is, so that many weights become zero."""
+    """``Σ |w|``.  Its gradient is the sign of w, which does not shrink with w, so many weights become zero."""
     return _total([p.abs().sum() for p in parameters])
 
 
 def l2_penalty(parameters: Iterable[Parameter]) -> Tensor:
-    """``½ Σ w²``: its gradient is w itself, so that ``λ l2_penalty`` is SGD's ``weight_decay=λ``."""
+    """``½ Σ w²``.  Its gradient is w, so ``λ l2_penalty`` equals SGD's ``weight_decay=λ``."""
     return 0.5 * _total([(p * p).sum() for p in parameters])
 
 
@@ -34,7 +34,7 @@ def _total(terms: list[Tensor]) -> Tensor:
 class Penalty:
     """``l1 Σ|w| + l2 ½ Σw²`` over all matrices and kernels of a model (the elastic net, Zou & Hastie 2005).
 
-    For a trainer: ``Trainer(..., penalty=Penalty(l1=1e-5))``.
+    Usage with a trainer: ``Trainer(..., penalty=Penalty(l1=1e-5))``.
     """
 
     def __init__(self, *, l1: float = 0.0, l2: float = 0.0) -> None:

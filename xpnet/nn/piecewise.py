@@ -1,4 +1,4 @@
-"""Activation functions made of straight pieces, as layers."""
+"""Piecewise-linear activation functions as layers."""
 
 from __future__ import annotations
 
@@ -86,7 +86,14 @@ class Threshold(Activation):
 
 
 class PReLU(Activation):
-    """``x`` where x > 0, else ``weight · x``: a learned slope, or one for each channel.  x (N, C, ...), weight (C,)."""
+    """``x`` where x > 0, else ``weight · x`` with one learned slope, or one for each channel.
+
+    Parameters
+    ----------
+    num_parameters : 1, or the number of channels C of x (N, C, ...).
+    init : the initial slope.
+    backend, dtype : of the parameters.
+    """
 
     _options = ("num_parameters",)
 
@@ -106,7 +113,7 @@ class PReLU(Activation):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Every slope back to ``init``."""
+        """Set every slope to ``init``."""
         constant_(self.weight, self.init)
 
     def forward(self, x: TensorLike) -> Tensor:

@@ -1,4 +1,4 @@
-"""Pooling layers.  ``stride`` is the kernel's size unless it is given."""
+"""Pooling layers.  ``stride`` is the kernel size by default."""
 
 from __future__ import annotations
 
@@ -42,6 +42,19 @@ class MaxPool2d(_MaxPool):
     """The largest value of each window.  x (N, C, H, W) -> y (N, C, P, Q).
 
     ``P = ⌊(H + 2·padding − dilation (K − 1) − 1) / stride⌋ + 1``; with ``ceil_mode`` rounded up.
+
+    Parameters
+    ----------
+    kernel_size : K, one number or (height, width), as are the next three.
+    stride : the kernel size by default.
+    padding : the width of a border of −∞.
+    dilation : the distance of the window's elements.
+    return_indices : also return the indices of the maxima, ``h·W + w``.
+    ceil_mode : include a last, partial window.
+
+    >>> import xpnet
+    >>> MaxPool2d(2)(xpnet.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])).item()
+    4.0
     """
 
     def forward(self, x: TensorLike) -> Any:
@@ -49,7 +62,12 @@ class MaxPool2d(_MaxPool):
 
 
 class MaxPool1d(_MaxPool):
-    """The largest value of each window.  x (N, C, T) -> y (N, C, P)."""
+    """The largest value of each window.  x (N, C, T) -> y (N, C, P).
+
+    Parameters
+    ----------
+    kernel_size, stride, padding, dilation, return_indices, ceil_mode : as in ``MaxPool2d``.
+    """
 
     def forward(self, x: TensorLike) -> Any:
         return F.max_pool1d(x, *self._options())
@@ -59,6 +77,13 @@ class AvgPool2d(_Pool):
     """The mean of each window.  x (N, C, H, W) -> y (N, C, P, Q).
 
     ``P = ⌊(H + 2·padding − K) / stride⌋ + 1``; with ``ceil_mode`` rounded up.
+
+    Parameters
+    ----------
+    kernel_size, stride, ceil_mode : as in ``MaxPool2d``.
+    padding : the width of a border of zeros.
+    count_include_pad : count the border as elements.
+    divisor_override : replaces the number of elements.
     """
 
     def __init__(
@@ -79,7 +104,12 @@ class AvgPool2d(_Pool):
 
 
 class AvgPool1d(_Pool):
-    """The mean of each window.  x (N, C, T) -> y (N, C, P)."""
+    """The mean of each window.  x (N, C, T) -> y (N, C, P).
+
+    Parameters
+    ----------
+    kernel_size, stride, padding, ceil_mode, count_include_pad : as in ``AvgPool2d``.
+    """
 
     def __init__(
         self,
@@ -131,7 +161,7 @@ class AdaptiveMaxPool2d(Module):
 
 
 class AdaptiveAvgPool1d(Module):
-    """The mean over windows chosen so that the output has ``output_size``.  x (N, C, T)."""
+    """The mean over windows that give an output of length ``output_size``.  x (N, C, T)."""
 
     def __init__(self, output_size: int) -> None:
         super().__init__()
@@ -145,7 +175,7 @@ class AdaptiveAvgPool1d(Module):
 
 
 class AdaptiveMaxPool1d(Module):
-    """The largest value of windows chosen so that the output has ``output_size``.  x (N, C, T)."""
+    """The largest value of windows that give an output of length ``output_size``.  x (N, C, T)."""
 
     def __init__(self, output_size: int, return_indices: bool = False) -> None:
         super().__init__()

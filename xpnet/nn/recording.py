@@ -1,4 +1,4 @@
-"""Which layer recorded which op: what tracing, debugging and drawing a network start from."""
+"""Find the layer that recorded an op.  Tracing, debugging and drawing of networks use it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from xpnet.tape import Node, no_fusion, tick
 
 
 class Recording:
-    """While it is open, notes between which moments of the tape's clock each layer of ``model`` computes.
+    """A context manager that records when each layer of ``model`` computes, by the tape's clock.
 
     >>> import xpnet
     >>> from xpnet.tape import walk
@@ -30,7 +30,7 @@ class Recording:
         self._undo: list[Callable[[], None]] = []
 
     def __enter__(self) -> Self:
-        self._undo.append(self._alone())  # an op that joined two belongs to no one layer
+        self._undo.append(self._alone())  # a fused op would belong to two layers
         for path, module in self._model.named_modules():
             self._watch(path, module)
         return self
@@ -64,10 +64,10 @@ class Recording:
         return self._open[-1][1] if self._open else None
 
     def layer_of(self, node: Node) -> str:
-        """The path of the innermost layer that recorded an op; "" outside all of them."""
+        """The path of the innermost layer that recorded an op; "" outside all layers."""
         return self.layer_at(node.time)
 
     def layer_at(self, time: int) -> str:
-        """The path of the innermost layer at work at a moment of the tape's clock; "" outside all of them."""
+        """The path of the innermost layer that was computing at a time of the tape's clock; "" outside all layers."""
         around = [(end - start, path) for start, end, path in self._intervals if start < time < end]
         return min(around)[1] if around else ""

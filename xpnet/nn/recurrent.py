@@ -16,7 +16,7 @@ from xpnet_backends import Backend
 
 
 class _Weights(Module):
-    """What layers and cells share: parameters by PyTorch's names, their start, the step of one layer."""
+    """Base of layers and cells: parameters with PyTorch's names, initial values, the computation of one layer."""
 
     gates: ClassVar[int] = 1
     state_names: ClassVar[tuple[str, ...]] = ("h0",)
@@ -42,7 +42,7 @@ class _Weights(Module):
         return [getattr(self, name + suffix) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
 
     def reset_parameters(self) -> None:
-        """Uniform in ±1/√H, all of them, as in PyTorch."""
+        """Draw all parameters uniformly in ±1/√H, as in PyTorch."""
         bound = 1.0 / math.sqrt(self.hidden_size)
         for parameter in self.parameters():
             init.uniform_(parameter, -bound, bound)
@@ -52,7 +52,7 @@ class _Weights(Module):
         raise NotImplementedError
 
     def _initial(self, hx: Any, shape: tuple[int, ...], like: Tensor) -> list[Tensor]:
-        """The initial states, zeros where none are given, each of this shape."""
+        """The initial states, each of shape ``shape``; zeros by default."""
         count = len(self.state_names)
         if hx is None:
             return [as_tensor(like.backend.xp.zeros(shape, dtype=like.dtype))] * count
@@ -66,7 +66,7 @@ class _Weights(Module):
 
 
 class _Layers(_Weights):
-    """Layers on top of each other, each in one direction or both."""
+    """Stacked layers, each in one direction or both."""
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class _Layers(_Weights):
         self.dropout = check_probability(f"{type(self).__name__}: dropout", dropout)
         if dropout and num_layers == 1:
             warnings.warn(
-                f"{type(self).__name__}: dropout={dropout} acts between layers, and there is one: give num_layers > 1",
+                f"{type(self).__name__}: dropout={dropout} acts between layers, but there is one: give num_layers > 1",
                 stacklevel=3,
             )
         for layer in range(num_layers):
@@ -99,12 +99,14 @@ class _Layers(_Weights):
         return [f"_l{layer}", f"_l{layer}_reverse"][: 1 + self.bidirectional]
 
     def forward(self, x: TensorLike, hx: Any = None, *, lengths: Any = None) -> tuple[Tensor, Any]:
-        """Outputs of the last layer, and the last states of all.
+        """The outputs of the last layer, and the last states of all layers.
 
-        x (T, N, I), or (N, T, I) with ``batch_first``, or (T, I) -> y with features D·H, D the number of directions;
-        states, given and returned, (layers · D, N, H), without N for a single sequence.  ``lengths`` (N,) are the
-        lengths of ragged sequences: beyond a sequence's end y is zero, its last state is that of its own last step, and
-        the reverse direction starts there.
+        Parameters
+        ----------
+        x : (T, N, I), or (N, T, I) with ``batch_first``, or (T, I) -> y with D·H features in D directions.
+        hx : the initial states (layers · D, N, H), without N for a single sequence; zeros by default.
+        lengths : (N,), the lengths of padded sequences.  After the end of a sequence y is zero; its last state is that
+            of its own last step, and the reverse direction starts there.
         """
         x = floating(type(self).__name__, x)
         if x.ndim not in (2, 3) or x.shape[-1] != self.input_size:
@@ -147,7 +149,13 @@ class _Layers(_Weights):
 
 
 class RNN(_Layers):
-    """``h_t = φ(W x_t + b + U h_{t−1} + b')``; ``nonlinearity`` φ is "tanh" or "relu".
+    """``h_t = φ(W x_t + b + U h_{t−1} + b')``.
+
+    Parameters
+    ----------
+    input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional : as in ``LSTM``.
+    nonlinearity : φ, "tanh" or "relu".
+    backend, dtype : of the parameters.
 
     >>> import xpnet
     >>> y, h = RNN(3, 5, num_layers=2, bidirectional=True)(xpnet.tensor([[[0.1, 0.2, 0.3]]] * 7))
@@ -180,7 +188,22 @@ class LSTM(_Layers):
     """Long short-term memory: ``c = f c' + i g``, ``h = o tanh c``.
 
     Gates ``(i, f, g, o) = (σ, σ, tanh, σ)(W x + b + U h' + b')``.
-    x (T, N, I) -> y (T, N, D·H), D the number of directions, and the last states, a pair (h, c) of (layers · D, N, H).
+    x (T, N, I) -> y (T, N, D·H) for D directions, and the last states (h, c), each (layers · D, N, H).
+
+    Parameters
+    ----------
+    input_size, hidden_size : I and H.
+    num_layers : the number of stacked layers.
+    bias : whether there are b and b'.
+    batch_first : (N, T, I) instead of (T, N, I).
+    dropout : the dropout probability between layers.
+    bidirectional : run each layer in both directions.
+    backend, dtype : of the parameters.
+
+    >>> import xpnet
+    >>> y, (h, c) = LSTM(3, 5)(xpnet.tensor([[[0.1, 0.2, 0.3]]] * 7))
+    >>> y.shape, h.shape, c.shape
+    ((7, 1, 5), (1, 1, 5), (1, 1, 5))
     """
 
     gates = 4
@@ -208,8 +231,18 @@ class LSTM(_Layers):
 class GRU(_Layers):
     """Gated recurrent unit: ``h = (1 − z) n + z h'``, ``(r, z) = σ(W x + b + U h' + b')``.
 
-    ``n = tanh(W_n x + b_n + r (U_n h' + b'_n))``.  x (T, N, I) -> y (T, N, D·H), D the number of directions, and the
-    last state (layers · D, N, H).
+    ``n = tanh(W_n x + b_n + r (U_n h' + b'_n))``.  x (T, N, I) -> y (T, N, D·H) for D directions, and the last state
+    (layers · D, N, H).
+
+    Parameters
+    ----------
+    input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional : as in ``LSTM``.
+    backend, dtype : of the parameters.
+
+    >>> import xpnet
+    >>> y, h = GRU(3, 5)(xpnet.tensor([[[0.1, 0.2, 0.3]]] * 7))
+    >>> y.shape, h.shape
+    ((7, 1, 5), (1, 1, 5))
     """
 
     gates = 3
@@ -240,7 +273,7 @@ def _known(nonlinearity: str, name: str) -> str:
 
 
 class _Cell(_Weights):
-    """One step: a sequence of length 1."""
+    """A single step, computed as a sequence of length 1."""
 
     def __init__(
         self, input_size: int, hidden_size: int, bias: bool, backend: str | Backend | None, dtype: Any
@@ -266,7 +299,15 @@ class _Cell(_Weights):
 
 
 class RNNCell(_Cell):
-    """``h = φ(W x + b + U h' + b')``; ``nonlinearity`` φ is "tanh" or "relu".  x (N, I), h' (N, H) -> h (N, H)."""
+    """``h = φ(W x + b + U h' + b')``.  x (N, I), h' (N, H) -> h (N, H).
+
+    Parameters
+    ----------
+    input_size, hidden_size : I and H.
+    bias : whether there are b and b'.
+    nonlinearity : φ, "tanh" or "relu".
+    backend, dtype : of the parameters.
+    """
 
     def __init__(
         self,
@@ -285,7 +326,7 @@ class RNNCell(_Cell):
 
 
 class LSTMCell(_Cell):
-    """One step of ``LSTM``: x (N, I), (h, c) of (N, H) each -> (h, c)."""
+    """One step of ``LSTM``.  x (N, I), h and c (N, H) -> (h, c)."""
 
     gates = 4
     state_names = ("h0", "c0")
@@ -305,7 +346,7 @@ class LSTMCell(_Cell):
 
 
 class GRUCell(_Cell):
-    """One step of ``GRU``: x (N, I), h (N, H) -> h."""
+    """One step of ``GRU``.  x (N, I), h (N, H) -> h."""
 
     gates = 3
 

@@ -1,4 +1,4 @@
-"""The table that ``model.summary()`` shows."""
+"""The table of ``model.summary()``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Summary(str):
-    """A text that shows itself with its line breaks at the prompt."""
+    """A string whose repr keeps its line breaks, for the interactive prompt."""
 
     __slots__ = ()
 
@@ -21,7 +21,7 @@ class Summary(str):
 
 
 def summarise(model: Module, input_shape: tuple[int, ...] | None = None) -> Summary:
-    """Layer, output shape and parameters of every module without children, and the totals."""
+    """Path, type, output shape and parameter count of every module without children, and the totals."""
     shapes = _output_shapes(model, input_shape) if input_shape is not None else {}
     rows = [("layer", "type", "output shape", "parameters")]
     for path, module in model.named_modules():
@@ -44,7 +44,7 @@ def summarise(model: Module, input_shape: tuple[int, ...] | None = None) -> Summ
 
 
 def _output_shapes(model: Module, input_shape: tuple[int, ...]) -> dict[int, str]:
-    """Run zeros through the model, in evaluation mode, and note each module's output shape."""
+    """Run zeros through the model in evaluation mode, and record the output shape of each module."""
     shapes: dict[int, str] = {}
 
     def note(module: Module, inputs: tuple[Any, ...], y: Any) -> None:

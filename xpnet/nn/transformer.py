@@ -1,4 +1,4 @@
-"""Transformer encoder, and how it learns where in the sequence it is."""
+"""Transformer encoder and positional encodings."""
 
 from __future__ import annotations
 
@@ -24,12 +24,25 @@ _ACTIVATIONS: dict[str, Callable[..., Tensor]] = {"relu": F.relu, "gelu": F.gelu
 
 
 class TransformerEncoderLayer(Module):
-    """Self-attention, then a network of one hidden layer at each place; a residual and a layer norm around both.
+    """Self-attention and a feed-forward network at each position, each with a residual connection and layer norm.
 
     ``x = norm₁(x + attention(x)); y = norm₂(x + W₂ act(W₁ x))``; with ``norm_first`` instead
-    ``x = x + attention(norm₁(x)); y = x + W₂ act(W₁ norm₂(x))``.  src (T, N, E), or (N, T, E) with ``batch_first``, or
-    (T, E); masks as in ``MultiheadAttention``.
+    ``x = x + attention(norm₁(x)); y = x + W₂ act(W₁ norm₂(x))``.  src (T, N, E) or (T, E); masks as in
+    ``MultiheadAttention``.
     Source: Vaswani et al. 2017, arXiv:1706.03762; Xiong et al. 2020, arXiv:2002.04745 (norm first).
+
+    Parameters
+    ----------
+    d_model : E.
+    nhead : the number of attention heads.
+    dim_feedforward : the width of the hidden layer.
+    dropout : the dropout probability.
+    activation : "relu", "gelu" or a function.
+    layer_norm_eps : ε of the layer norms.
+    batch_first : (N, T, E) instead of (T, N, E).
+    norm_first : normalise before attention and feed-forward network, not after them.
+    bias : whether linear layers and norms have biases.
+    backend, dtype : of the parameters.
     """
 
     def __init__(
@@ -89,10 +102,21 @@ class TransformerEncoderLayer(Module):
 
 
 class TransformerEncoder(Module):
-    """``num_layers`` deep copies of a layer, one after the other, then ``norm`` if there is one.
+    """A stack of copies of a layer.
 
-    The copies start with equal values and learn separately, as in PyTorch.  ``enable_nested_tensor`` and ``mask_check``
-    are accepted and ignored: they choose a faster path there, on which the output at padded places is 0.
+    The copies start with equal values and are trained separately, as in PyTorch.
+
+    Parameters
+    ----------
+    encoder_layer : the layer to copy.
+    num_layers : the number of copies.
+    norm : a final layer, or None.
+    enable_nested_tensor, mask_check : ignored.  In PyTorch they select a fast path with outputs of 0 at padding.
+
+    >>> import xpnet
+    >>> layer = TransformerEncoderLayer(d_model=4, nhead=2, dim_feedforward=8, batch_first=True)
+    >>> TransformerEncoder(layer, num_layers=2)(xpnet.tensor([[[1.0, 2.0, 3.0, 4.0]] * 5])).shape
+    (1, 5, 4)
     """
 
     norm: Module | None
@@ -118,7 +142,15 @@ class TransformerEncoder(Module):
         src_key_padding_mask: TensorLike | None = None,
         is_causal: bool | None = None,
     ) -> Tensor:
-        """Src (T, N, E), mask (T, T) or (N·heads, T, T), src_key_padding_mask (N, T): True where *hidden*, or added."""
+        """Encode a batch of sequences.
+
+        Parameters
+        ----------
+        src : (T, N, E), or (N, T, E) with ``batch_first``, or (T, E).
+        mask : (T, T) or (N·heads, T, T); boolean (True where *hidden*) or floating (added to the scores).
+        src_key_padding_mask : (N, T), likewise.
+        is_causal : hide later positions.
+        """
         x = floating("src", src)
         for layer in self.layers.children():
             x = layer(x, src_mask=mask, src_key_padding_mask=src_key_padding_mask, is_causal=bool(is_causal))
@@ -135,7 +167,7 @@ class _PositionalEncoding(Module):
         self.dropout = Dropout(dropout)
 
     def _add(self, x: TensorLike, table: Any) -> Tensor:
-        """X (T, N, E), (N, T, E) with ``batch_first``, or (T, E), plus the first T rows of the table (max_len, E)."""
+        """Add the first T rows of the table (max_len, E) to x: (T, N, E), (N, T, E) with ``batch_first``, or (T, E)."""
         t = floating("input", x)
         time = t.ndim - 2 if self.batch_first else 0
         if t.ndim not in (2, 3) or t.shape[-1] != self.d_model:
@@ -151,7 +183,15 @@ class _PositionalEncoding(Module):
 class SinusoidalPositionalEncoding(_PositionalEncoding):
     """Adds ``sin(t ω_i)`` to feature 2i and ``cos(t ω_i)`` to feature 2i + 1 at time t, ``ω_i = 10000^(−2i/E)``.
 
-    x (T, N, E), (N, T, E) with ``batch_first``, or (T, E).  Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.5.
+    Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.5.
+
+    Parameters
+    ----------
+    d_model : E.
+    max_len : the largest length T.
+    dropout : the dropout probability after the addition.
+    batch_first : x is (N, T, E) instead of (T, N, E); (T, E) is accepted as well.
+    backend, dtype : of the table.
     """
 
     table: Array
@@ -177,9 +217,12 @@ class SinusoidalPositionalEncoding(_PositionalEncoding):
 
 
 class LearnedPositionalEncoding(_PositionalEncoding):
-    """Adds a learned row to each time step, N(0, 0.02²) at first.
+    """Adds a learned row of weight (max_len, E) to each time step; initially N(0, 0.02²).
 
-    x (T, N, E), (N, T, E) with ``batch_first``, or (T, E); weight (max_len, E).
+    Parameters
+    ----------
+    d_model, max_len, dropout, batch_first : as in ``SinusoidalPositionalEncoding``.
+    backend, dtype : of the parameters.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Gradient clipping, between ``loss.backward()`` and ``optimizer.step()``; models left as they were; inputs brought."""
+"""Gradient clipping, blocks that restore a model afterwards, and inputs on the model's backend."""
 
 from __future__ import annotations
 
@@ -27,19 +27,27 @@ def clip_grad_norm_(
     norm_type: float = 2.0,
     error_if_nonfinite: bool = False,
 ) -> Tensor:
-    """Scale all gradients by ``min(1, max_norm / ‖g‖)``, the norm being that of all of them together; returns ‖g‖.
+    """Scale all gradients by ``min(1, max_norm / ‖g‖)``, where ‖g‖ is their joint norm.  Returns ‖g‖.
 
-    The norm of float16 gradients is taken in float32, and returned so.
-    Source: Pascanu, Mikolov, Bengio 2012, arXiv:1211.5063, algorithm 1.  No synchronisation, unless
-    ``error_if_nonfinite`` asks to look at the norm.
+    Call it between ``loss.backward()`` and ``optimizer.step()``.  The norm of float16 gradients is computed and
+    returned in float32.  There is no synchronisation unless ``error_if_nonfinite`` is set.
+    Source: Pascanu, Mikolov, Bengio 2012, arXiv:1211.5063, algorithm 1.
 
     Parameters
     ----------
-    parameters : tensors, or one; those without a gradient are left out.
-    max_norm : the largest norm to leave, > 0.
-    norm_type : p of ``(Σ|g|ᵖ)^(1/p)``; inf is the largest ``|g|``, −inf the smallest, 0 the number of g that are not 0.
-    error_if_nonfinite : raise ``RuntimeError``, and scale nothing, where the norm is infinite or NaN; otherwise the
+    parameters : one tensor or several; those without a gradient are skipped.
+    max_norm : the largest norm, > 0.
+    norm_type : p of ``(Σ|g|ᵖ)^(1/p)``; inf is the largest ``|g|``, −inf the smallest, 0 the number of nonzero g.
+    error_if_nonfinite : raise ``RuntimeError`` and scale nothing if the norm is infinite or NaN.  Otherwise the
         gradients become 0 and NaN, or all NaN.
+
+    >>> import xpnet
+    >>> w = xpnet.nn.Parameter([3.0, 4.0])
+    >>> (w * w).sum().backward()
+    >>> clip_grad_norm_([w], max_norm=1.0).item()
+    10.0
+    >>> w.grad.round(3)
+    array([0.6, 0.8], dtype=float32)
     """
     norm_type = float(norm_type)
     if not max_norm > 0:
@@ -75,7 +83,7 @@ def _norm(xp: Namespace, gradients: list[Array], norm_type: float) -> Array:
 
 
 def _sum_of_powers(g: Array, p: float) -> Array:
-    """``Σ |g|ᵖ``, of float16 in float32."""
+    """``Σ |g|ᵖ``; float16 is summed in float32."""
     return sum_of_squares(g) if p == 2 else pairwise_sum(abs(g.astype(_wide(g))) ** p)
 
 
@@ -93,11 +101,11 @@ def clip_grad_value_(parameters: Parameters, clip_value: float) -> None:
 
 @contextmanager
 def left_as_it_was(model: Module) -> Iterator[None]:
-    """After the block, also after an error or Ctrl-C, all is as it was: what looks at a model may not change it.
+    """Restore a model after the block, even after an error or Ctrl-C.  Tools that inspect a model use it.
 
-    That is: the values of parameters and buffers, in the very arrays that held them; gradients, None where there was
-    none; ``requires_grad``; the mode of each module; the random state of this thread.  Inside the block the random
-    state is at the same seed and step, and no parameter has a gradient.
+    It restores the values of parameters and buffers (in the same arrays), gradients, ``requires_grad``, the mode of
+    each module, and the random state of this thread.  Inside the block the random state has the same seed and step, and
+    no parameter has a gradient.
     """
     modules, parameters = list(model.modules()), list(model.parameters())
     values = [(p, p.data, p.data.copy(), p._home, p.requires_grad, p._changed_at[0]) for p in parameters]
@@ -112,7 +120,7 @@ def left_as_it_was(model: Module) -> Iterator[None]:
         for p, array, copy, home, required, changed_at in values:
             array[...] = copy
             p._array, p._home, p.requires_grad = array, home, required
-            p._changed_at[0] = changed_at  # a graph recorded before still holds: the values are the same
+            p._changed_at[0] = changed_at  # graphs recorded before stay valid, because the values are the same
         for p, gradient, owned, copy in gradients:
             if gradient is not None:
                 gradient[...] = copy
@@ -124,7 +132,7 @@ def left_as_it_was(model: Module) -> Iterator[None]:
 
 
 def for_model(model: Module, x: TensorLike) -> Tensor:
-    """``x`` as a tensor: lists and NumPy arrays on the model's backend; tensors and arrays of a device stay."""
+    """``x`` as a tensor.  Lists and NumPy arrays go to the model's backend; tensors and GPU arrays stay."""
     first = next(model.parameters(), None)
     stays = isinstance(x, Tensor) or (is_array(x) and not isinstance(x, np.ndarray))
     return as_tensor(x) if stays or first is None else placed_tensor(x, backend=first.backend)

@@ -1,7 +1,13 @@
 """The mathematics: plain functions of raw arrays.
 
 An op is called as ``op(xp, *arrays, **options)`` and returns ``(y, backward)``.  ``backward(dy, needs)`` returns one
-gradient for each array argument: None where ``needs`` says that nobody asks, or where none exists (class numbers).
+gradient for each array argument.  It is None if ``needs`` is false for the argument, or if the argument has no gradient
+(class indices).
+
+>>> import numpy as np
+>>> y, backward = matmul(np, np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]]))
+>>> y, backward(np.ones((1, 1)))[0]
+(array([[11.]]), array([[3., 4.]]))
 """
 
 from .activation import (

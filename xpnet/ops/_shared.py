@@ -1,4 +1,4 @@
-"""Small steps that several families of ops share."""
+"""Helpers that several families of ops share."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ Op = TypeVar("Op", bound=Callable[..., Any])
 
 
 def widened(op: Op) -> Op:
-    """Compute in float32 what comes in float16, and round the answers: sums and squares soon leave its range.
+    """Compute float16 inputs in float32 and round the results, because sums and squares easily overflow float16.
 
-    This is what accelerators do with half precision.  Every other dtype passes through.
+    GPUs compute half precision in the same way.  Other dtypes are not changed.
     """
 
     @functools.wraps(op)
@@ -39,7 +39,7 @@ def widened(op: Op) -> Op:
 
 
 def sum_dtype(dtype: Any) -> Any:
-    """The dtype in which numbers of ``dtype`` are added up: float32 for float16, else their own."""
+    """The dtype in which numbers of ``dtype`` are summed: float32 for float16, else their own."""
     return "float32" if dtype == "float16" else dtype
 
 
@@ -54,12 +54,12 @@ def _single(x: Any) -> Any:
 def _half(x: Any) -> Any:
     if not hasattr(x, "dtype") or x.dtype.char != "f":
         return x
-    with np.errstate(over="ignore"):  # infinity, as on a device: one output may overflow beside another that is wanted
+    with np.errstate(over="ignore"):  # overflow gives infinity, as on a GPU, and may concern an output that is not used
         return x.astype("float16")
 
 
 def unbroadcast(dy: Array, shape: tuple[int, ...]) -> Array:
-    """Undo broadcasting: sum ``dy`` over the axes along which an input of this shape was repeated."""
+    """Undo broadcasting: sum ``dy`` over the axes along which an input of this shape was broadcast."""
     if dy.shape == shape:
         return dy
     added = dy.ndim - len(shape)
@@ -68,12 +68,12 @@ def unbroadcast(dy: Array, shape: tuple[int, ...]) -> Array:
 
 
 def shape_of(x: Any) -> tuple[int, ...]:
-    """The shape of an array, () of a Python number."""
+    """The shape of an array; () for a Python number."""
     return getattr(x, "shape", ())
 
 
 def normal_axes(axis: Axis, ndim: int) -> tuple[int, ...]:
-    """``axis`` as a tuple of non-negative axes; None means all of them."""
+    """``axis`` as a tuple of non-negative axes; None means all axes."""
     if axis is None:
         return tuple(range(ndim))
     axes = axis if isinstance(axis, tuple) else (axis,)
@@ -81,36 +81,36 @@ def normal_axes(axis: Axis, ndim: int) -> tuple[int, ...]:
 
 
 def keep_axes(y: Array, shape: tuple[int, ...], axis: Axis) -> Array:
-    """Give a reduced array its reduced axes back, with length 1, so that it broadcasts against ``shape``."""
+    """Insert the reduced axes again, with length 1, so that the array broadcasts against ``shape``."""
     axes = normal_axes(axis, len(shape))
     return y.reshape(tuple(1 if i in axes else n for i, n in enumerate(shape)))
 
 
 def chosen(xp: Namespace, keep: Array, x: Any) -> Any:
-    """``x`` where ``keep``, else 0, also where x is infinite or NaN: there a product by the mask would be NaN."""
+    """``x`` where ``keep``, else 0, even for infinite x or NaN, which a product with the mask would turn into NaN."""
     if _known_finite(xp, keep, x):
         return x * keep
     return xp.where(keep, x, 0.0)
 
 
 def with_sign_of(xp: Namespace, x: Array, dy: Any) -> Any:
-    """``sign(x) dy``, and 0 where x is 0 or NaN, also where dy is infinite."""
+    """``sign(x) dy``, and 0 where x is 0 or NaN, even if dy is infinite."""
     if _known_finite(xp, x, x, dy):
         return dy * xp.sign(x)
     return xp.where(x > 0, dy, xp.where(x < 0, -dy, 0.0))
 
 
 def weighted(xp: Namespace, w: Any, x: Any) -> Any:
-    """``w x``, and 0 where w is 0 whatever x is: what has no weight takes no part, not even as NaN or infinity."""
+    """``w x``, and 0 where w is 0, even if x is NaN or infinite: an element without weight must have no effect."""
     if _known_finite(xp, w, x):
         return w * x
     return w * xp.where(w == 0, 0.0, x)
 
 
 def _known_finite(xp: Namespace, like: Any, *values: Any) -> bool:
-    """Whether all values are finite, as far as looking is free: never on a device, where it is a synchronisation.
+    """Whether all values are finite.  False on a GPU, because reading the answer would force a synchronisation.
 
-    On a CPU a look and a product take a tenth of the time of ``where`` with a mask whose branches cannot be predicted.
+    On a CPU this check and a product take a tenth of the time of ``where`` with a mask of unpredictable branches.
     """
     return is_array(like) and backend_of(like).on_host and all(xp.isfinite(x).all() for x in values)
 
@@ -118,9 +118,9 @@ def _known_finite(xp: Namespace, like: Any, *values: Any) -> bool:
 def reduce_loss(
     xp: Namespace, loss: Array, reduction: Reduction, norm: Any = None
 ) -> tuple[Array, Callable[[Array], Array]]:
-    """Sum or average the loss of each element; also how ``dy`` spreads back over them.
+    """Sum or average the losses of the elements.  Also returns a function that distributes ``dy`` over the elements.
 
-    ``norm`` is what "mean" divides by: the number of elements unless it is given.
+    ``norm`` is the divisor of "mean"; by default the number of elements.
     """
     if reduction == "none":
         return loss, lambda dy: dy
@@ -129,6 +129,6 @@ def reduce_loss(
     if reduction == "mean":
         divisor = math.prod(loss.shape) if norm is None else norm
         if norm is None and divisor == 0:
-            divisor = math.nan  # the mean of nothing, as in PyTorch
+            divisor = math.nan  # an empty mean is NaN, as in PyTorch
         return pairwise_sum(loss) / divisor, lambda dy: dy / divisor
     raise ValueError(f"reduction must be 'mean', 'sum' or 'none', got {reduction!r}")

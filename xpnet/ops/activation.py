@@ -1,7 +1,7 @@
-"""Activation functions: what makes a network more than one linear map.
+"""Activation functions, which make a network nonlinear.
 
-Element by element, so y has the shape of x, but for the softmax, which keeps it too, and ``glu``.
-The derivations stand in ``docs/losses-and-activations.md``.
+All are elementwise except the softmax functions and ``glu``.  y has the shape of x, except for ``glu``.
+``docs/losses-and-activations.md`` has the derivations.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from .special import erfc
 
 
 def relu(xp: Namespace, x: Array) -> Result:
-    """``y = max(x, 0)``;  ``dx = dy`` where x > 0, else 0, also at the kink.  NaN stays, and so does dy there."""
+    """``y = max(x, 0)``;  ``dx = dy`` where x > 0, else 0, also at the kink.  NaN stays NaN, and dy passes there."""
     y = xp.maximum(x, 0)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
-        return (chosen(xp, ~(y <= 0), dy),)  # not y > 0: that is False for NaN
+        return (chosen(xp, ~(y <= 0), dy),)  # not y > 0, which is False for NaN
 
     return y, backward
 
@@ -53,7 +53,7 @@ def elu(xp: Namespace, x: Array, *, alpha: float = 1.0) -> Result:
 def gelu(xp: Namespace, x: Array, *, approximate: str = "none") -> Result:
     """``y = x Φ(x)``, ``Φ = ½ erfc(−x/√2)``;  ``dy/dx = Φ + x Φ'``, ``Φ' = e^(−x²/2) / √(2π)``.
 
-    Φ is the normal distribution function.  ``approximate="tanh"`` takes ``Φ ≈ ½ (1 + t)``, ``t = tanh u``,
+    Φ is the normal distribution function.  ``approximate="tanh"`` uses ``Φ ≈ ½ (1 + t)``, ``t = tanh u``,
     ``u = √(2/π) (x + 0.044715 x³)``;  ``dy/dx = ½ (1 + t) + ½ x (1 − t²) du/dx`` for "tanh" (Hendrycks & Gimpel 2016,
     arXiv:1606.08415).
     """
@@ -75,7 +75,7 @@ def _gelu_tanh(xp: Namespace, x: Array) -> Result:
     t = xp.tanh(c * (x + 0.044715 * x * x * x))
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
-        near = xp.clip(x, -30.0, 30.0)  # beyond, t² = 1, and x² may be infinite
+        near = xp.clip(x, -30.0, 30.0)  # beyond ±30, t² = 1 and x² may overflow
         du = c * (1.0 + 3.0 * 0.044715 * near * near)
         return (dy * (0.5 * (1.0 + t) + 0.5 * near * (1.0 - t * t) * du),)
 
@@ -109,7 +109,7 @@ def tanh(xp: Namespace, x: Array) -> Result:
 def softmax(xp: Namespace, x: Array, *, axis: int = -1) -> Result:
     """``yᵢ = eˣⁱ / Σⱼ eˣʲ``;  ``dx = y (dy − Σ dy y)``, the sums along ``axis``.
 
-    Shifted by the largest x, so that nothing overflows.
+    x is shifted by its maximum, so that nothing overflows.
     """
     y = xp.exp(x - x.max(axis=axis, keepdims=True))
     y /= pairwise_sum(y, axis, keepdims=True)

@@ -1,6 +1,6 @@
-"""Attention: every query takes the mean of the values, weighted by its likeness to their keys; and rotary positions.
+"""Attention, in which every query gets a mean of the values weighted by its similarity to the keys; rotary positions.
 
-The derivatives are worked out in ``docs/attention.md``.
+``docs/attention.md`` has the derivations.
 """
 
 from __future__ import annotations
@@ -28,13 +28,19 @@ def scaled_dot_product_attention(
 ) -> Result:
     """``y = D V``, ``D = A · keep / (1 − p)``, ``A = softmax(s Q Kᵀ + mask)``;  outputs y and D.
 
-    query (..., L, E), key (..., S, E), value (..., S, V) -> y (..., L, V), D (..., L, S); leading axes broadcast, also
-    those of the mask (..., L, S).  A boolean mask is True where a query may look, any other is added; ``causal`` hides
-    key j from query i < j.  A query that may look nowhere gets zeros.  ``s`` is 1/√E unless given.  ``keep`` is
-    dropout's mask (..., L, S); without it ``D = A``.
+    query (..., L, E), key (..., S, E), value (..., S, V) -> y (..., L, V), D (..., L, S).  Leading axes broadcast.
+    A query whose keys are all hidden gets zeros.
 
     ``dV = Dᵀ dy``, ``dA = (dy Vᵀ + dD) · keep / (1 − p)``, ``dS = A (dA − Σ dA A)``, ``dQ = s dS K``, ``dK = s dSᵀ Q``,
-    ``dmask = dS``; dD is what comes in for the second output.  Source: Vaswani et al. 2017, arXiv:1706.03762, eq. 1.
+    ``dmask = dS``; dD is the gradient of the second output.  Source: Vaswani et al. 2017, arXiv:1706.03762, eq. 1.
+
+    Parameters
+    ----------
+    mask : (..., L, S), boolean (True where a query may attend) or floating (added to the scores).
+    keep : the dropout mask (..., L, S); without it D is A.
+    causal : hide key j from query i < j.
+    scale : s; 1/√E by default.
+    p : the dropout probability.
     """
     scale = 1.0 / math.sqrt(max(query.shape[-1], 1)) if scale is None else scale
     scaled = query * scale
@@ -66,7 +72,7 @@ def scaled_dot_product_attention(
 
 
 def _softmax_of_visible(xp: Namespace, scores: Array, mask: Array | None, causal: bool) -> Array:
-    """Softmax along the last axis, with weight 0 where hidden; a row without anything visible is all zeros."""
+    """Softmax along the last axis, with weight 0 for hidden keys.  A row without visible keys is all zeros."""
     if mask is not None:
         scores = xp.where(mask, scores, -math.inf) if mask.dtype == bool else scores + mask
     if causal:
@@ -75,7 +81,7 @@ def _softmax_of_visible(xp: Namespace, scores: Array, mask: Array | None, causal
     if scores.shape[-1] == 0:
         return scores
     peak = scores.max(axis=-1, keepdims=True)
-    a = xp.exp(scores - xp.where(peak > -math.inf, peak, 0.0))  # not −∞ − (−∞) = NaN where all is hidden
+    a = xp.exp(scores - xp.where(peak > -math.inf, peak, 0.0))  # avoids −∞ − (−∞) = NaN if all keys are hidden
     total = pairwise_sum(a, -1, keepdims=True)
     a /= xp.where(total > 0, total, 1.0)
     return a
@@ -83,10 +89,10 @@ def _softmax_of_visible(xp: Namespace, scores: Array, mask: Array | None, causal
 
 @widened
 def rotary(xp: Namespace, x: Array, cos: Array, sin: Array, *, interleaved: bool = True) -> Result:
-    """``y = (u cos − v sin, u sin + v cos)`` for each pair (u, v) of features, turned by an angle.
+    """``y = (u cos − v sin, u sin + v cos)`` for each pair (u, v) of features, rotated by an angle.
 
-    x (..., T, E), cos, sin (..., T, E/2) -> y (..., T, E).  Pairs are neighbours (2i, 2i+1), or (i, i + E/2) where not
-    ``interleaved``.  ``dx = (du cos + dv sin, dv cos − du sin)``: dy = (du, dv) turned back.
+    x (..., T, E), cos, sin (..., T, E/2) -> y (..., T, E).  Pairs are neighbours (2i, 2i+1), or (i, i + E/2) unless
+    ``interleaved``.  ``dx = (du cos + dv sin, dv cos − du sin)``: dy = (du, dv) rotated back.
     Source: Su et al. 2021, arXiv:2104.09864, eq. 34.
     """
 

@@ -1,7 +1,7 @@
 """Convolution.  Shapes: x (N, C, H, W), weight (O, C/groups, K, L), y (N, O, P, Q).
 
-What the literature calls convolution is a cross-correlation: the kernel is not flipped.  The derivations stand in
-``docs/convolution.md``.
+As usual in deep learning, convolution means cross-correlation: the kernel is not flipped.  ``docs/convolution.md`` has
+the derivations.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ Padding: TypeAlias = tuple[Pair, Pair]  # (top, bottom), (left, right)
 
 
 def output_length(length: int, kernel: int, stride: int, padding: Pair, dilation: int) -> int:
-    """``P = ⌊(H + padding − dilation (K − 1) − 1) / stride⌋ + 1``: how often the kernel fits."""
+    """``P = ⌊(H + padding − dilation (K − 1) − 1) / stride⌋ + 1``, the number of windows along an axis."""
     return (length + sum(padding) - dilation * (kernel - 1) - 1) // stride + 1
 
 
 def pad2d(xp: Namespace, x: Array, padding: Padding, value: float = 0.0) -> Array:
-    """``x`` with a border of ``value``; x itself where there is none."""
+    """``x`` with a border of ``value``; x itself if there is no border."""
     if padding == ((0, 0), (0, 0)):
         return x
     return xp.pad(x, ((0, 0), (0, 0), *padding), constant_values=value)
 
 
 def crop2d(x: Array, padding: Padding) -> Array:
-    """What ``pad2d`` added, taken away."""
+    """Remove the border that ``pad2d`` added."""
     (top, bottom), (left, right) = padding
     return x[:, :, top : x.shape[2] - bottom, left : x.shape[3] - right]
 
 
 def windows(xp: Namespace, x: Array, kernel: Pair, stride: Pair, dilation: Pair) -> Array:
-    """All windows that the kernel sees, as a view.  x (N, C, H, W) -> (N, C, K, L, P, Q)."""
+    """All windows of the kernel, as a view.  x (N, C, H, W) -> (N, C, K, L, P, Q)."""
     n, c, height, width = x.shape
     p = output_length(height, kernel[0], stride[0], (0, 0), dilation[0])
     q = output_length(width, kernel[1], stride[1], (0, 0), dilation[1])
@@ -47,7 +47,7 @@ def windows(xp: Namespace, x: Array, kernel: Pair, stride: Pair, dilation: Pair)
 
 
 def add_windows(xp: Namespace, dwindows: Array, shape: tuple[int, ...], stride: Pair, dilation: Pair) -> Array:
-    """The transpose of ``windows``: every element collects the sum over all windows that see it."""
+    """The transpose of ``windows``: every element gets the sum over all windows that contain it."""
     dx = xp.zeros(shape, dtype=sum_dtype(dwindows.dtype))
     kernel_height, kernel_width, p, q = dwindows.shape[2:]
     for k in range(kernel_height):
@@ -70,11 +70,18 @@ def conv2d(
     dilation: Pair = (1, 1),
     groups: int = 1,
 ) -> Result:
-    """``y[n,o,p,q] = b[o] + Σ_ckl W[o,c,k,l] x̄[n, c, p·s + k·d, q·s + l·d]``, x̄ being x in a border of zeros.
+    """``y[n,o,p,q] = b[o] + Σ_ckl W[o,c,k,l] x̄[n, c, p·s + k·d, q·s + l·d]``, where x̄ is x with a border of zeros.
 
     As a matrix product: the windows of an image are the columns of a matrix (C·K·L, P·Q), and ``y = W · columns``.
-    ``dW = Σ_n dy · columnsᵀ``,  ``dcolumns = Wᵀ · dy``,  ``dx = Σ dcolumns`` over the windows that see the element,
+    ``dW = Σ_n dy · columnsᵀ``,  ``dcolumns = Wᵀ · dy``,  ``dx = Σ dcolumns`` over the windows that contain the element,
     ``db = Σ_npq dy``.
+
+    Parameters
+    ----------
+    stride : s, for height and width.
+    padding : the border, ((top, bottom), (left, right)).
+    dilation : d, the distance of the kernel's elements.
+    groups : the number of groups of channels; each group of outputs sees one group of inputs.
     """
     n, out, kernel = x.shape[0], weight.shape[0], weight.shape[2:]
     padded = pad2d(xp, x, padding)
@@ -82,7 +89,7 @@ def conv2d(
     w = weight.reshape(groups, out // groups, -1)  # (G, O/G, C/G·K·L)
 
     def columns() -> tuple[Array, Pair]:
-        """(N, G, C/G·K·L, P·Q): made again for the backward, for it is K·L times as large as x."""
+        """(N, G, C/G·K·L, P·Q).  Computed again in the backward, because it is K·L times as large as x."""
         seen = windows(xp, padded, kernel, stride, dilation)
         length = seen.shape[1] // groups * math.prod(kernel)
         return seen.reshape(n, groups, length, math.prod(seen.shape[4:])), seen.shape[4:]
@@ -119,11 +126,18 @@ def conv_transpose2d(
     dilation: Pair = (1, 1),
     groups: int = 1,
 ) -> Result:
-    """``y[n,o,p,q] = b[o] + Σ W[c,o,k,l] x[n,c,h,w]`` for ``h·s + k·d = p``, ``w·s + l·d = q``, a border cut off.
+    """``y[n,o,p,q] = b[o] + Σ W[c,o,k,l] x[n,c,h,w]`` for ``h·s + k·d = p``, ``w·s + l·d = q``, cropped by the padding.
 
-    x (N, C, H, W), weight (C, O/groups, K, L) -> y (N, O, P, Q), ``P = (H − 1)s − 2·padding + d (K − 1) +
-    output_padding + 1``: the transpose of ``conv2d`` in x.  With the windows of dy as columns, as there,
+    The transpose of ``conv2d`` in x.  x (N, C, H, W), weight (C, O/groups, K, L) -> y (N, O, P, Q) with
+    ``P = (H − 1)s − 2·padding + d (K − 1) + output_padding + 1``.  With the windows of dy as columns, as in ``conv2d``,
     ``dx = W · columns``,  ``dW = Σ_n x · columnsᵀ``,  ``db = Σ_npq dy``.
+
+    Parameters
+    ----------
+    stride, dilation : s and d, for height and width.
+    padding : the width of the border that is cut off.
+    output_padding : added to the size at the lower and right border.
+    groups : the number of groups of channels.
     """
     n, channels, height, width = x.shape
     per_group, kernel = weight.shape[1], weight.shape[2:]

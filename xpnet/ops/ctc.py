@@ -1,7 +1,7 @@
-"""Connectionist temporal classification: labels without knowing when they occur.  Derived in docs/ctc.md.
+"""Connectionist temporal classification: labels without known positions in time.  ``docs/ctc.md`` has the derivation.
 
-States are the target with a blank before, between and after its labels: L = 2S + 1 of them.  Arrays over states have
-two more columns of −∞, before the first state (α) or behind the last (β): from there nothing comes.
+The L = 2S + 1 states are the labels of the target with a blank before, between and after them.  Arrays over states have
+two extra columns of −∞, before the first state (α) or after the last (β), because no path comes from there.
 """
 
 from __future__ import annotations
@@ -27,18 +27,23 @@ def ctc_loss(
 ) -> Result:
     """``L = −ln Σ_π Π_t p_t(π_t)`` over all paths π that become the target once repeats, then blanks, are dropped.
 
-    log_p (T, N, C) log-probabilities, targets (N, S) of class numbers, both lengths (N,).  α_t(l) is the
-    log-probability of all beginnings that end in state l at time t, and β_t(l) that of all ways on from there;
+    log_p (T, N, C) log-probabilities, targets (N, S) of class indices, both lengths (N,).  α_t(l) is the
+    log-probability of all partial paths that end in state l at time t, and β_t(l) that of all continuations;
     ``dlog_p_t(c) = −dL Σ_{l: label c} exp(α_t(l) + β_t(l) + L)`` (Graves et al. 2006, doi:10.1145/1143844.1143891).
-    "mean" divides each loss by its target's length first.  A target that does not fit into its input costs infinity and
-    has a gradient of NaN; ``zero_infinity`` makes both 0.
+    A target that does not fit into its input has an infinite loss and NaN gradients.
+
+    Parameters
+    ----------
+    blank : the class of the blank.
+    reduction : "mean" (divides each loss by its target's length first), "sum" or "none".
+    zero_infinity : replace infinite losses and their gradients by 0.
     """
     n = xp.arange(targets.shape[0])
     states, skip = _states(xp, targets, target_lengths, blank)
     place = (n.reshape(-1, 1), states)
     emission = log_p[(slice(None), *place)]  # (T, N, L)
     alpha = _alphas(xp, emission, skip, input_lengths)
-    last = 2 * target_lengths  # the final blank; before it stands the final label
+    last = 2 * target_lengths  # the final blank; the final label comes before it
     nll = -xp.logaddexp(alpha[-1, n, last + 2], alpha[-1, n, last + 1])
     impossible = nll == math.inf
     scale = 1.0 / xp.maximum(target_lengths, 1).astype(nll.dtype) if reduction == "mean" else 1.0
@@ -67,7 +72,7 @@ def ctc_loss(
 
 
 def _states(xp: Namespace, targets: Array, target_lengths: Array, blank: int) -> tuple[Array, Array]:
-    """Labels with blanks around them (N, L), and which of them may follow the last but one: no blank, no repeat."""
+    """Labels with blanks (N, L), and whether a state may follow the state two before it: neither blank nor repeat."""
     n, s = targets.shape
     states = xp.full((n, 2 * s + 1), blank, dtype=targets.dtype)
     states[:, 1::2] = xp.where(xp.arange(s) < target_lengths.reshape(-1, 1), targets, blank)
@@ -79,7 +84,7 @@ def _states(xp: Namespace, targets: Array, target_lengths: Array, blank: int) ->
 def _alphas(xp: Namespace, emission: Array, skip: Array, input_lengths: Array) -> Array:
     """``α_t(l) = e_t(l) + ln(e^α(l) + e^α(l−1) + [skip] e^α(l−2))``, all α of the time before.  (T + 1, N, 2 + L).
 
-    It starts in the first blank before time 0, and stands still behind the end of an input.
+    It starts at the first blank before time 0, and stays constant after the end of an input.
     """
     time, n, length = emission.shape
     alpha = xp.full((time + 1, n, length + 2), -math.inf, dtype=emission.dtype)
@@ -94,7 +99,7 @@ def _alphas(xp: Namespace, emission: Array, skip: Array, input_lengths: Array) -
 
 def _beta_before(xp: Namespace, beta: Array, emission: Array, skip: Array) -> Array:
     """``β_{t−1}(l) = ln(e^b(l) + e^b(l+1) + [skip] e^b(l+2))`` with ``b = e_t + β_t``."""
-    b, jump = beta.copy(), beta.copy()  # behind the last state both stay −∞
+    b, jump = beta.copy(), beta.copy()  # after the last state both stay −∞
     b[:, :-2] += emission
     jump[:, :-2] = xp.where(skip, b[:, :-2], -math.inf)
     return xp.logaddexp(xp.logaddexp(b[:, :-2], b[:, 1:-1]), jump[:, 2:])

@@ -1,7 +1,7 @@
 """Arithmetic with broadcasting, and the elementary functions.
 
-The derivatives are those of one element: where an argument was broadcast, its gradient is the sum over the copies.
-Python numbers are welcome as arguments of the two-sided ops: they never change an array's dtype.
+The derivatives are those of one element.  The gradient of a broadcast argument is the sum over its copies.
+Binary ops also accept Python numbers, which never change the dtype of an array.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ def cos(xp: Namespace, x: Array) -> Result:
 def maximum(xp: Namespace, a: Any, b: Any) -> Result:
     """``y = max(a, b)``;  ``da = dy`` where a > b, 0 where a < b;  ``db = dy`` where b > a, 0 where b < a.
 
-    Both get ``dy / 2`` where they are equal, and dy where one is NaN, as in PyTorch.
+    Both get ``dy / 2`` where they are equal, and dy if one is NaN, as in PyTorch.
     """
     return xp.maximum(a, b), _share_backward(xp, a, b, a_loses=a < b, b_loses=b < a)
 
@@ -168,7 +168,7 @@ def maximum(xp: Namespace, a: Any, b: Any) -> Result:
 def minimum(xp: Namespace, a: Any, b: Any) -> Result:
     """``y = min(a, b)``;  ``da = dy`` where a < b, 0 where a > b;  ``db = dy`` where b < a, 0 where b > a.
 
-    Both get ``dy / 2`` where they are equal, and dy where one is NaN, as in PyTorch.
+    Both get ``dy / 2`` where they are equal, and dy if one is NaN, as in PyTorch.
     """
     return xp.minimum(a, b), _share_backward(xp, a, b, a_loses=a > b, b_loses=b > a)
 

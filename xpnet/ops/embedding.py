@@ -1,4 +1,4 @@
-"""Rows of a table picked by number: one at a time, or a bag of them as one."""
+"""Embedding lookup: single rows of a table, or a reduction over bags of rows."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from ._shared import Result, widened
 
 
 def embedding(xp: Namespace, indices: Array, weight: Array, *, padding_idx: int | None = None) -> Result:
-    """``y = W[indices]``;  ``dW[v] = Σ dy`` over the places that picked v.
+    """``y = W[indices]``;  ``dW[v] = Σ dy`` over the positions with index v.
 
-    indices (...,), weight (V, D) -> y (..., D).  The row ``padding_idx`` is picked as any other; its gradient is 0.
+    indices (...,), weight (V, D) -> y (..., D).  The row ``padding_idx`` is looked up normally, but its gradient is 0.
     """
     shape = weight.shape
 
@@ -40,11 +40,17 @@ def embedding_bag(
 ) -> Result:
     """``y[b] = Σ s_m W[i_m]`` over the m in bag b, or the largest ``W[i_m]``; zero for an empty bag.
 
-    indices i (M,), their bags (M,) of 0..count−1, weight W (V, D) -> y (count, D).  For the sum s is 1, or
-    ``per_sample_weights`` (M,); for the mean 1/n of a bag of n.  ``padding_idx`` counts as not there.
+    indices i (M,), their bags (M,) of 0..count−1, weight W (V, D) -> y (count, D).  For a sum, s is 1 or
+    ``per_sample_weights`` (M,).  For a mean over a bag of n rows, s is 1/n.
 
     ``dW[v] = Σ s_m dy[b_m]`` over the m with i_m = v, ``ds_m = W[i_m] · dy[b_m]``.
-    Of a maximum the first row that has it takes all of dy.
+    For a maximum, the first row that attains it gets all of dy.
+
+    Parameters
+    ----------
+    count : the number of bags.
+    mode : "sum", "mean" or "max".
+    padding_idx : an index that is ignored.
     """
     counts = xp.ones(indices.shape, dtype=bool) if padding_idx is None else indices != padding_idx
     if mode == "max":
@@ -66,7 +72,7 @@ def embedding_bag(
 
 
 def _bag_max(xp: Namespace, indices: Array, bags: Array, weight: Array, counts: Array, count: int) -> Result:
-    """The largest of each feature; its gradient goes to the first row of the bag that has it."""
+    """The maximum of each feature.  Its gradient goes to the first row of the bag that attains it."""
     rows = xp.where(counts[:, None], weight[indices], -math.inf)  # (M, D)
     table, samples = weight.shape[0], rows.shape[0]
     best = max_rows(rows, bags, count)

@@ -1,4 +1,4 @@
-"""Losses that are negative logarithms of a probability, from probabilities or parameters of a distribution."""
+"""Negative log-likelihood losses of probabilities, or of the parameters of a distribution."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from .loss import index_targets, with_class_axis
 def binary_cross_entropy(
     xp: Namespace, p: Array, target: Array, weight: Array | None = None, *, reduction: Reduction = "mean"
 ) -> Result:
-    """``L = −w [t ln p + (1 − t) ln(1 − p)]``, with logarithms no smaller than −100, so that L stays finite.
+    """``L = −w [t ln p + (1 − t) ln(1 − p)]``, with logarithms limited to at least −100, so that L stays finite.
 
-    ``dp = w (p − t) / (p (1 − p)) dL``, the product no smaller than 10⁻¹²;  ``dt = w [ln(1 − p) − ln p] dL``.
-    p and target of one shape, to which the weight broadcasts; it is a constant.
+    ``dp = w (p − t) / (p (1 − p)) dL``, with a denominator of at least 10⁻¹²;  ``dt = w [ln(1 − p) − ln p] dL``.
+    p and target have the same shape.  The weight broadcasts to it and is constant.
     """
     log_p, log_q = _log_from(xp, p), _log_from(xp, 1.0 - p)
     each = -(target * log_p + (1.0 - target) * log_q)
@@ -43,7 +43,7 @@ def _log_from(xp: Namespace, p: Array) -> Array:
 def kl_div(
     xp: Namespace, log_p: Array, target: Array, *, reduction: Reduction = "mean", log_target: bool = False
 ) -> Result:
-    """``L = t (ln t − log_p)``, 0 for t = 0; the target is t, or ``ln t`` if ``log_target``.  Both of one shape.
+    """``L = t (ln t − log_p)``, 0 for t = 0; the target is t, or ``ln t`` if ``log_target``.  Shapes are equal.
 
     ``dlog_p = −t dL``;  ``dt = (ln t + 1 − log_p) dL`` (−∞ at t = 0), times t for a target of ``ln t``.
     """
@@ -75,10 +75,16 @@ def gaussian_nll_loss(
     eps: float = 1e-6,
     reduction: Reduction = "mean",
 ) -> Result:
-    """``L = ½ [ln v + (m − t)² / v]``, plus ``½ ln 2π`` if ``full``; v is the variance, no smaller than ε.
+    """``L = ½ [ln v + (m − t)² / v]``, plus ``½ ln 2π`` if ``full``; v is the variance, limited to at least ε.
 
-    ``dm = (m − t) / v dL``, ``dt = −dm``, ``dv = ½ [1/v − (m − t)² / v²] dL``, also where v was raised to ε, as in
-    PyTorch.  mean and target of one shape, to which the variance broadcasts (Nix & Weigend 1994).
+    ``dm = (m − t) / v dL``, ``dt = −dm``, ``dv = ½ [1/v − (m − t)² / v²] dL``, also where v was limited to ε, as in
+    PyTorch.  mean and target have the same shape, to which the variance broadcasts (Nix & Weigend 1994).
+
+    Parameters
+    ----------
+    full : add the constant term.
+    eps : ε.
+    reduction : "mean", "sum" or "none".
     """
     v = xp.maximum(variance, eps)
     difference = mean - target
@@ -106,10 +112,17 @@ def poisson_nll_loss(
     eps: float = 1e-8,
     reduction: Reduction = "mean",
 ) -> Result:
-    """``L = λ − t ln λ``; x is ``ln λ``, or λ itself unless ``log_input`` (then ``ln(λ + ε)``).  x and t of one shape.
+    """``L = λ − t ln λ``; x is ``ln λ``, or λ itself unless ``log_input`` (then ``ln(λ + ε)``).  Shapes are equal.
 
     ``full`` adds ``ln t!`` by Stirling's formula, ``t ln t − t + ½ ln 2πt``, where t > 1.
-    ``dx = (λ − t) dL``, or ``(1 − t / (λ + ε)) dL``;  ``dt = −ln λ dL``, and ``+ (ln t + 1/2t) dL`` where Stirling is.
+    ``dx = (λ − t) dL``, or ``(1 − t / (λ + ε)) dL``;  ``dt = −ln λ dL``, plus ``(ln t + 1/2t) dL`` from that formula.
+
+    Parameters
+    ----------
+    log_input : whether x is the logarithm of the rate λ.
+    full : add Stirling's term.
+    eps : ε, added to λ inside the logarithm.
+    reduction : "mean", "sum" or "none".
     """
     rate = xp.exp(x) if log_input else x
     log_rate = x if log_input else xp.log(x + eps)
@@ -142,11 +155,17 @@ def sigmoid_focal_loss(
     gamma: float = 2.0,
     reduction: Reduction = "none",
 ) -> Result:
-    """``L = a mᵞ C``: the cross-entropy C of p = σ(x) against t, small where the miss m is (Lin et al. 2017, eq. 5).
+    """``L = a mᵞ C``, the cross-entropy C of p = σ(x) against t, scaled down where the miss m is small.
 
-    ``m = p (1 − t) + (1 − p) t``;  ``a = α t + (1 − α)(1 − t)``, 1 for a negative α; all of one shape.
+    ``m = p (1 − t) + (1 − p) t``;  ``a = α t + (1 − α)(1 − t)``, 1 for a negative α.  All shapes are equal.
     ``dx = a [mᵞ (p − t) + γ mᵞ⁻¹ C (1 − 2t) p (1 − p)] dL``;
-    ``dt = [(2α − 1) mᵞ C + a (γ mᵞ⁻¹ C (1 − 2p) − mᵞ x)] dL``.  Source: arXiv:1708.02002.
+    ``dt = [(2α − 1) mᵞ C + a (γ mᵞ⁻¹ C (1 − 2p) − mᵞ x)] dL``.  Source: Lin et al. 2017, arXiv:1708.02002, eq. 5.
+
+    Parameters
+    ----------
+    alpha : α, the weight of positives; negative for no weights.
+    gamma : γ, how strongly easy examples are scaled down.
+    reduction : "mean", "sum" or "none".
     """
     z = xp.exp(-xp.abs(x))
     p, q = (xp.where(x >= 0, one, other) / (1.0 + z) for one, other in ((1.0, z), (z, 1.0)))
@@ -180,15 +199,21 @@ def focal_loss(
     ignore_index: int = -100,
     reduction: Reduction = "mean",
 ) -> Result:
-    """``L = −w_t mᵞ ln p_t``, ``m = 1 − p_t``,  ``p = softmax(logits)``: cross-entropy for γ = 0, averaged as that is.
+    """``L = −w_t mᵞ ln p_t``, ``m = 1 − p_t``,  ``p = softmax(logits)``: cross-entropy for γ = 0, with the same mean.
 
-    logits (N, C, ...), target (N, ...) of class numbers.  ``∂L/∂ln p_t = −w_t [mᵞ − γ mᵞ⁻¹ p_t ln p_t]``;
-    ``dlogits_c = (δ_ct − p_c) ∂L/∂ln p_t dL`` (Lin et al. 2017, arXiv:1708.02002, eq. 4).  The weights are constants.
+    logits (N, C, ...), target (N, ...) of class indices.  ``∂L/∂ln p_t = −w_t [mᵞ − γ mᵞ⁻¹ p_t ln p_t]``;
+    ``dlogits_c = (δ_ct − p_c) ∂L/∂ln p_t dL`` (Lin et al. 2017, arXiv:1708.02002, eq. 4).  The weights are constant.
+
+    Parameters
+    ----------
+    gamma : γ, how strongly easy examples are scaled down.
+    ignore_index : a target that does not count.
+    reduction : "mean", "sum" or "none".
     """
     axis = min(logits.ndim - 1, 1)
     log_p, _ = log_softmax(xp, logits, axis=axis)
     wq, norm = index_targets(xp, logits, target, weight, ignore_index, axis)
-    hot = wq != 0  # also where NaN marks a target that is no class
+    hot = wq != 0  # includes NaN, which marks a target that is not a class
     w = pairwise_sum(wq, axis, keepdims=True)
     log_pt = pairwise_sum(xp.where(hot, log_p, 0.0), axis, keepdims=True)
     power, slope = _focus(xp, -xp.expm1(log_pt), gamma)
@@ -206,6 +231,6 @@ def focal_loss(
 
 
 def _focus(xp: Namespace, miss: Array, gamma: float) -> tuple[Array, Array]:
-    """``mᵞ`` and its slope ``γ mᵞ⁻¹``, 0 at m = 0, where a factor of the slope vanishes faster than it grows."""
+    """``mᵞ`` and its slope ``γ mᵞ⁻¹``.  The slope is 0 at m = 0, because there it is multiplied by a smaller factor."""
     safe = xp.where(miss > 0, miss, 1.0)
     return miss**gamma, xp.where(miss > 0, gamma * safe ** (gamma - 1.0), 0.0)

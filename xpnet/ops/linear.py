@@ -11,14 +11,14 @@ from ._shared import Result, unbroadcast
 
 
 def matmul(xp: Namespace, a: Array, b: Array) -> Result:
-    """``y = a b``.  a (..., M, K), b (..., K, N) -> y (..., M, N); leading axes broadcast; vectors as in NumPy.
+    """``y = a b``.  a (..., M, K), b (..., K, N) -> y (..., M, N); leading axes broadcast; vectors work as in NumPy.
 
-    ``da = dy bᵀ``, ``db = aᵀ dy``, summed over the axes along which a or b was repeated.
+    ``da = dy bᵀ``, ``db = aᵀ dy``, summed over the axes along which a or b was broadcast.
     """
     a_shape, b_shape = a.shape, b.shape
     if not a_shape or not b_shape or a_shape[-1] != b_shape[max(len(b_shape) - 2, 0)]:
         raise ValueError(f"matmul: inner lengths differ: {tuple(a_shape)} @ {tuple(b_shape)}")
-    row = a.reshape(1, -1) if a.ndim == 1 else a  # a vector on the left is a row, on the right a column
+    row = a.reshape(1, -1) if a.ndim == 1 else a  # a vector on the left is a row, one on the right a column
     column = b.reshape(-1, 1) if b.ndim == 1 else b
     y = product(row, column)  # (..., M, N)
     full = y.shape

@@ -1,8 +1,7 @@
-"""Losses: one number for how wrong a prediction is.  ``reduction`` is "mean", "sum" or "none".
+"""Loss functions.  ``reduction`` is "mean", "sum" or "none".
 
-The formulas are those of one element, p the prediction and t the target; dL is the gradient that reaches it through
-the reduction: ``dy`` for "sum" and "none", ``dy / n`` for "mean".  The derivations stand in
-``docs/losses-and-activations.md``.
+The formulas are those of one element: p is the prediction and t the target.  dL is the gradient of the element's loss:
+``dy`` for "sum" and "none", ``dy / n`` for "mean".  ``docs/losses-and-activations.md`` has the derivations.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from .activation import log_softmax
 
 @widened
 def mse_loss(xp: Namespace, prediction: Array, target: Array, *, reduction: Reduction = "mean") -> Result:
-    """``L = (p − t)²``;  ``dp = 2 (p − t) dL``, ``dt = −dp``.  Both of one shape."""
+    """``L = (p − t)²``;  ``dp = 2 (p − t) dL``, ``dt = −dp``.  Shapes are equal."""
     difference = prediction - target
     loss, spread = reduce_loss(xp, difference * difference, reduction)
 
@@ -31,7 +30,7 @@ def mse_loss(xp: Namespace, prediction: Array, target: Array, *, reduction: Redu
 
 @widened
 def l1_loss(xp: Namespace, prediction: Array, target: Array, *, reduction: Reduction = "mean") -> Result:
-    """``L = |p − t|``;  ``dp = sign(p − t) dL``, ``dt = −dp``, 0 at the kink.  Both of one shape."""
+    """``L = |p − t|``;  ``dp = sign(p − t) dL``, ``dt = −dp``, 0 at the kink.  Shapes are equal."""
     difference = prediction - target
     loss, spread = reduce_loss(xp, xp.abs(difference), reduction)
 
@@ -46,9 +45,9 @@ def l1_loss(xp: Namespace, prediction: Array, target: Array, *, reduction: Reduc
 def huber_loss(
     xp: Namespace, prediction: Array, target: Array, *, delta: float = 1.0, reduction: Reduction = "mean"
 ) -> Result:
-    """``L = ½ d²`` where |d| <= δ, else ``δ (|d| − ½ δ)``, d = p − t: ``c (d − ½ c)``, c being d limited to ±δ.
+    """``L = ½ d²`` where |d| <= δ, else ``δ (|d| − ½ δ)``, d = p − t: ``c (d − ½ c)``, where c is d limited to ±δ.
 
-    ``dp = c dL``, ``dt = −dp``.  Both of one shape (Huber 1964, doi:10.1214/aoms/1177703732).
+    ``dp = c dL``, ``dt = −dp``.  Shapes are equal (Huber 1964, doi:10.1214/aoms/1177703732).
     """
     difference = prediction - target
     limited = xp.clip(difference, -delta, delta)
@@ -65,9 +64,9 @@ def huber_loss(
 def smooth_l1_loss(
     xp: Namespace, prediction: Array, target: Array, *, beta: float = 1.0, reduction: Reduction = "mean"
 ) -> Result:
-    """``L = ½ d² / β`` where |d| < β, else ``|d| − ½ β``, d = p − t: ``c (d − ½ β c)``, c being d/β limited to ±1.
+    """``L = ½ d² / β`` where |d| < β, else ``|d| − ½ β``, d = p − t: ``c (d − ½ β c)``, where c is d/β limited to ±1.
 
-    ``dp = c dL``, ``dt = −dp``.  Huber's loss divided by β; ``l1_loss`` for β = 0.  Both of one shape.
+    ``dp = c dL``, ``dt = −dp``.  This is Huber's loss divided by β, and ``l1_loss`` for β = 0.  Shapes are equal.
     """
     if beta == 0:
         return l1_loss(xp, prediction, target, reduction=reduction)
@@ -94,13 +93,14 @@ def binary_cross_entropy_with_logits(
 ) -> Result:
     """``L = −w [q t ln σ(x) + (1 − t) ln(1 − σ(x))]``, t in [0, 1], q the weight of positives.
 
-    Written with ``−ln σ(x) = ln(1 + e⁻ˣ)`` and ``−ln(1 − σ(x)) = ln(1 + eˣ)``, so that nothing overflows.
+    Computed with ``−ln σ(x) = ln(1 + e⁻ˣ)`` and ``−ln(1 − σ(x)) = ln(1 + eˣ)``, so that nothing overflows.
     ``dx = w [(1 − t) − (1 − t + q t) (1 − σ(x))] dL``,  ``dt = w [q ln(1 + e⁻ˣ) − ln(1 + eˣ)] dL``.
-    x and target of one shape, to which the weights broadcast; they are constants.  What has weight 0 takes no part.
+    x and target have the same shape.  The weights broadcast to it and are constant.  Elements of weight 0 have no
+    effect, even if they are NaN or infinite.
     """
     z = xp.exp(-xp.abs(x))
     log1p = xp.log1p(z)
-    cost, cost_of_not = log1p + xp.maximum(-x, 0), log1p + xp.maximum(x, 0)  # of t = 1 and t = 0
+    cost, cost_of_not = log1p + xp.maximum(-x, 0), log1p + xp.maximum(x, 0)  # for t = 1 and t = 0
     positive = target if pos_weight is None else pos_weight * target
     each = weighted(xp, positive, cost) + weighted(xp, 1.0 - target, cost_of_not)
     loss, spread = reduce_loss(xp, each if weight is None else weighted(xp, weight, each), reduction)
@@ -127,10 +127,10 @@ def nll_loss(
     ignore_index: int = -100,
     reduction: Reduction = "mean",
 ) -> Result:
-    """``L = −w_t log_p_t``, t the target's class;  ``dlog_p_t = −w_t dL``, 0 for the other classes.
+    """``L = −w_t log_p_t``, where t is the target class;  ``dlog_p_t = −w_t dL``, 0 for the other classes.
 
-    log_p (N, C, ...) log-probabilities, target (N, ...) of class numbers.  "mean" divides by the sum of the targets'
-    weights.  A target that is no class and not ``ignore_index`` gives NaN.
+    log_p (N, C, ...) log-probabilities, target (N, ...) of class indices.  "mean" divides by the sum of the targets'
+    weights.  A target that is neither a class nor ``ignore_index`` gives NaN.
     """
     axis = min(log_p.ndim - 1, 1)
     q, norm = index_targets(xp, log_p, target, weight, ignore_index, axis)
@@ -155,10 +155,16 @@ def cross_entropy(
 ) -> Result:
     """``L = −Σ_c w_c q_c ln p_c``,  ``p = softmax(logits)``;  ``dlogits = (p Σ_c w_c q_c − w q) dL``.
 
-    logits (N, C, ...); target (N, ...) of class numbers, or of the logits' shape with the probabilities q;
+    logits (N, C, ...); target (N, ...) of class indices, or of the logits' shape with the probabilities q;
     ``dtarget = −(1 − ε) w ln p dL`` for probabilities.  Smoothing mixes q with the uniform distribution:
     ``q ← (1 − ε) q + ε/C`` (Szegedy et al. 2016, arXiv:1512.00567).  "mean" divides by the sum of the targets' weights,
-    by N for probabilities.  A target that is no class and not ``ignore_index`` gives NaN.  The weights are constants.
+    or by N for probabilities.  The weights are constant.
+
+    Parameters
+    ----------
+    ignore_index : a target that does not count; any other target that is not a class gives NaN.
+    label_smoothing : ε.
+    reduction : "mean", "sum" or "none".
     """
     axis = min(logits.ndim - 1, 1)
     log_p, _ = log_softmax(xp, logits, axis=axis)
@@ -177,7 +183,7 @@ def cross_entropy(
     def backward(dy: Array, needs: tuple[bool, ...] = (True, False, False)) -> tuple[Array | None, ...]:
         dloss = with_class_axis(xp, spread(dy), axis)
         dz = None
-        if needs[0]:  # a row of weight 0 has no part in the loss, not even in a mean of NaN
+        if needs[0]:  # a row of weight 0 has no gradient, even if the mean is NaN
             total = pairwise_sum(wq, axis, keepdims=True)
             dz = weighted(xp, weighted(xp, total, xp.exp(log_p)) - wq, dloss)
         dq = -(w * keep) * log_p * dloss if needs[1] else None
@@ -189,7 +195,7 @@ def cross_entropy(
 def index_targets(
     xp: Namespace, logits: Array, target: Array, weight: Array | None, ignore_index: int, axis: int
 ) -> tuple[Array, Array]:
-    """Weighted one-hot rows for class numbers (zero where ignored, NaN where no class), and their total weight."""
+    """Weighted one-hot rows of class indices (zero if ignored, NaN if not a class), and their total weight."""
     classes = xp.arange(logits.shape[axis]).reshape(_class_shape(logits.ndim, axis, -1))
     hot = classes == with_class_axis(xp, target, axis)
     q = hot.astype(logits.dtype)
@@ -199,7 +205,7 @@ def index_targets(
     no_class = ~(hot.any(axis=axis) | ignored)
     q = xp.where(with_class_axis(xp, no_class, axis), math.nan, xp.where(with_class_axis(xp, ignored, axis), 0.0, q))
     norm = pairwise_sum(q)
-    return q, xp.where(norm == 0, math.nan, norm)  # the mean of nothing is NaN, as in PyTorch
+    return q, xp.where(norm == 0, math.nan, norm)  # an empty mean is NaN, as in PyTorch
 
 
 def _class_shape(ndim: int, axis: int, length: int) -> tuple[int, ...]:

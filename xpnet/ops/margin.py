@@ -1,6 +1,6 @@
-"""Losses that ask for a margin: nothing to pay, and no gradient, once it is kept.
+"""Margin losses: loss and gradient are zero if the margin is kept.
 
-Where a loss just reaches its margin the slope is PyTorch's.  Labels ±1 and class numbers are constants.
+If a loss just reaches its margin, the slope is PyTorch's.  Labels ±1 and class indices are constant.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from ._shared import Reduction, Result, reduce_loss, weighted, widened
 def hinge_embedding_loss(
     xp: Namespace, x: Array, target: Array, *, margin: float = 1.0, reduction: Reduction = "mean"
 ) -> Result:
-    """``L = x`` for target 1, ``max(0, margin − x)`` for −1; x is a distance.  Both of one shape.
+    """``L = x`` for target 1, ``max(0, margin − x)`` for −1; x is a distance.  Shapes are equal.
 
     ``dx = dL`` for 1;  for −1 ``dx = −dL`` where ``x <= margin``, else 0.
     """
     gap = margin - x
     like, unlike = target != -1, target != 1
-    each = xp.where(like, x, 0.0) + xp.where(unlike, xp.maximum(gap, 0), 0.0)  # a distance of NaN costs NaN
+    each = xp.where(like, x, 0.0) + xp.where(unlike, xp.maximum(gap, 0), 0.0)  # a distance of NaN gives NaN
     loss, spread = reduce_loss(xp, each, reduction)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True, False)) -> tuple[Array | None, ...]:
@@ -37,9 +37,9 @@ def hinge_embedding_loss(
 def margin_ranking_loss(
     xp: Namespace, x1: Array, x2: Array, target: Array, *, margin: float = 0.0, reduction: Reduction = "mean"
 ) -> Result:
-    """``L = max(0, margin − t (x₁ − x₂))``: target 1 wants x₁ above x₂, −1 below.  All of one shape.
+    """``L = max(0, margin − t (x₁ − x₂))``: x₁ should exceed x₂ for target 1, and x₂ exceed x₁ for −1.
 
-    ``dx₁ = −t dL`` where ``t (x₁ − x₂) <= margin``, else 0;  ``dx₂ = −dx₁``.
+    ``dx₁ = −t dL`` where ``t (x₁ − x₂) <= margin``, else 0;  ``dx₂ = −dx₁``.  All shapes are equal.
     """
     gap = margin - target * (x1 - x2)
     loss, spread = reduce_loss(xp, xp.maximum(gap, 0), reduction)
@@ -62,10 +62,16 @@ def multi_margin_loss(
     margin: float = 1.0,
     reduction: Reduction = "mean",
 ) -> Result:
-    """``L = w_t Σ_{c ≠ t} max(0, margin − x_t + x_c)ᵖ / C``, p = 1 or 2: the hinge of several classes.
+    """``L = w_t Σ_{c ≠ t} max(0, margin − x_t + x_c)ᵖ / C``, the multi-class hinge loss.
 
-    x (N, C) or (C,), target (N,) or () of class numbers.  ``dx_c = w_t p max(0, …)ᵖ⁻¹ dL / C``, ``dx_t = −Σ dx_c``.  A
-    target that is no class gives NaN (Weston & Watkins 1999).
+    x (N, C) or (C,), target (N,) or () of class indices.  ``dx_c = w_t p max(0, …)ᵖ⁻¹ dL / C``, ``dx_t = −Σ dx_c``.  A
+    target that is not a class gives NaN (Weston & Watkins 1999).
+
+    Parameters
+    ----------
+    p : the exponent, 1 or 2.
+    margin : the margin.
+    reduction : "mean", "sum" or "none".
     """
     classes = x.shape[-1]
     hot = xp.arange(classes) == xp.expand_dims(target, -1)
@@ -134,12 +140,19 @@ def triplet_margin_loss(
 
     anchor, positive, negative (..., D) -> (...,).  ``da = toward − away``, ``dp = −toward``, ``dn = away``: dL times
     the slopes ``∂‖v‖ₚ/∂v = sign(v) (|v| / ‖v‖ₚ)ᵖ⁻¹`` of the two distances, 0 where the margin is kept.
-    ``swap`` takes ``min(d(a, n), d(p, n))`` for the second distance; equal ones share the gradient.
     Source: Balntas et al. 2016, doi:10.5244/C.30.119.
+
+    Parameters
+    ----------
+    margin : the margin.
+    p : the exponent of the norm.
+    eps : ε.
+    swap : use ``min(d(a, n), d(p, n))`` as the second distance; equal distances share the gradient.
+    reduction : "mean", "sum" or "none".
     """
     near, near_slope = _distance(xp, anchor - positive + eps, p)
     far, far_slope = _distance(xp, anchor - negative + eps, p)
-    share = None  # of the second distance's gradient that goes to d(a, n)
+    share = None  # the share of the second distance's gradient that goes to d(a, n)
     if swap:
         other, other_slope = _distance(xp, positive - negative + eps, p)
         share = 0.5 * (1.0 + xp.sign(other - far))
@@ -163,7 +176,7 @@ def triplet_margin_loss(
 
 
 def _distance(xp: Namespace, v: Array, p: float) -> tuple[Array, Callable[[], Array]]:
-    """``‖v‖ₚ = (Σ |v|ᵖ)^(1/p)``;  slope ``sign(v) (|v| / ‖v‖)ᵖ⁻¹``, 0 for v = 0; p = ∞: equal largest share it."""
+    """``‖v‖ₚ = (Σ |v|ᵖ)^(1/p)``;  slope ``sign(v) (|v| / ‖v‖)ᵖ⁻¹``, 0 for v = 0.  For p = ∞ equal maxima share it."""
     z = xp.abs(v)
     if p == math.inf:
         norm = z.max(axis=-1)

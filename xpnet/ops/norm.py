@@ -1,8 +1,8 @@
 """Normalisation: zero mean and unit variance over some axes, then a learned scale and shift.
 
-All share one derivative.  With ``x̂ = (x − μ) / σ``, ``σ = √(v + ε)``, μ and v the mean and variance of m elements,
-``dx = (dx̂ − mean(dx̂) − x̂ mean(dx̂ x̂)) / σ``: the two means are what x does through μ and σ.  In the code 1/σ is
-``scale``.  It is worked out in ``docs/normalisation.md``.
+All share one derivative.  With ``x̂ = (x − μ) / σ`` and ``σ = √(v + ε)``, where μ and v are the mean and variance,
+``dx = (dx̂ − mean(dx̂) − x̂ mean(dx̂ x̂)) / σ``.  The two means are the effects of x through μ and σ.  The code calls
+1/σ ``scale``.  ``docs/normalisation.md`` has the derivation.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from ._shared import Result, unbroadcast, widened
 def _standardise(
     xp: Namespace, x: Array, axes: tuple[int, ...], eps: float
 ) -> tuple[Array, Array, Array, Callable[[Array], Array]]:
-    """``x̂``, the mean and the (biased) variance over ``axes``, and how ``dx̂`` becomes ``dx``."""
+    """``x̂``, the mean and the biased variance over ``axes``, and a function that turns ``dx̂`` into ``dx``."""
     mean = pairwise_mean(x, axes, keepdims=True)
     centred = x - mean
-    error = pairwise_mean(centred, axes, keepdims=True)  # the mean's rounding: without it a constant is not 0
+    error = pairwise_mean(centred, axes, keepdims=True)  # rounding error: it would make x̂ of a constant nonzero
     mean, centred = mean + error, centred - error
     variance = pairwise_mean(centred * centred, axes, keepdims=True)
     scale = 1.0 / xp.sqrt(variance + eps)
@@ -36,7 +36,7 @@ def _standardise(
 
 
 def _affine(x_hat: Array, weight: Array | None, bias: Array | None) -> Array:
-    """``y = w x̂ + b``, either left out where it is None.  The shapes broadcast."""
+    """``y = w x̂ + b``; weight and bias may be None.  The shapes broadcast."""
     y = x_hat if weight is None else x_hat * weight
     return y if bias is None else y + bias
 
@@ -44,7 +44,7 @@ def _affine(x_hat: Array, weight: Array | None, bias: Array | None) -> Array:
 def _affine_backward(
     dy: Array, x_hat: Array, weight: Array | None, bias: Array | None, needs: tuple[bool, ...]
 ) -> tuple[Any, Any, Any]:
-    """``dx̂ = w dy``, ``dw = Σ dy x̂``, ``db = Σ dy``, in the shapes that were broadcast."""
+    """``dx̂ = w dy``, ``dw = Σ dy x̂``, ``db = Σ dy``, in the shapes of the parameters."""
     d_hat = dy if weight is None else dy * weight
     dw = unbroadcast(dy * x_hat, weight.shape) if weight is not None and needs[0] else None
     db = unbroadcast(dy, bias.shape) if bias is not None and needs[1] else None
@@ -62,7 +62,7 @@ def _flat(gradient: Array | None) -> Array | None:
 
 @widened
 def batch_norm(xp: Namespace, x: Array, weight: Array | None, bias: Array | None, *, eps: float = 1e-5) -> Result:
-    """``y = w x̂ + b``, ``x̂ = (x − μ) / σ``: in training, each channel by the mean and variance of the batch.
+    """``y = w x̂ + b``, ``x̂ = (x − μ) / σ``: in training, with the mean and variance of each channel over the batch.
 
     x (N, C, ...), weight, bias (C,) -> y, and the batch's mean and biased variance (C,) for the running statistics.
     ``dx = (dx̂ − mean(dx̂) − x̂ mean(dx̂ x̂)) / σ``, ``dx̂ = w dy``, ``dw = Σ dy x̂``, ``db = Σ dy``.
@@ -92,7 +92,7 @@ def batch_norm_inference(
     *,
     eps: float = 1e-5,
 ) -> Result:
-    """``y = w x̂ + b``, ``x̂ = (x − μ) / √(v + ε)``, with fixed statistics: evaluation.
+    """``y = w x̂ + b``, ``x̂ = (x − μ) / √(v + ε)``, with fixed statistics, for evaluation.
 
     x (N, C, ...), all others (C,).  ``dx = w dy / √(v + ε)``, ``dw = Σ dy x̂``, ``db = Σ dy``.
     """
@@ -111,9 +111,9 @@ def batch_norm_inference(
 def layer_norm(
     xp: Namespace, x: Array, weight: Array | None, bias: Array | None, *, dims: int = 1, eps: float = 1e-5
 ) -> Result:
-    """``y = w x̂ + b``, ``x̂ = (x − μ) / σ``: each sample by the mean and variance of its last ``dims`` axes.
+    """``y = w x̂ + b``, ``x̂ = (x − μ) / σ``, with the mean and variance of each sample over its last ``dims`` axes.
 
-    Weight and bias have those axes' shape.  ``dx = (dx̂ − mean(dx̂) − x̂ mean(dx̂ x̂)) / σ``, ``dx̂ = w dy``,
+    Weight and bias have the shape of these axes.  ``dx = (dx̂ − mean(dx̂) − x̂ mean(dx̂ x̂)) / σ``, ``dx̂ = w dy``,
     ``dw = Σ dy x̂``, ``db = Σ dy``.  Source: Ba, Kiros, Hinton 2016, arXiv:1607.06450.
     """
     axes = tuple(range(x.ndim - dims, x.ndim))
@@ -130,10 +130,10 @@ def layer_norm(
 def group_norm(
     xp: Namespace, x: Array, weight: Array | None, bias: Array | None, *, groups: int, eps: float = 1e-5
 ) -> Result:
-    """``y = w x̂ + b``, ``x̂ = (x − μ) / σ``: each sample by the mean and variance of every group of channels.
+    """``y = w x̂ + b``, ``x̂ = (x − μ) / σ``, with the mean and variance of each sample over each group of channels.
 
     x (N, C, ...), weight, bias (C,).  ``dx = (dx̂ − mean(dx̂) − x̂ mean(dx̂ x̂)) / σ``, ``dx̂ = w dy``,
-    ``dw = Σ dy x̂``, ``db = Σ dy``.  With one channel a group it is instance normalisation.
+    ``dw = Σ dy x̂``, ``db = Σ dy``.  With one channel per group this is instance normalisation.
     Source: Wu & He 2018, arXiv:1803.08494.
     """
     shape = x.shape

@@ -1,6 +1,7 @@
-"""Activation functions made of straight pieces.  At a kink the slope is PyTorch's; y has the shape of x.
+"""Piecewise-linear activation functions.  At a kink the slope is PyTorch's.  y has the shape of x.
 
-NaN stays NaN; its slope is PyTorch's too.  Gradients are chosen, not multiplied by 0: an infinite dy would become NaN.
+NaN stays NaN, and its slope is PyTorch's.  Gradients are selected, not multiplied by 0, which would turn an infinite dy
+into NaN.
 """
 
 from __future__ import annotations
@@ -75,10 +76,10 @@ def threshold(xp: Namespace, x: Array, *, threshold: float, value: float) -> Res
 
 
 def prelu(xp: Namespace, x: Array, weight: Array) -> Result:
-    """``y = x`` where x > 0, else ``w x``, w learned (He et al. 2015, arXiv:1502.01852).
+    """``y = x`` where x > 0, else ``w x`` with a learned w (He et al. 2015, arXiv:1502.01852).
 
     x (N, C, ...), weight (C,), or (1,) for all channels.  ``dx = dy`` where x > 0, else ``w dy``;  ``dw = Σ dy x`` over
-    the elements of the channel that are not.
+    the elements of the channel with x <= 0.
     """
     positive = x > 0
     channels = weight.shape[0]

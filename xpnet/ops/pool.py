@@ -1,4 +1,4 @@
-"""Pooling: a window slides over each channel and gives its largest or mean value.  x (N, C, H, W) -> y (N, C, P, Q)."""
+"""Pooling: the largest or mean value of each window of each channel.  x (N, C, H, W) -> y (N, C, P, Q)."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ._shared import Result, chosen, widened
 from .conv import Padding, Pair, crop2d, output_length, pad2d, windows
 from .resample import separable2d
 
-MANY_TAPS = 1024  # added one after the other, more would lose digits
+MANY_TAPS = 1024  # summing more elements one after the other would lose digits
 
 
 def _taps(shape: tuple[int, ...], kernel: Pair, stride: Pair, dilation: Pair = (1, 1)) -> list[tuple[slice, ...]]:
-    """For each place of the window, the slices that give what it sees from all windows: (N, C, P, Q)."""
+    """For each position in the window, the slices that select this element of all windows: (N, C, P, Q)."""
     axes = []
     for i in (0, 1):
         count = output_length(shape[i + 2], kernel[i], stride[i], (0, 0), dilation[i])
@@ -34,9 +34,14 @@ def max_pool2d(
     padding: Padding = ((0, 0), (0, 0)),
     dilation: Pair = (1, 1),
 ) -> Result:
-    """``y = max x̄`` over each window, x̄ being x in a border of −∞.
+    """``y = max x̄`` over each window, where x̄ is x with a border of −∞.
 
-    ``dx = Σ dy`` over the windows that the element wins; the first of equal ones does, or the last NaN.
+    ``dx = Σ dy`` over the windows whose maximum is the element.  The first of equal elements counts, or the last NaN.
+
+    Parameters
+    ----------
+    kernel, stride, dilation : for height and width.
+    padding : the border, ((top, bottom), (left, right)).
     """
     y, _, backward = _max_pool2d(xp, x, kernel, stride, padding, dilation)
     return y, backward
@@ -52,10 +57,14 @@ def max_pool2d_with_indices(
     padding: Padding = ((0, 0), (0, 0)),
     dilation: Pair = (1, 1),
 ) -> Result:
-    """``y = max x̄`` over each window, and the place of it in its channel, ``h·W + w``, as PyTorch counts it.
+    """``y = max x̄`` over each window, and its index ``h·W + w`` in the channel, as in PyTorch.
 
-    The place is −1 where a dilated window sees the border only, and y −∞.
-    ``dx = Σ dy`` over the windows that the element wins; the places have no gradient.
+    If a dilated window contains only the border, y is −∞ and the index −1.
+    ``dx = Σ dy`` over the windows whose maximum is the element.  The indices have no gradient.
+
+    Parameters
+    ----------
+    kernel, stride, padding, dilation : as in ``max_pool2d``.
     """
     y, best, values_backward = _max_pool2d(xp, x, kernel, stride, padding, dilation)
     p, q = y.shape[2:]
@@ -71,7 +80,7 @@ def max_pool2d_with_indices(
 def _max_pool2d(
     xp: Namespace, x: Array, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair
 ) -> tuple[Array, Array, Backward]:
-    """The values, the number of the tap within its window that each comes from, and the backward."""
+    """The values, the position in the window that each comes from, and the backward."""
     padded = pad2d(xp, x, padding, -math.inf)
     shape, taps = padded.shape, _taps(padded.shape, kernel, stride, dilation)
     image = pad2d(xp, xp.ones((1, 1, *x.shape[2:]), dtype=bool), padding, False)  # False in the border
@@ -79,7 +88,7 @@ def _max_pool2d(
     best = xp.where(met, 0, -1).astype("int32") + xp.zeros(y.shape, dtype="int32")  # −1: the border only
     for i, tap in enumerate(taps[1:], start=1):
         other, inside = padded[tap], image[tap]
-        best = xp.where((other > y) | (other != other) | (inside & ~met), i, best)  # the border never wins from −∞
+        best = xp.where((other > y) | (other != other) | (inside & ~met), i, best)  # the border never wins
         y, met = xp.maximum(y, other), met | inside
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
@@ -102,10 +111,16 @@ def avg_pool2d(
     counted: Padding | None = None,
     divisor: int | None = None,
 ) -> Result:
-    """``y = Σ x̄ / count`` over each window, x̄ being x in a border of zeros.
+    """``y = Σ x̄ / count`` over each window, where x̄ is x with a border of zeros.
 
-    ``dx = Σ dy / count`` over the windows that see the element.  ``counted`` is the part of the border that counts as
-    elements; the rest of the window only fills up.  ``divisor`` replaces the count.
+    ``dx = Σ dy / count`` over the windows that contain the element.
+
+    Parameters
+    ----------
+    kernel, stride : for height and width.
+    padding : the border, ((top, bottom), (left, right)).
+    counted : the part of the border that counts as elements; none by default.
+    divisor : replaces the count.
     """
     counted = ((0, 0), (0, 0)) if counted is None else counted
     padded = pad2d(xp, x, padding)
@@ -127,14 +142,14 @@ def avg_pool2d(
 
 
 def _window_sums(xp: Namespace, x: Array, kernel: Pair, stride: Pair) -> Array:
-    """``Σ x`` over each window: tap by tap, or over a view of all windows where there are many taps."""
+    """``Σ x`` over each window: element by element, or over a view of all windows if they are large."""
     if math.prod(kernel) > MANY_TAPS:
         return pairwise_sum(windows(xp, x, kernel, stride, (1, 1)), (2, 3))
     return sum(x[tap] for tap in _taps(x.shape, kernel, stride))
 
 
 def _between(xp: Namespace, x: Array, counted: Padding, padding: Padding) -> Array:
-    """Ones where an element counts, zeros in the rest of the border: (1, 1, H + padding, W + padding)."""
+    """Ones for elements that count, zeros in the rest of the border: (1, 1, H + padding, W + padding)."""
     ones = xp.ones((1, 1, *(x.shape[i + 2] + sum(counted[i]) for i in (0, 1))), dtype=x.dtype)
     rest = tuple((padding[i][0] - counted[i][0], padding[i][1] - counted[i][1]) for i in (0, 1))
     return pad2d(xp, ones, rest)  # type: ignore[arg-type]
@@ -142,10 +157,10 @@ def _between(xp: Namespace, x: Array, counted: Padding, padding: Padding) -> Arr
 
 @widened
 def adaptive_avg_pool2d(xp: Namespace, x: Array, *, size: Pair) -> Result:
-    """``y = A x Bᵀ``: the mean over P x Q windows, of which window p reaches from ``⌊pH/P⌋`` to ``⌈(p+1)H/P⌉``.
+    """``y = A x Bᵀ``, the mean over P x Q windows; window p goes from ``⌊pH/P⌋`` to ``⌈(p+1)H/P⌉``.
 
-    Row p of A (P, H) holds 1/n at the n rows of window p, B (Q, W) likewise;  ``dx = Aᵀ dy B``.  NaN or an infinity
-    outside a window has no part in its mean.
+    Row p of A (P, H) is 1/n at the n rows of window p, and B (Q, W) likewise for columns;  ``dx = Aᵀ dy B``.  NaN or
+    infinity outside a window does not affect its mean.
     """
     return separable2d(
         xp, x, rows=_shares(xp, x.shape[2], size[0], x.dtype), columns=_shares(xp, x.shape[3], size[1], x.dtype)
@@ -153,12 +168,12 @@ def adaptive_avg_pool2d(xp: Namespace, x: Array, *, size: Pair) -> Result:
 
 
 def bounds(length: int, count: int) -> list[tuple[int, int]]:
-    """First and one past the last element of each of ``count`` windows over ``length``."""
+    """Start and end (exclusive) of each of ``count`` windows over ``length``."""
     return [(i * length // count, -(-(i + 1) * length // count)) for i in range(count)]
 
 
 def _shares(xp: Namespace, length: int, count: int, dtype: Any) -> Array:
-    """Row i holds 1/n at the n elements of window i."""
+    """Row i is 1/n at the n elements of window i."""
     ends = bounds(length, count)
     where = xp.arange(length)
     rows = [((where >= low) & (where < high)).astype(dtype) / (high - low) for low, high in ends]
@@ -169,8 +184,8 @@ def _shares(xp: Namespace, length: int, count: int, dtype: Any) -> Array:
 def adaptive_max_pool2d(xp: Namespace, x: Array, *, size: Pair) -> Result:
     """``y = max x`` over P x Q windows that cover the image, as in ``adaptive_avg_pool2d``.
 
-    ``dx = Σ dy`` over the windows that the element wins; the first of equal ones does.  The second output is its place,
-    ``h·W + w``.
+    ``dx = Σ dy`` over the windows whose maximum is the element.  The first of equal elements counts.  The second output
+    is its index ``h·W + w``.
     """
     n, c, height, width = x.shape
     rows, columns = bounds(height, size[0]), bounds(width, size[1])

@@ -1,16 +1,17 @@
 """Recurrent layers: one op for a whole sequence, one layer and one direction.
 
 Shapes: x (T, N, I), h0 and c0 (N, H) -> y (T, N, H) and the last state (N, H).  With G gates the weights are those of
-PyTorch: weight_ih (G·H, I), weight_hh (G·H, H), biases (G·H,).  The derivations stand in ``docs/recurrent.md``.
+PyTorch: weight_ih (G·H, I), weight_hh (G·H, H), biases (G·H,).  ``docs/recurrent.md`` has the derivations.
 
-In the formulas W, b are weight_ih, bias_ih, and U, b' weight_hh, bias_hh; h', c' are the states before a step, and
-``dh`` is the step's dy with what the step after it hands back as its dh'.  Σ is over steps and batch.
+In the formulas W, b are weight_ih, bias_ih, and U, b' are weight_hh, bias_hh.  h', c' are the states before a step.
+``dh`` is dy of the step plus dh' of the next step.  Σ is over steps and batch.
 
-``lengths`` (N,) says how many steps of each sequence count: beyond its end the state stands still and y is zero.
-``reverse`` starts at the last step; a shorter sequence stands still until its own end comes by.
+``lengths`` (N,) are the lengths of the sequences.  After the end of a sequence its state stays constant and y is zero.
+``reverse`` starts at the last step; the state of a shorter sequence stays constant until its own last step.
 
-What is done for all steps at once: the product of x, the derivatives of the gates, the gradients of x and the weights.
-Forward, gates are (G, T, N, H), each gate of a step one block of memory; backward, their gradients are rows (T·N, G·H).
+The product with x, the derivatives of the gates, and the gradients of x and the weights are computed for all steps at
+once.  In the forward pass gates are (G, T, N, H), so that each gate of a step is contiguous; in the backward pass their
+gradients are rows (T·N, G·H).
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def rnn(
     nonlinearity: str = "tanh",
     reverse: bool = False,
 ) -> Result:
-    """``h = φ(z)``, ``z = W x + b + U h' + b'``, h' the state before, φ "tanh" or "relu".
+    """``h = φ(z)``, ``z = W x + b + U h' + b'``, where h' is the previous state and φ is "tanh" or "relu".
 
     ``dz = dh φ'(z)``, φ' = 1 − h², or 1 where h > 0;  ``dh' = Uᵀ dz``, ``dx = Wᵀ dz``;
     ``dW = Σ dz xᵀ``, ``dU = Σ dz h'ᵀ``, ``db = Σ dz``, ``db' = db``.  Source: Elman 1990, Cognitive Science 14.
@@ -94,8 +95,8 @@ def lstm(
 ) -> Result:
     """``c = f c' + i g``,  ``h = o tanh c``, gates ``(i, f, g, o) = (σ, σ, tanh, σ)(z)``, ``z = W x + b + U h' + b'``.
 
-    c' and h' are those of the step before (Hochreiter & Schmidhuber 1997, doi:10.1162/neco.1997.9.8.1735, with the
-    forget gate f of Gers et al. 2000).  As ``σ(z) = ½ + ½ tanh(z/2)``, all gates are one tanh, and none overflows.
+    c' and h' are the previous states (Hochreiter & Schmidhuber 1997, doi:10.1162/neco.1997.9.8.1735, with the forget
+    gate f of Gers et al. 2000).  As ``σ(z) = ½ + ½ tanh(z/2)``, one tanh computes all gates, and nothing overflows.
 
     ``dc += dh o (1 − tanh² c)``;
     ``dz_i = dc g (i − i²)``, ``dz_f = dc c' (f − f²)``, ``dz_g = dc i (1 − g²)``, ``dz_o = dh tanh c (o − o²)``;
@@ -108,7 +109,7 @@ def lstm(
     rows, weight = _with_bias(xp, x, mask, weight_ih, _sum_of(bias_ih, bias_hh))
     factor, scale = _scale_of_gates(xp, x.dtype, (4, n, hidden))
     shift = 1.0 - scale
-    gates = product(rows, _by_gate(weight, factor)).reshape(4, steps, n, hidden)  # what x gives, then the gates
+    gates = product(rows, _by_gate(weight, factor)).reshape(4, steps, n, hidden)  # contributions of x, then gates
     recurrent = _by_gate(weight_hh, factor)
     order, before, after = _states(xp, h0, steps, reverse)
     _, cell_before, cell_after = _states(xp, c0, steps, reverse)
@@ -157,7 +158,7 @@ def lstm(
 def _lstm_slopes(
     xp: Namespace, gates: Array, cell_before: Array, cell_after: Array, mask: Array | None
 ) -> tuple[Array, Array, Array]:
-    """What the chain rule multiplies with: ∂c/∂c' and ∂h/∂c (T, N, H); ∂c/∂z of i, f, g and ∂h/∂z of o (T, N, 4, H)."""
+    """Factors of the chain rule: ∂c/∂c' and ∂h/∂c (T, N, H); ∂c/∂z of i, f, g and ∂h/∂z of o (T, N, 4, H)."""
     i, f, g, o = gates
     squashed = xp.tanh(cell_after)
     slopes = xp.empty((*i.shape[:2], 4, i.shape[2]), dtype=i.dtype)
@@ -183,10 +184,10 @@ def gru(
     reverse: bool = False,
 ) -> Result:
     """``h = (1 − z) n + z h'``,  ``(r, z) = σ(W x + b + U h' + b')``,  ``n = tanh(W_n x + b_n + r q)``,
-    ``q = U_n h' + b'_n``;  h' is the state before (Cho et al. 2014, arXiv:1406.1078; as in PyTorch r stands outside of
-    the product).
+    ``q = U_n h' + b'_n``;  h' is the previous state (Cho et al. 2014, arXiv:1406.1078; as in PyTorch, r multiplies the
+    product).
 
-    With a_r, a_z, a_n for what stands inside of σ, σ, tanh, and a = (a_r, a_z, a_n), u = (a_r, a_z, q):
+    With a_r, a_z, a_n for the arguments of σ, σ, tanh, and a = (a_r, a_z, a_n), u = (a_r, a_z, q):
     ``da_n = dh (1 − z)(1 − n²)``, ``dq = da_n r``, ``da_r = dq q (1 − r)``, ``da_z = dh (h' − n)(z − z²)``;
     ``dh' = dh z + Uᵀ du``, ``dx = Wᵀ da``;  ``dW = Σ da xᵀ``, ``dU = Σ du h'ᵀ``, ``db = Σ da``, ``db' = Σ du``.
     """
@@ -200,7 +201,7 @@ def gru(
     rows, weight = _with_bias(xp, x, mask, weight_ih, bias)
     factor, scale = _scale_of_gates(xp, x.dtype, (3, batch, hidden))
     half = scale[:2]
-    gates = product(rows, _by_gate(weight, factor)).reshape(3, steps, batch, hidden)  # what x gives, then the gates
+    gates = product(rows, _by_gate(weight, factor)).reshape(3, steps, batch, hidden)  # contributions of x, then gates
     recurrent = _by_gate(weight_hh, factor)
     q = xp.empty((steps, batch, hidden), dtype=x.dtype)  # U_n h' + b'_n
     order, before, after = _states(xp, h0, steps, reverse)
@@ -247,7 +248,7 @@ def gru(
 
 
 def _gru_slopes(xp: Namespace, gates: Array, q: Array, before: Array, mask: Array | None) -> tuple[Array, Array]:
-    """What the chain rule multiplies dh with: z (T, N, H), and ∂h/∂ of q, a_r, a_z, a_n (T, N, 4, H)."""
+    """Factors of dh in the chain rule: z (T, N, H), and ∂h/∂ of q, a_r, a_z, a_n (T, N, 4, H)."""
     r, z, n = gates
     slopes = xp.empty((*z.shape[:2], 4, z.shape[2]), dtype=z.dtype)
     to_n = (1.0 - z) * (1.0 - n * n)
@@ -259,16 +260,16 @@ def _gru_slopes(xp: Namespace, gates: Array, q: Array, before: Array, mask: Arra
     return z if mask is None else xp.where(mask, z, 1.0), slopes
 
 
-# -- what the three share --------------------------------------------------------------------------------------------
+# -- shared parts ----------------------------------------------------------------------------------------------------
 
 
 def _steps_that_count(xp: Namespace, steps: int, lengths: Array | None) -> Array | None:
-    """(T, N, 1), True before the end of each sequence; None where all count."""
+    """(T, N, 1), True before the end of each sequence; None if all steps count."""
     return None if lengths is None else (xp.arange(steps)[:, None] < lengths)[:, :, None]
 
 
 def _states(xp: Namespace, first: Array, steps: int, reverse: bool) -> tuple[Any, Array, Array]:
-    """The order of the steps, and the states before and after each: views of one (T + 1, N, H) that holds the first."""
+    """The order of the steps, and the states before and after each step, as views of one array (T + 1, N, H)."""
     states = xp.empty((steps + 1, *first.shape), dtype=first.dtype)
     states[steps if reverse else 0] = first
     if reverse:
@@ -286,9 +287,10 @@ def _rows(x: Array) -> Array:
 
 
 def _with_bias(xp: Namespace, x: Array, mask: Array | None, weight: Array, bias: Array | None) -> tuple[Array, Array]:
-    """Rows of x (T·N, I), zero beyond the ends, so that what is there never counts.
+    """The rows of x (T·N, I), zero beyond the ends, so that padding has no effect.
 
-    A bias is the weight of one more feature that is always 1: it costs no pass of its own, nor does its gradient.
+    A bias becomes the weight of an extra feature that is always 1.  So neither it nor its gradient needs a pass of its
+    own.
     """
     rows = _rows(x if mask is None else xp.where(mask, x, 0.0))
     if bias is None:
@@ -298,20 +300,20 @@ def _with_bias(xp: Namespace, x: Array, mask: Array | None, weight: Array, bias:
 
 
 def _scale_of_gates(xp: Namespace, dtype: Any, shape: tuple[int, ...]) -> tuple[Array, Array]:
-    """``gate = a tanh(a z) + 1 − a``: a is ½ where the gate is σ, 1 for the third, a tanh.  (G, 1, 1), and in full."""
+    """Factors a of ``gate = a tanh(a z) + 1 − a``: ½ for σ, 1 for the third gate, a tanh.  (G, 1, 1), and in full."""
     factor = xp.full((shape[0], 1, 1), 0.5, dtype=dtype)
     factor[2] = 1.0
     return factor, factor + xp.zeros(shape, dtype=dtype)
 
 
 def _by_gate(weight: Array, factor: Array) -> Array:
-    """The right side of a product for each gate, scaled.  weight (G·H, K) -> (G, K, H)."""
+    """The right factor of each gate's product, scaled.  weight (G·H, K) -> (G, K, H)."""
     gates = factor.shape[0]
     return (weight.reshape(gates, weight.shape[0] // gates, weight.shape[1]) * factor).transpose(0, 2, 1)
 
 
 def _counted(xp: Namespace, gradient: Array, mask: Array | None, t: int) -> Array:
-    """The gradient of step t, 0 for the sequences that have ended, also where it is infinite."""
+    """The gradient of step t, 0 for sequences that have ended, even if it is infinite."""
     return gradient if mask is None else xp.where(mask[t], gradient, 0.0)
 
 
@@ -324,11 +326,11 @@ def _outputs_gradient(xp: Namespace, dy: Array | None, mask: Array | None) -> Ar
 
 
 def _own(xp: Namespace, gradient: Array | None, like: Array) -> Array:
-    """The gradient of a last state, ours to change."""
+    """A copy of the gradient of a last state, which may be changed in place."""
     return xp.zeros(like.shape, dtype=like.dtype) if gradient is None else gradient.copy()
 
 
 def _weight_gradients(rows: Array, dz: Array, features: int) -> tuple[Array, Array | None]:
-    """``dW = dzᵀ x`` and ``db = Σ dz``, from the rows with their column of ones, if there is one."""
-    both = product(rows.T, dz).T  # as (xᵀ dz)ᵀ, for BLAS reads part of dz's columns in place only on the right
+    """``dW = dzᵀ x`` and ``db = Σ dz``, from the rows and their column of ones, if there is one."""
+    both = product(rows.T, dz).T  # as (xᵀ dz)ᵀ, because BLAS reads a slice of dz's columns in place only on the right
     return both[:, :features], both[:, features] if rows.shape[1] > features else None

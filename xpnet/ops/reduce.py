@@ -1,4 +1,4 @@
-"""Reductions over one axis, several, or all.  ``axis`` and ``keepdims`` are NumPy's."""
+"""Reductions over one axis, several, or all.  ``axis`` and ``keepdims`` are as in NumPy."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _reduce_extreme(xp: Namespace, x: Array, y: Array, axis: Axis) -> Result:
 
 @widened
 def logsumexp(xp: Namespace, x: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
-    """``y = ln Σ eˣ``;  ``dy/dx = eˣ⁻ʸ`` (the softmax).  Shifted by the largest x, so that nothing overflows."""
+    """``y = ln Σ eˣ``;  ``dy/dx = eˣ⁻ʸ`` (the softmax).  x is shifted by its maximum, so that nothing overflows."""
     top = x.max(axis=axis, keepdims=True)
     top = xp.where(xp.isfinite(top), top, 0.0)  # all −inf: ln Σ e^−inf is −inf, not NaN
     total = pairwise_sum(xp.exp(x - top), axis, keepdims=True)

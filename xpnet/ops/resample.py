@@ -1,4 +1,4 @@
-"""Images at another size, or with a border made of themselves."""
+"""Resizing and padding of images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ._shared import Result, sum_dtype
 def separable2d(xp: Namespace, x: Array, *, rows: Array, columns: Array) -> Result:
     """``y = A x Bᵀ`` for every channel;  ``dx = Aᵀ dy B``.  x (N, C, H, W), A (P, H), B (Q, W) -> y (N, C, P, Q).
 
-    What has weight 0 in A or B takes no part, not even as NaN or infinity.
+    Elements of weight 0 in A or B have no effect, even if they are NaN or infinite.
     """
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
@@ -30,8 +30,8 @@ def weigh_rows(xp: Namespace, weights: Array, x: Array) -> Array:
         return product(weights, x)
     y = product(weights, xp.where(finite, x, 0.0))
     sign = xp.where(x == math.inf, 1.0, xp.where(x == -math.inf, -1.0, 0.0)).astype(x.dtype)
-    met = product((weights != 0).astype(x.dtype), (~finite).astype(x.dtype))  # how many are not finite, and
-    balance = product(xp.sign(weights), sign)  # how many more go to ∞ than to −∞: all, none, or their sum is NaN
+    met = product((weights != 0).astype(x.dtype), (~finite).astype(x.dtype))  # how many are not finite
+    balance = product(xp.sign(weights), sign)  # +∞ terms minus −∞ terms: the sum is ±∞ if all agree, else NaN
     infinite = xp.where(balance == met, math.inf, xp.where(balance == -met, -math.inf, math.nan))
     return xp.where(met == 0, y, infinite).astype(x.dtype)
 
@@ -42,17 +42,17 @@ def weigh_columns(xp: Namespace, x: Array, weights: Array) -> Array:
 
 
 def nearest_matrix(xp: Namespace, length: int, size: int, dtype: Any, *, ratio: float) -> Array:
-    """Row p picks element ``⌊p · ratio⌋``; the ratio is H/P, or one over the factor asked for.  (P, H)."""
+    """Row p selects element ``⌊p · ratio⌋``.  The ratio is H/P, or 1 divided by the scale factor.  (P, H)."""
     picked = xp.minimum(xp.floor(xp.arange(size) * ratio), length - 1)
     return (picked[:, None] == xp.arange(length)).astype(dtype)
 
 
 def linear_matrix(xp: Namespace, length: int, size: int, dtype: Any, *, ratio: float, align_corners: bool) -> Array:
-    """Row p weights the two elements around position u: ``1 − |u − h|`` where that is positive.  (P, H).
+    """Row p weights the two elements around position u by ``1 − |u − h|``.  (P, H).
 
-    ``u = p (H − 1)/(P − 1)`` where the corners are aligned, else ``(p + ½) ratio − ½``: pixel centres.
+    ``u = p (H − 1)/(P − 1)`` if the corners are aligned, else ``(p + ½) ratio − ½`` (pixel centres).
     """
-    wide = sum_dtype(dtype)  # float16 has no room for a position and its fraction
+    wide = sum_dtype(dtype)  # float16 is too coarse for fractional positions
     p = xp.arange(size).astype(wide)
     u = p * ((length - 1) / max(size - 1, 1)) if align_corners else (p + 0.5) * ratio - 0.5
     distance = xp.abs(xp.clip(u, 0, length - 1)[:, None] - xp.arange(length).astype(wide))
@@ -60,10 +60,15 @@ def linear_matrix(xp: Namespace, length: int, size: int, dtype: Any, *, ratio: f
 
 
 def pad(xp: Namespace, x: Array, *, widths: tuple[tuple[int, int], ...], mode: str, value: float = 0.0) -> Result:
-    """``y = x`` inside a border of ``value`` ("constant"), or of the mirrored, repeated or opposite elements of x.
+    """``y = x`` inside a border of ``value`` ("constant"), or of mirrored, repeated or wrapped elements of x.
 
-    ``widths`` has a pair for each axis; ``mode`` is "constant", "reflect", "replicate" or "circular".
-    ``dx = Σ dy`` over the places where the element appears.
+    ``dx = Σ dy`` over the positions at which the element appears.
+
+    Parameters
+    ----------
+    widths : a pair (before, after) for each axis.
+    mode : "constant", "reflect", "replicate" or "circular".
+    value : the value of a constant border.
     """
     shape = x.shape
     if mode == "constant":
@@ -90,7 +95,7 @@ def pad(xp: Namespace, x: Array, *, widths: tuple[tuple[int, int], ...], mode: s
 
 
 def _source(xp: Namespace, i: Array, n: int, mode: str) -> Array:
-    """Which of ``n`` elements stands at place ``i``, counted from the first element, before the border."""
+    """Which of ``n`` elements is at position ``i`` of the padded axis; i is negative before the first element."""
     if mode == "replicate":
         return xp.clip(i, 0, n - 1)
     if mode == "circular":

@@ -1,4 +1,4 @@
-"""Ops that move elements and compute nothing."""
+"""Ops that rearrange elements without arithmetic."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def reshape(xp: Namespace, x: Array, *, shape: tuple[int, ...]) -> Result:
 
 
 def transpose(xp: Namespace, x: Array, *, axes: tuple[int, ...]) -> Result:
-    """``y = x`` with axis ``axes[i]`` of x as axis i.  ``dx = dy`` with the axes put back."""
+    """``y = x`` with axis ``axes[i]`` of x as axis i.  ``dx = dy`` with the axes permuted back."""
     back = tuple(sorted(range(len(axes)), key=lambda i: axes[i] % len(axes)))  # the inverse permutation
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
@@ -41,7 +41,7 @@ def broadcast_to(xp: Namespace, x: Array, *, shape: tuple[int, ...]) -> Result:
 
 
 def getitem(xp: Namespace, x: Array, *, index: Any) -> Result:
-    """``y = x[index]``;  ``dx[index] += dy``: an element picked several times collects the sum."""
+    """``y = x[index]``;  ``dx[index] += dy``: an element that is selected several times gets the sum."""
     shape, dtype = x.shape, x.dtype
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
@@ -57,9 +57,9 @@ def getitem(xp: Namespace, x: Array, *, index: Any) -> Result:
 
 
 def _places(xp: Namespace, shape: tuple[int, ...], index: Any) -> tuple[Array, int]:
-    """What ``index`` picks from the leading axes that it speaks of, as numbers in C order, and how many axes these are.
+    """The flat positions (C order) that ``index`` selects in the leading axes it refers to, and their number of axes.
 
-    The other axes are picked whole: their elements move together.
+    The other axes are selected as a whole.
     """
     parts = index if isinstance(index, tuple) else (index,)
     if len(parts) == 1 and is_array(parts[0]):
@@ -71,7 +71,7 @@ def _places(xp: Namespace, shape: tuple[int, ...], index: Any) -> tuple[Array, i
 
 
 def _axes_of(xp: Namespace, part: Any) -> int:
-    """How many axes a part of an index speaks of: a mask of several as many as it has."""
+    """How many axes a part of an index refers to; a boolean mask refers to as many as it has."""
     if part is None:
         return 0
     part = xp.asarray(part) if isinstance(part, list) else part
@@ -79,7 +79,7 @@ def _axes_of(xp: Namespace, part: Any) -> int:
 
 
 def _picks_once(index: Any) -> bool:
-    """Slices, single numbers and masks pick each element at most once; arrays and lists of numbers may repeat one."""
+    """Whether no element is selected twice: true for slices, integers and masks, not for arrays or lists of numbers."""
     parts = index if isinstance(index, tuple) else (index,)
     return all(
         part is None or part is ... or isinstance(part, (slice, int)) or (is_array(part) and part.dtype == bool)
@@ -88,7 +88,7 @@ def _picks_once(index: Any) -> bool:
 
 
 def concatenate(xp: Namespace, *arrays: Array, axis: int = 0) -> Result:
-    """``y = [x₁ x₂ …]``, one after the other along an axis that exists;  ``dxᵢ = dy`` at the place of xᵢ."""
+    """``y = [x₁ x₂ …]``, joined along an existing axis;  ``dxᵢ = dy`` at the position of xᵢ."""
     lengths = [a.shape[axis] for a in arrays]
 
     def backward(dy: Array, needs: tuple[bool, ...] | None = None) -> tuple[Array | None, ...]:
@@ -105,7 +105,7 @@ def concatenate(xp: Namespace, *arrays: Array, axis: int = 0) -> Result:
 
 
 def stack(xp: Namespace, *arrays: Array, axis: int = 0) -> Result:
-    """``y[i] = xᵢ``, arrays of one shape side by side along a new axis;  ``dxᵢ = dy[i]``."""
+    """``y[i] = xᵢ``, arrays of equal shape joined along a new axis;  ``dxᵢ = dy[i]``."""
 
     def backward(dy: Array, needs: tuple[bool, ...] | None = None) -> tuple[Array | None, ...]:
         front = xp.moveaxis(dy, axis, 0)
@@ -115,9 +115,9 @@ def stack(xp: Namespace, *arrays: Array, axis: int = 0) -> Result:
 
 
 def split(xp: Namespace, x: Array, *, sizes: tuple[int, ...], axis: int = -1) -> Result:
-    """``[y₁ y₂ …] = x``: two or more pieces of these sizes, one after the other along an axis, without a copy.
+    """``[y₁ y₂ …] = x``: split into two or more pieces of these sizes along an axis, without a copy.
 
-    ``dx = [dy₁ dy₂ …]``, zeros for a piece that nothing was made of: ``concatenate`` undone.
+    ``dx = [dy₁ dy₂ …]``, with zeros for a piece without a gradient.  The inverse of ``concatenate``.
     """
     ends = [sum(sizes[: i + 1]) for i in range(len(sizes) - 1)]
     pieces = tuple(xp.split(x, ends, axis=axis))

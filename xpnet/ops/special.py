@@ -1,4 +1,4 @@
-"""Functions that NumPy and CuPy do not share."""
+"""Special functions that NumPy lacks."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _Q3 = (1.0, 2.56852019228982242, 1.87295284992346725, 5.27905102951428412e-1, 6.
 
 
 def polynomial(x: Array, coefficients: Sequence[float]) -> Array:
-    """Horner's rule, the highest power first."""
+    """A polynomial by Horner's rule, highest power first."""
     y = x * coefficients[0] + coefficients[1]
     for c in coefficients[2:]:
         y = y * x + c
@@ -37,8 +37,8 @@ def polynomial(x: Array, coefficients: Sequence[float]) -> Array:
 
 
 def erf(xp: Namespace, x: Array) -> Array:
-    """``erf x = 2/√π ∫₀ˣ e^−t² dt``, to rounding."""
-    if x.dtype == "float16":  # the coefficients do not fit into it
+    """``erf x = 2/√π ∫₀ˣ e^−t² dt``, accurate up to rounding."""
+    if x.dtype == "float16":  # the coefficients overflow float16
         return erf(xp, x.astype("float32")).astype("float16")
     z = xp.abs(x)
     y = xp.where(z <= 0.46875, _near(xp, z), 1.0 - _far(xp, z))
@@ -46,7 +46,7 @@ def erf(xp: Namespace, x: Array) -> Array:
 
 
 def erfc(xp: Namespace, x: Array) -> Array:
-    """``erfc x = 1 − erf x``, without the digits that the subtraction would cost where x is large."""
+    """``erfc x = 1 − erf x``, without the cancellation of this subtraction for large x."""
     if x.dtype == "float16":
         return erfc(xp, x.astype("float32")).astype("float16")
     z = xp.abs(x)

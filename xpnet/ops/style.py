@@ -1,4 +1,4 @@
-"""What neural style transfer adds to a network: the style of an image, and its roughness."""
+"""Ops of neural style transfer: the Gram matrix (style) and the total variation (smoothness) of images."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ._shared import Reduction, Result, reduce_loss, widened, with_sign_of
 
 @widened
 def gram_matrix(xp: Namespace, x: Array) -> Result:
-    """``G = F Fᵀ / (C H W)``, F the features (C, H W): which channels occur together, wherever that is.
+    """``G = F Fᵀ / (C H W)`` with the features F (C, H W): which channels are active together, at any position.
 
     x (..., C, H, W) -> y (..., C, C);  ``dF = (dG + dGᵀ) F / (C H W)`` (Gatys et al. 2015, arXiv:1508.06576).
     """
@@ -26,7 +26,7 @@ def gram_matrix(xp: Namespace, x: Array) -> Result:
 
 @widened
 def total_variation(xp: Namespace, x: Array, *, p: int = 1, reduction: Reduction = "mean") -> Result:
-    """``L = Σ |x_{i+1,j} − x_{i,j}|ᵖ + Σ |x_{i,j+1} − x_{i,j}|ᵖ`` of each image, p = 1 or 2.
+    """``L = Σ |x_{i+1,j} − x_{i,j}|ᵖ + Σ |x_{i,j+1} − x_{i,j}|ᵖ`` for each image, p = 1 or 2.
 
     x (N, C, H, W) -> (N,) before the reduction.  ``dx_{i,j} = [s(x_{i,j} − x_{i−1,j}) − s(x_{i+1,j} − x_{i,j})] dL``,
     and the same along j, ``s(d) = sign d`` for p = 1, 2d for 2.

@@ -10,7 +10,7 @@ from xpnet_backends import Array, Namespace
 
 
 def decay_weights(theta: Array, g: Array, clock: Clock, weight_decay: float, *, decoupled: bool) -> Array:
-    """Weight decay beside the step (``θ ← θ − ηλθ``), or as part of the gradient, which is returned (``g + λθ``)."""
+    """Apply weight decay to the weights (``θ ← θ − ηλθ``), or add it to the returned gradient (``g + λθ``)."""
     if weight_decay and decoupled:
         theta *= 1.0 - clock.lr * weight_decay
         return g
@@ -29,8 +29,26 @@ def update_moments(m: Array, v: Array, g: Array, betas: tuple[float, float]) -> 
 class Adam(Optimizer):
     """``m ← β₁m + (1 − β₁)g``;  ``v ← β₂v + (1 − β₂)g²``;  ``θ ← θ − η m̂ / (√v̂ + ε)``.
 
-    ``m̂ = m / (1 − β₁ᵗ)``, ``v̂ = v / (1 − β₂ᵗ)``; ``amsgrad`` takes the largest v so far.  ``weight_decay`` is added to
-    the gradient.  Source: Kingma & Ba 2014, arXiv:1412.6980, algorithm 1; Reddi et al. 2018 (AMSGrad).
+    ``m̂ = m / (1 − β₁ᵗ)``, ``v̂ = v / (1 − β₂ᵗ)``.
+    Source: Kingma & Ba 2014, arXiv:1412.6980, algorithm 1; Reddi et al. 2018 (AMSGrad).
+
+    Parameters
+    ----------
+    params : parameters, ``(name, parameter)`` pairs, or groups with their own options; see ``Optimizer``.
+    lr : learning rate η.
+    betas : decay rates β₁, β₂ of the moments.
+    eps : ε, added to the denominator.
+    weight_decay : λ; ``λθ`` is added to the gradient.
+    amsgrad : use the largest v so far in place of v.
+    maximize : maximise the objective instead of minimising it.
+
+    >>> import xpnet
+    >>> w = xpnet.nn.Parameter([1.0, -1.0])
+    >>> optimizer = Adam([w], lr=0.1)
+    >>> (w * w).sum().backward()
+    >>> _ = optimizer.step()
+    >>> w.data.round(4)
+    array([ 0.9, -0.9], dtype=float32)
     """
 
     decoupled = False
@@ -67,9 +85,19 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam with decoupled weight decay: ``θ ← θ − ηλθ`` beside Adam's step.
+    """Adam with decoupled weight decay: ``θ ← θ − ηλθ`` in addition to Adam's step.
 
     Source: Loshchilov & Hutter 2017, arXiv:1711.05101, algorithm 2.
+
+    Parameters
+    ----------
+    params, lr, betas, eps, amsgrad, maximize : as in ``Adam``.
+    weight_decay : λ of the decoupled decay.
+
+    >>> import xpnet
+    >>> model = xpnet.nn.Linear(2, 1)
+    >>> AdamW(model.parameters(), lr=1e-3, weight_decay=0.05).param_groups[0]["weight_decay"]
+    0.05
     """
 
     decoupled = True

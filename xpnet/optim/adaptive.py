@@ -1,4 +1,4 @@
-"""Relatives of RMSprop and Adam: each scales every element's step by the history of its gradients."""
+"""Adaptive optimizers related to RMSprop and Adam: they scale the step of each element by its past gradients."""
 
 from __future__ import annotations
 
@@ -14,7 +14,17 @@ from xpnet_backends import Array, Namespace
 class Adagrad(Optimizer):
     """``s ← s + g²``;  ``θ ← θ − η / (1 + (t − 1) lr_decay) · g / (√s + ε)``.
 
-    s starts at ``initial_accumulator_value``.  Source: Duchi, Hazan, Singer, JMLR 12, 2011.
+    Source: Duchi, Hazan, Singer, JMLR 12, 2011.
+
+    Parameters
+    ----------
+    params : see ``Optimizer``.
+    lr : learning rate η.
+    lr_decay : decay of the learning rate over the steps t.
+    weight_decay : λ; ``λθ`` is added to the gradient.
+    initial_accumulator_value : the value at which s starts.
+    eps : ε, added to the denominator.
+    maximize : maximise the objective instead of minimising it.
     """
 
     def __init__(
@@ -56,6 +66,15 @@ class Adadelta(Optimizer):
     """``s ← ρs + (1 − ρ)g²``;  ``Δ = g √(u + ε) / √(s + ε)``;  ``u ← ρu + (1 − ρ)Δ²``;  ``θ ← θ − ηΔ``.
 
     Source: Zeiler 2012, arXiv:1212.5701, algorithm 1.
+
+    Parameters
+    ----------
+    params : see ``Optimizer``.
+    lr : factor η of the step.
+    rho : decay rate ρ of both averages.
+    eps : ε, added under the roots.
+    weight_decay : λ; ``λθ`` is added to the gradient.
+    maximize : maximise the objective instead of minimising it.
     """
 
     def __init__(
@@ -97,6 +116,11 @@ class Adamax(Optimizer):
     """``m ← β₁m + (1 − β₁)g``;  ``u ← max(β₂u, |g| + ε)``;  ``θ ← θ − η / (1 − β₁ᵗ) · m / u``.
 
     Source: Kingma & Ba 2014, arXiv:1412.6980, algorithm 2.
+
+    Parameters
+    ----------
+    params, lr, betas, weight_decay, maximize : as in ``Adam``.
+    eps : ε, added to ``|g|``.
     """
 
     def __init__(
@@ -129,10 +153,16 @@ class Adamax(Optimizer):
 
 
 class NAdam(Optimizer):
-    """Adam with Nesterov's look ahead: ``θ ← θ − η [μ' m / (1 − Πμ μ') + (1 − μ) g / (1 − Πμ)] / (√v̂ + ε)``.
+    """Adam with Nesterov momentum: ``θ ← θ − η [μ' m / (1 − Πμ μ') + (1 − μ) g / (1 − Πμ)] / (√v̂ + ε)``.
 
-    ``μ = β₁ (1 − ½ · 0.96^{tψ})``, ψ ``momentum_decay``; μ' is that of the next step, Πμ the product up to this one.
+    ``μ = β₁ (1 − ½ · 0.96^{tψ})``; μ' is μ of the next step, and Πμ the product of all μ up to this step.
     Source: Dozat 2016, "Incorporating Nesterov momentum into Adam".
+
+    Parameters
+    ----------
+    params, lr, betas, eps, weight_decay, maximize : as in ``Adam``.
+    momentum_decay : ψ.
+    decoupled_weight_decay : decay the weights as ``AdamW`` does.
     """
 
     def __init__(
@@ -178,11 +208,16 @@ class NAdam(Optimizer):
 
 
 class RAdam(Optimizer):
-    """Adam that corrects for how little the first steps know of the variance.
+    """Rectified Adam: it corrects for the uncertain estimate of the variance in the first steps.
 
-    ``ρ∞ = 2/(1 − β₂) − 1``, ``ρ = ρ∞ − 2t β₂ᵗ/(1 − β₂ᵗ)``; where ρ > 5 ``θ ← θ − η r m̂ / (√v̂ + ε)`` with
+    ``ρ∞ = 2/(1 − β₂) − 1``, ``ρ = ρ∞ − 2t β₂ᵗ/(1 − β₂ᵗ)``.  If ρ > 5, ``θ ← θ − η r m̂ / (√v̂ + ε)`` with
     ``r = √((ρ − 4)(ρ − 2)ρ∞ / ((ρ∞ − 4)(ρ∞ − 2)ρ))``, else ``θ ← θ − η m̂``.
-    Source: Liu et al. 2019, arXiv:1908.03265, algorithm 2; the bound 5 is PyTorch's (the paper has 4).
+    Source: Liu et al. 2019, arXiv:1908.03265, algorithm 2.  The bound 5 is PyTorch's; the paper uses 4.
+
+    Parameters
+    ----------
+    params, lr, betas, eps, weight_decay, maximize : as in ``Adam``.
+    decoupled_weight_decay : decay the weights as ``AdamW`` does.
     """
 
     def __init__(
@@ -218,11 +253,11 @@ class RAdam(Optimizer):
 
     @staticmethod
     def _rectification(xp: Namespace, clock: Clock, log_beta: float, limit: float) -> tuple[Array, Array]:
-        """Whether the variance is known well enough at this step, and then r: read on the backend, with no branch.
+        """Whether ρ > 5, and r.  Computed on the backend without a branch on the host.
 
-        In float64, for ρ is a small difference of two numbers near ρ∞.
+        In float64, because ρ is a small difference of two numbers near ρ∞.
         """
         t = clock.step.astype("float64")
         rho = limit - 2.0 * t * xp.exp(t * log_beta) / -xp.expm1(t * log_beta)
-        safe = xp.maximum(rho, 5.0)  # under the root nothing is negative
+        safe = xp.maximum(rho, 5.0)  # keeps the argument of the root positive
         return rho > 5.0, xp.sqrt((safe - 4.0) * (safe - 2.0) / safe * (limit / ((limit - 4.0) * (limit - 2.0))))

@@ -16,7 +16,7 @@ _lent = Lent()
 
 
 class _Same:
-    """A parameter as a key: itself, not what it equals."""
+    """A parameter as a dict key, compared by identity."""
 
     def __init__(self, parameter: Parameter) -> None:
         self.parameter = parameter
@@ -34,13 +34,17 @@ def _put_back(key: _Same, own: Array) -> None:
 
 
 class EMA:
-    """``θ̄ ← β θ̄ + (1 − β) θ`` after every step, with ``β = min(decay, (1 + t) / (10 + t))`` at first.
+    """``θ̄ ← β θ̄ + (1 − β) θ`` after every step, with ``β = min(decay, (1 + t) / (10 + t))``.
 
-    The average often generalises better than the last weights, which still jump about.  The smaller β at the start
-    lets it forget the initial weights.  Source: Polyak & Juditsky 1992; the warm-up is that of TensorFlow's
-    ``ExponentialMovingAverage``.  Averages of float16 weights are kept in float32, as their steps are too small for it.
+    The average often generalises better than the last weights, which fluctuate.  The smaller β of the first steps lets
+    it forget the initial weights.  Averages of float16 weights are kept in float32, because their updates are too small
+    for float16.  Source: Polyak & Juditsky 1992; the warm-up is that of TensorFlow's ``ExponentialMovingAverage``.
 
-    ``params`` are parameters or ``(name, parameter)`` pairs.  ``with ema.applied():`` lends the averages to the model.
+    Parameters
+    ----------
+    params : parameters or ``(name, parameter)`` pairs.
+    decay : β after the warm-up.
+    warmup : use the smaller β at the start; False uses ``decay`` from the first step on.
 
     >>> import xpnet
     >>> layer = xpnet.nn.Linear(2, 1)
@@ -64,18 +68,18 @@ class EMA:
         self._parameters: dict[str, Parameter] = dict(named)
         if not self._parameters:
             raise ValueError("EMA got no parameters: is the model empty, or was its iterator used up?")
-        self._counts: dict[str, Array] = {}  # ``steps`` on each backend, always in the same memory
+        self._counts: dict[str, Array] = {}  # ``steps`` as an array on each backend, always in the same memory
         self.averages: dict[str, Array] = {
             name: p.data.astype(state_dtype(p.dtype)) for name, p in self._parameters.items()
         }
 
     def update(self) -> None:
-        """Take in the present weights."""
+        """Update the averages with the current weights."""
         self.blend()
         self.advance()
 
     def blend(self) -> None:
-        """The work of ``update`` on the backend: it counts there, so that it may be recorded once and replayed."""
+        """The device part of ``update``.  It counts steps on the device, so that it can be captured and replayed."""
         weights: dict[tuple[str, Any], Array] = {}
         for name, p in self._parameters.items():
             average = self._at_home(name, p)
@@ -88,7 +92,7 @@ class EMA:
             del self._counts[name]  # the model was moved away, and may come back later
 
     def _weight(self, backend: Backend, count: bool) -> Array:
-        """``1 − β`` as a float64 on the backend, for the step that is counted there first."""
+        """``1 − β`` as a float64 array on the backend, after counting the step there if ``count``."""
         xp = backend.xp
         if backend.name not in self._counts:
             self._counts[backend.name] = xp.full((), self.steps, dtype="float64")
@@ -99,11 +103,11 @@ class EMA:
         return xp.asarray(1.0 - decay)
 
     def advance(self) -> None:
-        """The host's count, also after a replay of ``blend``."""
+        """The host part of ``update``: count the step.  Call it after ``blend`` or a replay of it."""
         self.steps += 1
 
     def _at_home(self, name: str, p: Parameter) -> Array:
-        """The average, on the parameter's backend, wherever that was moved meanwhile."""
+        """The average, moved to the current backend of the parameter if necessary."""
         average: Array = self.averages[name]
         if backend_of(average) is p.backend and average.dtype == state_dtype(p.dtype):
             return average
@@ -112,13 +116,13 @@ class EMA:
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """The model has the averages inside, and its own weights again afterwards."""
+        """Put the averages into the model for the block, and restore its own weights afterwards."""
         with _lent.block({_Same(p): p.data.copy() for p in self._parameters.values()}, _put_back):
             self.copy_to_model()
             yield
 
     def copy_to_model(self) -> None:
-        """Give the averages to the model for good."""
+        """Overwrite the weights of the model with the averages."""
         self._overwrite({name: self._at_home(name, p) for name, p in self._parameters.items()})
 
     def _overwrite(self, values: Mapping[str, Array]) -> None:
@@ -127,15 +131,15 @@ class EMA:
                 p.copy_(values[name])
 
     def state_dict(self) -> dict[str, Any]:
-        """The number of steps, and a copy of the averages by name."""
+        """The number of steps, and copies of the averages by name."""
         return {"steps": self.steps, "averages": {name: a.copy() for name, a in self.averages.items()}}
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
-        """Take over a state dict.  Raises: ``ValueError`` where names or shapes do not fit."""
+        """Load a state dict.  Raises: ``ValueError`` if names or shapes do not match."""
         theirs = saved["averages"]
         if set(theirs) != set(self._parameters):
             raise ValueError(
-                f"the averages are of other parameters: expected {sorted(self._parameters)}, got {sorted(theirs)}"
+                f"the averages belong to other parameters: expected {sorted(self._parameters)}, got {sorted(theirs)}"
             )
         for name, p in self._parameters.items():
             if tuple(theirs[name].shape) != p.shape:

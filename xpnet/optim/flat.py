@@ -1,6 +1,6 @@
-"""Parameters in one flat buffer, so that an optimizer updates all of them in one go.
+"""Flat parameter buffers, so that an optimizer updates all parameters of a group with one vector operation.
 
-Values, gradients and state of a group lie in contiguous vectors; each parameter is a view of its part.
+Values, gradients and state of a group are contiguous vectors; each parameter is a view of its part.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from xpnet.nn import Parameter
 from xpnet.tape import mark_changed
 from xpnet_backends import Array, Backend, Namespace
 
-LR, STEP, GATED = 0, 1, 2  # places in a span's vector of numbers
+LR, STEP, GATED = 0, 1, 2  # indices into ``Run.numbers``
 
 
 def state_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """What state and numbers of parameters are kept in: float32 for float16, which cannot count beyond 2,048."""
+    """The dtype of state and step counts: float32 for float16 parameters, because float16 cannot count beyond 2,048."""
     return np.dtype("float32") if dtype == "float16" else dtype
 
 
@@ -28,27 +28,27 @@ def state_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
 class Span:
     """Neighbouring parameters that have taken the same steps.
 
-    ``numbers`` holds the learning rate, the step count, and the rate of a step that may be without effect, on the
-    backend: a kernel launched from a recorded graph reads them there, and no step needs a transfer.
+    ``numbers`` holds the learning rate, the step count, and the rate of a conditional step, on the backend.  So a
+    captured step can read them, and no step needs a transfer.
     """
 
     first: int
     last: int  # one past the end, both counted in parameters
-    where: slice  # the same in elements
+    where: slice  # the same range in elements
     numbers: Array
     steps: int = 0
     lr: float | None = None
-    moves: bool = False  # whether its parameters have gradients in the step at hand
-    begun: frozenset[str] = frozenset()  # the vectors of state that hold a step already
+    moves: bool = False  # whether its parameters have gradients in the current step
+    begun: frozenset[str] = frozenset()  # the state vectors that at least one step has updated
 
     def write(self, lr: float) -> None:
-        """Bring the learning rate to the backend if it changed."""
+        """Write the learning rate to the backend if it changed."""
         if lr != self.lr:
             self.numbers[LR] = lr
             self.lr = lr
 
     def gate(self, xp: Namespace, only_if: Array, grads: Array) -> None:
-        """Where ``only_if`` is false: a rate of 0 in ``numbers[GATED]`` and gradients of 0, so that no weight moves."""
+        """If ``only_if`` is false, set ``numbers[GATED]`` and the gradients to 0, so that no weight changes."""
         self.numbers[GATED] = xp.where(only_if, self.numbers[LR], 0.0)
         grads[...] = xp.where(only_if, grads, 0.0)
 
@@ -76,7 +76,7 @@ class Flat:
         self.grad_views = self._views(self.grads)
 
     def keep(self, state_names: Sequence[str]) -> None:
-        """See to it that there is a vector of zeros for each name: an option may have been switched on since."""
+        """Add vectors of zeros for missing state names, because an option may have been switched on."""
         if missing := [name for name in state_names if name not in self.state]:
             self.state |= {name: self.backend.xp.zeros(self.starts[-1], dtype=self.dtype) for name in missing}
             self.state_names = tuple(self.state)
@@ -90,12 +90,12 @@ class Flat:
         return Span(first, last, slice(self.starts[first], self.starts[last]), numbers)
 
     def wide(self, vector: Array) -> Array:
-        """Values or gradients in the dtype of the state: themselves, or a copy of float16 in float32."""
+        """Values or gradients in the dtype of the state: the vector itself, or a float32 copy of float16."""
         kind = state_dtype(self.dtype)
         return vector if kind == self.dtype else vector.astype(kind)
 
     def adopt(self) -> None:
-        """See to it that every parameter lives here, wherever it was moved or what was assigned to it meanwhile."""
+        """Make every parameter a view of these buffers again, after it was moved or assigned a new array."""
         first = self.parameters[0]
         if first.backend is not self.backend or first.dtype != self.dtype:
             self._move(first.backend, first.dtype)
@@ -106,7 +106,7 @@ class Flat:
             p._home = grad
 
     def _move(self, backend: Backend, dtype: np.dtype[Any]) -> None:
-        """Follow the model to another backend or dtype, with all state."""
+        """Move buffers and state to another backend or dtype, following the model."""
 
         def moved(array: Array) -> Array:
             return backend.asarray(self.backend.to_numpy(array)).astype(state_dtype(dtype))
@@ -118,7 +118,7 @@ class Flat:
         self._allocate(state)
 
     def gather(self) -> list[bool]:
-        """Bring gradients home that were assigned from outside; say which parameters have one."""
+        """Copy gradients that were assigned from outside into the buffer.  Returns which parameters have one."""
         present = []
         for p, home in zip(self.parameters, self.grad_views, strict=True):
             present.append(p.grad is not None and p.requires_grad)
@@ -154,7 +154,7 @@ class Flat:
         return next(span for span in self.spans if span.first <= i < span.last)
 
     def set_steps(self, steps: Sequence[int], begun: Sequence[frozenset[str]]) -> None:
-        """Take over the step counts of all parameters, and the names of the vectors that hold a step already.
+        """Set the step counts of all parameters, and the names of the state vectors that were already updated.
 
         In the same memory where the spans stay the same.
         """
@@ -169,7 +169,7 @@ class Flat:
             self.spans.append(span)
 
     def packed(self) -> dict[str, Any]:
-        """What makes it again: parameters, vectors and counts, without the views."""
+        """The data from which ``unpacked`` creates it again: parameters, vectors and counts, without the views."""
         self.adopt()
         counts = [self.span_of(i) for i in range(len(self.parameters))]
         return {
@@ -181,7 +181,7 @@ class Flat:
 
     @classmethod
     def unpacked(cls, packed: Mapping[str, Any]) -> Flat:
-        """The buffers of parameters that may be copies of those they were packed with."""
+        """Create the buffers from packed data, whose parameters may be copies."""
         flat = cls(packed["parameters"], ())
         flat.state = {
             name: flat.backend.asarray(vector, state_dtype(flat.dtype)) for name, vector in packed["state"].items()

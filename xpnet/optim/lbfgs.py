@@ -17,12 +17,21 @@ from xpnet_backends import Array, Namespace, is_array, random, to_numpy
 class LBFGS(Optimizer):
     """Quasi-Newton steps ``θ ← θ − t H∇L``; H comes from the last ``history_size`` changes of θ and ∇L.
 
-    With ``s = Δθ``, ``y = Δ∇L``, ``ρ = 1/yᵀs``, the two loops (Nocedal 1980) give ``H∇L`` without H.  For losses
-    without randomness, on all data at once: small problems, images that are optimised themselves.  ``step`` needs a
-    closure that computes the loss and its gradients, and calls it several times; it reads numbers from the device.
-
-    ``line_search_fn`` is None (the step is ``lr``) or "strong_wolfe".  Options and defaults are PyTorch's.
+    With ``s = Δθ``, ``y = Δ∇L``, ``ρ = 1/yᵀs``, the two-loop recursion (Nocedal 1980) gives ``H∇L`` without forming H.
+    Use it for deterministic losses on all data at once, e.g. small problems or style transfer.  ``step(closure)`` calls
+    the closure, which computes the loss and its gradients, several times.  It reads numbers from the device.
     Source: Nocedal & Wright 2006, algorithms 7.4 and 7.5.
+
+    Parameters
+    ----------
+    params : parameters of one dtype on one backend, in one group.
+    lr : step length t without a line search, and the first trial with one.
+    max_iter : the largest number of moves per step.
+    max_eval : the largest number of closure calls per step; ``max_iter · 5/4`` by default.
+    tolerance_grad : stop when the largest ``|∇L|`` is at most this.
+    tolerance_change : stop when weights or loss change less than this.
+    history_size : the number of stored changes.
+    line_search_fn : None, or "strong_wolfe".
     """
 
     def __init__(
@@ -57,16 +66,16 @@ class LBFGS(Optimizer):
     def update(
         self, xp: Namespace, theta: Array, g: Array, state: dict[str, Array], clock: Clock, options: dict[str, Any]
     ) -> None:
-        raise NotImplementedError("LBFGS takes whole steps")  # pragma: no cover
+        raise NotImplementedError("LBFGS overrides step() and has no update()")  # pragma: no cover
 
     # step and the state dicts replace those of Optimizer, against the house's rule: a step of L-BFGS evaluates the loss
     # several times and moves all parameters as one vector, so it cannot be written as an update() of one span, and the
     # history that it keeps belongs to no single parameter.
 
     def step(self, closure: Callable[[], Tensor] | None = None, *, only_if: Array | None = None) -> Tensor | None:
-        """Up to ``max_iter`` moves; the loss before them is returned."""
+        """Make up to ``max_iter`` moves.  Returns the loss before them."""
         if closure is None:
-            raise TypeError("LBFGS needs step(closure): it computes the loss and its gradients several times a step")
+            raise TypeError("LBFGS needs step(closure): it computes the loss and its gradients several times per step")
         flat, options = self._flats[0][0], self.param_groups[0]
         first = closure()
         loss, g = float(first.numpy()), self._gradients(flat)
@@ -102,7 +111,7 @@ class LBFGS(Optimizer):
         return flat.grads.astype(state_dtype(flat.dtype))
 
     def _choose(self, xp: Namespace, g: Array) -> Array:
-        """The direction ``−H g``; learns from the last move first."""
+        """Store the last move, then return the direction ``−H g``."""
         self._iterations += 1
         if self._direction is None or self._gradient is None:
             self._direction = -g
@@ -141,7 +150,7 @@ class LBFGS(Optimizer):
         options: Mapping[str, Any],
         last: bool,
     ) -> tuple[float, Array, float, int]:
-        """Go along d.  Loss and gradient there, the step, and how often the closure was called."""
+        """Move along d.  Returns the new loss and gradient, the step length, and the number of closure calls."""
         origin = flat.values.copy()
 
         def go(t: float) -> None:
@@ -155,7 +164,7 @@ class LBFGS(Optimizer):
             return Point(t, f, g, float(g @ d))
 
         if options["line_search_fn"] is None:
-            if last:  # nobody asks for the loss there
+            if last:  # the loss at the new point is not needed
                 go(t)
                 return start.f, start.g, t, 0
             trial = evaluate(t)
@@ -167,7 +176,7 @@ class LBFGS(Optimizer):
     # -- state ---------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """As of all optimizers; the memory of moves under the one key "lbfgs"."""
+        """The state dict of all optimizers, with the stored moves under the single key "lbfgs"."""
         saved = super().state_dict()
         entry: dict[str, Any] = {"step": self._iterations}
         if self._direction is not None and self._gradient is not None:
@@ -178,7 +187,7 @@ class LBFGS(Optimizer):
         return saved
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
-        """Take over a state dict.  Raises: ``ValueError`` where it does not fit."""
+        """Load a state dict.  Raises: ``ValueError`` if it does not match."""
         super().load_state_dict(saved)
         flat, entry = self._flats[0][0], saved["state"]["lbfgs"]
 

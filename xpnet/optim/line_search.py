@@ -1,9 +1,9 @@
 """Line search for the strong Wolfe conditions.
 
-Along a direction d, φ(t) = f(x + t d).  A step t is taken if it goes down enough, ``φ(t) ≤ φ(0) + c₁ t φ'(0)``, and
-the slope there is small enough, ``|φ'(t)| ≤ c₂ |φ'(0)|``.  First t grows until an interval must hold such a step, then
-the interval shrinks.  Source: Nocedal & Wright 2006, "Numerical optimization", algorithms 3.5 and 3.6, in the form that
-PyTorch gives them.
+Along a direction d, φ(t) = f(x + t d).  A step t is accepted if it decreases φ enough, ``φ(t) ≤ φ(0) + c₁ t φ'(0)``,
+and if the slope is small enough, ``|φ'(t)| ≤ c₂ |φ'(0)|``.  First t grows until an interval must contain such a step.
+Then the interval shrinks.  Source: Nocedal & Wright 2006, "Numerical optimization", algorithms 3.5 and 3.6, in
+PyTorch's variant.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Point:
 
 
 def cubic_minimum(a: Point, b: Point, bounds: tuple[float, float] | None = None) -> float:
-    """Where the cubic through two values and slopes is least, held between the bounds (the two steps by default)."""
+    """The minimum of the cubic through two values and slopes, clamped to the bounds (by default the two steps)."""
     low, high = bounds if bounds is not None else (min(a.t, b.t), max(a.t, b.t))
     d1 = a.slope + b.slope - 3.0 * (a.f - b.f) / (a.t - b.t)
     square = d1 * d1 - a.slope * b.slope
@@ -49,7 +49,13 @@ def strong_wolfe(
 ) -> tuple[Point, int]:
     """The step to take, and how often ``evaluate`` was called.
 
-    ``start`` is the trial at t = 0, ``largest`` the largest entry of the direction: moves below ``tolerance`` end it.
+    Parameters
+    ----------
+    evaluate : computes the trial at a step length.
+    start : the trial at t = 0.
+    t : the first step length to try.
+    largest : the largest ``|d|``.
+    tolerance : stop when the interval times ``largest`` is smaller than this.
     """
     bracket, trials, done = _bracket(evaluate, start, t)
     low, high = (0, 1) if bracket[0].f <= bracket[-1].f else (1, 0)
@@ -77,7 +83,7 @@ def _enough(new: Point, start: Point) -> bool:
 
 
 def _bracket(evaluate: Callable[[float], Point], start: Point, t: float) -> tuple[list[Point], int, bool]:
-    """Two trials with a good step between them; or one that is good itself, and True."""
+    """Two trials with an acceptable step between them, or one acceptable trial and True."""
     before, new = start, evaluate(t)
     for trials in range(MOST):
         if not _enough(new, start) or (trials > 1 and new.f >= before.f):
@@ -93,7 +99,7 @@ def _bracket(evaluate: Callable[[float], Point], start: Point, t: float) -> tupl
 
 
 def _inside(bracket: list[Point], t: float, stuck: bool) -> tuple[float, bool]:
-    """Keep away from the ends: twice in a row near one of them, and the step is moved a tenth inwards."""
+    """Move a step inwards by a tenth of the interval if it is near an end for the second time in a row."""
     low, high = sorted((bracket[0].t, bracket[1].t))
     margin = 0.1 * (high - low)
     if min(high - t, t - low) >= margin:

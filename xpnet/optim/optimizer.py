@@ -1,4 +1,4 @@
-"""What all optimizers share: groups, the flat buffers, the step, the state dict."""
+"""The base of all optimizers: parameter groups, flat buffers, the step, the state dict."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ Parameters: TypeAlias = Iterable[Parameter] | Iterable[tuple[str, Parameter]] | 
 
 
 class Optimizer(ABC):
-    """Base of all optimizers.
+    """Base class of all optimizers.
 
-    ``params`` are parameters, ``(name, parameter)`` pairs (``model.named_parameters()``: the state dict then has
-    names), or dicts ``{"params": ..., "lr": ...}`` for groups with options of their own.  ``param_groups`` holds the
-    options; changing ``group["lr"]`` takes effect at the next step.
+    ``params`` are parameters, ``(name, parameter)`` pairs, or dicts ``{"params": ..., "lr": ...}`` for groups with
+    their own options.  With pairs, e.g. ``model.named_parameters()``, the state dict has the parameter names.
+    ``param_groups`` holds the options; a change of ``group["lr"]`` takes effect at the next step.
 
-    State, step count and learning rate of float16 parameters are kept in float32, and steps are computed in it: in
-    float16 Adam's ε is 0 and a count ends at 2,048.  The weights themselves are rounded to float16 after each step, so
-    a step smaller than half a unit in a weight's last place is lost: train in float32 where that matters.
+    For float16 parameters the state, the step count and the step itself are float32, because in float16 Adam's ε is 0
+    and counts end at 2,048.  The weights are rounded to float16 after each step.  So a step smaller than half a unit in
+    the last place of a weight is lost; train in float32 if that matters.
     """
 
     def __init__(self, params: Parameters, defaults: Mapping[str, Any]) -> None:
@@ -37,7 +37,7 @@ class Optimizer(ABC):
             self.add_param_group(group)
 
     def add_param_group(self, group: Mapping[str, Any]) -> None:
-        """Add parameters with options of their own; what is not given takes the defaults."""
+        """Add parameters with their own options.  Missing options take the defaults."""
         names, parameters = _named(group["params"], start=sum(len(g["params"]) for g in self.param_groups))
         taken = {id(p) for g in self.param_groups for p in g["params"]}
         if len({id(p) for p in parameters} | taken) != len(parameters) + len(taken):
@@ -69,22 +69,22 @@ class Optimizer(ABC):
 
     @abstractmethod
     def state_names(self, options: Mapping[str, Any]) -> Sequence[str]:
-        """Names of the vectors that this optimizer keeps for each parameter."""
+        """The names of the state vectors that this optimizer keeps for each parameter."""
 
     @abstractmethod
     def update(
         self, xp: Namespace, theta: Array, g: Array, state: dict[str, Array], clock: Clock, options: dict[str, Any]
     ) -> None:
-        """One step in place: ``theta``, ``g`` and the state are vectors of neighbouring parameters.
+        """Make one step in place.  ``theta``, ``g`` and the state are vectors of adjacent parameters.
 
-        Those of float16 come in float32, in which the moments are kept; the new weights are rounded afterwards.
+        Vectors of float16 parameters are passed in float32, and the new weights are rounded afterwards.
         """
 
     def step(self, closure: Callable[[], Tensor] | None = None, *, only_if: Array | None = None) -> Tensor | None:
-        """Update every parameter that has a gradient; moves the random state one step on.
+        """Update every parameter that has a gradient, and advance the random state by one step.
 
-        ``closure``, where it is given, computes the loss and its gradients first; the loss is returned.
-        ``only_if`` is a truth value on the device: where it is false, no parameter changes, without waiting for it.
+        If ``closure`` is given, it computes the loss and the gradients first, and the loss is returned.  ``only_if`` is
+        a boolean on the device: if it is false, no parameter changes.  The host does not wait for it.
         """
         loss = closure() if closure is not None else None
         self.prepare()
@@ -93,7 +93,7 @@ class Optimizer(ABC):
         return loss
 
     def prepare(self) -> None:
-        """The first part of ``step``, also before a replay: bring the learning rates that changed to the backend."""
+        """The first part of ``step``: write changed learning rates to the backend.  Call it before a replay too."""
         for options, flats in zip(self.param_groups, self._flats, strict=True):
             for flat in flats:
                 flat.adopt()
@@ -101,9 +101,9 @@ class Optimizer(ABC):
                     span.write(options["lr"])
 
     def apply_update(self, only_if: Array | None = None) -> None:
-        """The second part of ``step``: the work on the backend, the same from step to step.
+        """The second part of ``step``: the device work, which is the same in every step.
 
-        It reads nothing that changes on the host, so that it may be recorded once and replayed.
+        It reads no changing numbers on the host, so that it can be captured once and replayed.
         """
         with no_grad():
             for options, flats in zip(self.param_groups, self._flats, strict=True):
@@ -128,9 +128,9 @@ class Optimizer(ABC):
                 span.begun |= fresh
 
     def advance(self) -> None:
-        """The last part of ``step``: the host's books, also after a replay of ``apply_update``.
+        """The last part of ``step``: the host's bookkeeping.  Call it after a replay of ``apply_update`` too.
 
-        The step counts, the tape's notes of what changed, and the random step.
+        It updates the step counts, the tape's record of changes, and the random step.
         """
         for flat in (flat for flats in self._flats for flat in flats):
             for span in flat.spans:
@@ -139,14 +139,14 @@ class Optimizer(ABC):
         random.state.set_step(random.state.step + 1)
 
     def scale_gradients(self, factor: Array) -> None:
-        """Multiply every gradient by ``factor``, a number on the backend."""
+        """Multiply every gradient by ``factor``, a 0-d array on the backend."""
         for flat in (flat for flats in self._flats for flat in flats):
             flat.adopt()
             flat.gather()
             flat.grads *= factor.astype(flat.dtype)
 
     def squared_gradients(self) -> list[Array]:
-        """``Σ g²`` over each flat buffer, on its backend, of float16 in float32: not finite if any gradient is not."""
+        """``Σ g²`` of each flat buffer, on its backend.  It is not finite if any gradient is not finite."""
         sums = []
         for flat in (flat for flats in self._flats for flat in flats):
             with_gradient = flat.gather()
@@ -156,7 +156,7 @@ class Optimizer(ABC):
         return sums
 
     def zero_grad(self) -> None:
-        """Forget all gradients; the next one that arrives is copied, not added."""
+        """Clear all gradients.  The next gradient is copied, not added."""
         for group in self.param_groups:
             for p in group["params"]:
                 p.grad = None
@@ -164,7 +164,7 @@ class Optimizer(ABC):
     # -- state ---------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """Options of the groups, and for each parameter its step count and a copy of its vectors, by name."""
+        """The options of the groups, and the step count and copies of the state vectors of each parameter."""
         state: dict[str, dict[str, Any]] = {}
         for group, flats in zip(self.param_groups, self._flats, strict=True):
             names = {id(p): name for p, name in zip(group["params"], group["names"], strict=True)}
@@ -181,7 +181,7 @@ class Optimizer(ABC):
         return {"state": state, "param_groups": groups}
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
-        """Take over a state dict.  Raises: ``ValueError`` where its groups, names or shapes do not fit."""
+        """Load a state dict.  Raises: ``ValueError`` if its groups, names or shapes do not match."""
         ours = [list(g["names"]) for g in self.param_groups]
         theirs = [list(g["params"]) for g in saved["param_groups"]]
         if len(ours) != len(theirs):
@@ -191,16 +191,16 @@ class Optimizer(ABC):
             )
         if (here := [len(names) for names in ours]) != (there := [len(names) for names in theirs]):
             raise ValueError(
-                f"the optimizer state is of another model: its groups have {there} parameters, those of this "
+                f"the optimizer state belongs to another model: its groups have {there} parameters, those of this "
                 f"{type(self).__name__} have {here}"
             )
         if ours != theirs:
-            raise ValueError(f"the optimizer state is of other parameters: expected {ours}, got {theirs}")
+            raise ValueError(f"the optimizer state belongs to other parameters: expected {ours}, got {theirs}")
         loaded = []
         for group, flats, options in zip(self.param_groups, self._flats, saved["param_groups"], strict=True):
             if unknown := set(options) - set(group) - {"initial_lr"}:
                 raise ValueError(
-                    f"{type(self).__name__} has no option {sorted(unknown)[0]!r}: the state is of another one"
+                    f"{type(self).__name__} has no option {sorted(unknown)[0]!r}: the state belongs to another one"
                 )
             fitting = {k: _fitting(k, v, group.get(k, group["lr"])) for k, v in options.items() if k != "params"}
             self.check({**group, **fitting})
@@ -217,11 +217,11 @@ class Optimizer(ABC):
                 _load_flat(flat, of_flat)
 
     def _possible_names(self, options: Mapping[str, Any]) -> Sequence[str]:
-        """The names of all vectors that the optimizer could keep, if every option were switched on."""
+        """The names of all state vectors that the optimizer keeps if every option is switched on."""
         return self.state_names({name: value or True for name, value in options.items()})
 
-    # Copies and pickles hold the parameters and their state; the flat buffers are built again around them, so that a
-    # model and an optimizer that are copied together stay tied.
+    # Copies and pickles contain the parameters and their state.  The flat buffers are built again from them, so that a
+    # model and an optimizer that are copied together still share their parameters.
 
     def __getstate__(self) -> dict[str, Any]:
         flats = [[flat.packed() for flat in flats] for flats in self._flats]
@@ -237,7 +237,7 @@ class Optimizer(ABC):
 
 
 class Clock:
-    """The learning rate and the step count of the parameters at hand, as numbers on their backend."""
+    """The learning rate and the step count of the current parameters, as numbers on their backend."""
 
     __slots__ = ("_xp", "fresh", "lr", "step", "steps")
 
@@ -249,7 +249,7 @@ class Clock:
         self.fresh = fresh  # the vectors of state that are used for the first time, and hold zeros
 
     def bias_correction(self, beta: float) -> Array:
-        """``1 − βᵗ``, as ``−expm1(t ln β)``: β near 1 loses no digits in float32."""
+        """``1 − βᵗ`` as ``−expm1(t ln β)``, which is accurate in float32 for β near 1."""
         return -self._xp.expm1(self.step * (math.log(beta) if beta else -math.inf))
 
 
@@ -277,7 +277,7 @@ _HUGE = 1e300
 
 
 def _fitting(name: str, value: Any, ours: Any) -> Any:
-    """The saved value of an option.  Raises: ``ValueError`` where ours is of another kind."""
+    """The saved value of an option.  Raises: ``ValueError`` if its type differs from that of our value."""
     value, ours = _plain(value), _plain(ours)
     if isinstance(ours, tuple) and isinstance(value, tuple) and len(ours) == len(value):
         return tuple(_fitting(name, v, o) for v, o in zip(value, ours, strict=True))
@@ -288,7 +288,7 @@ def _fitting(name: str, value: Any, ours: Any) -> Any:
 
 
 def _plain(x: Any) -> Any:
-    """An option without NumPy's scalars and lists: a rate from ``np.linspace`` is a number like others."""
+    """An option as plain Python: NumPy scalars become numbers and lists become tuples."""
     if isinstance(x, np.generic):
         return x.item()
     return tuple(_plain(part) for part in x) if isinstance(x, (list, tuple)) else x

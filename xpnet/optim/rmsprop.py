@@ -12,8 +12,22 @@ from xpnet_backends import Array, Namespace
 class RMSprop(Optimizer):
     """``s ← αs + (1 − α)g²``;  ``θ ← θ − η g / (√s + ε)``.
 
-    ``centered`` divides by the standard deviation instead, ``√(s − ḡ²)``; with ``momentum`` the quotient is gathered
-    in a velocity.  Source: Tieleman & Hinton 2012, lecture 6.5; Graves 2013, arXiv:1308.0850, eq. 38-45 (centered).
+    Source: Tieleman & Hinton 2012, lecture 6.5; Graves 2013, arXiv:1308.0850, eq. 38-45 (centered).
+
+    Parameters
+    ----------
+    params : see ``Optimizer``.
+    lr : learning rate η.
+    alpha : decay rate α of the average s.
+    eps : ε, added to the denominator.
+    weight_decay : λ; ``λθ`` is added to the gradient.
+    momentum : μ of a velocity ``v ← μv + g / (√s + ε)``, which then replaces the quotient.
+    centered : divide by the standard deviation ``√(s − ḡ²)`` instead of √s.
+    maximize : maximise the objective instead of minimising it.
+
+    >>> import xpnet
+    >>> RMSprop([xpnet.nn.Parameter([1.0])], lr=0.01, momentum=0.9).param_groups[0]["momentum"]
+    0.9
     """
 
     def __init__(

@@ -10,9 +10,27 @@ from xpnet_backends import Array, Namespace
 
 
 class SGD(Optimizer):
-    """``g ← ∇L + λθ``;  ``v ← μv + (1 − τ)g`` (at first ``v = g``);  ``θ ← θ − ηv``, Nesterov ``θ ← θ − η(g + μv)``.
+    """``g ← ∇L + λθ``;  ``v ← μv + (1 − τ)g`` (``v = g`` in the first step);  ``θ ← θ − ηv``.
 
-    η ``lr``, μ ``momentum``, τ ``dampening``, λ ``weight_decay``.  Source: Sutskever et al., ICML 2013, as in PyTorch.
+    Nesterov momentum: ``θ ← θ − η(g + μv)``.  Source: Sutskever et al., ICML 2013, as in PyTorch.
+
+    Parameters
+    ----------
+    params : parameters, ``(name, parameter)`` pairs, or groups with their own options; see ``Optimizer``.
+    lr : learning rate η.
+    momentum : μ.
+    dampening : τ.
+    weight_decay : λ; ``λθ`` is added to the gradient.
+    nesterov : use Nesterov momentum.
+    maximize : maximise the objective instead of minimising it.
+
+    >>> import xpnet
+    >>> w = xpnet.nn.Parameter([1.0, -2.0])
+    >>> optimizer = SGD([w], lr=0.25)
+    >>> (w * w).sum().backward()
+    >>> _ = optimizer.step()
+    >>> w.tolist()
+    [0.5, -1.0]
     """
 
     def __init__(

@@ -1,17 +1,17 @@
 """The tape: reverse-mode differentiation over ops.
 
-``apply`` runs an op and, where a gradient may be asked for, hangs a ``Node`` with the op's ``backward`` on the result.
-``backpropagate`` walks from a result back to its origins, newest op first, and adds up gradients on the way.
+``apply`` runs an op.  If an input requires a gradient, it attaches a ``Node`` with the op's ``backward`` to the result.
+``backpropagate`` visits the ops behind a result, newest first, and accumulates gradients.
 
 Contract
 --------
-- The tape knows arrays and ops, and of a tensor only its base class, ``Recorded``.
-- Time is the tape's clock: ``tick()`` gives the next moment.  An op is newer than the ops that made its inputs, and an
-  array that was changed in place after an op saved it is found by comparing moments.
+- The tape knows arrays, ops, and ``Recorded``, the base class of tensors.  It does not know ``Tensor``.
+- The tape has a clock; ``tick()`` returns the next time.  An op is newer than the ops that made its inputs.  Comparing
+  times reveals an array that was changed in place after an op saved it.
 - ``walk(result)`` lists the ops behind a result.  ``run_backward`` runs one of them.  Tracing, profiling and debugging
   use the same two functions as ``backpropagate``.
-- What a backward saved is freed as soon as it ran, unless ``retain_graph`` is asked for.
-- Hooks see a gradient when it is complete: all contributions of this walk have been added.
+- The arrays that a backward saved are freed as soon as it has run, unless ``retain_graph`` is set.
+- Hooks see a gradient when it is complete, that is after all contributions of this walk have been added.
 """
 
 from .backward import backpropagate, held, run_backward, walk

@@ -1,4 +1,4 @@
-"""The way back."""
+"""The backward pass."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from .recorded import Node, Recorded
 
 
 def walk(result: Recorded) -> list[tuple[Node, list[Any]]]:
-    """The ops behind a tensor, oldest first, each with the tensors that it made.  Nothing is computed or freed.
+    """The ops behind a tensor, oldest first, each with its output tensors.  Nothing is computed or freed.
 
-    Gradients that an earlier walk left on these tensors are forgotten; those of leaves stay.
+    Clears gradients that an earlier walk left on these tensors.  Gradients of leaves stay.
 
-    Raises: ``RuntimeError`` where an op was walked back before and freed what it saved.
+    Raises: ``RuntimeError`` if the backward of an op has already run and freed its saved arrays.
     """
     members: dict[Node, list[Recorded]] = {}
     seen: set[int] = set()
@@ -36,7 +36,7 @@ def walk(result: Recorded) -> list[tuple[Node, list[Any]]]:
         seen.add(id(tensor))
         if node.backward is None:
             raise RuntimeError(
-                f"backward() through {node.name!r} a second time: what it saved was freed by the first. "
+                f"backward() through {node.name!r} a second time: the first call freed its saved arrays. "
                 "Call backward(retain_graph=True) the first time, add the losses and call backward() once, or compute "
                 "the tensor again"
             )
@@ -57,7 +57,7 @@ def _time(member: tuple[Node, list[Recorded]]) -> int:
 def backpropagate(result: Recorded, gradient: Array, retain_graph: bool = False) -> None:
     """Add ``∂⟨gradient, result⟩/∂t`` to the gradient of every tensor t that ``result`` was computed from.
 
-    ``retain_graph`` keeps what the ops saved, so that the graph can be walked again.
+    ``retain_graph`` keeps the saved arrays, so that the graph can be walked again.
     """
     settle()
     if result._node is None:
@@ -82,7 +82,7 @@ def backpropagate(result: Recorded, gradient: Array, retain_graph: bool = False)
 
 
 def run_backward(node: Node, outputs: Sequence[Any], retain_graph: bool = False) -> None:
-    """Turn the gradients of an op's outputs into gradients of its inputs; then free what it saved."""
+    """Run the backward of one op: add to the gradients of its inputs, then free its saved arrays."""
     backward = node.backward
     assert backward is not None
     _check_unchanged(node, outputs)
@@ -95,7 +95,7 @@ def run_backward(node: Node, outputs: Sequence[Any], retain_graph: bool = False)
     if node.outputs == 1:
         if (dy := outputs[0]._grad) is not None:
             gradients = backward(dy, node.needs)
-    elif any(t._grad is not None for t in outputs):  # else the op above has no gradient for them
+    elif any(t._grad is not None for t in outputs):  # else no output of this op has a gradient
         by_output = {t._output: t._grad for t in outputs}
         gradients = backward(tuple(by_output.get(i) for i in range(node.outputs)), node.needs)
     for tensor, need, gradient in zip(node.inputs, node.needs, gradients, strict=False):  # optional inputs left out
@@ -107,10 +107,10 @@ def run_backward(node: Node, outputs: Sequence[Any], retain_graph: bool = False)
 
 
 class _Completion:
-    """The hooks of leaves: called when the last op that uses a leaf has run.
+    """Calls the hooks of a leaf when the last op that uses the leaf has run.
 
-    A leaf's gradient hooks see the gradient of this walk alone, so what the leaf held before is kept aside and added
-    afterwards, also where the walk ends in an error.
+    The gradient hooks of a leaf see only the gradient of this walk.  So its earlier gradient is set aside and added
+    afterwards, even if the walk ends with an error.
     """
 
     def __init__(self, uses: dict[int, list[Any]]) -> None:
@@ -153,7 +153,7 @@ class _Completion:
             hook(leaf)
 
     def __exit__(self, *error: object) -> None:
-        for key, earlier in self._before.items():  # the walk ended early: what was there before comes back
+        for key, earlier in self._before.items():  # the walk ended early: restore the earlier gradients
             leaf = self._uses[key][0]
             leaf._grad = None
             if earlier is not None:
@@ -161,7 +161,7 @@ class _Completion:
 
 
 def _hooked_leaves(order: Iterable[tuple[Node, list[Any]]]) -> dict[int, list[Any]]:
-    """Leaves with hooks, and how many inputs of ops they are."""
+    """The leaves with hooks, each with the number of op inputs that it is."""
     uses: dict[int, list[Any]] = {}
     for node, _ in order:
         for t in node.inputs:
@@ -185,14 +185,14 @@ def _refuse_if_saved(node: Node, tensor: Recorded) -> None:
     if any(type(x) is type(tensor._array) and may_share(x, tensor._array) for x in held(node.backward)):
         raise RuntimeError(
             f"an array of shape {tuple(tensor._array.shape)} that {node.name!r} saved for its backward was changed in "
-            "place since: call backward() before the change, or change a copy"
+            "place: call backward() before the change, or change a copy"
         )
 
 
 def held(backward: Any) -> Iterator[Array]:
-    """The arrays that a backward keeps: it closes over exactly what its derivative needs.
+    """The arrays that a backward has saved.
 
-    Looks through functions, partial functions, bound methods, containers and tensors.
+    Searches closures, partial functions, bound methods, containers and tensors.
     """
     waiting, seen = [backward], set()
     while waiting:
@@ -213,7 +213,7 @@ def held(backward: Any) -> Iterator[Array]:
 
 
 def _parts(x: Any) -> list[Any]:
-    """What an object refers to: a function's closure and defaults, a method's object, the fields of a dataclass."""
+    """The objects that an object refers to: closure and defaults of a function, owner of a method, dataclass fields."""
     if isinstance(x, type):
         return []
     if is_dataclass(x):

@@ -1,4 +1,4 @@
-"""Running ops, and recording them."""
+"""Run ops and record them."""
 
 from __future__ import annotations
 
@@ -22,12 +22,16 @@ _backends = loaded.by_type
 
 
 def apply(op: Op, *args: TensorLike, **options: Any) -> Tensor:
-    """Run ``op`` on tensors, arrays and numbers; record it where an argument requires a gradient.
+    """Run ``op`` on tensors, arrays and numbers, and record it if an argument requires a gradient.
 
-    A kernel of the backend under the op's name goes first; where there is none, or it declines, the op itself runs.
-    An op with several outputs gives a tuple of tensors.
+    If the backend has a kernel of the op's name, the kernel runs first.  If there is none, or it declines, the op
+    itself runs.  An op with several outputs returns a tuple of tensors.
 
-    Raises: ``BackendError`` for arrays of two backends, ``TypeError`` for two floating dtypes.
+    Raises: ``BackendError`` for arrays of two backends; ``TypeError`` for two floating dtypes.
+
+    >>> from xpnet import apply, ops, tensor
+    >>> apply(ops.softmax, tensor([[0.0, 0.0]]), axis=1)
+    tensor([[0.5, 0.5]])
     """
     if OPEN[0] and (joint := joined(op, args, options)) is not None:
         return joint  # type: ignore[return-value]
@@ -41,7 +45,7 @@ def apply(op: Op, *args: TensorLike, **options: Any) -> Tensor:
             needs.append(False)
     backend, dtype = _common_backend(op, arrays)
     for key, value in options.items():
-        if isinstance(value, np.generic):  # it would change the dtype
+        if isinstance(value, np.generic):  # a NumPy scalar would change the dtype
             options[key] = value.item()
     kernel = backend.kernels.get(op.__name__)
     if OPEN[0] and may_defer():
@@ -80,7 +84,7 @@ def _result(
     tensor = wrap(y)
     if node is not None and y.dtype.kind == "f":
         tensor.requires_grad, tensor._node, tensor._output = True, node, output
-    if y.base is not None:  # a view: share the time of change with the tensor whose memory it shows
+    if y.base is not None:  # a view shares its time of change with the tensor that owns the memory
         for a in args:
             if isinstance(a, Recorded) and (y.base is a._array or y.base is a._array.base):
                 tensor._changed_at = a._changed_at
@@ -88,7 +92,7 @@ def _result(
 
 
 def _common_backend(op: Op, arrays: list[Any]) -> tuple[Backend, Any]:
-    """The backend of all arrays, and their floating dtype if any has one."""
+    """The common backend of the arrays, and their common floating dtype, if any is floating-point."""
     backend = dtype = None
     for x in arrays:
         kind = type(x)
@@ -108,7 +112,7 @@ def _common_backend(op: Op, arrays: list[Any]) -> tuple[Backend, Any]:
 
 
 def _check_result(op: Op, y: Any, dtype: Any, arrays: list[Any]) -> None:
-    """Raises: ``TypeError`` where whole numbers made another floating dtype of floating ones."""
+    """Raises: ``TypeError`` if integer arguments changed the floating dtype of the result."""
     if y.dtype.kind == "f" and y.dtype != dtype and op.__name__ != "cast":
         raise TypeError(
             f"{op.__name__}: whole numbers beside {dtype}: {_describe(arrays)}: convert them, "
@@ -121,7 +125,7 @@ def _describe(arrays: list[Any]) -> str:
 
 
 def _explain_backends(op: Op, arrays: list[Any]) -> Backend:
-    """The common backend after all (an array type met for the first time), or the error that says what is mixed."""
+    """The common backend if an array type is new; otherwise an error that names the mixed backends."""
     held = [x for x in arrays if type(x) not in _NUMBERS]
     strange = [type(x).__name__ for x in held if not is_array(x)]
     if strange:

@@ -1,17 +1,17 @@
-"""Neighbours that join: a kernel defers its work, and the op that follows may take it over.
+"""Fusion of adjacent ops: a kernel defers its work, and the next op may fuse with it.
 
-The rule
---------
-- Work is deferred only while a model computes (``fusing()``, which the outermost module opens), and only where nobody
-  observes the tape.  When the region ends, everything that is still waited for is computed.
-- An op that has a joint kernel with the deferred one takes its work over.  Every other reader (an op without one,
-  ``.data``, a hook, a change in place) starts the work first.
-- A tensor whose work was taken over and that somebody still holds is computed again when the region ends, with the same
-  bits.  If it is alive when the gradient comes, the joint node falls back into the ops that it stands for, so that the
-  tensor gets its gradient and its hooks are called.
-- A joint result has the bits of the two ops, so looking never changes a result.
+Rules
+-----
+- Work is deferred only inside a region (``fusing()``; the call of the outermost module opens one), and only if nobody
+  observes the tape.  When the region ends, all deferred work whose tensors are still referenced is computed.
+- If the next op has a fused kernel with the deferred op, that kernel does the work of both.  Every other reader (an op
+  without one, ``.data``, a hook, a change in place) first starts the deferred work.
+- If a tensor between two fused ops is still referenced, it is computed again when the region ends, with the same bits.
+  If it still exists in the backward pass, the fused node is split into its ops, so that the tensor gets its gradient
+  and its hooks are called.
+- A fused result has the same bits as the two ops.  So reading a value never changes a result.
 
-Inside a region, arrays behind tensors must not be written except through tensors.
+Inside a region, arrays of tensors must be written only through the tensors.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from xpnet_backends.deferred import Deferred
 from .recorded import Node, Op, Recorded, tick, wrap
 from .switches import grad_blocks, is_grad_enabled, observer_in_force
 
-OPEN = [0]  # regions of all threads: 0 tells apply that there is nothing to look for
+OPEN = [0]  # the number of open regions of all threads; at 0, apply need not look for deferred work
 _ALLOWED = os.environ.get("XPNET_FUSION", "1") != "0"
 
 
 class _Region(threading.local):
-    """What a thread is in."""
+    """The fusion state of a thread."""
 
     depth = 0
     forbidden = 0
 
     def __init__(self) -> None:
-        self.waiting: list[weakref.ref[Recorded]] = []  # tensors whose work is deferred, or was taken over
+        self.waiting: list[weakref.ref[Recorded]] = []  # tensors whose work is deferred or was fused
 
 
 _region = _Region()
@@ -49,13 +49,13 @@ _region = _Region()
 
 @dataclass(slots=True)
 class Composition:
-    """The op behind a deferred result, and behind a joint one the ops that it stands for.
+    """The op behind a deferred result, or the ops behind a fused one.
 
     Attributes
     ----------
-    name : the kernel's, as "batch_norm" or "batch_norm+add".  ``inputs`` are its arguments.
-    op, args, options : the last op.  ``args[place]`` is None where its work was taken over from the tensor ``taken``,
-        which ``origin`` makes again.
+    name : the name of the kernel, e.g. "batch_norm" or "batch_norm+add".  ``inputs`` are its arguments.
+    op, args, options : the last op.  If it was fused with the work of the tensor ``taken``, ``args[place]`` is None,
+        and ``origin`` can compute that tensor again.
     time : when the op ran.
     """
 
@@ -71,14 +71,14 @@ class Composition:
     origin: Composition | None = None
 
     def between(self) -> Iterator[Recorded]:
-        """The tensors in between that somebody still holds."""
+        """The tensors between the fused ops that are still referenced."""
         if self.taken is not None and (tensor := self.taken()) is not None:
             yield tensor
         if self.origin is not None:
             yield from self.origin.between()
 
     def replay(self, apply: Callable[..., Any]) -> Recorded:
-        """Run the ops one by one, from what is still there."""
+        """Run the ops one by one, starting from the tensors that still exist."""
         args = list(self.args)
         if self.taken is not None and self.origin is not None:
             tensor = self.taken()
@@ -92,7 +92,7 @@ class Composition:
 
 @dataclass(slots=True)
 class Work:
-    """What a tensor holds as long as nobody has read it."""
+    """The deferred work of a tensor that has not been read yet."""
 
     deferred: Deferred
     composition: Composition
@@ -102,13 +102,13 @@ class Work:
 
 
 def enter() -> None:
-    """Begin a region in which work may be deferred; nested ones belong to the outermost."""
+    """Enter a region in which work may be deferred.  Nested regions belong to the outermost one."""
     _region.depth += 1
     OPEN[0] += 1
 
 
 def leave() -> None:
-    """End it; the outermost computes what is still held."""
+    """Leave the region.  The outermost one computes all tensors that are still referenced."""
     OPEN[0] -= 1
     _region.depth -= 1
     if _region.depth == 0 and _region.waiting:
@@ -117,7 +117,7 @@ def leave() -> None:
 
 @contextmanager
 def fusing() -> Iterator[None]:
-    """A region, for a model that is no module."""
+    """A region for models that are not a ``Module``."""
     enter()
     try:
         yield
@@ -127,7 +127,7 @@ def fusing() -> Iterator[None]:
 
 @contextmanager
 def no_fusion() -> Iterator[None]:
-    """Defer nothing inside the block.  ``XPNET_FUSION=0`` in the environment does so everywhere."""
+    """Defer nothing inside the block.  The environment variable ``XPNET_FUSION=0`` turns fusion off everywhere."""
     _region.forbidden += 1
     try:
         yield
@@ -136,12 +136,12 @@ def no_fusion() -> Iterator[None]:
 
 
 def may_defer() -> bool:
-    """Whether work may be deferred here and now."""
+    """Whether work may be deferred at this point."""
     return _ALLOWED and _region.depth > 0 and not _region.forbidden and observer_in_force() is None
 
 
 def settle() -> None:
-    """Compute everything that somebody still holds, before what it is computed from may change."""
+    """Compute all deferred tensors that are still referenced, before their inputs can change."""
     waiting, _region.waiting = _region.waiting, []
     for reference in waiting:
         if (tensor := reference()) is not None:
@@ -152,7 +152,7 @@ def settle() -> None:
 
 
 def defer(deferred: Deferred, composition: Composition) -> Recorded:
-    """A tensor that is computed when somebody reads it."""
+    """A tensor that is computed when it is first read."""
     tensor = wrap(None)
     del tensor._array
     tensor._work = Work(deferred, composition)
@@ -161,13 +161,13 @@ def defer(deferred: Deferred, composition: Composition) -> Recorded:
 
 
 def begun(op: Op, args: tuple[Any, ...], options: dict[str, Any], backend: Backend, node: Node | None) -> Composition:
-    """The composition of one op whose kernel has deferred its work."""
+    """The composition of a single op whose kernel has deferred its work."""
     time = tick() if node is None else node.time
     return Composition(op.__name__, backend, args, op, args, options, time)
 
 
 def joined(op: Op, args: tuple[Any, ...], options: dict[str, Any]) -> Recorded | None:
-    """The result of ``op`` joined with the deferred work of one of its arguments; None where nothing can join."""
+    """The result of ``op`` fused with the deferred work of one of its arguments; None if fusion is not possible."""
     place = next((i for i, a in enumerate(args) if isinstance(a, Recorded) and a._work is not None), None)
     if place is None or not may_defer():
         return None
@@ -178,7 +178,7 @@ def joined(op: Op, args: tuple[Any, ...], options: dict[str, Any]) -> Recorded |
     if kernel is None or first._hooks is not None:
         return None
     others: tuple[Any, ...] = (*args[:place], *args[place + 1 :])
-    arrays: list[Any] = [a._array if isinstance(a, Recorded) else a for a in others]  # starts others that are deferred
+    arrays: list[Any] = [a._array if isinstance(a, Recorded) else a for a in others]  # starts their deferred work
     kind: Any = origin.backend.array_type
     if any(type(a) is not kind or a.dtype != deferred.dtype for a in arrays):
         return None
@@ -201,7 +201,7 @@ def joined(op: Op, args: tuple[Any, ...], options: dict[str, Any]) -> Recorded |
 
 
 def separate(tensor: Recorded, apply: Callable[..., Any]) -> None:
-    """Let a joint op fall back into its ops, where somebody holds a tensor in between."""
+    """Split a fused node into its ops if a tensor between them is still referenced."""
     node = tensor._node
     if node is None or (whole := node.composition) is None or next(whole.between(), None) is None:
         return
@@ -209,7 +209,7 @@ def separate(tensor: Recorded, apply: Callable[..., Any]) -> None:
         for a in part.args:
             if isinstance(a, Recorded) and a._changed_at[0] > part.time:
                 raise RuntimeError(
-                    f"an input of shape {tuple(a._array.shape)} of {whole.name!r} was changed in place since: call "
+                    f"an input of shape {tuple(a._array.shape)} of {whole.name!r} was changed in place: call "
                     "backward() before the change, or change a copy"
                 )
     with grad_blocks.holding(True), no_fusion():

@@ -1,4 +1,4 @@
-"""What the tape records: nodes, the base of tensors, hooks, and its clock."""
+"""Nodes, the base class of tensors, hooks, and the tape's clock."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Op: TypeAlias = Callable[..., Any]
 TensorLike: TypeAlias = Any
-"""A Tensor, an array of a backend, or where it makes sense a Python number."""
+"""A Tensor, an array of a backend, or where the function allows it a Python number."""
 GradientHook: TypeAlias = Callable[[Array], "Array | None"]
 R = TypeVar("R", bound="type[Recorded]")
 
@@ -25,21 +25,21 @@ _clock = itertools.count()
 
 
 def tick() -> int:
-    """The next moment of the tape's clock."""
+    """The next time of the tape's clock."""
     return next(_clock)
 
 
 class Node:
-    """One op that was run: what its backward needs to be called.
+    """One recorded op, with everything that its backward pass needs.
 
     Attributes
     ----------
-    name : the op's name.
-    backward : its derivative; None once it ran and what it saved was freed.
-    inputs : the arguments of the op, tensors among them.  ``needs`` says which of them require a gradient.
-    outputs : how many results the op has.
-    time : the moment of the tape's clock at which it ran.
-    composition : the ops that it stands for, where a kernel joined several.
+    name : the name of the op.
+    backward : the op's backward function; None after it has run and its saved arrays were freed.
+    inputs : the arguments of the op, tensors and others.  ``needs`` says which of them require a gradient.
+    outputs : the number of results.
+    time : when the op ran, by the tape's clock.
+    composition : the ops that a fused kernel replaced, if this is one.
     """
 
     __slots__ = ("backward", "composition", "inputs", "name", "needs", "outputs", "time")
@@ -55,10 +55,10 @@ class Node:
 
 
 class Recorded:
-    """The base of tensors: an array, the op that made it, its gradient, and when it was last changed in place.
+    """The base class of tensors: an array, the op that made it, its gradient, and the time of its last in-place change.
 
-    ``_home`` is a parameter's place in an optimizer's flat gradient buffer: the first gradient after ``zero_grad()`` is
-    copied there, further ones are added.
+    ``_home`` is a parameter's view of an optimizer's flat gradient buffer.  The first gradient after ``zero_grad()`` is
+    copied there; later ones are added.
     """
 
     __slots__ = (
@@ -91,17 +91,17 @@ class Recorded:
         self._grad = self._home = self._hooks = self._node = self._work = None
         self.requires_grad = self._owns_grad = False
         self._output = 0
-        self._changed_at = [-1]  # one cell for all tensors that show the same memory
+        self._changed_at = [-1]  # one cell, shared by all tensors on the same memory
 
     def __getattr__(self, name: str) -> Any:
-        """``_array`` is unset as long as the work behind it is deferred; the first reader starts it."""
+        """Compute ``_array`` at its first read, if the work was deferred."""
         if name == "_array" and self._work is not None:
             self._array, self._work = self._work.deferred.run(), None
             return self._array
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
 
     def _accumulate(self, g: Array) -> None:
-        """Add to the gradient.  In place only into arrays made here: ops hand out views and one array several times."""
+        """Add to the gradient.  In place only into own arrays, because an op may return views, or one array twice."""
         held = self._grad
         if held is None:
             if self._home is not None:
@@ -117,12 +117,12 @@ class Recorded:
             self._owns_grad = True
 
     def _array_of(self, x: Any) -> Array:
-        """``x`` as an array: NumPy makes scalars of 0-d results, which cannot be changed in place."""
+        """``x`` as an array, because NumPy returns scalars for 0-d results, which cannot be changed in place."""
         return x if type(x) is type(self._array) else backend_of(self._array).asarray(x)
 
 
 class Hooks:
-    """What is called with one tensor's gradient, and with the tensor after its gradient was accumulated."""
+    """The hooks of one tensor: on its gradient, and on the tensor after its gradient was accumulated."""
 
     __slots__ = ("after", "gradient")
 
@@ -131,14 +131,14 @@ class Hooks:
         self.after: dict[object, Callable[[Any], None]] = {}
 
     def changed(self, g: Array, name: str) -> Array:
-        """The gradient after every hook has seen it; a hook may return another one of the same shape and dtype."""
+        """Pass the gradient through all hooks.  A hook may return a new gradient of the same shape and dtype."""
         for hook in tuple(self.gradient.values()):
             replaced = hook(g)
             if replaced is None:
                 continue
             if isinstance(replaced, Recorded):
                 replaced = replaced._array
-            elif isinstance(replaced, np.generic):  # what NumPy makes of 0-d arrays
+            elif isinstance(replaced, np.generic):  # NumPy's result for a 0-d array
                 replaced = np.asarray(replaced)
             if not is_array(replaced) or replaced.shape != g.shape or replaced.dtype != g.dtype:
                 got = f"{replaced.dtype}{replaced.shape}" if is_array(replaced) else type(replaced).__name__
@@ -148,7 +148,7 @@ class Hooks:
 
 
 class Handle:
-    """A registered hook; ``remove()`` takes it away, and so does leaving it as a context manager."""
+    """A registered hook.  ``remove()`` removes it; as a context manager it removes the hook at the end of the block."""
 
     __slots__ = ("_hooks", "_key")
 
@@ -157,7 +157,7 @@ class Handle:
         hooks[self._key] = hook
 
     def remove(self) -> None:
-        """Take the hook away.  A second call does nothing."""
+        """Remove the hook.  A second call does nothing."""
         self._hooks.pop(self._key, None)
 
     __call__ = remove
@@ -170,7 +170,7 @@ class Handle:
 
 
 def hooks_of(tensor: Recorded) -> Hooks:
-    """The hooks of a tensor, to register one."""
+    """The hooks of a tensor, created at the first call."""
     if tensor._hooks is None:
         tensor._hooks = Hooks()
     return tensor._hooks
@@ -180,31 +180,31 @@ _result_type: type[Recorded] = Recorded
 
 
 def results_of_apply(cls: R) -> R:
-    """Class decorator for the one class of which ``apply`` makes its results."""
+    """Class decorator for the class of the results of ``apply``."""
     global _result_type
     _result_type = cls
     return cls
 
 
 def wrap(data: Array) -> Tensor:
-    """A tensor on an array's memory, without history."""
+    """A tensor without history that shares the memory of an array."""
     tensor = _result_type.__new__(_result_type)
     tensor._start(data)
     return tensor  # type: ignore[return-value]
 
 
 def value_of(tensor: Recorded) -> Array:
-    """A tensor's array, to be read only: other work that is deferred stays so."""
+    """The array of a tensor, for reading only.  Other deferred work is not started."""
     return tensor._array
 
 
 def node_of(tensor: Recorded) -> Node | None:
-    """The op that made a tensor; None for a leaf."""
+    """The node of the op that made a tensor; None for a leaf."""
     return tensor._node
 
 
 def mark_changed(tensors: Iterable[Recorded]) -> None:
-    """Note that the values of ``tensors`` were changed in place, for ops that saved them."""
+    """Record that the values of ``tensors`` were changed in place, so that ops that saved them can raise an error."""
     now = next(_clock)
     for tensor in tensors:
         tensor._changed_at[0] = now
@@ -212,7 +212,7 @@ def mark_changed(tensors: Iterable[Recorded]) -> None:
 
 @contextmanager
 def gradients_kept(tensors: Iterable[Recorded]) -> Iterator[None]:
-    """Put the gradients of leaf tensors back afterwards: the values, in the very arrays that held them."""
+    """Restore the gradients of leaf tensors after the block: the values, in the same arrays."""
     kept = [(t, t._grad, t._owns_grad, None if t._grad is None else t._grad.copy()) for t in tensors]
     try:
         yield

@@ -1,4 +1,4 @@
-"""Whether ops are recorded, and who looks on."""
+"""Switches of the tape: whether ops are recorded, and which observer is called."""
 
 from __future__ import annotations
 
@@ -19,36 +19,43 @@ def no_grad() -> Holding[bool]: ...
 @overload
 def no_grad(function: F) -> F: ...
 def no_grad(function: F | None = None) -> F | Holding[bool]:
-    """Record nothing inside the block: for evaluation, and for changing parameters by hand.
+    """Record no ops inside the block, e.g. in evaluation, or while changing parameters by hand.
 
-    ``with no_grad():``, or ``@no_grad`` before a function; of a generator or a coroutine it is the body that records
-    nothing, not its caller.
+    Use ``with no_grad():``, or ``@no_grad`` on a function.  On a generator or coroutine it applies to the body, not to
+    the caller.
+
+    >>> import xpnet
+    >>> x = xpnet.tensor([1.0, 2.0], requires_grad=True)
+    >>> with xpnet.no_grad():
+    ...     y = 2 * x
+    >>> y.requires_grad
+    False
     """
     block = grad_blocks.holding(False)
     return block if function is None else block(function)
 
 
 def is_grad_enabled() -> bool:
-    """Whether ops are being recorded."""
+    """Whether ops are being recorded: False inside ``no_grad``."""
     blocks = grad_blocks.get()
     return not blocks or innermost(blocks, True)
 
 
 def observe(observer: Callable[..., None]) -> Holding[Callable[..., None] | None]:
-    """Call ``observer(op, args, options, result)`` after every op inside the block: to write a network down.
+    """Call ``observer(op, args, options, result)`` after every op inside the block, e.g. to export a network.
 
-    An observer's method ``plain(name, args, options, result)``, if it has one, is called after what has no derivative:
-    comparisons, and casts from or to whole numbers.
+    If the observer has a method ``plain(name, args, options, result)``, it is called after operations without a
+    derivative: comparisons, and casts from or to integers.
     """
     return observers.holding(observer)
 
 
 def observer_in_force() -> Callable[..., None] | None:
-    """Who is told of every op."""
+    """The current observer, or None."""
     return innermost(blocks, None) if (blocks := observers.get()) else None
 
 
 def note_plain(name: str, args: tuple[Any, ...], options: dict[str, Any], result: Recorded) -> None:
-    """Show a result without a derivative to an observer that wants to see those too."""
+    """Report an operation without a derivative to the observer, if it has a method ``plain``."""
     if (plain := getattr(observer_in_force(), "plain", None)) is not None:
         plain(name, args, options, result)

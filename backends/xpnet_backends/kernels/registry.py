@@ -1,9 +1,9 @@
-"""Which ops have a kernel: the only place in which kernels are listed.
+"""The registry of kernels: the only place that lists which ops have one.
 
-The tape asks for the name of each op that it runs.  ``xpnet_backends.matmul`` asks for ``"gemm"``, the product of two
-matrices that every op uses.  ``"batch_norm+"`` is a kernel that may leave its work to the op after it, and
-``"batch_norm+relu"`` one that does the work of both (see ``xpnet.tape.fusion``).  A kernel returns None where it
-declines; the op, or the backend's own product, then runs.  ``benchmarks/kernels.py`` times each against its op.
+The tape looks up each op by name.  ``xpnet_backends.matmul`` looks up ``"gemm"``, the matrix product that all ops use.
+``"batch_norm+"`` is a kernel that may defer its work to the next op, and ``"batch_norm+relu"`` is the fused kernel of
+two ops (see ``xpnet.tape.fusion``).  A kernel returns None to decline; the op, or the backend's own product, then runs.
+``benchmarks/kernels.py`` times each kernel against its op.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .cpu.machinery.blas import TINY_PRODUCT
 
 @functools.cache
 def load(module: str) -> ModuleType | None:
-    """A module of compiled kernels; None where numba is not installed (the extra ``fast``), or cannot be used."""
+    """A module of compiled kernels; None if numba (the extra ``fast``) is not installed or not usable."""
     if importlib.util.find_spec("numba") is None:
         return None
     try:
@@ -36,9 +36,9 @@ def load(module: str) -> ModuleType | None:
 
 
 def compiled_later(module: str, name: str) -> Kernel:
-    """The kernel of this name in a module that is imported, and so compiled, when it is first called.
+    """A kernel whose module is imported, and thereby compiled, at the first call.
 
-    It declines all but float32, and everything where numba cannot be used.
+    It declines every dtype except float32, and everything if numba is not usable.
     """
 
     def kernel(xp: Namespace, x: Array, *arrays: Any, **options: Any) -> Any:
@@ -50,12 +50,12 @@ def compiled_later(module: str, name: str) -> Kernel:
 
 
 def aligned(x: Array | Deferred) -> bool:
-    """Whether vectors can be read from it."""
+    """Whether the memory of ``x`` is aligned for vector loads."""
     return isinstance(x, Deferred) or bool(x.flags.aligned)
 
 
 def gemm(xp: Namespace, a: Array, b: Array) -> Array | None:
-    """``a · b`` in float32.  Declines stacks of matrices, and products so small that a BLAS runs them on one thread.
+    """``a · b`` in float32.  Declines batches, and products so small that a BLAS runs them on one thread.
 
     a (M, K), b (K, N), in any memory order -> (M, N).
     """
@@ -89,7 +89,7 @@ CPU: dict[str, Kernel] = {
     "silu": compiled_later("activation", "silu"),
     "softmax": compiled_later("softmax", "softmax"),
 }
-"""For NumPy."""
+"""Kernels for the NumPy backend."""
 
 CUDA: dict[str, Kernel] = {}
-"""For CuPy."""
+"""Kernels for the CuPy backend."""

@@ -1,4 +1,4 @@
-"""Layers as functions of tensors, with PyTorch's names and arguments.  Here inputs are checked; the math is in ops/."""
+"""Layers as functions of tensors, with PyTorch's names and arguments.  They check inputs and call ``xpnet.ops``."""
 
 from xpnet.tensor import concatenate, stack, where
 

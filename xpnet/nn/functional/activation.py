@@ -8,7 +8,12 @@ from xpnet.tensor import Tensor, TensorLike, apply
 
 
 def relu(x: TensorLike) -> Tensor:
-    """``max(x, 0)``."""
+    """``max(x, 0)``.
+
+    >>> from xpnet import tensor
+    >>> relu(tensor([-1.0, 2.0]))
+    tensor([0., 2.])
+    """
     return apply(ops.relu, floating("relu", x))
 
 
@@ -23,7 +28,7 @@ def elu(x: TensorLike, alpha: float = 1.0) -> Tensor:
 
 
 def gelu(x: TensorLike, approximate: str = "none") -> Tensor:
-    """``x Φ(x)``; ``approximate`` is "none" or "tanh"."""
+    """``x Φ(x)``.  ``approximate`` is "none" or "tanh"."""
     return apply(ops.gelu, floating("gelu", x), approximate=approximate)
 
 
@@ -38,7 +43,12 @@ def tanh(x: TensorLike) -> Tensor:
 
 
 def softmax(x: TensorLike, dim: int = -1) -> Tensor:
-    """``eˣⁱ / Σⱼ eˣʲ`` along ``dim``."""
+    """``eˣⁱ / Σⱼ eˣʲ`` along ``dim``.
+
+    >>> from xpnet import tensor
+    >>> softmax(tensor([[1.0, 1.0]]), dim=1)
+    tensor([[0.5, 0.5]])
+    """
     return apply(ops.softmax, floating("softmax", x), axis=dim)
 
 
@@ -87,12 +97,12 @@ def celu(x: TensorLike, alpha: float = 1.0) -> Tensor:
 
 
 def selu(x: TensorLike) -> Tensor:
-    """``λ elu(x, α)``, with λ = 1.0507… and α = 1.6733…, which keep mean 0 and variance 1."""
+    """``λ elu(x, α)`` with λ = 1.0507… and α = 1.6733…, which preserve mean 0 and variance 1."""
     return apply(ops.selu, floating("selu", x))
 
 
 def glu(x: TensorLike, dim: int = -1) -> Tensor:
-    """``a σ(b)``, a and b the halves of x along ``dim``."""
+    """``a σ(b)``, where a and b are the halves of x along ``dim``."""
     x = floating("glu", x)
     if not -x.ndim <= dim < x.ndim or x.shape[dim] % 2:
         raise ValueError(f"glu: dim {dim} must be an axis of even length, got input of shape {x.shape}")

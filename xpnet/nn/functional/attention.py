@@ -1,4 +1,4 @@
-"""Attention and rotary positions."""
+"""Attention and rotary position embeddings."""
 
 from __future__ import annotations
 
@@ -28,10 +28,21 @@ def scaled_dot_product_attention(
 ) -> Tensor:
     """``softmax(scale · Q Kᵀ + mask) V``.  query (..., L, E), key (..., S, E), value (..., S, V) -> y (..., L, V).
 
-    ``attn_mask`` broadcasts to (..., L, S): boolean, True where a query may look, or floating, added to the scores.
-    ``is_causal`` hides later keys, on top of any mask.  ``scale`` is 1/√E by default.  A query that may look nowhere
-    gets zeros.  Dropout is applied whenever ``dropout_p`` is above 0, as in PyTorch: pass 0 in evaluation.  ``path``
-    names its random stream.
+    A query whose keys are all hidden gets zeros.
+
+    Parameters
+    ----------
+    query, key, value : the inputs; their leading axes broadcast.
+    attn_mask : broadcasts to (..., L, S); boolean (True where a query may attend) or floating (added to the scores).
+    dropout_p : the dropout probability.  It is also applied in evaluation, as in PyTorch, so pass 0 there.
+    is_causal : hide later keys, in addition to the mask.
+    scale : 1/√E by default.
+    path : the name of the random stream of the dropout.
+
+    >>> from xpnet import tensor
+    >>> x = tensor([[1.0, 0.0], [0.0, 1.0]])
+    >>> scaled_dot_product_attention(x, x, x, is_causal=True)[0]
+    tensor([1., 0.])
     """
     return attention_and_weights(query, key, value, attn_mask, dropout_p, is_causal, scale=scale, path=path)[0]
 
@@ -47,7 +58,7 @@ def attention_and_weights(
     scale: float | None = None,
     path: str = "attention",
 ) -> tuple[Tensor, Tensor]:
-    """As ``scaled_dot_product_attention``, and the weights (..., L, S), those that dropout has left."""
+    """Like ``scaled_dot_product_attention``, and also return the weights (..., L, S) after dropout."""
     q, k, v = (floating(f"attention: {n}", x) for n, x in (("query", query), ("key", key), ("value", value)))
     scores = _scores_shape(q, k, v)
     mask = None if attn_mask is None else _checked_mask(attn_mask, scores)
@@ -59,7 +70,7 @@ def attention_and_weights(
 
 
 def _scores_shape(q: Tensor, k: Tensor, v: Tensor) -> tuple[int, ...]:
-    """(..., L, S).  Raises: ``ValueError`` where queries, keys and values do not fit each other."""
+    """The shape (..., L, S) of the scores.  Raises: ``ValueError`` if queries, keys and values do not match."""
     shapes = f"query {q.shape}, key {k.shape}, value {v.shape}"
     if min(q.ndim, k.ndim, v.ndim) < 2:
         raise ValueError(f"attention: expected (..., L, E), (..., S, E) and (..., S, V), got {shapes}")
@@ -102,10 +113,16 @@ def merge_masks(
     keys: int,
     extra: int,
 ) -> Tensor | None:
-    """The masks of ``MultiheadAttention`` as one that ``scaled_dot_product_attention`` takes, or None.
+    """Combine the masks of ``MultiheadAttention`` into one for ``scaled_dot_product_attention``, or None.
 
-    ``like`` are the queries (N, H, L, D).  attn_mask (L, S) or (N·H, L, S), key_padding_mask (N, S): True where
-    *hidden*, or floating and added.  The ``extra`` keys behind the first S are always visible.
+    Parameters
+    ----------
+    attn_mask : (L, S) or (N·H, L, S); boolean (True where *hidden*) or floating (added).
+    key_padding_mask : (N, S), likewise.
+    is_causal : hide later keys.
+    like : the queries (N, H, L, D).
+    keys : S.
+    extra : the number of additional keys after the first S, which are always visible.
     """
     batch, heads, length, _ = like.shape
     masks = []
@@ -128,7 +145,7 @@ def merge_masks(
 
 
 def _visible_or_added(masks: list[Tensor], like: Tensor, extra: int) -> Tensor | None:
-    """Boolean masks joined and turned round (True is visible); if any is floating, all as one to add."""
+    """Combine boolean masks and invert them (True is visible); if any mask is floating, combine all into one to add."""
     if not masks:
         return None
     added = [m for m in masks if m.dtype.kind == "f"]
@@ -143,23 +160,29 @@ def _visible_or_added(masks: list[Tensor], like: Tensor, extra: int) -> Tensor |
 
 
 def _either(a: Tensor, b: Tensor) -> Tensor:
-    """The larger of two truths."""
+    """Logical or."""
     return apply(ops.maximum, a, b)
 
 
 def split(x: Tensor, sizes: tuple[int, ...], axis: int = -1) -> tuple[Tensor, ...]:
-    """Two or more pieces of ``x`` along an axis."""
+    """Split ``x`` into two or more pieces along an axis."""
     return tuple(apply(ops.split, x, sizes=sizes, axis=axis))
 
 
 def rotary_embedding(
     x: TensorLike, positions: TensorLike | None = None, *, base: float = 10000.0, interleaved: bool = True
 ) -> Tensor:
-    """Turn pair i of the features at position t by the angle ``t · base^(−2i/E)``.  x (..., T, E), E even.
+    """Rotate pair i of the features at position t by the angle ``t · base^(−2i/E)``.  x (..., T, E), E even.
 
-    The product of a turned query and a turned key depends on how far apart they stand, not on where.  ``positions``,
-    0, 1, ... by default, broadcast to (..., T).  ``interleaved`` pairs neighbours, as in the paper; else feature i goes
-    with i + E/2.  Source: Su et al. 2021, arXiv:2104.09864.
+    The product of a rotated query and a rotated key depends only on the distance of their positions.
+    Source: Su et al. 2021, arXiv:2104.09864.
+
+    Parameters
+    ----------
+    x : the features.
+    positions : broadcast to (..., T); 0, 1, ... by default.
+    base : the base of the angles.
+    interleaved : pair neighbouring features, as in the paper; otherwise feature i and feature i + E/2.
     """
     t = floating("rotary_embedding", x)
     if t.ndim < 2 or t.shape[-1] % 2:

@@ -1,4 +1,4 @@
-"""What the functions check before the mathematics starts."""
+"""Input checks of the functions."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from xpnet_backends import Array, is_array
 
 
 def check_probability(name: str, p: float) -> float:
-    """``p`` if it lies in 0..1.  Raises: ``ValueError``."""
+    """``p`` if it is in 0..1.  Raises: ``ValueError``."""
     if not 0.0 <= p <= 1.0:
         raise ValueError(f"{name} must be a probability between 0 and 1, got {p!r}")
     return p
 
 
 def check_reduction(reduction: str, *, batchmean: bool = False) -> str:
-    """``reduction`` if it is known.  Raises: ``ValueError``."""
+    """``reduction`` if it is a known name.  Raises: ``ValueError``."""
     if reduction not in ("mean", "sum", "none") and not (batchmean and reduction == "batchmean"):
         known = "'batchmean', 'mean', 'sum' or 'none'" if batchmean else "'mean', 'sum' or 'none'"
         raise ValueError(f"reduction must be {known}, got {reduction!r}")
@@ -24,7 +24,7 @@ def check_reduction(reduction: str, *, batchmean: bool = False) -> str:
 
 
 def check_same_shape(name: str, prediction: Tensor, target: Tensor) -> None:
-    """Both of one shape.  Raises: ``ValueError``."""
+    """Check that both shapes are equal.  Raises: ``ValueError``."""
     if prediction.shape != target.shape:
         raise ValueError(
             f"{name}: prediction has shape {prediction.shape}, target {target.shape}: they must be equal (broadcasting "
@@ -33,7 +33,7 @@ def check_same_shape(name: str, prediction: Tensor, target: Tensor) -> None:
 
 
 def check_range(name: str, x: Tensor, low: float, high: float, remedy: str) -> None:
-    """Values in low..high, NaN aside; only on a host, for on a device looking at them would stop the pipeline."""
+    """Check that values are in low..high or NaN.  On a GPU nothing is checked, to avoid a synchronisation."""
     if not x.backend.on_host:
         return
     values = x.data
@@ -51,14 +51,14 @@ def floating(name: str, x: TensorLike) -> Tensor:
 
 
 def measured(name: str, prediction: TensorLike, target: TensorLike) -> tuple[Tensor, Tensor]:
-    """Prediction and target of a regression: both floating-point, of one shape.  Raises: ``TypeError``, ``ValueError``.
+    """Prediction and target of a regression.  Raises: ``TypeError`` unless both are floating-point; ``ValueError``.
 
-    Whole numbers are refused, because they are class numbers more often than measurements.
+    Integer targets are refused, because they are usually class indices.
     """
     p, t = floating(name, prediction), as_tensor(target)
     if t.dtype.kind != "f":
         raise TypeError(
-            f"{name}: expected a floating-point target, got {t.dtype}: class numbers belong to cross_entropy; convert "
+            f"{name}: expected a floating-point target, got {t.dtype}: class indices belong to cross_entropy; convert "
             f"what was measured, e.g. target.astype('{p.dtype}')"
         )
     check_same_shape(name, p, t)
@@ -66,13 +66,13 @@ def measured(name: str, prediction: TensorLike, target: TensorLike) -> tuple[Ten
 
 
 def target_of(target: TensorLike, x: Tensor) -> Tensor:
-    """Labels, counts or probabilities as a tensor: whole numbers in the dtype of the prediction, all else as it is."""
+    """Labels, counts or probabilities as a tensor.  Integers are converted to the dtype of the prediction."""
     t = as_tensor(target)
     return t if t.dtype.kind == "f" else t.astype(x.dtype)
 
 
 def constant(x: TensorLike | None, like: Tensor) -> Any:
-    """Constants of a loss; lists, numbers and whole numbers come in the input's dtype, on its backend."""
+    """Constants of a loss.  Lists and numbers become arrays of the input's dtype and backend."""
     if x is None:
         return None
     if not isinstance(x, Tensor) and not is_array(x):

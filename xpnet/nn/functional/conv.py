@@ -21,9 +21,20 @@ def conv2d(
 ) -> Tensor:
     """``y[n,o,p,q] = b[o] + Σ_ckl W[o,c,k,l] x[n, c, p·s + k·d, q·s + l·d]``.
 
-    x (N, C, H, W), weight (O, C/groups, K, L), bias (O,) -> y (N, O, P, Q);
     ``P = ⌊(H + 2·padding − dilation (K − 1) − 1) / stride⌋ + 1``.
-    ``padding`` is a border of zeros, or "valid" (none), or "same" (as much as keeps the size; needs stride 1).
+
+    Parameters
+    ----------
+    x : (N, C, H, W) -> y (N, O, P, Q), or without N.
+    weight, bias : (O, C/groups, K, L) and (O,).
+    stride : s, one number or (height, width).
+    padding : the width of the zero border, "valid" (no border) or "same" (keeps the size; needs stride 1).
+    dilation : d, the distance of the kernel's elements.
+    groups : the number of groups of channels; each group of outputs sees one group of inputs.
+
+    >>> from xpnet import tensor
+    >>> conv2d(tensor([[[[1.0, 2.0], [3.0, 4.0]]]]), tensor([[[[1.0, 1.0], [1.0, 1.0]]]])).item()
+    10.0
     """
     _check_axes("conv2d", weight, "(O, C/groups, K, L)")
     t, alone = images("conv2d", x, weight.shape[1] * groups)
@@ -76,7 +87,13 @@ def conv1d(
     dilation: Size = 1,
     groups: int = 1,
 ) -> Tensor:
-    """Slide O kernels over sequences.  x (N, C, T), weight (O, C/groups, K), bias (O,) -> y (N, O, P)."""
+    """Convolution of sequences.  x (N, C, T), weight (O, C/groups, K), bias (O,) -> y (N, O, P).
+
+    Parameters
+    ----------
+    x, weight, bias : the arrays.
+    stride, padding, dilation, groups : as in ``conv2d``.
+    """
     _check_axes("conv1d", weight, "(O, C/groups, K)")
     s, d = single("conv1d: stride", stride, 1), single("conv1d: dilation", dilation, 1)
     border = padding if isinstance(padding, str) else (0, single("conv1d: padding", padding))
@@ -94,7 +111,16 @@ def conv_transpose2d(
     groups: int = 1,
     dilation: Size = 1,
 ) -> Tensor:
-    """The transpose of ``conv2d``: enlarges.  x (N, C, H, W), weight (C, O/groups, K, L) -> y (N, O, P, Q)."""
+    """The transpose of ``conv2d``, which enlarges images.
+
+    Parameters
+    ----------
+    x : (N, C, H, W) -> y (N, O, P, Q), or without N.
+    weight, bias : (C, O/groups, K, L) and (O,).
+    stride, dilation, groups : as in ``conv2d``.
+    padding : the width of the border that is cut off.
+    output_padding : added to the size at the lower and right border.
+    """
     _check_axes("conv_transpose2d", weight, "(C, O/groups, K, L)")
     t, alone = images("conv_transpose2d", x, weight.shape[0])
     _check_weight("conv_transpose2d", t, weight.shape[1] * groups, groups, weight)

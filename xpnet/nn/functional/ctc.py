@@ -21,14 +21,19 @@ def ctc_loss(
     reduction: str = "mean",
     zero_infinity: bool = False,
 ) -> Tensor:
-    """``−ln`` of the probability of all alignments of the targets.  See docs/ctc.md.
+    """``−ln`` of the total probability of all alignments of the targets.  See docs/ctc.md.
 
-    log_probs (T, N, C), from ``log_softmax``; targets (N, S), or all labels one after the other (ΣS,); lengths (N,),
-    best as lists or NumPy arrays.  Or one sample: log_probs (T, C), targets (S,), two numbers.  "mean" divides each
-    loss by its target's length first.  ``zero_infinity``: targets longer than their input cost nothing instead of ∞.
+    The gradient is the derivative with respect to log_probs.  PyTorch's differs before ``log_softmax``, but is equal
+    after it.  Values are checked if that needs no synchronisation.
 
-    The gradient is the derivative with respect to log_probs; PyTorch's presumes the ``log_softmax`` above it, behind
-    which both are the same.  What can be looked at without a synchronisation is checked.
+    Parameters
+    ----------
+    log_probs : (T, N, C), or (T, C) for one sample; the output of ``log_softmax``.
+    targets : (N, S), or all labels concatenated (ΣS,); (S,) for one sample.
+    input_lengths, target_lengths : (N,), preferably lists or NumPy arrays; two numbers for one sample.
+    blank : the class of the blank.
+    reduction : "mean" (divides each loss by its target's length first), "sum" or "none".
+    zero_infinity : replace infinite losses, of targets longer than their input, by 0.
     """
     log_p, labels = floating("ctc_loss", log_probs), as_tensor(targets)
     single = log_p.ndim == 2
@@ -52,7 +57,7 @@ def ctc_loss(
 
 
 def _lengths(name: str, lengths: TensorLike, log_p: Tensor) -> Array:
-    """An array of the input's backend, or a NumPy array."""
+    """The lengths as an array of their backend, or as a NumPy array."""
     x = lengths.data if isinstance(lengths, Tensor) else lengths if is_array(lengths) else np.asarray(lengths)
     if x.dtype.kind not in "iu":
         raise TypeError(f"ctc_loss: {name} must be whole numbers, got {x.dtype}")
@@ -73,19 +78,19 @@ def _check_most(name: str, lengths: Array, most: int, what: str) -> None:
 
 
 def _padded(targets: Tensor, lengths: Array, n: int, single: bool) -> Tensor:
-    """Targets (N, S) from whatever form they have.  Lengths on a device are read for those in one row."""
+    """Targets as (N, S).  Concatenated targets need the lengths, which are then read from the device."""
     if targets.dtype.kind not in "iu":
-        raise TypeError(f"ctc_loss: targets must be class numbers, got {targets.dtype}: e.g. targets.astype('int64')")
+        raise TypeError(f"ctc_loss: targets must be class indices, got {targets.dtype}: e.g. targets.astype('int64')")
     if targets.ndim == 2 and targets.shape[0] == n and not single:
         return targets
     if targets.ndim != 1:
-        raise ValueError(f"ctc_loss: expected targets ({n}, S) or all labels in one row, got {targets.shape}")
+        raise ValueError(f"ctc_loss: expected targets ({n}, S) or concatenated labels, got {targets.shape}")
     if single:
         return targets.unsqueeze(0)
     counts = to_numpy(lengths)
     if int(counts.sum()) != targets.size:
         raise ValueError(
-            f"ctc_loss: target_lengths add up to {int(counts.sum())}, but targets has {targets.size} labels in one row"
+            f"ctc_loss: target_lengths add up to {int(counts.sum())}, but targets has {targets.size} labels"
         )
     if not targets.size:
         return targets.reshape(n, 0) if n else targets.reshape(0, 0)
@@ -99,4 +104,4 @@ def _check_labels(targets: Tensor, lengths: Array, classes: int, blank: int) -> 
     used = targets.data[np.arange(targets.shape[1]) < lengths[:, None]]
     check_labels("ctc_loss", as_tensor(used), classes)
     if (used == blank).any():
-        raise ValueError(f"ctc_loss: targets must not contain the blank, {blank}: it stands between labels by itself")
+        raise ValueError(f"ctc_loss: targets must not contain the blank, {blank}: the loss inserts blanks itself")

@@ -11,8 +11,19 @@ from xpnet_backends.random import state
 def dropout(x: TensorLike, p: float = 0.5, training: bool = True, *, path: str = "dropout") -> Tensor:
     """Zero with probability ``p``, else ``x / (1 − p)``; the identity unless ``training``.
 
-    What is dropped is zero on purpose even if it was infinite or NaN, and so is its gradient.
-    ``path`` names the random stream: two consumers of one path in one step still get different masks.
+    Dropped elements and their gradients are zero even if x is infinite or NaN.
+
+    Parameters
+    ----------
+    x : the input.
+    p : the probability of zero.
+    training : whether to drop elements.
+    path : the name of the random stream.  Two calls with one path in one step still get different masks.
+
+    >>> from xpnet import manual_seed, tensor
+    >>> manual_seed(0)
+    >>> sorted({*dropout(tensor([1.0] * 100), p=0.5).tolist()})
+    [0.0, 2.0]
     """
     t = floating("dropout", x)
     check_probability("dropout: p", p)
@@ -34,10 +45,20 @@ def _channel_dropout(name: str, x: TensorLike, p: float, training: bool, path: s
 
 
 def dropout1d(x: TensorLike, p: float = 0.5, training: bool = True, *, path: str = "dropout") -> Tensor:
-    """Whole channels zero with probability ``p``.  x (N, C, T) or (C, T)."""
+    """Zero whole channels with probability ``p``.  x (N, C, T) or (C, T).
+
+    Parameters
+    ----------
+    x, p, training, path : as in ``dropout``.
+    """
     return _channel_dropout("dropout1d", x, p, training, path, 2)
 
 
 def dropout2d(x: TensorLike, p: float = 0.5, training: bool = True, *, path: str = "dropout") -> Tensor:
-    """Whole channels zero with probability ``p`` (Tompson et al. 2014, arXiv:1411.4280).  x (N, C, H, W), (C, H, W)."""
+    """Zero whole channels with probability ``p`` (Tompson et al. 2014, arXiv:1411.4280).  x (N, C, H, W) or (C, H, W).
+
+    Parameters
+    ----------
+    x, p, training, path : as in ``dropout``.
+    """
     return _channel_dropout("dropout2d", x, p, training, path, 3)

@@ -1,4 +1,4 @@
-"""Rows of a table picked by number."""
+"""Embedding lookup."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ MODES = ("sum", "mean", "max")
 
 
 def embedding(x: TensorLike, weight: TensorLike, padding_idx: int | None = None) -> Tensor:
-    """``weight[x]``.  x (...,) of whole numbers, weight (V, D) -> (..., D); ``padding_idx`` gets no gradient."""
+    """``weight[x]``.  x (...,) of integers, weight (V, D) -> (..., D); ``padding_idx`` gets no gradient.
+
+    >>> from xpnet import tensor
+    >>> embedding([1, 0], tensor([[1.0, 2.0], [3.0, 4.0]])).tolist()
+    [[3.0, 4.0], [1.0, 2.0]]
+    """
     rows = weight.shape[0]
     return apply(
         ops.embedding, _indices("embedding", x, rows, weight), weight, padding_idx=_row("embedding", padding_idx, rows)
@@ -29,10 +34,17 @@ def embedding_bag(
     include_last_offset: bool = False,
     padding_idx: int | None = None,
 ) -> Tensor:
-    """Sum, mean or maximum over bags of rows; ``padding_idx`` counts as not there, an empty bag gives zeros.
+    """Sum, mean or maximum over bags of rows.  An empty bag gives zeros.
 
-    x (N, L): a row is a bag.  x (M,): ``offsets`` (N,) say where bags start (and with ``include_last_offset`` where the
-    last one ends).  weight (V, D) -> (N, D).  ``per_sample_weights``, of x's shape, multiply the rows of a sum.
+    Parameters
+    ----------
+    x : indices (N, L), where each row is a bag, or (M,) with ``offsets``.
+    weight : the table (V, D) -> y (N, D).
+    offsets : (N,), the start of each bag.
+    mode : "sum", "mean" or "max".
+    per_sample_weights : factors of the rows of a sum, of the shape of x.
+    include_last_offset : the last offset is the end of the last bag.
+    padding_idx : an index that is ignored.
     """
     if mode not in MODES:
         raise ValueError(f"embedding_bag: mode must be 'sum', 'mean' or 'max', got {mode!r}")
@@ -49,7 +61,7 @@ def embedding_bag(
 
 
 def _indices(name: str, x: TensorLike, rows: int, weight: TensorLike) -> Tensor:
-    """Whole numbers in range, where looking costs nothing."""
+    """Check that indices are integers and, if that needs no synchronisation, in range."""
     t = as_tensor(x if is_array(x) or isinstance(x, Tensor) else weight.backend.asarray(x))
     if t.dtype.kind not in "iu":
         raise TypeError(f"{name}: indices must be whole numbers, got {t.dtype}: convert them, e.g. x.astype('int64')")
@@ -61,7 +73,7 @@ def _indices(name: str, x: TensorLike, rows: int, weight: TensorLike) -> Tensor:
 
 
 def _row(name: str, padding_idx: int | None, rows: int) -> int | None:
-    """``padding_idx`` counted from the start.  Raises: ``ValueError`` where there is no such row."""
+    """``padding_idx`` counted from the start.  Raises: ``ValueError`` if there is no such row."""
     if padding_idx is None:
         return None
     if not -rows <= padding_idx < rows:
@@ -70,7 +82,7 @@ def _row(name: str, padding_idx: int | None, rows: int) -> int | None:
 
 
 def _bags(x: Tensor, offsets: TensorLike | None, include_last: bool) -> tuple[int, Any]:
-    """How many bags there are, and the bag of each index."""
+    """The number of bags, and the bag of each index."""
     xp = x.backend.xp
     if x.ndim == 2:
         if offsets is not None:

@@ -1,4 +1,4 @@
-"""Losses that are negative logarithms of a probability."""
+"""Negative log-likelihood losses."""
 
 from __future__ import annotations
 
@@ -21,9 +21,15 @@ from xpnet.tensor import Tensor, TensorLike, apply, as_tensor
 def binary_cross_entropy(
     x: TensorLike, target: TensorLike, weight: TensorLike | None = None, reduction: str = "mean"
 ) -> Tensor:
-    """``−w [t ln x + (1 − t) ln(1 − x)]``, logarithms no smaller than −100.  x and target of one shape, in 0..1.
+    """``−w [t ln x + (1 − t) ln(1 − x)]``, with logarithms limited to at least −100.
 
-    Values outside 0..1 are an error on a host; on a device, where looking costs a synchronisation, they make NaN.
+    Values outside 0..1 raise an error on a CPU.  On a GPU they give NaN, because a check would force a synchronisation.
+
+    Parameters
+    ----------
+    x, target : probabilities of equal shape.
+    weight : w, broadcasts to that shape.
+    reduction : "mean", "sum" or "none".
     """
     name = "binary_cross_entropy"
     x = floating(name, x)
@@ -35,10 +41,15 @@ def binary_cross_entropy(
 
 
 def kl_div(x: TensorLike, target: TensorLike, reduction: str = "mean", log_target: bool = False) -> Tensor:
-    """``t (ln t − x)``: x are log-probabilities; the target is t, or ``ln t`` if ``log_target``.  Both of one shape.
+    """Kullback-Leibler divergence, ``t (ln t − x)``.
 
-    "batchmean" divides the sum by the first axis's length, which is the divergence as usually defined; "mean" by the
-    number of elements.
+    Parameters
+    ----------
+    x : log-probabilities.
+    target : t, or ``ln t`` if ``log_target``; of the shape of x.
+    reduction : "batchmean" (the sum divided by the length of the first axis, which is the usual definition), "mean"
+        (divided by the number of elements), "sum" or "none".
+    log_target : whether the target is logarithmic.
     """
     x = floating("kl_div", x)
     target = target_of(target, x)
@@ -54,9 +65,15 @@ def gaussian_nll_loss(
     eps: float = 1e-6,
     reduction: str = "mean",
 ) -> Tensor:
-    """``½ [ln v + (x − t)² / v]``, plus ``½ ln 2π`` if ``full``; v is ``var``, no smaller than ``eps``.
+    """``½ [ln v + (x − t)² / v]``, where v is ``var``, limited to at least ``eps``.
 
-    x and target of one shape (N, ...); var of that shape, or with a last axis of 1 or without it, or a number.
+    Parameters
+    ----------
+    x, target : predicted mean and target, of equal shape.
+    var : the variance: of the same shape, or with a last axis of length 1, or without the last axis, or a number.
+    full : add ``½ ln 2π``.
+    eps : the smallest variance.
+    reduction : "mean", "sum" or "none".
     """
     x, target = measured("gaussian_nll_loss", x, target)
     if not eps > 0:
@@ -83,9 +100,15 @@ def poisson_nll_loss(
     eps: float = 1e-8,
     reduction: str = "mean",
 ) -> Tensor:
-    """``λ − t ln λ``; x is ``ln λ``, or λ itself unless ``log_input`` (then ``ln(λ + eps)``).  Both of one shape.
+    """``λ − t ln λ``.
 
-    ``full`` adds ``ln t!`` by Stirling's formula where t > 1.
+    Parameters
+    ----------
+    x, target : prediction and counts t, of equal shape.
+    log_input : x is ``ln λ``; otherwise x is λ, and the logarithm is ``ln(λ + eps)``.
+    full : add ``ln t!`` by Stirling's formula where t > 1.
+    eps : keeps the logarithm finite.
+    reduction : "mean", "sum" or "none".
     """
     x = floating("poisson_nll_loss", x)
     target = target_of(target, x)
@@ -97,9 +120,14 @@ def poisson_nll_loss(
 def sigmoid_focal_loss(
     x: TensorLike, target: TensorLike, alpha: float = 0.25, gamma: float = 2.0, reduction: str = "none"
 ) -> Tensor:
-    """``−a (1 − p_t)ᵞ ln p_t`` of σ(x), as in torchvision.  x and target of one shape, target in 0..1.
+    """``−a (1 − p_t)ᵞ ln p_t`` of σ(x), as in torchvision.
 
-    ``alpha`` is the weight of positives, 1 − alpha that of negatives; -1 for none.
+    Parameters
+    ----------
+    x, target : logits, and targets in 0..1, of equal shape.
+    alpha : the weight of positives; negatives have ``1 − alpha``; -1 for no weights.
+    gamma : γ, how strongly easy examples are scaled down.
+    reduction : "mean", "sum" or "none".
     """
     x = floating("sigmoid_focal_loss", x)
     target = target_of(target, x)
@@ -119,9 +147,16 @@ def focal_loss(
     ignore_index: int = -100,
     reduction: str = "mean",
 ) -> Tensor:
-    """``−w_t (1 − p_t)ᵞ ln p_t`` of softmax(logits): ``cross_entropy`` for γ = 0, and averaged as that is.
+    """``−w_t (1 − p_t)ᵞ ln p_t`` of softmax(logits): ``cross_entropy`` for γ = 0, with the same mean.
 
-    logits (N, C, ...), target (N, ...) of class numbers 0..C−1.
+    Parameters
+    ----------
+    logits : (N, C, ...).
+    target : (N, ...) of class indices 0..C−1.
+    weight : w, one for each class.
+    gamma : γ, how strongly easy examples are scaled down.
+    ignore_index : a target that does not count.
+    reduction : "mean", "sum" or "none".
     """
     logits, target = floating("focal_loss", logits), as_tensor(target)
     check_class_numbers("focal_loss", logits, target, weight, ignore_index)

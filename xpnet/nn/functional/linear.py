@@ -1,4 +1,4 @@
-"""Matrix products and what only reshapes."""
+"""Linear maps, flattening and one-hot encoding."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ from xpnet.tensor import Tensor, TensorLike, apply, as_tensor
 
 
 def linear(x: TensorLike, weight: TensorLike, bias: TensorLike | None = None) -> Tensor:
-    """``y = x Wᵀ + b``.  x (..., I), weight (O, I), bias (O,) -> y (..., O)."""
+    """``y = x Wᵀ + b``.  x (..., I), weight (O, I), bias (O,) -> y (..., O).
+
+    >>> from xpnet import tensor
+    >>> linear(tensor([[1.0, 2.0]]), tensor([[3.0, 4.0]]), tensor([0.5]))
+    tensor([[11.5]])
+    """
     x = floating("linear", x)
     if len(weight.shape) != 2:
         raise ValueError(f"linear: weight must have shape (O, I), got {tuple(weight.shape)} beside input {x.shape}")
@@ -25,18 +30,21 @@ def _flatten_hint(x: Tensor, weight: TensorLike) -> str:
 
 
 def flatten(x: TensorLike, start_dim: int = 0, end_dim: int = -1) -> Tensor:
-    """Axes ``start_dim`` to ``end_dim`` as one."""
+    """Merge axes ``start_dim`` to ``end_dim`` into one."""
     t = as_tensor(x)
     start, end = start_dim % max(t.ndim, 1), end_dim % max(t.ndim, 1)
     if start > end:
-        raise ValueError(f"flatten: start_dim {start_dim} lies behind end_dim {end_dim} for shape {t.shape}")
+        raise ValueError(f"flatten: start_dim {start_dim} is after end_dim {end_dim} for shape {t.shape}")
     return t.reshape(*t.shape[:start], math.prod(t.shape[start : end + 1]), *t.shape[end + 1 :])
 
 
 def one_hot(labels: TensorLike, num_classes: int = -1) -> Tensor:
-    """Rows of float32 zeros with a one at the label.  labels (N, ...) -> (N, ..., num_classes).
+    """One-hot vectors in float32.  labels (N, ...) -> (N, ..., num_classes).
 
-    -1 takes as many classes as the largest label tells, which means looking at it: on a device give the number.
+    With ``num_classes=-1`` the largest label gives the number, which forces a synchronisation on a GPU.
+
+    >>> one_hot([0, 2]).tolist()
+    [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
     """
     labels = as_tensor(labels)
     if num_classes == -1:

@@ -1,4 +1,4 @@
-"""Losses that ask for a margin."""
+"""Margin losses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from xpnet.tensor import Tensor, TensorLike, apply, as_tensor
 
 
 def hinge_embedding_loss(x: TensorLike, target: TensorLike, margin: float = 1.0, reduction: str = "mean") -> Tensor:
-    """``x`` for target 1, ``max(0, margin − x)`` for −1; x is a distance.  Both of one shape."""
+    """``x`` for target 1, ``max(0, margin − x)`` for −1, where x is a distance.  Shapes must be equal."""
     x = floating("hinge_embedding_loss", x)
     target = as_tensor(target)
     check_same_shape("hinge_embedding_loss", x, target)
@@ -19,7 +19,14 @@ def hinge_embedding_loss(x: TensorLike, target: TensorLike, margin: float = 1.0,
 def margin_ranking_loss(
     input1: TensorLike, input2: TensorLike, target: TensorLike, margin: float = 0.0, reduction: str = "mean"
 ) -> Tensor:
-    """``max(0, margin − t (x₁ − x₂))``: target 1 wants x₁ above x₂, −1 below.  All of one shape."""
+    """``max(0, margin − t (x₁ − x₂))``: x₁ should exceed x₂ for target 1, and x₂ exceed x₁ for −1.
+
+    Parameters
+    ----------
+    input1, input2, target : x₁, x₂ and t, of equal shape.
+    margin : the margin.
+    reduction : "mean", "sum" or "none".
+    """
     x1, x2 = floating("margin_ranking_loss", input1), floating("margin_ranking_loss", input2)
     target = target_of(target, x1)
     check_same_shape("margin_ranking_loss", x1, x2)
@@ -35,10 +42,19 @@ def multi_margin_loss(
     weight: TensorLike | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """``w_t Σ_{c ≠ t} max(0, margin − x_t + x_c)ᵖ / C``.  x (N, C) or (C,), target (N,) or () of class numbers.
+    """``w_t Σ_{c ≠ t} max(0, margin − x_t + x_c)ᵖ / C``.
 
-    On a host a label that is no class is an error; on a device, where looking costs a synchronisation, it makes the
-    loss NaN.
+    A label that is not a class raises an error on a CPU.  On a GPU it makes the loss NaN, because a check would force a
+    synchronisation.
+
+    Parameters
+    ----------
+    x : scores (N, C) or (C,).
+    target : (N,) or () of class indices.
+    p : the exponent, 1 or 2.
+    margin : the margin.
+    weight : w, one for each class.
+    reduction : "mean", "sum" or "none".
     """
     x, target = floating("multi_margin_loss", x), as_tensor(target)
     if p not in (1, 2):
@@ -53,7 +69,15 @@ def multi_margin_loss(
 def cosine_embedding_loss(
     input1: TensorLike, input2: TensorLike, target: TensorLike, margin: float = 0.0, reduction: str = "mean"
 ) -> Tensor:
-    """``1 − cos(x₁, x₂)`` for target 1, ``max(0, cos − margin)`` for −1.  Inputs (N, D) or (D,), target (N,) or ()."""
+    """``1 − cos(x₁, x₂)`` for target 1, ``max(0, cos − margin)`` for −1.
+
+    Parameters
+    ----------
+    input1, input2 : x₁ and x₂, (N, D) or (D,).
+    target : (N,) or ().
+    margin : the margin.
+    reduction : "mean", "sum" or "none".
+    """
     x1, x2 = floating("cosine_embedding_loss", input1), floating("cosine_embedding_loss", input2)
     target = as_tensor(target)
     check_same_shape("cosine_embedding_loss", x1, x2)
@@ -75,9 +99,16 @@ def triplet_margin_loss(
     swap: bool = False,
     reduction: str = "mean",
 ) -> Tensor:
-    """``max(0, margin + d(a, p) − d(a, n))``, ``d(x, z) = ‖x − z + ε‖ₚ``.  All (N, D) or (D,).
+    """``max(0, margin + d(a, p) − d(a, n))``, ``d(x, z) = ‖x − z + ε‖ₚ``.
 
-    ``swap``: the negative is compared with the nearer of anchor and positive.
+    Parameters
+    ----------
+    anchor, positive, negative : a, p and n, all (N, D) or (D,).
+    margin : the margin.
+    p : the exponent of the norm.
+    eps : ε.
+    swap : compare the negative with the nearer of anchor and positive.
+    reduction : "mean", "sum" or "none".
     """
     a, near, far = (floating("triplet_margin_loss", x) for x in (anchor, positive, negative))
     if not margin > 0:
@@ -86,7 +117,7 @@ def triplet_margin_loss(
         raise ValueError(f"triplet_margin_loss: p must be greater than 0, got {p!r}")
     if not a.shape or a.shape != near.shape or a.shape != far.shape:
         raise ValueError(
-            f"triplet_margin_loss: anchor, positive and negative must have one shape (N, D) or (D,), got {a.shape}, "
+            f"triplet_margin_loss: anchor, positive and negative must have equal shapes (N, D) or (D,), got {a.shape}, "
             f"{near.shape} and {far.shape}"
         )
     reduction = check_reduction(reduction)

@@ -23,11 +23,20 @@ def batch_norm(
     momentum: Any = 0.1,
     eps: float = 1e-5,
 ) -> tuple[Tensor, Array | None, Array | None]:
-    """``w (x − μ) / √(v + ε) + b``, each channel by the batch in training, else by the running ones.  x (N, C, ...).
+    """``w (x − μ) / √(v + ε) + b`` for each channel, with batch statistics in training, else with running statistics.
 
-    Unlike PyTorch's it changes nothing in place: it returns y and the new running statistics,
-    ``r ← (1 − momentum) r + momentum · batch`` (the variance unbiased), for the caller to keep.  Beside float16 they
-    are best kept in float32, as the layers do: the variance of values around ±300 is infinite in float16.
+    Unlike PyTorch's function it changes nothing in place.  It returns y and the new running statistics,
+    ``r ← (1 − momentum) r + momentum · batch`` (with the unbiased variance).  For float16 inputs keep them in float32,
+    as the layers do, because the variance of values around ±300 overflows float16.
+
+    Parameters
+    ----------
+    x : (N, C, ...).
+    running_mean, running_var : the running statistics (C,), or None in training.
+    weight, bias : w and b, (C,).
+    training : use the statistics of the batch.
+    momentum : the weight of the batch in the new running statistics.
+    eps : ε.
     """
     t = floating("batch_norm", x)
     if t.dtype == "float16":
@@ -40,7 +49,7 @@ def batch_norm(
         return y, running_mean, running_var
     count = t.size // max(t.shape[1], 1)
     if count < 2:
-        raise ValueError(f"batch_norm: training needs more than one value a channel, got input of shape {t.shape}")
+        raise ValueError(f"batch_norm: training needs more than one value per channel, got input of shape {t.shape}")
     y, mean, variance = apply(ops.batch_norm, t, weight, bias, eps=eps)
     if running_mean is None or running_var is None:
         return y, None, None
@@ -52,7 +61,7 @@ def batch_norm(
 def _batch_norm_of_half(
     x: Tensor, running_mean: Array | None, running_var: Array | None, weight: Any, bias: Any, *options: Any
 ) -> tuple[Tensor, Array | None, Array | None]:
-    """Computed in float32; the statistics come back in their own dtype."""
+    """Compute in float32, and return the statistics in their own dtype."""
     w, b = (a if a is None else as_tensor(a).astype("float32") for a in (weight, bias))
     mean, variance = (a if a is None else a.astype("float32") for a in (running_mean, running_var))
     y, mean, variance = batch_norm(x.astype("float32"), mean, variance, w, b, *options)
@@ -64,10 +73,10 @@ def _batch_norm_of_half(
 def instance_norm(
     x: TensorLike, weight: TensorLike | None = None, bias: TensorLike | None = None, eps: float = 1e-5
 ) -> Tensor:
-    """``w (x − μ) / √(v + ε) + b``, each channel of each sample by its own mean and variance.  x (N, C, ...)."""
+    """``w (x − μ) / √(v + ε) + b`` with the mean and variance of each channel of each sample.  x (N, C, ...)."""
     t = floating("instance_norm", x)
     if math.prod(t.shape[2:]) < 2:
-        raise ValueError(f"instance_norm: needs more than one value a channel, got input of shape {t.shape}")
+        raise ValueError(f"instance_norm: needs more than one value per channel, got input of shape {t.shape}")
     return apply(ops.group_norm, t, weight, bias, groups=t.shape[1], eps=eps)
 
 
@@ -78,7 +87,15 @@ def group_norm(
     bias: TensorLike | None = None,
     eps: float = 1e-5,
 ) -> Tensor:
-    """``w (x − μ) / √(v + ε) + b``, each sample by mean and variance of each group of channels.  x (N, C, ...)."""
+    """``w (x − μ) / √(v + ε) + b`` with the mean and variance of each group of channels of each sample.
+
+    Parameters
+    ----------
+    x : (N, C, ...).
+    num_groups : the number of groups, a divisor of C.
+    weight, bias : w and b, (C,).
+    eps : ε.
+    """
     t = floating("group_norm", x)
     if t.ndim < 2 or t.shape[1] % num_groups:
         raise ValueError(f"group_norm: {num_groups} groups must divide the channels of input of shape {t.shape}")
@@ -99,7 +116,19 @@ def layer_norm(
     bias: TensorLike | None = None,
     eps: float = 1e-5,
 ) -> Tensor:
-    """``w (x − μ) / √(v + ε) + b`` over the last axes, which are of shape ``normalized_shape``, as weight and bias."""
+    """``w (x − μ) / √(v + ε) + b`` with the mean and variance of each sample over the last axes.
+
+    Parameters
+    ----------
+    x : (..., *normalized_shape).
+    normalized_shape : the shape of the last axes.
+    weight, bias : w and b, of that shape.
+    eps : ε.
+
+    >>> from xpnet import tensor
+    >>> layer_norm(tensor([[1.0, 3.0]]), (2,), eps=0.0)
+    tensor([[-1.,  1.]])
+    """
     t = floating("layer_norm", x)
     return apply(ops.layer_norm, t, weight, bias, dims=_check_tail("layer_norm", t, normalized_shape), eps=eps)
 
@@ -107,7 +136,7 @@ def layer_norm(
 def rms_norm(
     x: TensorLike, normalized_shape: Sequence[int], weight: TensorLike | None = None, eps: float | None = None
 ) -> Tensor:
-    """``w x / √(mean(x²) + ε)`` over the last axes; ``eps`` is the dtype's own by default, as in PyTorch."""
+    """``w x / √(mean(x²) + ε)`` over the last axes.  By default ε is the dtype's machine epsilon, as in PyTorch."""
     t = floating("rms_norm", x)
     dims = _check_tail("rms_norm", t, normalized_shape)
     return apply(ops.rms_norm, t, weight, dims=dims, eps=float(t.backend.xp.finfo(t.dtype).eps) if eps is None else eps)

@@ -1,4 +1,4 @@
-"""Activation functions made of straight pieces."""
+"""Piecewise-linear activation functions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from xpnet.tensor import Tensor, TensorLike, apply
 def hardtanh(x: TensorLike, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
     """``min(max(x, min_val), max_val)``."""
     if min_val > max_val:
-        raise ValueError(f"hardtanh: min_val {min_val} must not lie above max_val {max_val}")
+        raise ValueError(f"hardtanh: min_val {min_val} must not exceed max_val {max_val}")
     return apply(ops.hardtanh, floating("hardtanh", x), low=min_val, high=max_val)
 
 

@@ -12,7 +12,7 @@ from xpnet.tensor import Tensor, TensorLike, apply
 
 
 def _pool_border(name: str, t: Tensor, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil: bool) -> Any:
-    """Padding of both sides; with ``ceil`` so much more that a last, partial window fits."""
+    """The padding of both sides; with ``ceil``, enlarged so that a last, partial window fits."""
     border = []
     for i in (0, 1):
         if padding[i] > kernel[i] // 2:
@@ -44,9 +44,21 @@ def max_pool2d(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
-    """The largest value of each window.  x (N, C, H, W) -> y (N, C, P, Q); ``stride`` is the kernel's size by default.
+    """The largest value of each window.
 
-    With ``return_indices`` also the places of the largest values, ``h·W + w``.
+    Parameters
+    ----------
+    x : (N, C, H, W) -> y (N, C, P, Q), or without N.
+    kernel_size : one number or (height, width), as are the next three.
+    stride : the kernel size by default.
+    padding : the width of a border of −∞.
+    dilation : the distance of the window's elements.
+    ceil_mode : include a last, partial window.
+    return_indices : also return the indices of the maxima, ``h·W + w``.
+
+    >>> from xpnet import tensor
+    >>> max_pool2d(tensor([[[[1.0, 2.0], [3.0, 4.0]]]]), 2).item()
+    4.0
     """
     t, alone = images("max_pool2d", x)
     kernel, d = pair("max_pool2d: kernel_size", kernel_size, 1), pair("max_pool2d: dilation", dilation, 1)
@@ -69,9 +81,15 @@ def avg_pool2d(
     count_include_pad: bool = True,
     divisor_override: int | None = None,
 ) -> Tensor:
-    """The mean of each window.  x (N, C, H, W) -> y (N, C, P, Q); ``stride`` is the kernel's size by default.
+    """The mean of each window.
 
-    The border counts as zeros, unless ``count_include_pad=False``; ``divisor_override`` replaces the count.
+    Parameters
+    ----------
+    x : (N, C, H, W) -> y (N, C, P, Q), or without N.
+    kernel_size, stride, ceil_mode : as in ``max_pool2d``.
+    padding : the width of a border of zeros.
+    count_include_pad : count the border as elements.
+    divisor_override : replaces the number of elements.
     """
     t, alone = images("avg_pool2d", x)
     kernel, p = pair("avg_pool2d: kernel_size", kernel_size, 1), pair("avg_pool2d: padding", padding)
@@ -95,14 +113,14 @@ def _output_size(name: str, t: Tensor, size: int | Sequence[int | None]) -> Pair
 
 
 def adaptive_avg_pool2d(x: TensorLike, output_size: int | Sequence[int | None]) -> Tensor:
-    """The mean over windows ``⌊pH/P⌋ .. ⌈(p + 1)H/P⌉``, (P, Q) being ``output_size``; None keeps a length."""
+    """The mean over windows ``⌊pH/P⌋ .. ⌈(p + 1)H/P⌉``, where (P, Q) is ``output_size``; None keeps a length."""
     t, alone = images("adaptive_avg_pool2d", x)
     y = apply(ops.adaptive_avg_pool2d, t, size=_output_size("adaptive_avg_pool2d", t, output_size))
     return y.squeeze(0) if alone else y
 
 
 def adaptive_max_pool2d(x: TensorLike, output_size: int | Sequence[int | None], return_indices: bool = False) -> Any:
-    """The largest value of windows ``⌊pH/P⌋ .. ⌈(p + 1)H/P⌉``, (P, Q) being ``output_size``; None keeps a length."""
+    """The largest value of windows ``⌊pH/P⌋ .. ⌈(p + 1)H/P⌉``, where (P, Q) is ``output_size``; None keeps a length."""
     t, alone = images("adaptive_max_pool2d", x)
     y, places = apply(ops.adaptive_max_pool2d, t, size=_output_size("adaptive_max_pool2d", t, output_size))
     y, places = (y.squeeze(0), places.squeeze(0)) if alone else (y, places)
@@ -118,7 +136,13 @@ def max_pool1d(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
-    """The largest value of each window.  x (N, C, T) -> y (N, C, P)."""
+    """The largest value of each window of sequences.
+
+    Parameters
+    ----------
+    x : (N, C, T) -> y (N, C, P), or without N.
+    kernel_size, stride, padding, dilation, ceil_mode, return_indices : as in ``max_pool2d``.
+    """
     k, d = single("max_pool1d: kernel_size", kernel_size, 1), single("max_pool1d: dilation", dilation, 1)
     s = k if stride is None else single("max_pool1d: stride", stride, 1)
     p = single("max_pool1d: padding", padding)
@@ -134,7 +158,13 @@ def avg_pool1d(
     ceil_mode: bool = False,
     count_include_pad: bool = True,
 ) -> Tensor:
-    """The mean of each window.  x (N, C, T) -> y (N, C, P)."""
+    """The mean of each window of sequences.
+
+    Parameters
+    ----------
+    x : (N, C, T) -> y (N, C, P), or without N.
+    kernel_size, stride, padding, ceil_mode, count_include_pad : as in ``avg_pool2d``.
+    """
     k = single("avg_pool1d: kernel_size", kernel_size, 1)
     s = k if stride is None else single("avg_pool1d: stride", stride, 1)
     p = single("avg_pool1d: padding", padding)
@@ -142,10 +172,10 @@ def avg_pool1d(
 
 
 def adaptive_avg_pool1d(x: TensorLike, output_size: int) -> Tensor:
-    """The mean over windows chosen so that the output has ``output_size``."""
+    """The mean over windows that give an output of length ``output_size``."""
     return as_image(lambda t: adaptive_avg_pool2d(t, (1, output_size)), "adaptive_avg_pool1d", x)  # type: ignore[no-any-return]
 
 
 def adaptive_max_pool1d(x: TensorLike, output_size: int, return_indices: bool = False) -> Any:
-    """The largest value of windows chosen so that the output has ``output_size``."""
+    """The largest value of windows that give an output of length ``output_size``."""
     return as_image(lambda t: adaptive_max_pool2d(t, (1, output_size), return_indices), "adaptive_max_pool1d", x)

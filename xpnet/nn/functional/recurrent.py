@@ -1,4 +1,4 @@
-"""One recurrent layer in one direction over a whole sequence.  The layers of ``nn`` are made of these."""
+"""One recurrent layer in one direction over whole sequences.  The layers of ``nn`` use these functions."""
 
 from __future__ import annotations
 
@@ -25,8 +25,14 @@ def rnn(
 ) -> tuple[Tensor, Tensor]:
     """``h_t = φ(W x_t + b + U h_{t−1} + b')``.  x (T, N, I), h0 (N, H) -> y (T, N, H), last state (N, H).
 
-    ``lengths`` (N,): how many steps of each sequence count; beyond its end y is zero, and the last state is that of its
-    own last step.
+    Parameters
+    ----------
+    x, h0 : the sequences and the initial state.
+    weight_ih, weight_hh : W (H, I) and U (H, H).
+    bias_ih, bias_hh : b and b', (H,); both or none.
+    lengths : (N,); after the end of a sequence y is zero, and the last state is that of its own last step.
+    nonlinearity : φ, "tanh" or "relu".
+    reverse : start at the last step.
     """
     if nonlinearity not in ("tanh", "relu"):
         raise ValueError(f"rnn: nonlinearity must be 'tanh' or 'relu', got {nonlinearity!r}")
@@ -49,7 +55,13 @@ def lstm(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """``c = f c' + i g``, ``h = o tanh c``, gates ``(i, f, g, o) = (σ, σ, tanh, σ)(W x + b + U h' + b')``.
 
-    Long short-term memory.  As ``rnn``, with c0 (N, H): y, last h, last c.
+    Long short-term memory.  Returns y (T, N, H), the last h and the last c.
+
+    Parameters
+    ----------
+    x, h0, c0 : the sequences (T, N, I) and the initial states (N, H).
+    weight_ih, weight_hh, bias_ih, bias_hh : W (4H, I), U (4H, H), b and b' (4H,), in the order i, f, g, o.
+    lengths, reverse : as in ``rnn``.
     """
     weights = weight_ih, weight_hh, bias_ih, bias_hh
     t, states, ends = _checked("lstm", x, (h0, c0), weights, 4, lengths)
@@ -69,7 +81,13 @@ def gru(
 ) -> tuple[Tensor, Tensor]:
     """``h = (1 − z) n + z h'``, ``(r, z) = σ(W x + b + U h' + b')``, ``n = tanh(W_n x + b_n + r (U_n h' + b'_n))``.
 
-    The gated recurrent unit; gates in the order r, z, n.  As ``rnn``: y, last state.
+    Gated recurrent unit.  Returns y (T, N, H) and the last state.
+
+    Parameters
+    ----------
+    x, h0 : the sequences (T, N, I) and the initial state (N, H).
+    weight_ih, weight_hh, bias_ih, bias_hh : W (3H, I), U (3H, H), b and b' (3H,), in the order r, z, n.
+    lengths, reverse : as in ``rnn``.
     """
     weights = weight_ih, weight_hh, bias_ih, bias_hh
     t, states, ends = _checked("gru", x, (h0,), weights, 3, lengths)
@@ -103,12 +121,12 @@ def _checked(
 
 
 def _ends(name: str, lengths: Any, x: Tensor) -> Any:
-    """``lengths`` as an array on the backend of x.  Their values are looked at only on a host."""
+    """``lengths`` as an array on the backend of x.  Their values are checked on a CPU only."""
     steps, n = x.shape[:2]
     held = lengths.data if isinstance(lengths, Tensor) else lengths
     ends = as_tensor(held if is_array(held) else x.backend.asarray(held))
     if ends.dtype.kind not in "iu" or ends.shape != (n,):
-        raise ValueError(f"{name}: lengths must be {n} whole numbers, one a sequence, got {ends.dtype}{ends.shape}")
+        raise ValueError(f"{name}: lengths must be {n} whole numbers, one per sequence, got {ends.dtype}{ends.shape}")
     if ends.backend.on_host and n:
         low, high = int(ends.data.min()), int(ends.data.max())
         if low < 1 or high > steps:

@@ -1,4 +1,4 @@
-"""Borders, and images at another size."""
+"""Padding and resizing of images."""
 
 from __future__ import annotations
 
@@ -13,14 +13,23 @@ from xpnet.tensor import Tensor, TensorLike, apply
 
 
 def pad(x: TensorLike, padding: Sequence[int], mode: str = "constant", value: float = 0.0) -> Tensor:
-    """A border around the last axes.  ``padding`` counts from the last axis: (left, right, top, bottom, ...).
+    """Add a border around the last axes.
 
-    ``mode``: "constant" (``value``), "reflect", "replicate", "circular".
+    Parameters
+    ----------
+    x : the input.
+    padding : widths, starting from the last axis: (left, right, top, bottom, ...).
+    mode : "constant", "reflect", "replicate" or "circular".
+    value : the value of a constant border.
+
+    >>> from xpnet import tensor
+    >>> pad(tensor([1.0, 2.0]), (1, 2))
+    tensor([0., 1., 2., 0., 0.])
     """
     t = floating("pad", x)
     numbers = list(padding)
     if len(numbers) % 2 or len(numbers) > 2 * t.ndim or not all(isinstance(n, int) and n >= 0 for n in numbers):
-        raise ValueError(f"pad: padding must be pairs of whole numbers >= 0, at most one an axis, got {padding!r}")
+        raise ValueError(f"pad: padding must be pairs of whole numbers >= 0, at most one per axis, got {padding!r}")
     if mode not in ("constant", "reflect", "replicate", "circular"):
         raise ValueError(f"pad: mode must be 'constant', 'reflect', 'replicate' or 'circular', got {mode!r}")
     pairs = [(numbers[i], numbers[i + 1]) for i in range(0, len(numbers), 2)][::-1]
@@ -41,10 +50,18 @@ def interpolate(
     mode: str = "nearest",
     align_corners: bool = False,
 ) -> Tensor:
-    """Images at another size.  x (N, C, H, W) -> y (N, C, P, Q); ``mode`` is "nearest" or "bilinear".
+    """Resize images.  x (N, C, H, W) -> y (N, C, P, Q).
 
-    "nearest" picks row ``⌊p H/P⌋``; "bilinear" weights the two rows around ``(p + ½) H/P − ½``, or, with
-    ``align_corners``, around ``p (H − 1)/(P − 1)``; of columns likewise.  With ``scale_factor`` H/P is one over it.
+    "nearest" selects row ``⌊p H/P⌋``; "bilinear" interpolates between the two rows around ``(p + ½) H/P − ½``, and
+    likewise for columns.
+
+    Parameters
+    ----------
+    x : the images.
+    size : (P, Q), or one number.
+    scale_factor : an alternative to ``size``; then H/P is 1/``scale_factor``.
+    mode : "nearest" or "bilinear".
+    align_corners : interpolate around ``p (H − 1)/(P − 1)``.
     """
     t, alone = images("interpolate", x)
     if (size is None) == (scale_factor is None):
@@ -52,7 +69,7 @@ def interpolate(
     if mode not in ("nearest", "bilinear"):
         raise ValueError(f"interpolate: mode must be 'nearest' or 'bilinear', got {mode!r}")
     if 0 in t.shape[2:]:
-        raise ValueError(f"interpolate: images of shape {t.shape[2:]} have no pixels to take others from")
+        raise ValueError(f"interpolate: images of shape {t.shape[2:]} have no pixels to interpolate")
     if scale_factor is not None:
         both = (scale_factor,) * 2 if isinstance(scale_factor, (int, float)) else tuple(scale_factor)
         if len(both) != 2 or not all(0 < f < math.inf for f in both):

@@ -1,4 +1,4 @@
-"""Sizes, and batches of images and sequences, as the functions of both accept them."""
+"""Checks of sizes, and of batches of images and sequences."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Pair: TypeAlias = tuple[int, int]
 
 
 def pair(name: str, value: Size, least: int = 0) -> Pair:
-    """A size as (height, width).  Raises: ``ValueError`` unless it is one or two whole numbers >= ``least``."""
+    """A size as (height, width).  Raises: ``ValueError`` unless it is one or two integers >= ``least``."""
     both = (value, value) if isinstance(value, int) else tuple(value)
     if len(both) != 2 or not all(isinstance(n, int) and n >= least for n in both):
         raise ValueError(f"{name} must be one or two whole numbers >= {least}, got {value!r}")
@@ -21,7 +21,7 @@ def pair(name: str, value: Size, least: int = 0) -> Pair:
 
 
 def single(name: str, value: Size, least: int = 0) -> int:
-    """A length.  Raises: ``ValueError`` unless it is one whole number >= ``least``."""
+    """A length.  Raises: ``ValueError`` unless it is one integer >= ``least``."""
     numbers = (value,) if isinstance(value, int) else tuple(value)
     length = numbers[0] if len(numbers) == 1 else None
     if not isinstance(length, int) or length < least:
@@ -40,7 +40,7 @@ def images(name: str, x: TensorLike, channels: int | None = None) -> tuple[Tenso
 
 
 def as_image(function: Callable[[Tensor], Any], name: str, x: TensorLike) -> Any:
-    """Run an image function on sequences (N, C, T) or (C, T): images of height 1."""
+    """Run an image function on sequences (N, C, T) or (C, T), as images of height 1."""
     t = floating(name, x)
     if t.ndim not in (2, 3):
         raise ValueError(f"expected input of shape (N, C, T) or (C, T), got {t.shape}")

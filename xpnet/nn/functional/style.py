@@ -1,4 +1,4 @@
-"""What neural style transfer adds to a network."""
+"""Functions of neural style transfer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from xpnet.tensor import Tensor, TensorLike, apply
 
 
 def gram_matrix(x: TensorLike) -> Tensor:
-    """``F Fᵀ / (C H W)``, F the features (C, H W) of one image.  (N, C, H, W) -> (N, C, C), or without N."""
+    """``F Fᵀ / (C H W)`` with the features F (C, H W) of an image.  (N, C, H, W) -> (N, C, C), or without N."""
     x = floating("gram_matrix", x)
     if x.ndim not in (3, 4) or not x.size:
         raise ValueError(f"gram_matrix: expected features (N, C, H, W) or (C, H, W), got {x.shape}")
@@ -16,9 +16,9 @@ def gram_matrix(x: TensorLike) -> Tensor:
 
 
 def total_variation(x: TensorLike, p: int = 1, reduction: str = "mean") -> Tensor:
-    """``Σ |difference of neighbours|ᵖ`` of each image, downwards and to the right; p is 1 or 2.
+    """``Σ |difference of neighbours|ᵖ`` over the vertical and horizontal neighbours of each image; p is 1 or 2.
 
-    (N, C, H, W) -> (N,) for "none"; "mean" is the mean over images, not over pixels.
+    (N, C, H, W) -> (N,) for "none".  "mean" is the mean over images, not over pixels.
     """
     x = floating("total_variation", x)
     if x.ndim != 4:

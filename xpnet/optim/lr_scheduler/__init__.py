@@ -1,8 +1,9 @@
 """Learning-rate schedules.
 
-Call ``step()`` once an epoch, after the optimizer's steps; the cyclic ones once a batch.  As in PyTorch, most multiply
-the rate that is there, so that several work on one optimizer and a rate set by hand stays; ``LambdaLR``,
-``CosineAnnealingWarmRestarts``, ``OneCycleLR`` and ``CyclicLR`` set it from the count of their steps alone.
+Call ``step()`` once per epoch, after the optimizer's steps; call it once per batch for the cyclic schedules.  As in
+PyTorch, most schedules multiply the current rate.  So several of them can act on one optimizer, and a rate set by hand
+persists.  ``LambdaLR``, ``CosineAnnealingWarmRestarts``, ``OneCycleLR`` and ``CyclicLR`` compute the rate from their
+step count alone.
 """
 
 from .base import LRScheduler

@@ -1,4 +1,4 @@
-"""What all schedules share."""
+"""The base class of schedules, and shared checks."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ T = TypeVar("T")
 
 
 class LRScheduler:
-    """Base of the schedules that depend on nothing but the count of their steps.
+    """Base class of schedules that depend only on their step count.
 
-    A schedule is given in one of two forms, as in PyTorch.  The closed form, ``lr_at``, computes the rate from the
-    count, and overwrites what is there.  The chainable form, ``get_lr``, goes from one epoch to the next and multiplies
-    what is there: two such schedules on one optimizer have their product, and a rate set by hand stays.
+    A schedule has one of two forms, as in PyTorch.  The closed form, ``lr_at``, computes the rate from the count and
+    overwrites the current rate.  The chainable form, ``get_lr``, computes the rate of the next epoch by multiplying the
+    current rate.  Two chainable schedules on one optimizer apply both factors, and a rate set by hand persists.
 
-    A group that is added to the optimizer later starts with its own ``lr``, at the next step.
+    A group that is added to the optimizer later enters at the next step, with its own ``lr``.
 
     Parameters
     ----------
-    optimizer : its groups' ``lr`` is written; ``initial_lr`` is added to each group.
-    last_epoch : -1 starts; another number goes on after that epoch, with an optimizer whose groups have ``initial_lr``.
+    optimizer : the optimizer; the schedule writes ``lr`` of its groups and adds ``initial_lr`` to each.
+    last_epoch : -1 starts the schedule; another number continues after that epoch and needs groups with ``initial_lr``.
     """
 
-    _starting = False  # while the rate of the first epoch is set
+    _starting = False  # True while the rate of the first epoch is set
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
         check_optimizer(self, optimizer)
@@ -37,7 +37,7 @@ class LRScheduler:
                 group.setdefault("initial_lr", group["lr"])
             elif "initial_lr" not in group:
                 raise ValueError(
-                    f"{type(self).__name__}: last_epoch={last_epoch} goes on with a schedule, but group {i} has no "
+                    f"{type(self).__name__}: last_epoch={last_epoch} continues a schedule, but group {i} has no "
                     "'initial_lr': load the optimizer's state dict first, or leave out last_epoch"
                 )
         self.base_lrs: list[float] = [group["initial_lr"] for group in optimizer.param_groups]
@@ -46,7 +46,7 @@ class LRScheduler:
         self._start()
 
     def lr_at(self, base_lr: float, epoch: int) -> float:
-        """The learning rate after ``epoch`` steps, for a group that started with ``base_lr``: the closed form."""
+        """The closed form: the learning rate after ``epoch`` steps of a group that started with ``base_lr``."""
         raise NotImplementedError(f"{type(self).__name__} has no closed form: define lr_at(base_lr, epoch) or get_lr()")
 
     def rates_at(self, epoch: int) -> list[float]:
@@ -54,11 +54,11 @@ class LRScheduler:
         return [self.lr_at(base_lr, epoch) for base_lr in self.base_lrs]
 
     def get_lr(self) -> list[float]:
-        """The rate of each group at ``last_epoch``, from those of the epoch before or from the closed form."""
+        """The rate of each group at ``last_epoch``, from the current rates or from the closed form."""
         return self.rates_at(self.last_epoch)
 
     def step(self) -> None:
-        """Go on to the next epoch."""
+        """Advance to the next epoch."""
         self._welcome()
         self.last_epoch += 1
         self._write(self.get_lr())
@@ -67,7 +67,7 @@ class LRScheduler:
         return [group["lr"] for group in self.optimizer.param_groups]
 
     def _times(self, factor: float) -> list[float]:
-        """What is there, times ``factor``."""
+        """The current rates times ``factor``."""
         return [lr * factor for lr in self._rates()]
 
     def _start(self) -> None:
@@ -79,11 +79,11 @@ class LRScheduler:
             del self._starting
 
     def _rewind(self) -> None:
-        """Back to before the first epoch, as if the schedule had been made but had not set a rate."""
+        """Go back to before the first epoch, as if the schedule had not set a rate yet."""
         self.last_epoch = max(self.last_epoch - 1, -1)
 
     def _restart(self) -> None:
-        """Begin with the rates the groups started with: for a schedule whose turn has come."""
+        """Start from the initial rates of the groups, when ``SequentialLR`` switches to this schedule."""
         self._welcome()
         self.last_epoch = 0
         try:
@@ -93,7 +93,7 @@ class LRScheduler:
         self._write(rates)
 
     def _welcome(self) -> None:
-        """Take in groups that were added to the optimizer since the last step."""
+        """Include groups that were added to the optimizer since the last step."""
         for group in self.optimizer.param_groups[len(self.base_lrs) :]:
             self.base_lrs.append(group.setdefault("initial_lr", group["lr"]))
 
@@ -103,11 +103,11 @@ class LRScheduler:
         self._last_lr = self._rates()
 
     def get_last_lr(self) -> list[float]:
-        """The learning rate of each group as this schedule last set it."""
+        """The learning rate of each group that this schedule set last."""
         return list(self._last_lr)
 
     def state_dict(self) -> dict[str, Any]:
-        """The count, the starting rates, the rates last set, and those in force."""
+        """The step count, the initial rates, the rates set last, and the current rates."""
         self._welcome()
         return {
             "last_epoch": self.last_epoch,
@@ -117,34 +117,34 @@ class LRScheduler:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over a state dict; the rates that were in force are set.
+        """Load a state dict, and set the rates that were current when it was saved.
 
-        Raises: ``ValueError`` where it is not one of a schedule of as many groups.
+        Raises: ``ValueError`` if it is not the state of a schedule with the same number of groups.
         """
         groups, rates = len(self.optimizer.param_groups), state.get("lrs", state.get("_last_lr"))
         rates = None if rates is None else check_rates(type(self).__name__, rates, groups)
         if state["last_epoch"] == -1:
-            raise ValueError(f"this is no state of a {type(self).__name__}: last_epoch is -1")
+            raise ValueError(f"this is not a state of a {type(self).__name__}: last_epoch is -1")
         self._load(state)
         self._write(self.rates_at(self.last_epoch) if rates is None else rates)
         self._last_lr = list(state.get("_last_lr", self._last_lr))
 
     def _load(self, state: Mapping[str, Any]) -> None:
-        """Take over a state dict; the optimizer stays as it is."""
+        """Load a state dict without changing the optimizer."""
         name, epoch = type(self).__name__, state["last_epoch"]
         if type(epoch) is not int or epoch < -1:
-            raise ValueError(f"this is no state of a {name}: last_epoch is {epoch!r}")
+            raise ValueError(f"this is not a state of a {name}: last_epoch is {epoch!r}")
         self.base_lrs = check_rates(name, state["base_lrs"], len(self.optimizer.param_groups))
         self.last_epoch = epoch
         self._last_lr = list(state.get("_last_lr", []))
 
 
 def check_rates(name: str, rates: Sequence[float], groups: int) -> list[float]:
-    """The rates as a list.  Raises: ``ValueError`` unless there is a number >= 0 for each parameter group."""
+    """The rates as a list.  Raises: ``ValueError`` unless there is one number >= 0 for each parameter group."""
     if len(rates) != groups:
         raise ValueError(
-            f"this state is of a {name} with {len(rates)} parameter groups, but the optimizer has {groups}: build it "
-            "with the same groups (add_param_group) first"
+            f"this state belongs to a {name} with {len(rates)} parameter groups, but the optimizer has {groups}: build "
+            "it with the same groups (add_param_group) first"
         )
     if not all(isinstance(rate, (int, float)) and 0.0 <= rate < 1e300 for rate in rates):
         raise ValueError(f"the rates of a {name} must be numbers >= 0, got {list(rates)}")
@@ -152,13 +152,13 @@ def check_rates(name: str, rates: Sequence[float], groups: int) -> list[float]:
 
 
 def check_optimizer(schedule: object, optimizer: object) -> None:
-    """Raises: ``TypeError`` for something that is no optimizer."""
+    """Raises: ``TypeError`` if ``optimizer`` is not an optimizer."""
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"{type(schedule).__name__} takes an optimizer, got {type(optimizer).__name__}")
 
 
 def per_group(name: str, value: T | Sequence[T], optimizer: Optimizer) -> list[T]:
-    """A value for each group: one for all, or a list of as many.  Raises: ``ValueError`` for another number."""
+    """One value for each group, from a single value or a list.  Raises: ``ValueError`` for a list of another length."""
     groups = len(optimizer.param_groups)
     if not isinstance(value, (list, tuple)):
         return [value] * groups  # type: ignore[list-item]
@@ -168,7 +168,7 @@ def per_group(name: str, value: T | Sequence[T], optimizer: Optimizer) -> list[T
 
 
 def positive(name: str, value: int) -> int:
-    """``value``.  Raises: ``ValueError`` unless it is a positive whole number."""
+    """``value`` as an int.  Raises: ``ValueError`` unless it is a positive integer."""
     if not isinstance(value, (int, np.integer)) or value < 1:
         raise ValueError(f"{name} must be a positive whole number of epochs, got {value!r}")
     return int(value)

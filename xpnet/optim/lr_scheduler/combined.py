@@ -1,4 +1,4 @@
-"""Schedules made of schedules."""
+"""Schedules that combine other schedules."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from xpnet.optim.optimizer import Optimizer
 
 
 class _Combined(LRScheduler):
-    """What the two have in common: parts of one optimizer, and their states."""
+    """Base of the combined schedules: several schedules on one optimizer, and their states."""
 
     schedulers: list[LRScheduler]
 
@@ -22,11 +22,11 @@ class _Combined(LRScheduler):
         for i, part in enumerate(self.schedulers):
             if not isinstance(part, LRScheduler):
                 raise ValueError(
-                    f"{name}: schedule {i} is a {type(part).__name__}, which does not step by the count alone: step it "
-                    "yourself, beside this one"
+                    f"{name}: schedule {i} is a {type(part).__name__}, which depends on more than the step count: "
+                    "step it separately"
                 )
             if part.optimizer is not optimizer:
-                raise ValueError(f"{name}: all schedules must be of this optimizer, schedule {i} is of another one")
+                raise ValueError(f"{name}: all schedules must be of this optimizer, but schedule {i} has another")
 
     def _welcome(self) -> None:
         super()._welcome()
@@ -34,14 +34,14 @@ class _Combined(LRScheduler):
             part._welcome()
 
     def state_dict(self) -> dict[str, Any]:
-        """The state of each part beside its own."""
+        """Its own state and the state of each schedule."""
         return {**super().state_dict(), "_schedulers": [part.state_dict() for part in self.schedulers]}
 
     def _load(self, state: Mapping[str, Any]) -> None:
         super()._load(state)
         saved = state["_schedulers"]
         if len(saved) != len(self.schedulers):
-            raise ValueError(f"this state is of {len(saved)} schedules, here are {len(self.schedulers)}")
+            raise ValueError(f"this state has {len(saved)} schedules, expected {len(self.schedulers)}")
         for part, own in zip(self.schedulers, saved, strict=True):
             part._load(own)
 
@@ -51,10 +51,24 @@ class _Combined(LRScheduler):
 
 
 class SequentialLR(_Combined):
-    """One schedule after the other: from ``milestones[i]`` on ``schedulers[i + 1]`` counts its own steps.
+    """One schedule after the other: at ``milestones[i]`` it switches to ``schedulers[i + 1]``.
 
-    A warm-up: ``SequentialLR(optimizer, [LinearLR(optimizer, 0.01), CosineAnnealingLR(optimizer, 95)], [5])``.  Each
-    begins with the rates the groups started with.
+    Each schedule counts its own steps and starts from the initial rates of the groups.
+
+    Parameters
+    ----------
+    optimizer : the optimizer of all schedules.
+    schedulers : the schedules, in order.
+    milestones : the epochs at which the next schedule begins, one fewer than schedules.
+    last_epoch : -1 starts; another number continues after that epoch.
+
+    >>> import xpnet
+    >>> optimizer = xpnet.optim.SGD([xpnet.nn.Parameter([1.0])], lr=0.1)
+    >>> warmup = xpnet.optim.lr_scheduler.LinearLR(optimizer, 0.5, total_iters=2)
+    >>> decay = xpnet.optim.lr_scheduler.ExponentialLR(optimizer, 0.5)
+    >>> schedule = SequentialLR(optimizer, [warmup, decay], [2])
+    >>> [(schedule.step(), round(optimizer.param_groups[0]["lr"], 4))[1] for _ in range(4)]
+    [0.075, 0.1, 0.05, 0.025]
     """
 
     def __init__(
@@ -64,8 +78,8 @@ class SequentialLR(_Combined):
         self._check_parts(optimizer)
         if len(self.schedulers) != len(self.milestones) + 1 or self.milestones != sorted(set(self.milestones)):
             raise ValueError(
-                f"SequentialLR: {len(self.schedulers)} schedules need {len(self.schedulers) - 1} rising milestones, "
-                f"got {self.milestones}"
+                f"SequentialLR: {len(self.schedulers)} schedules need {len(self.schedulers) - 1} increasing milestones"
+                f", got {self.milestones}"
             )
         self.optimizer = optimizer
         self.base_lrs = [group["initial_lr"] for group in optimizer.param_groups]
@@ -84,7 +98,7 @@ class SequentialLR(_Combined):
         return self.schedulers[number].rates_at(epoch - (self.milestones[number - 1] if number else 0))
 
     def step(self) -> None:
-        """Go on to the next epoch."""
+        """Advance to the next epoch."""
         self._welcome()
         self.last_epoch += 1
         part = self._part(self.last_epoch)
@@ -109,16 +123,16 @@ class SequentialLR(_Combined):
         if "_schedulers" in state:
             super()._load(state)
             return
-        LRScheduler._load(self, state)  # an older state has the count alone
+        LRScheduler._load(self, state)  # an older state has only the count
         ends = [*self.milestones, self.last_epoch + 1]
         for part, start, end in zip(self.schedulers, [0, *self.milestones], ends, strict=True):
             part.last_epoch = max(min(self.last_epoch, end - 1) - start, 0)
 
 
 class ChainedScheduler(_Combined):
-    """Several schedules that take their steps together: ``η = η₀ · f₁(t) · f₂(t) …`` where they multiply what is there.
+    """Several schedules that step together: ``η = η₀ · f₁(t) · f₂(t) …`` if they are chainable.
 
-    ``ChainedScheduler([LinearLR(optimizer, 0.1), ExponentialLR(optimizer, 0.9)])``.
+    Example: ``ChainedScheduler([LinearLR(optimizer, 0.1), ExponentialLR(optimizer, 0.9)])``.
     """
 
     def __init__(self, schedulers: Sequence[LRScheduler], optimizer: Optimizer | None = None) -> None:
@@ -132,10 +146,10 @@ class ChainedScheduler(_Combined):
         self._last_lr = self._rates()
 
     def rates_at(self, epoch: int) -> list[float]:
-        raise NotImplementedError("ChainedScheduler has no closed form: its schedules multiply what is there")
+        raise NotImplementedError("ChainedScheduler has no closed form: its schedules multiply the current rate")
 
     def step(self) -> None:
-        """Go on to the next epoch."""
+        """Advance to the next epoch."""
         self._welcome()
         self.last_epoch += 1
         for part in self.schedulers:

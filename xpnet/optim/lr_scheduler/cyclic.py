@@ -1,4 +1,4 @@
-"""Schedules that go up and down.  The cyclic ones may move the momentum the other way."""
+"""Schedules that raise and lower the rate.  The cyclic ones may change the momentum in the opposite direction."""
 
 from __future__ import annotations
 
@@ -13,9 +13,16 @@ from xpnet.optim.optimizer import Optimizer
 class CosineAnnealingWarmRestarts(LRScheduler):
     """``η = η_min + (η₀ − η_min)(1 + cos(π t / T)) / 2``, t epochs after the last restart.
 
-    It restarts every T epochs; T is first ``T_0`` and ``T_mult`` times as long after each restart.  ``step(epoch)``
-    goes to an epoch, also a fraction of one: ``step(epoch + batch / batches)`` after every batch.
+    ``step(epoch)`` goes to an epoch, which may be fractional: ``step(epoch + batch / batches)`` after every batch.
     Source: Loshchilov & Hutter 2016, arXiv:1608.03983, eq. 5.
+
+    Parameters
+    ----------
+    optimizer : the optimizer.
+    T_0 : the first period T, in epochs.
+    T_mult : the factor by which T grows at each restart.
+    eta_min : η_min.
+    last_epoch : -1 starts; another number continues after that epoch.
     """
 
     def __init__(
@@ -23,7 +30,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
     ) -> None:
         self.T_0 = positive("CosineAnnealingWarmRestarts: T_0", T_0)
         self.T_mult, self.eta_min = positive("CosineAnnealingWarmRestarts: T_mult", T_mult), eta_min
-        self._past = 0.0  # how far behind last_epoch, where a fraction of an epoch was asked for
+        self._past = 0.0  # the fractional part of a fractional epoch
         super().__init__(optimizer, last_epoch)
 
     def lr_at(self, base_lr: float, epoch: float) -> float:
@@ -37,7 +44,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         return [self.lr_at(base_lr, self.last_epoch + self._past) for base_lr in self.base_lrs]
 
     def step(self, epoch: float | None = None) -> None:
-        """Go on to the next epoch, or to ``epoch``."""
+        """Advance to the next epoch, or go to ``epoch``."""
         if epoch is None:
             super().step()
             return
@@ -53,7 +60,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         super()._restart()
 
     def state_dict(self) -> dict[str, Any]:
-        """As of all schedules, and the fraction of an epoch."""
+        """The state of all schedules, and the fraction of an epoch."""
         return {**super().state_dict(), "past": self._past}
 
     def _load(self, state: Mapping[str, Any]) -> None:
@@ -62,7 +69,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
 
 
 class _Cyclic(LRScheduler):
-    """A schedule that sets the momentum beside the rate: ``momentum`` where the optimizer has one, else the first β."""
+    """A schedule that also sets the momentum: the first of ``betas`` if the optimizer has them, else ``momentum``."""
 
     cycle_momentum: bool
 
@@ -87,17 +94,31 @@ class _Cyclic(LRScheduler):
 
 
 class OneCycleLR(_Cyclic):
-    """Up to ``max_lr`` in the first ``pct_start`` of ``total_steps``, then down to far below the start.
+    """One cycle: the rate rises to ``max_lr``, then falls far below the starting rate.  Step it every batch.
 
-    From a to b: ``η = b + (a − b)(1 + cos π s) / 2``, s the share of the way; or "linear", ``η = a + (b − a) s``.
-    Step it every batch.  It starts at ``max_lr / div_factor`` and ends at ``max_lr / div_factor / final_div_factor``;
-    ``three_phase`` goes back to the start first.  Momentum goes from ``max_momentum`` to ``base_momentum`` and back.
+    Each phase goes from a to b: ``η = b + (a − b)(1 + cos π s) / 2``, where s is the completed share of the phase.
     Source: Smith & Topin 2017, arXiv:1708.07120.
 
     Parameters
     ----------
-    max_lr, base_momentum, max_momentum : a number, or one for each parameter group.
-    total_steps : how many batches the whole training has; or ``epochs`` and ``steps_per_epoch``, whose product it is.
+    optimizer : the optimizer.
+    max_lr : the highest rate: a number, or one for each parameter group.
+    total_steps : the number of batches of the whole training.
+    epochs, steps_per_epoch : an alternative to ``total_steps``, which is their product.
+    pct_start : the share of the steps in which the rate rises.
+    anneal_strategy : "cos", or "linear" for ``η = a + (b − a) s``.
+    cycle_momentum : also move the momentum from ``max_momentum`` to ``base_momentum`` and back.
+    base_momentum, max_momentum : a number, or one for each parameter group.
+    div_factor : the first rate is ``max_lr / div_factor``.
+    final_div_factor : the last rate is the first rate divided by this.
+    three_phase : return to the first rate before the final decrease.
+    last_epoch : -1 starts; another number continues after that step.
+
+    >>> import xpnet
+    >>> optimizer = xpnet.optim.SGD([xpnet.nn.Parameter([1.0])], lr=0.1, momentum=0.9)
+    >>> schedule = OneCycleLR(optimizer, max_lr=1.0, total_steps=4, pct_start=0.5)
+    >>> [(round(optimizer.param_groups[0]["lr"], 4), schedule.step())[0] for _ in range(3)]
+    [0.04, 1.0, 0.5]
     """
 
     def __init__(
@@ -130,7 +151,7 @@ class OneCycleLR(_Cyclic):
         starts = [top / div_factor for top in tops]
         lows = [start / final_div_factor for start in starts]
         turns = [starts, tops, starts, lows] if three_phase else [starts, tops, lows]
-        self._rate_turns = [list(values) for values in zip(*turns, strict=True)]  # of each group
+        self._rate_turns = [list(values) for values in zip(*turns, strict=True)]  # for each group
         slow = per_group("OneCycleLR: base_momentum", base_momentum, optimizer)
         fast = per_group("OneCycleLR: max_momentum", max_momentum, optimizer)
         self._momentum_turns = [[a, b, a, a][: len(turns)] for a, b in zip(fast, slow, strict=True)]
@@ -141,13 +162,13 @@ class OneCycleLR(_Cyclic):
         super().__init__(optimizer, last_epoch)
 
     def _at(self, step: int, turns: Sequence[float]) -> float:
-        """Between the two turns of the phase that ``step`` lies in."""
+        """The value at ``step``, between the two turning points of its phase."""
         if step > self.total_steps:
-            raise ValueError(f"OneCycleLR: step {step} lies behind total_steps={self.total_steps}")
+            raise ValueError(f"OneCycleLR: step {step} is after total_steps={self.total_steps}")
         phase = next((i for i, end in enumerate(self._ends) if step <= end), len(self._ends) - 1)
         begin, end = self._ends[phase - 1] if phase else 0.0, self._ends[phase]
         a, b = turns[phase], turns[phase + 1]
-        share = (step - begin) / (end - begin) if end != begin else 1.0  # a phase without length
+        share = (step - begin) / (end - begin) if end != begin else 1.0  # a phase of length 0
         return b + (a - b) / 2.0 * (1.0 + math.cos(math.pi * share)) if self.cosine else a + (b - a) * share
 
     def _of_groups(self, turns: list[list[float]]) -> list[list[float]]:
@@ -174,17 +195,23 @@ def _total(total_steps: int | None, epochs: int | None, steps_per_epoch: int | N
 
 
 class CyclicLR(_Cyclic):
-    """``η = base_lr + (max_lr − base_lr) · rise · size``: triangles; momentum the other way.  Step it every batch.
+    """Triangular cycles, ``η = base_lr + (max_lr − base_lr) · rise · size``.  Step it every batch.
 
-    The rise goes from 0 to 1 in ``step_size_up`` steps, and back in ``step_size_down``.  The size by ``mode``: 1
-    ("triangular"), ``2^−cycle`` ("triangular2"), ``gamma^step`` ("exp_range").
-    Source: Smith 2015, arXiv:1506.01186.
+    The rise goes from 0 to 1 in ``step_size_up`` steps and back in ``step_size_down`` steps.  The momentum moves in the
+    opposite direction.  Source: Smith 2015, arXiv:1506.01186.
 
     Parameters
     ----------
-    base_lr, max_lr, base_momentum, max_momentum : a number, or one for each parameter group.
-    scale_fn : the size, instead of ``mode``: of the cycle, counted from 1, or of the step if ``scale_mode`` is
-        "iterations".
+    optimizer : the optimizer.
+    base_lr, max_lr : the lowest and highest rate: a number, or one for each parameter group.
+    step_size_up, step_size_down : the lengths of rise and fall in steps; equal by default.
+    mode : the size: 1 ("triangular"), ``2^−cycle`` ("triangular2") or ``gamma^step`` ("exp_range").
+    gamma : the base of "exp_range".
+    scale_fn : a function for the size, instead of ``mode``.
+    scale_mode : the argument of ``scale_fn``: "cycle" (counted from 1) or "iterations" (the step).
+    cycle_momentum : also move the momentum.
+    base_momentum, max_momentum : a number, or one for each parameter group.
+    last_epoch : -1 starts; another number continues after that step.
     """
 
     def __init__(
@@ -222,7 +249,7 @@ class CyclicLR(_Cyclic):
         self.base_lrs = list(self._ends["base_lr"])
 
     def _height(self, step: int) -> float:
-        """How far up the triangle, 0..1, times what is left of its size."""
+        """Rise (0..1) times size."""
         cycle, place = divmod(step, self.up + self.down)
         rise = place / self.up if place <= self.up else 1.0 - (place - self.up) / self.down
         if self.scale_fn is not None:

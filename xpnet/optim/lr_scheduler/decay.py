@@ -1,4 +1,4 @@
-"""Schedules that only go down (or, for a warm-up, only up)."""
+"""Schedules that only decrease the rate, or only increase it for a warm-up."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ from xpnet.optim.optimizer import Optimizer
 
 
 class StepLR(LRScheduler):
-    """``η = η₀ γ^⌊t / step_size⌋``."""
+    """``η = η₀ γ^⌊t / step_size⌋``.
+
+    >>> import xpnet
+    >>> optimizer = xpnet.optim.SGD([xpnet.nn.Parameter([1.0])], lr=0.1)
+    >>> schedule = StepLR(optimizer, step_size=2, gamma=0.5)
+    >>> [(optimizer.param_groups[0]["lr"], schedule.step())[0] for _ in range(4)]
+    [0.1, 0.1, 0.05, 0.05]
+    """
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1) -> None:
         self.step_size, self.gamma = positive("StepLR: step_size", step_size), gamma
@@ -26,7 +33,7 @@ class StepLR(LRScheduler):
 
 
 class MultiStepLR(LRScheduler):
-    """``η = η₀ γ^(milestones passed)``."""
+    """``η = η₀ γᵏ``, where k is the number of milestones passed."""
 
     def __init__(
         self, optimizer: Optimizer, milestones: Sequence[int], gamma: float = 0.1, last_epoch: int = -1
@@ -43,7 +50,7 @@ class MultiStepLR(LRScheduler):
 
 
 class ConstantLR(LRScheduler):
-    """``η = η₀ · factor`` in the first ``total_iters`` epochs, η₀ from then on."""
+    """``η = η₀ · factor`` in the first ``total_iters`` epochs, then η₀."""
 
     def __init__(
         self, optimizer: Optimizer, factor: float = 1.0 / 3, total_iters: int = 5, last_epoch: int = -1
@@ -61,7 +68,7 @@ class ConstantLR(LRScheduler):
             return self._times(self.factor)
         if self.last_epoch != self.total_iters:
             return self._rates()
-        return self._times(1.0 / self.factor) if self.factor else self.rates_at(self.last_epoch)  # nothing is left of 0
+        return self._times(1.0 / self.factor) if self.factor else self.rates_at(self.last_epoch)  # 0 cannot be scaled
 
 
 class ExponentialLR(LRScheduler):
@@ -79,7 +86,7 @@ class ExponentialLR(LRScheduler):
 
 
 class PolynomialLR(LRScheduler):
-    """``η = η₀ (1 − t/total_iters)^power``, 0 from then on."""
+    """``η = η₀ (1 − t/total_iters)^power`` up to ``total_iters``, then 0."""
 
     def __init__(self, optimizer: Optimizer, total_iters: int = 5, power: float = 1.0, last_epoch: int = -1) -> None:
         self.total_iters, self.power = positive("PolynomialLR: total_iters", total_iters), power
@@ -96,7 +103,14 @@ class PolynomialLR(LRScheduler):
 
 
 class CosineAnnealingLR(LRScheduler):
-    """``η = η_min + (η₀ − η_min)(1 + cos(π t / T_max)) / 2`` (Loshchilov & Hutter 2016, arXiv:1608.03983, eq. 5)."""
+    """``η = η_min + (η₀ − η_min)(1 + cos(π t / T_max)) / 2`` (Loshchilov & Hutter 2016, arXiv:1608.03983, eq. 5).
+
+    >>> import xpnet
+    >>> optimizer = xpnet.optim.SGD([xpnet.nn.Parameter([1.0])], lr=1.0)
+    >>> schedule = CosineAnnealingLR(optimizer, T_max=2)
+    >>> [(round(optimizer.param_groups[0]["lr"], 4), schedule.step())[0] for _ in range(3)]
+    [1.0, 0.5, 0.0]
+    """
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1) -> None:
         self.T_max, self.eta_min = positive("CosineAnnealingLR: T_max", T_max), eta_min
@@ -109,7 +123,7 @@ class CosineAnnealingLR(LRScheduler):
         t, low = self.last_epoch, self.eta_min
         if self._starting:
             return self._rates()
-        if (t - 1 - self.T_max) % (2 * self.T_max) == 0:  # up from the bottom, where a factor has nothing to multiply
+        if (t - 1 - self.T_max) % (2 * self.T_max) == 0:  # at the minimum there is nothing to multiply
             rise = (1.0 - math.cos(math.pi / self.T_max)) / 2.0
             return [lr + (base - low) * rise for lr, base in zip(self._rates(), self.base_lrs, strict=True)]
         height, before = (1.0 + math.cos(math.pi * n / self.T_max) for n in (t, t - 1))
@@ -117,7 +131,7 @@ class CosineAnnealingLR(LRScheduler):
 
 
 class LinearLR(LRScheduler):
-    """``η = η₀ · f``, the factor f going linearly from ``start_factor`` to ``end_factor`` in ``total_iters`` steps."""
+    """``η = η₀ · f``, where f goes linearly from ``start_factor`` to ``end_factor`` in ``total_iters`` steps."""
 
     def __init__(
         self,
@@ -166,14 +180,22 @@ class _ByFunction(LRScheduler):
 
 
 class LambdaLR(_ByFunction):
-    """``η = η₀ · f(t)``; one function, or one for each parameter group."""
+    """``η = η₀ · f(t)``, with one function, or one for each parameter group.
+
+    >>> import xpnet
+    >>> optimizer = xpnet.optim.SGD([xpnet.nn.Parameter([1.0])], lr=1.0)
+    >>> schedule = LambdaLR(optimizer, lambda t: 1 / (1 + t))
+    >>> schedule.step()
+    >>> schedule.get_last_lr()
+    [0.5]
+    """
 
     def rates_at(self, epoch: int) -> list[float]:
         return [base_lr * f(epoch) for base_lr, f in zip(self.base_lrs, self.lr_lambdas, strict=True)]
 
 
 class MultiplicativeLR(_ByFunction):
-    """``η ← η · f(t)`` at each step; one function, or one for each parameter group."""
+    """``η ← η · f(t)`` at each step, with one function, or one for each parameter group."""
 
     def get_lr(self) -> list[float]:
         if self._starting:
@@ -182,7 +204,7 @@ class MultiplicativeLR(_ByFunction):
 
 
 class _Functions:
-    """The functions of a schedule: one for all groups, also those that come later, or one for each."""
+    """The functions of a schedule: one for all groups, including later ones, or one for each group."""
 
     def __init__(
         self,

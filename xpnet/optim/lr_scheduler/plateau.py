@@ -1,4 +1,4 @@
-"""The schedule that looks at how training goes."""
+"""The schedule that depends on a metric."""
 
 from __future__ import annotations
 
@@ -11,9 +11,27 @@ from xpnet.optim.optimizer import Optimizer
 
 
 class ReduceLROnPlateau:
-    """``η ← max(factor · η, min_lr)`` when ``step(metric)`` saw no improvement for over ``patience`` epochs.
+    """``η ← max(factor · η, min_lr)`` when the metric has not improved for more than ``patience`` epochs.
 
-    ``min_lr`` is a number, or one for each parameter group.
+    Parameters
+    ----------
+    optimizer : the optimizer.
+    mode : "min" if a smaller metric is better, "max" if a larger one is.
+    factor : the factor of the rate.
+    patience : the number of epochs without improvement that are tolerated.
+    threshold : the smallest change that counts as an improvement.
+    threshold_mode : "rel" (relative to the best metric) or "abs".
+    cooldown : the number of epochs after a reduction in which none is counted as bad.
+    min_lr : the lowest rate: a number, or one for each parameter group.
+    eps : changes of the rate up to this are skipped.
+
+    >>> import xpnet
+    >>> optimizer = xpnet.optim.SGD([xpnet.nn.Parameter([1.0])], lr=0.1)
+    >>> schedule = ReduceLROnPlateau(optimizer, factor=0.5, patience=0)
+    >>> for metric in (1.0, 2.0):
+    ...     schedule.step(metric)
+    >>> schedule.get_last_lr()
+    [0.05]
     """
 
     def __init__(
@@ -52,7 +70,7 @@ class ReduceLROnPlateau:
         return sign * metric < sign * self.best - margin
 
     def step(self, metric: float) -> None:
-        """Look at this epoch's metric and reduce the learning rate where it has stopped to improve."""
+        """Record the metric of this epoch, and reduce the learning rate if it has stopped improving."""
         self.last_epoch += 1
         if self._is_better(float(metric)):
             self.best, self.num_bad_epochs = float(metric), 0
@@ -77,12 +95,12 @@ class ReduceLROnPlateau:
         return [group["lr"] for group in self.optimizer.param_groups]
 
     def state_dict(self) -> dict[str, Any]:
-        """The best metric, the counters, and the rates reached."""
+        """The best metric, the counters, and the current rates."""
         names = ("best", "num_bad_epochs", "cooldown_counter", "last_epoch")
         return {**{name: getattr(self, name) for name in names}, "lrs": self.get_last_lr()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over a state dict.  Raises: ``ValueError`` where it is of another number of groups."""
+        """Load a state dict.  Raises: ``ValueError`` if it has another number of groups."""
         rates = check_rates("ReduceLROnPlateau", state["lrs"], len(self.optimizer.param_groups))
         for name in ("best", "num_bad_epochs", "cooldown_counter", "last_epoch"):
             setattr(self, name, state[name])

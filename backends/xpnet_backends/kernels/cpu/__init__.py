@@ -1,1 +1,1 @@
-"""Kernels for the NumPy backend, compiled by numba.  What they are made of is in ``machinery``."""
+"""Kernels for the NumPy backend, compiled by numba.  ``machinery`` holds their shared parts."""

@@ -1,6 +1,6 @@
-"""Activation functions in one reading forward and one backward, where array operations take three to a hundred.
+"""Activation functions in one pass over memory each way.  NumPy needs 3 to 100 passes.
 
-One loop for each function, over the memory of an array in whatever order it has.
+Each function is one loop over the elements in memory order, whatever that order is.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .machinery.thread_pool import in_threads
 
 Result = tuple[Array, Backward] | None
 RELU, LEAKY_RELU, ELU, GELU, SIGMOID, SILU = range(6)
-COST = 24  # multiplications that an element is worth
+COST = 24  # the cost of an element, in multiplications
 DENSITY = np.float32(1.0 / math.sqrt(2.0 * math.pi))
 HALF, ONE, NOUGHT = np.float32(0.5), np.float32(1.0), np.float32(0.0)
 
@@ -39,7 +39,7 @@ def elu(xp: Namespace, x: Array, *, alpha: float = 1.0) -> Result:
 
 
 def gelu(xp: Namespace, x: Array, *, approximate: str = "none") -> Result:
-    """``y = x Φ(x)``; the approximation by tanh is left to the op, which is fast."""
+    """``y = x Φ(x)``.  Declines the tanh approximation, for which the op is fast enough."""
     return _elementwise(GELU, x) if approximate == "none" else None
 
 
@@ -58,7 +58,7 @@ def _elementwise(kind: int, x: Array, parameter: float = 0.0) -> Result:
     given, found = _line(x, y), y.ravel("K")
     in_threads(lambda i, j: _forward(kind, parameter, given[i:j], found[i:j]), x.size, x.size * COST)
 
-    kept = found if kind in (RELU, SIGMOID) else given  # x may change where y says enough
+    kept = found if kind in (RELU, SIGMOID) else given  # y is enough for these two, so x may change
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:
         dx = empty_like(y)
@@ -71,7 +71,7 @@ def _elementwise(kind: int, x: Array, parameter: float = 0.0) -> Result:
 
 
 def _line(x: Array, like: Array) -> Any:
-    """The numbers in the memory order of ``like``; a view where it is that of x."""
+    """The elements of x in the memory order of ``like``; a view if the orders are equal."""
     if x.strides != like.strides:
         copy = empty_like(like)
         copy[...] = x
@@ -103,7 +103,7 @@ def _forward(kind: int, a: Any, x: Array, y: Array) -> None:
 
 @compiled(LONG, FLOAT, read(1, "C"), read(1, "C"), write(1))
 def _backward(kind: int, a: Any, x: Array, dy: Array, dx: Array) -> None:
-    """In place of x, RELU and SIGMOID are given y."""
+    """RELU and SIGMOID get y in place of x."""
     if kind == RELU:
         for i in range(x.size):
             dx[i] = NOUGHT if x[i] <= NOUGHT else dy[i]  # not dy times 0: dy may be infinite

@@ -1,14 +1,14 @@
-"""Convolution without copies of windows, for images whose channels lie side by side in memory (channels last).
+"""Convolution without im2col copies, for images in channels-last memory order.
 
-What a kernel's row sees of an image, L pixels of C channels, is then one stretch of memory, and the next window
-begins ``stride`` pixels later.  So a row of outputs is a matrix product whose left rows overlap::
+In this order the L pixels of C channels that one row of a kernel covers are contiguous, and the next window begins
+``stride`` pixels later.  So a row of outputs is a matrix product whose left rows overlap::
 
     y[p, q, :] = Σ_k  x̄[p·s + k, q·s : q·s + L, :] (L·C numbers)  ·  W[k] (L·C, O)
 
-The images are taken in pieces that fit into the processor's cache; a piece is first copied into a border of zeros,
-from whatever memory order it has.  The input's gradient is a convolution again (for stride s one for each of the s·s
-phases of its pixels), the weights' gradient the product of the same rows with dy.  Source for the whole idea:
-Georganas et al. 2018, arXiv:1808.05567.
+Images are processed in pieces that fit into the cache.  Each piece is first copied into a zero-padded buffer, from any
+memory order.  The gradient of the input is again a convolution: one for each of the s·s phases of its pixels if the
+stride is s.  The gradient of the weights is the product of the same rows with dy.
+Source of the method: Georganas et al. 2018, arXiv:1808.05567.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from .machinery.thread_pool import in_threads
 from .machinery.tile import LANES, ROWS, tile
 
 Pair = tuple[int, int]
-PIECE = 1 << 16  # numbers of a bordered piece: 256 kB, a part of a core's second cache
+PIECE = 1 << 16  # elements of a padded piece: 256 kB, a part of the L2 cache
 
 
 def conv2d(
@@ -43,7 +43,7 @@ def conv2d(
     dilation: Pair = (1, 1),
     groups: int = 1,
 ) -> tuple[Array, Backward] | None:
-    """In float32, one group, no dilation.  The result's memory is channels-last; its shape is (N, O, P, Q) as ever."""
+    """In float32, one group, no dilation.  The result has shape (N, O, P, Q) in channels-last memory order."""
     if groups != 1 or dilation != (1, 1) or 0 in x.shape or x.shape[1] != weight.shape[1]:
         return None
     kernel = weight.shape[2:]
@@ -91,11 +91,11 @@ def correlate(x: Array, weight: Array, bias: Array | None, y: Array, stride: Pai
 
 
 def input_gradient(dy: Array, weight: Array, dx: Array, stride: Pair, start: Pair) -> None:
-    """``dx[h] = Σ dy[p] W[i]`` over all p, i with ``p·s + i − start = h``, phase by phase: h = s·u + phase.
+    """``dx[h] = Σ dy[p] W[i]`` over all p, i with ``p·s + i − start = h``, for each phase: h = s·u + phase.
 
-    The taps that meet a phase are i = i₀, i₀ + s, ...; in them u and p run in step, with the kernel turned round.
+    The taps of a phase are i = i₀, i₀ + s, ...  For these, dx is a stride-1 correlation of dy with the flipped kernel.
     """
-    if dy.shape[1:3] == (1, 1):  # one window an image: a product, and what the window sees of the border cut off
+    if dy.shape[1:3] == (1, 1):  # one window per image: a matrix product, cropped to the image
         _, _, height, width = weight.shape
         seen = product(dy[:, 0, 0], weight.transpose(0, 2, 3, 1).reshape(len(weight), -1))
         parts = [slice(max(0, start[i]), start[i] + dx.shape[i + 1]) for i in (0, 1)]
@@ -115,7 +115,7 @@ def input_gradient(dy: Array, weight: Array, dx: Array, stride: Pair, start: Pai
 
 
 def _phase(phase: int, kernel: int, stride: int, start: int) -> tuple[slice, int]:
-    """The taps that meet a phase, and where the turned kernel begins."""
+    """The taps of a phase, and the start of the flipped kernel."""
     first = (phase + start) % stride
     taps = range(first, kernel, stride)
     return slice(first, kernel, stride), len(taps) - 1 - (phase + start - first) // stride
@@ -138,7 +138,7 @@ def weight_gradient(x: Array, dy: Array, kernel: Any, stride: Pair, start: Pair)
 
     blocks, work = kernel[0] * -(-kernel[1] * channels // ROWS), dy.size * channels * kernel[0] * kernel[1]
     shape = kernel[0], kernel[1] * channels, out
-    if math.prod(shape) > x.size:  # more weights than pixels: each thread takes some weights
+    if math.prod(shape) > x.size:  # more weights than pixels: split the weights among the threads
         dw = np.zeros(shape, np.float32)
 
         def some_weights(first: int, last: int) -> None:
@@ -157,7 +157,7 @@ def weight_gradient(x: Array, dy: Array, kernel: Any, stride: Pair, start: Pair)
 
 
 def _of_windows(x: Array, dy: Array, kernel: Any, stride: Pair, start: Pair) -> Array:
-    """``dW = windowsᵀ dy``, with copies of the windows after all: of tiny images there are few."""
+    """``dW = windowsᵀ dy`` with copied windows, which is cheap for tiny images."""
     n, p, q, out = dy.shape
     rows, columns = ((size - 1) * stride[i] + kernel[i] for i, size in enumerate((p, q)))
     piece = np.zeros((n, rows, columns, x.shape[3]), np.float32)
@@ -171,20 +171,20 @@ def _of_windows(x: Array, dy: Array, kernel: Any, stride: Pair, start: Pair) -> 
 
 
 def _few_products(kernel: Any, stride: Pair, channels: int, y: Array) -> bool:
-    """Whether Winograd's method pays: 3x3, stride 1, not too few channels or tiles."""
+    """Whether Winograd's method is faster: 3x3, stride 1, not too few channels or tiles."""
     tiles = len(y) * -(-y.shape[1] // 4) * -(-y.shape[2] // 4)
     many = min(channels, y.shape[3]) >= 16 and min(y.shape[1:3]) >= 3 and tiles >= max(channels, y.shape[3]) // 4
     return tuple(kernel) == (3, 3) and stride == (1, 1) and many
 
 
 def _rows(y: Array, stride: int, kernel: int, row: int) -> int:
-    """How many rows of outputs a piece has, so that it fits into the cache."""
+    """The number of output rows of a piece that fits into the cache."""
     return int(min(y.shape[1], max(1, (PIECE // row - kernel) // stride + 1)))
 
 
 @compiled(read(4), write(4))
 def pack(weight: Array, packed: Array) -> None:
-    """(O, C, K, L) in any memory order -> panels of columns (O / panel, K, L·C, panel), the last filled with zeros."""
+    """(O, C, K, L) in any memory order -> column panels (O / panel, K, L·C, panel), the last one padded with zeros."""
     out, channels, height, width = weight.shape
     blocks, _, _, panel = packed.shape
     for block in range(blocks):
@@ -199,7 +199,7 @@ def pack(weight: Array, packed: Array) -> None:
 
 @compiled(write(1), read(3), LONG, LONG, LONG, LONG)
 def _border(piece: Array, image: Array, rows: int, pitch: int, top: int, left: int) -> None:
-    """The rows of an image from ``−top`` on, with zeros beyond its border, as (rows, pitch, C)."""
+    """The rows of an image from ``−top`` on, zero-padded, as (rows, pitch, C)."""
     height, width, channels = image.shape
     for r in range(rows):
         h, line = r - top, r * pitch * channels
@@ -220,7 +220,7 @@ def _correlate(
     x: Array, packed: Array, bias: Array, y: Array, kernel: Pair, stride: Pair, start: Pair, sizes: Pair,
     first: int, last: int,
 ) -> None:  # fmt: skip
-    """Pieces ``first`` to ``last``: each of ``sizes[0]`` images and ``sizes[1]`` rows of outputs."""
+    """Compute pieces ``first`` to ``last``, each of ``sizes[0]`` images and ``sizes[1]`` output rows."""
     channels = x.shape[3]
     count, height, width, out = y.shape
     together, rows = sizes
@@ -263,7 +263,7 @@ def _weight_gradient(
     x: Array, dy: Array, dw: Array, kernel: Pair, stride: Pair, start: Pair, sizes: Pair, pieces: Pair,
     first: int, last: int,
 ) -> None:  # fmt: skip
-    """Adds to dw (K, L·C, O) what these pieces give: to its blocks ``first`` to ``last`` of up to 8 rows."""
+    """Add the contribution of these pieces to blocks ``first`` to ``last``, of up to 8 rows, of dw (K, L·C, O)."""
     channels = x.shape[3]
     count, height, width, out = dy.shape
     together, rows = sizes

@@ -1,8 +1,8 @@
-"""A matrix product of tiles, for what stands between compiled kernels: a BLAS would bring threads of its own.
+"""A tiled matrix product for use between compiled kernels.  A BLAS would start threads of its own.
 
-The right side is packed into panels of columns, 256 rows of it at a time, so that a panel stays in the first cache
-while the rows of the left side pass (Goto & van de Geijn 2008, doi:10.1145/1356052.1356053, without their packing of
-the left side where its rows are contiguous).
+The right matrix is packed into column panels, 256 rows at a time, so that a panel stays in the L1 cache while it
+multiplies all rows of the left matrix (Goto & van de Geijn 2008, doi:10.1145/1356052.1356053).  Unlike there, the left
+matrix is packed only if its rows are not contiguous.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ DEPTH, PANEL = 256, 2 * LANES
 def product(a: Array, b: Array) -> Array:
     """``a · b`` in float32.  a (M, K), b (K, N), in any memory order -> (M, N)."""
     (rows, depth), columns = a.shape, b.shape[1]
-    if rows < columns and b.strides[0] == 4 and a.strides[1] == 4:  # bᵀ needs no packing as a left side, and aᵀ less
+    if rows < columns and b.strides[0] == 4 and a.strides[1] == 4:  # (bᵀ aᵀ)ᵀ packs less
         return np.ascontiguousarray(product(b.T, a.T).T)
     c = np.empty((rows, columns), np.float32)
-    work = rows * depth * columns // 2  # packing takes its time too
-    if rows >= columns:  # each thread takes rows, or columns: of what there are more
+    work = rows * depth * columns // 2  # leaves room for the cost of packing
+    if rows >= columns:  # split the longer axis among the threads
         in_threads(lambda i, j: _product(a, b, c, ROWS * i, min(ROWS * j, rows), 0, columns), -(-rows // ROWS), work)
     else:
         panels = -(-columns // PANEL)
@@ -34,9 +34,9 @@ def product(a: Array, b: Array) -> Array:
 
 @compiled(read(2), LONG, LONG, LONG, write(2))
 def _pack(b: Array, k: int, length: int, n: int, panel: Array) -> None:
-    """``length`` rows of b from k on, and as many columns from n on as the panel has; zeros beyond the last."""
+    """Copy ``length`` rows of b from row k and column n into the panel, padded with zeros."""
     used = min(panel.shape[1], b.shape[1] - n)
-    if b.strides[0] == 4:  # a matrix turned: read along its columns
+    if b.strides[0] == 4:  # a transposed matrix: read along its columns
         for lane in range(used):
             column = b[k : k + length, n + lane]
             for j in range(length):
@@ -53,20 +53,20 @@ def _pack(b: Array, k: int, length: int, n: int, panel: Array) -> None:
 
 @compiled(read(2), read(2), write(2), LONG, LONG, LONG, LONG)
 def _product(a: Array, b: Array, c: Array, top: int, bottom: int, left: int, right: int) -> None:
-    """Rows ``top`` to ``bottom`` of columns ``left`` to ``right``."""
+    """Compute rows ``top`` to ``bottom`` of columns ``left`` to ``right``."""
     depth, columns = b.shape
     if depth == 0:
         c[top:bottom, left:right] = 0.0
     panel = np.empty((DEPTH, PANEL), np.float32)
     number = (bottom - top + ROWS - 1) // ROWS
-    # rows that lie a multiple of 512 bytes apart fall into the same lines of the cache
+    # rows at a distance of a multiple of 512 bytes compete for the same cache sets
     far = a.strides[1] != 4 or (a.strides[0] % 512 == 0 and a.strides[0] > 8 * DEPTH)
     packed = np.empty((number, DEPTH, ROWS), np.float32)
     for k in range(0, depth, DEPTH):
         length = min(DEPTH, depth - k)
         for i in range(number):
             m = top + i * ROWS
-            if far or m + ROWS > bottom:  # a tile reads 8 rows, also where there are fewer
+            if far or m + ROWS > bottom:  # a tile always reads 8 rows
                 _pack(a.T, k, length, m, packed[i])
         for n in range(left, right, PANEL):
             _pack(b, k, length, n, panel)

@@ -1,8 +1,8 @@
-"""Batch normalisation over rows of channels: the numbers of a channel are read in blocks that stay in the cache.
+"""Batch normalisation of channels-last rows, in blocks that stay in the cache.
 
-Mean and variance of the batch come in one reading: each block gives its own mean and sum of squares about it, and
-blocks are joined by the formula of Chan, Golub and LeVeque 1979 (eq. 1.5), which loses no digits where the mean is
-large against the deviation::
+Mean and variance of the batch take one pass over memory.  Each block gives its mean and its sum of squares about that
+mean.  The formula of Chan, Golub and LeVeque 1979 (eq. 1.5) combines two blocks.  It is accurate even if the mean is
+much larger than the standard deviation::
 
     M = M₁ + M₂ + δ² n₁ n₂ / (n₁ + n₂),    δ = μ₂ − μ₁
 """
@@ -23,17 +23,17 @@ from .machinery.compiler import BOOL, compiled, inlined, read, write
 from .machinery.memory_order import channels_last
 from .machinery.thread_pool import in_threads
 
-BLOCK = 4096  # numbers: 16 kB, a part of a core's first cache
+BLOCK = 4096  # elements: 16 kB, a part of the L1 cache
 NOUGHT = np.float32(0.0)
-ROWS = 128  # of a block at most: so many numbers of a channel are added in float32, blocks in float64
-COST = 32  # multiplications that an element is worth: reading it from memory takes longer than they do
+ROWS = 128  # at most, per block: these are summed in float32, the blocks in float64
+COST = 32  # the cost of an element, in multiplications; most of it is the memory access
 Moments = tuple[int, Array, Array]  # count, means, sums of squares about them
 
 
 def batch_norm(
     xp: Namespace, x: Array, weight: Array | None, bias: Array | None, *, eps: float = 1e-5
 ) -> tuple[tuple[Array, Array, Array], Backward] | None:
-    """In float32.  The result's memory is channels-last."""
+    """In float32.  The result is in channels-last memory order."""
     found = batch_norm_deferred(xp, x, weight, bias, eps=eps)
     if found is None:
         return None
@@ -43,9 +43,9 @@ def batch_norm(
 
 @dataclass(slots=True)
 class Line:
-    """What a batch norm is once its statistics are known: a line for each channel, not yet drawn.
+    """A batch norm with known statistics: one linear function for each channel, not evaluated yet.
 
-    ``gradients(dy, needs, y)`` gives dx, dw, db.  Where y is given, dy counts where y > 0 alone.
+    ``gradients(dy, needs, y)`` returns dx, dw, db.  If y is given, dy counts only where y > 0.
     """
 
     rows: Array
@@ -70,19 +70,19 @@ class Line:
 def batch_norm_deferred(
     xp: Namespace, x: Array, weight: Array | None, bias: Array | None, *, eps: float = 1e-5
 ) -> tuple[tuple[Deferred, Array, Array], Backward] | None:
-    """Mean and variance now; the result when it is asked for, or together with what follows."""
+    """Compute mean and variance now; the result is deferred, so that the next op can fuse with it."""
     if x.size == 0:
         return None
     shape, rows = x.shape, _rows(x)
     count, channels = rows.shape
     _, mean, squares = functools.reduce(_joined, in_threads(lambda i, j: _moments(rows[i:j]), count, rows.size * COST))
     if not np.isfinite(squares).all():
-        return None  # the op says what the mean of an infinity is
+        return None  # the reference op handles infinities and NaN
     variance = squares / count
     scale = 1.0 / np.sqrt(variance + eps)
     w = np.ones(channels) if weight is None else weight
     middle = mean.astype(np.float32)
-    rest = middle - mean  # x − μ = (x − middle) + rest: a large mean costs no digits
+    rest = middle - mean  # x − μ = (x − middle) + rest is accurate even for a large mean
     slope = (scale * w).astype(np.float32)
     shift = (rest * scale * w + (0.0 if bias is None else bias)).astype(np.float32)
 
@@ -119,7 +119,7 @@ def batch_norm_deferred(
 
 
 def batch_norm_relu(xp: Namespace, first: Deferred) -> tuple[Array, Backward]:
-    """``max(batch_norm(x), 0)`` in one reading."""
+    """``max(batch_norm(x), 0)`` in one pass over memory."""
     line: Line = first.kept
     y = line.draw(positive=True)
 
@@ -130,7 +130,7 @@ def batch_norm_relu(xp: Namespace, first: Deferred) -> tuple[Array, Backward]:
 
 
 def batch_norm_add(xp: Namespace, first: Deferred, other: Array) -> tuple[Deferred, Backward] | None:
-    """``batch_norm(x) + other``, deferred again: a ReLU often follows."""
+    """``batch_norm(x) + other``, deferred again, because a ReLU often follows."""
     line: Line = first.kept
     if other.shape != line.shape or not other.flags.aligned:
         return None
@@ -144,7 +144,7 @@ def batch_norm_add(xp: Namespace, first: Deferred, other: Array) -> tuple[Deferr
 
 
 def batch_norm_add_relu(xp: Namespace, first: Deferred) -> tuple[Array, Backward]:
-    """``max(batch_norm(x) + other, 0)`` in one reading: the end of a residual block."""
+    """``max(batch_norm(x) + other, 0)`` in one pass over memory: the end of a residual block."""
     line, other = first.kept
     y = line.draw(other, positive=True)
 
@@ -161,7 +161,7 @@ def batch_norm_add_relu(xp: Namespace, first: Deferred) -> tuple[Array, Backward
 
 
 def _rows(x: Array) -> Array:
-    """(N, C, ...) as rows of C numbers; a view where the memory is in that order."""
+    """(N, C, ...) as rows of C channels; a view if the memory is channels-last."""
     return channels_last(x).reshape(-1, x.shape[1])
 
 
@@ -211,7 +211,7 @@ def _gather(x: Array, mean: Array, squares: Array) -> None:
                 d = x[i, c] - middle[c]
                 total[c] += d
                 square[c] += d * d
-        for c in range(channels):  # the middle is the block's mean but for rounding
+        for c in range(channels):  # the middle equals the mean of the block except for rounding
             error = total[c] / number
             apart = middle[c] + error - mean[c]
             mean[c] += apart * share
@@ -220,7 +220,7 @@ def _gather(x: Array, mean: Array, squares: Array) -> None:
 
 @inlined
 def _slope_where(dy: Any, y: Any, masked: Any) -> Any:
-    """dy, and 0 where a ReLU let nothing through."""
+    """dy, and 0 where the ReLU was 0."""
     return NOUGHT if masked and y <= NOUGHT else dy
 
 
@@ -244,7 +244,7 @@ def _gather_slopes(x: Array, dy: Array, y: Array, masked: bool, middle: Array, s
 
 @inlined
 def _on_line(x: Any, middle: Any, slope: Any, shift: Any) -> Any:
-    """``slope (x − middle) + shift``: the same bits, whatever is done to it next."""
+    """``slope (x − middle) + shift``, with the same bits in every fused kernel."""
     return (x - middle) * slope + shift
 
 

@@ -1,6 +1,6 @@
-"""Philox4x64-10 in array operations: many short streams at once.
+"""Philox4x64-10 in array operations, for many short streams at once.
 
-NumPy's own generator costs 3 µs to set to a counter, so a stream a sample is slow where each gives a few words only.
+Setting the counter of NumPy's generator costs 3 µs, which is slow if each sample's stream gives only a few words.
 Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 """
 
@@ -24,9 +24,9 @@ _WEYL = _pair(0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B)
 
 
 def philox_rows(count: int, key: tuple[int, int], moment: tuple[int, int], rows: Words) -> Words:
-    """Row r: the first ``count`` words of the stream from counter (0, *moment, rows[r]).  rows (N,) -> (N, count)."""
+    """Row r: the first ``count`` words of the stream at counter (0, *moment, rows[r]).  rows (N,) -> (N, count)."""
     height, blocks = len(rows), (count + 3) // 4
-    even = np.empty((2, height, blocks), dtype=np.uint64)  # the counter's words 0 and 2, which are multiplied
+    even = np.empty((2, height, blocks), dtype=np.uint64)  # words 0 and 2 of the counter, which are multiplied
     odd = np.empty_like(even)  # words 1 and 3
     even[0], even[1] = np.arange(1, blocks + 1, dtype=np.uint64), moment[1]
     odd[0], odd[1] = moment[0], rows[:, None]
@@ -38,7 +38,7 @@ def philox_rows(count: int, key: tuple[int, int], moment: tuple[int, int], rows:
 
 
 def _high_product(x: Words) -> Words:
-    """The upper 64 bits of ``x · factor``, by halves: no sum here exceeds 64 bits."""
+    """The upper 64 bits of ``x · factor``, from 32-bit halves, so that no sum exceeds 64 bits."""
     low, high = x & _LOW, x >> _HALF
     cross = _FACTOR_HIGH * low
     middle = ((_FACTOR_LOW * low) >> _HALF) + (cross & _LOW) + _FACTOR_LOW * high

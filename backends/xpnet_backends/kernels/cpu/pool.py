@@ -1,4 +1,4 @@
-"""Pooling of images whose channels lie side by side: what is compared or added are whole vectors of channels."""
+"""Pooling of channels-last images: it compares or adds whole vectors of channels."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from .machinery.memory_order import channels_last
 from .machinery.thread_pool import in_threads
 
 Pair = tuple[int, int]
-COST = 16  # multiplications that an element is worth
-MOST = 1024  # elements of a window to be added one after the other
+COST = 16  # the cost of an element, in multiplications
+MOST = 1024  # elements of a window that are summed one after the other
 
 
 def max_pool2d(
     xp: Namespace, x: Array, *, kernel: Pair, stride: Pair, padding: Any = ((0, 0), (0, 0)), dilation: Pair = (1, 1)
 ) -> tuple[Array, Backward] | None:
-    """In float32.  The result's memory is channels-last."""
+    """In float32.  The result is in channels-last memory order."""
     if 0 in x.shape or kernel[0] * kernel[1] > 255:
         return None
     images = channels_last(x)
@@ -49,7 +49,7 @@ def avg_pool2d(
     counted: Any = None,
     divisor: int | None = None,
 ) -> tuple[Array, Backward] | None:
-    """In float32, without a border.  The result's memory is channels-last."""
+    """In float32, without padding.  The result is in channels-last memory order."""
     if 0 in x.shape or padding != ((0, 0), (0, 0)) or kernel[0] * kernel[1] > MOST:
         return None
     images = channels_last(x)
@@ -73,7 +73,7 @@ def _size(x: Array, kernel: Pair, stride: Pair, padding: Any, dilation: Pair) ->
 
 @compiled(read(4, "C"), write(4), write(4, dtype="uint8"), PAIR, PAIR, PAIR, PAIR)
 def _largest(x: Array, y: Array, best: Array, kernel: Pair, stride: Pair, start: Pair, dilation: Pair) -> None:
-    """The first of the largest values; a NaN is larger than any number."""
+    """The first of the largest values.  NaN counts as larger than any number."""
     count, rows, columns, channels = y.shape
     for n in range(count):
         for p in range(rows):
@@ -96,7 +96,7 @@ def _largest(x: Array, y: Array, best: Array, kernel: Pair, stride: Pair, start:
                                     best[n, p, q, c] = np.uint8(tap)
                                 met = True
                         tap += 1
-                if not met:  # the whole window lies in the border
+                if not met:  # the whole window lies in the padding
                     for c in range(channels):
                         y[n, p, q, c] = -np.inf
                         best[n, p, q, c] = 255

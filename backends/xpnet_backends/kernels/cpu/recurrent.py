@@ -1,8 +1,7 @@
-"""LSTM and GRU: the sequences of a batch do not depend on each other, so that each thread takes some through all steps.
+"""LSTM and GRU.  The sequences of a batch are independent, so each thread runs some of them through all steps.
 
-A step's product of the states with the recurrent weights is made of tiles; what follows it runs over rows of H
-numbers, one simple loop after another, which the compiler makes vectors of.  Letters and formulas are those of
-``xpnet/ops/recurrent.py``.
+In each step, register tiles multiply the states by the recurrent weights.  The rest are simple loops over rows of H
+numbers, which the compiler vectorises.  Letters and formulas are those of ``xpnet/ops/recurrent.py``.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ def lstm(
     shape = steps, n, _ = x.shape
     hidden = h0.shape[1]
     ends, rows, weight = _prepared(x, lengths, weight_ih, None if bias_ih is None else bias_ih + bias_hh)
-    gates = product(rows, weight.T).reshape(steps, n, 4 * hidden)  # what x gives, then the gates i, f, g, o
+    gates = product(rows, weight.T).reshape(steps, n, 4 * hidden)  # the contribution of x, then the gates i, f, g, o
     h, before, after = _states(h0, steps, reverse)
     c, _, cell_after = _states(c0, steps, reverse)
     u, work = panels(weight_hh.T), steps * n * 4 * hidden * hidden
@@ -65,7 +64,7 @@ def gru(
         bias, inner = bias_ih.copy(), bias_hh[2 * hidden :]
         bias[: 2 * hidden] += bias_hh[: 2 * hidden]
     ends, rows, weight = _prepared(x, lengths, weight_ih, bias)
-    gates = product(rows, weight.T).reshape(steps, n, 3 * hidden)  # what x gives, then the gates r, z, n
+    gates = product(rows, weight.T).reshape(steps, n, 3 * hidden)  # the contribution of x, then the gates r, z, n
     q = np.empty((steps, n, hidden), np.float32)
     h, before, after = _states(h0, steps, reverse)
     u, u_inner = panels(weight_hh[: 2 * hidden].T), panels(weight_hh[2 * hidden :].T)
@@ -91,7 +90,7 @@ def gru(
 
 
 def panels(matrix: Array) -> Array:
-    """The right side (K, N) of tiles, in panels of columns: (N / panel, K, panel), the last filled with zeros."""
+    """(K, N) as column panels for tiles: (N / panel, K, panel), the last one padded with zeros."""
     found = np.zeros((-(-matrix.shape[1] // PANEL), matrix.shape[0], PANEL), np.float32)
     for panel, start in zip(found, range(0, matrix.shape[1], PANEL), strict=True):
         columns = matrix[:, start : start + PANEL]
@@ -100,13 +99,13 @@ def panels(matrix: Array) -> Array:
 
 
 def _fit(x: Array, h0: Array, weight_ih: Array, weight_hh: Array) -> bool:
-    """Whether input, state and weights fit each other; where they do not, the op's products say so."""
+    """Whether the shapes of input, state and weights match.  If not, the op raises the error."""
     rows, hidden = weight_hh.shape
     return bool(x.shape[2] == weight_ih.shape[1] and h0.shape[1] == hidden and len(weight_ih) == rows)
 
 
 def _prepared(x: Array, lengths: Array | None, weight: Array, bias: Array | None) -> tuple[Array, Array, Array]:
-    """The number of steps of each sequence; rows of x, zero beyond the ends; a column of ones where there is a bias."""
+    """Lengths of the sequences; rows of x, zero beyond the ends, with a column of ones for a bias; the weight."""
     steps, n, features = x.shape
     ends = np.full(n, steps) if lengths is None else np.asarray(lengths, np.int64)
     seen = x if lengths is None else np.where((np.arange(steps)[:, None] < ends)[:, :, None], x, np.float32(0.0))
@@ -118,7 +117,7 @@ def _prepared(x: Array, lengths: Array | None, weight: Array, bias: Array | None
 
 
 def _states(first: Array, steps: int, reverse: bool) -> tuple[Array, Array, Array]:
-    """All states (T + 1, N, H), with room for what a tile reads beyond them; those before and after each step."""
+    """All states (T + 1, N, H), followed by memory that tiles may read, and the states before and after each step."""
     n, hidden = first.shape
     whole = np.zeros(((steps + 1) * n + ROWS, hidden), np.float32)
     states = whole[: (steps + 1) * n].reshape(steps + 1, n, hidden)
@@ -143,7 +142,7 @@ def _own(gradient: Array | None, like: Array) -> Array:
 
 
 def _weight_slopes(rows: Array, dz: Array, bias: bool) -> tuple[Array, Array | None]:
-    """``dW = dzᵀ x`` and ``db = Σ dz``, the latter from the column of ones."""
+    """``dW = dzᵀ x`` and ``db = Σ dz``, the latter through the column of ones."""
     both = product(dz.T, rows)
     if not bias:
         return both, None
@@ -152,7 +151,7 @@ def _weight_slopes(rows: Array, dz: Array, bias: bool) -> tuple[Array, Array | N
 
 @compiled(LONG, LONG, LONG, LONG, read(3, "C"), LONG, LONG, LONG, LONG)
 def _product(a: int, a_row: int, c: int, c_row: int, b: Array, columns: int, first: int, last: int, add: int) -> None:
-    """Rows ``first`` to ``last`` of ``C (+)= A · B``; a and c are addresses, b panels."""
+    """Rows ``first`` to ``last`` of ``C (+)= A · B``; a and c are addresses, b holds panels."""
     panels, length, panel = b.shape
     for p in range(panels):
         right, used = b.ctypes.data + 4 * p * length * panel, min(panel, columns - p * panel)
@@ -183,7 +182,7 @@ def _lstm(gates: Array, u: Array, h: Array, c: Array, ends: Array, reverse: bool
                     cell[j] = f[j] * old[j] + i[j] * g[j]
                 for j in range(hidden):
                     output[j] = o[j] * tanh(cell[j])
-            else:  # the sequence has ended: its state stands still
+            else:  # the sequence has ended: its state stays constant
                 for j in range(hidden):
                     cell[j] = old[j]
                 for j in range(hidden):
@@ -198,7 +197,7 @@ def _lstm_back(
     gates: Array, back: Array, c: Array, dy: Array, ends: Array, dh: Array, dc: Array, dz: Array, reverse: bool,
     first: int, last: int,
 ) -> None:  # fmt: skip
-    """``dz`` (T·N, 4H) of sequences ``first`` to ``last``; dh and dc become those of the first state."""
+    """``dz`` (T·N, 4H) of sequences ``first`` to ``last``; dh and dc become the gradients of the initial state."""
     (steps, count), hidden = gates.shape[:2], dh.shape[1]
     squashed = np.empty(hidden, np.float32)
     found = np.empty((last - first, hidden), np.float32)
@@ -268,7 +267,7 @@ def _gru(
             if t < ends[n]:
                 for j in range(hidden):
                     output[j] = new[j] + (old[j] - new[j]) * z[j]
-            else:  # the sequence has ended: its state stands still
+            else:  # the sequence has ended: its state stays constant
                 for j in range(hidden):
                     output[j] = old[j]
 
@@ -281,7 +280,7 @@ def _gru_back(
     gates: Array, q: Array, back: Array, h: Array, dy: Array, ends: Array, dh: Array, dz: Array, reverse: bool,
     first: int, last: int,
 ) -> None:  # fmt: skip
-    """``dz`` (T·N, 4H), of q, a_r, a_z, a_n, of sequences ``first`` to ``last``; dh becomes that of the first state."""
+    """``dz`` (T·N, 4H) of q, a_r, a_z, a_n, of sequences ``first`` to ``last``; dh becomes that of the first state."""
     (steps, count), hidden = gates.shape[:2], dh.shape[1]
     for step in range(steps - 1, -1, -1):
         t, earlier = (steps - 1 - step, steps - step) if reverse else (step, step)

@@ -1,4 +1,4 @@
-"""Softmax, cross-entropy, layer normalisation: each row by itself, read from the cache as often as it takes."""
+"""Softmax, cross-entropy and layer normalisation, row by row: a row stays in the cache for all of its passes."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from .machinery.functions import exp
 from .machinery.thread_pool import in_threads
 
 WRONG = -1.0
-COST = 24  # multiplications that an element is worth
-BLOCK = 1024  # terms of a row that are added in float32; the sums of blocks are added in float64
-ROWS = 128  # the same of a column
+COST = 24  # the cost of an element, in multiplications
+BLOCK = 1024  # terms of a row that are summed in float32; the block sums are summed in float64
+ROWS = 128  # the same for a column
 
-# Loops over a block count with unsigned numbers: else numba asks of each index whether it counts from the end.
+# Loops over a block use unsigned indices, because numba checks signed ones for counting from the end.
 
 
 def softmax(xp: Namespace, x: Array, *, axis: int = -1) -> tuple[Array, Backward] | None:
@@ -41,7 +41,7 @@ def cross_entropy(
     label_smoothing: float = 0.0,
     reduction: str = "mean",
 ) -> tuple[Array, Backward] | None:
-    """The mean over class numbers, without weights or smoothing: no tables of ones and zeros are built.
+    """The mean loss of class indices, without weights or smoothing, and without one-hot arrays.
 
     ``L = mean(ln Σ e^z − z_t)``;  ``dz = (p − onehot(t)) / N``.
     """
@@ -52,7 +52,7 @@ def cross_entropy(
     rows, found = np.ascontiguousarray(logits), np.empty(1)
     p = np.empty(rows.shape, np.float32)
     _cross_entropy(rows, target, p, found)
-    if found[0] == WRONG:  # ignored or wrong labels are the op's business
+    if found[0] == WRONG:  # the reference op handles ignored and wrong labels
         return None
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True, False, False)) -> tuple[Array | None, ...]:
@@ -70,7 +70,7 @@ def _softmax(x: Array, axis: int, *, log: bool) -> tuple[Array, Backward] | None
     y, top = empty(rows.shape), rows.max(axis=1)
     in_threads(lambda i, j: _shares(rows[i:j], top[i:j], y[i:j], log), len(y), y.size * COST)
 
-    def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:  # it keeps y only: x may change
+    def backward(dy: Array, needs: tuple[bool, ...] = (True,)) -> tuple[Array]:  # keeps only y, so x may change
         slopes, dx = _rows(dy, shape[-1]), empty(y.shape)
         in_threads(lambda i, j: _shares_back(y[i:j], slopes[i:j], dx[i:j], log), len(y), y.size * COST)
         return (dx.reshape(shape),)
@@ -160,7 +160,7 @@ def _shares_back(y: Array, dy: Array, dx: Array, log: bool) -> None:
 
 @compiled(read(2, "C"), read(1, "C"), read(1, "C"), FLOAT, write(2), write(2))
 def _norm(x: Array, weight: Array, bias: Array, eps: Any, y: Array, statistics: Array) -> None:
-    """Also a middle, what it lacks to the mean, and 1/σ: a large mean costs no digits."""
+    """``y = w x̂ + b``.  Also saves a middle, its distance to the mean, and 1/σ: this is accurate for a large mean."""
     count = x.shape[1]
     for n in range(x.shape[0]):
         row, found = x[n], y[n]
@@ -189,7 +189,7 @@ def _norm(x: Array, weight: Array, bias: Array, eps: Any, y: Array, statistics: 
 
 @compiled(read(2, "C"), read(2, "C"), read(1, "C"), read(2, "C"), write(2), write(2, dtype="float64"))
 def _norm_back(x: Array, statistics: Array, weight: Array, dy: Array, dx: Array, sums: Array) -> None:
-    """``dx = (dx̂ − mean(dx̂) − x̂ mean(dx̂ x̂)) / σ``,  ``dx̂ = w dy``;  adds ``Σ dy x̂`` and ``Σ dy`` to sums."""
+    """``dx = (dx̂ − mean(dx̂) − x̂ mean(dx̂ x̂)) / σ``,  ``dx̂ = w dy``.  Adds ``Σ dy x̂`` and ``Σ dy`` to ``sums``."""
     count = x.shape[1]
     hat, dw, db = np.empty(count, np.float32), np.empty(count, np.float32), np.empty(count, np.float32)
     for first in range(0, x.shape[0], ROWS):
@@ -200,7 +200,7 @@ def _norm_back(x: Array, statistics: Array, weight: Array, dy: Array, dx: Array,
             middle, rest, scale = statistics[n, 0], statistics[n, 1], statistics[n, 2]
             total, product = np.float64(0.0), np.float64(0.0)
             for j in range(count):
-                hat[j] = row[j] - middle  # in two loops, so that the two differences are not made one
+                hat[j] = row[j] - middle  # two loops, so that the compiler cannot merge the two differences
             for j in range(count):
                 hat[j] = (hat[j] - rest) * scale
             for start in range(0, count, BLOCK):
@@ -224,7 +224,7 @@ def _norm_back(x: Array, statistics: Array, weight: Array, dy: Array, dx: Array,
 
 @compiled(read(2, "C"), read(1, dtype="int64"), write(2), write(1, dtype="float64"))
 def _cross_entropy(z: Array, target: Array, p: Array, loss: Array) -> None:
-    """The loss, and p for its derivative.  A wrong label makes the loss −1, which no true one is."""
+    """The loss, and p for its derivative.  A wrong label sets the loss to −1, which no true loss can be."""
     loss[0] = 0.0
     for n in range(z.shape[0]):
         row, share, label = z[n], p[n], target[n]
@@ -243,7 +243,7 @@ def _cross_entropy(z: Array, target: Array, p: Array, loss: Array) -> None:
         total = np.float32(double)
         for j in range(z.shape[1]):
             share[j] /= total
-        picked = np.float64(row[label]) - np.float64(top)  # of float32, this difference is exact
+        picked = np.float64(row[label]) - np.float64(top)  # exact, because both were float32
         loss[0] += (math.log(np.float64(total)) - picked) / z.shape[0]
 
 

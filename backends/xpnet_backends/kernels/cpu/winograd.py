@@ -1,15 +1,15 @@
 """Convolution of 3x3 kernels by Winograd's minimal filtering F(4x4, 3x3).
 
-Cook's and Toom's method: the product of two polynomials is known from its values at enough points.  Four outputs of a
-kernel of three taps need six points (0, 1, −1, 2, −2, ∞) and so six multiplications instead of twelve; in two
-dimensions 36 instead of 144.  For a tile d (6, 6), a kernel g (3, 3), an output Y (4, 4)::
+The Toom-Cook method: enough values of a product of two polynomials determine the product.  Four outputs of a kernel
+with three taps need six points (0, 1, −1, 2, −2, ∞), hence six multiplications instead of twelve; in two dimensions 36
+instead of 144.  For a tile d (6, 6), a kernel g (3, 3), an output Y (4, 4)::
 
     Y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A
 
-Summed over channels, the ⊙ becomes 36 matrix products of the tiles (T, C) with the kernels (C, O).  Every transform is
-linear, so that its derivative is its transpose.  In float32 the result differs from the direct sum by some 1e-6 of
-its size.  A NaN or an infinity would spread over its tile, also to windows that do not see it: both functions say when
-they met one, and the direct sum is taken instead.  Source: Lavin and Gray 2015, arXiv:1509.09308, section 4.
+With the sum over channels, ⊙ becomes 36 matrix products of the tiles (T, C) with the kernels (C, O).  Every transform
+is linear, so its derivative is its transpose.  In float32 the result differs from the direct sum by about 1e-6 of its
+size.  A NaN or an infinity would spread to all windows of its tile.  So both functions report one, and the caller
+computes the direct sum instead.  Source: Lavin and Gray 2015, arXiv:1509.09308, section 4.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ AT = [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8
 values, outputs, slopes = combination(BT), combination(AT), combination([*zip(*AT, strict=True)])
 KERNEL = np.kron(np.array(G), np.array(G)).astype(np.float32)  # vec(G g Gᵀ) = (G ⊗ G) vec(g); (36, 9)
 POINTS = 36
-PIECE = 1 << 16  # numbers of the transformed tiles: 256 kB, a part of a core's second cache
-CORNERS = (0, 5, 30, 35)  # the points (0, 0), (0, ∞), (∞, 0), (∞, ∞): in one of them each number of a tile has a part
-ONE = 7  # the points (1, 1): Aᵀ takes their value to all 16 outputs, and so the bias too
+PIECE = 1 << 16  # elements of the transformed tiles: 256 kB, a part of the L2 cache
+CORNERS = (0, 5, 30, 35)  # the points (0, 0), (0, ∞), (∞, 0), (∞, ∞): each element of a tile contributes to one of them
+ONE = 7  # the point (1, 1): Aᵀ adds its value to all 16 outputs, and therefore also the bias
 
 
 def correlate(x: Array, weight: Array, bias: Array | None, y: Array, start: Pair) -> bool:
-    """What ``conv.correlate`` does, for 3x3 and stride 1; whether x is finite.
+    """``conv.correlate`` for 3x3 kernels and stride 1.  Returns whether x is finite.
 
     x (N, H, W, C), weight (O, C, 3, 3), y (N, P, Q, O).
     """
@@ -59,7 +59,7 @@ def correlate(x: Array, weight: Array, bias: Array | None, y: Array, start: Pair
 
 
 def weight_gradient(x: Array, dy: Array, start: Pair) -> Array | None:
-    """``dU = Vᵀ (A dY Aᵀ)``, summed over all tiles, then ``dg = Gᵀ dU G``; None where it is not finite."""
+    """``dU = Vᵀ (A dY Aᵀ)``, summed over all tiles, then ``dg = Gᵀ dU G``; None if it is not finite."""
     channels, out = x.shape[3], dy.shape[3]
     tiles, block = _blocks(dy.shape, channels, out)
 
@@ -75,7 +75,7 @@ def weight_gradient(x: Array, dy: Array, start: Pair) -> Array | None:
 
 
 def _blocks(shape: tuple[int, ...], channels: int, out: int) -> Pair:
-    """The number of tiles, and how many are worked on together: as many numbers as the kernels have, or 256 kB."""
+    """The number of tiles, and the tiles per block: as much memory as the transformed kernels need, at least 256 kB."""
     tiles = shape[0] * -(-shape[1] // 4) * -(-shape[2] // 4)
     block = max(PIECE, POINTS * channels * out) // (POINTS * (channels + out))
     return tiles, min(-(-tiles // (ROWS * cores())), max(1, block // ROWS)) * ROWS
@@ -83,7 +83,7 @@ def _blocks(shape: tuple[int, ...], channels: int, out: int) -> Pair:
 
 @compiled(read(4), read(2, "C"), write(4), LONG, LONG)
 def _kernels(weight: Array, transform: Array, u: Array, first: int, last: int) -> None:
-    """``G g Gᵀ`` of these channels, in panels of outputs.  (O, C, 3, 3) -> (36, O / panel, C, panel)."""
+    """``G g Gᵀ`` of channels ``first`` to ``last``, in panels.  (O, C, 3, 3) -> (36, O / panel, C, panel)."""
     out, (_, blocks, _, panel) = weight.shape[0], u.shape
     g = np.zeros((9, panel), np.float32)
     for block in range(blocks):
@@ -104,7 +104,7 @@ def _kernels(weight: Array, transform: Array, u: Array, first: int, last: int) -
 
 @compiled(read(4), LONG, LONG, LONG, write(3))
 def _window(x: Array, n: int, top: int, left: int, window: Array) -> None:
-    """A part of an image, with zeros beyond the border."""
+    """Copy a part of an image, zero-padded."""
     for i in range(window.shape[0]):
         for j in range(window.shape[1]):
             if 0 <= top + i < x.shape[1] and 0 <= left + j < x.shape[2]:
@@ -116,7 +116,7 @@ def _window(x: Array, n: int, top: int, left: int, window: Array) -> None:
 
 @compiled(read(4), PAIR, PAIR, LONG, LONG, write(3))
 def _to_values(x: Array, start: Pair, grid: Pair, first: int, last: int, v: Array) -> None:
-    """``Bᵀ d B`` of tiles ``first`` to ``last``; neighbours overlap by two.  v (36, T, C)."""
+    """``Bᵀ d B`` of tiles ``first`` to ``last``; neighbouring tiles overlap by two pixels.  v (36, T, C)."""
     _, height, width, channels = x.shape
     window, half = np.empty((6, 6, channels), np.float32), np.empty((6, 6, LANES), np.float32)
     for number in range(first, last):
@@ -156,7 +156,7 @@ def _to_slopes(dy: Array, grid: Pair, first: int, last: int, w: Array) -> None:
 
 @compiled(read(3, "C"), PAIR, LONG, LONG, write(4, "A"))
 def _to_images(m: Array, grid: Pair, first: int, last: int, y: Array) -> None:
-    """``Aᵀ m A`` of tiles ``first`` to ``last``, as far as they lie in the image.  m (36, T, O)."""
+    """``Aᵀ m A`` of tiles ``first`` to ``last``, cropped to the image.  m (36, T, O)."""
     _, height, width, out = y.shape
     half, whole = np.empty((4, 6, LANES), np.float32), np.empty((4, 4, LANES), np.float32)
     for number in range(first, last):
@@ -188,11 +188,11 @@ def _to_images(m: Array, grid: Pair, first: int, last: int, y: Array) -> None:
 def _correlate(
     x: Array, u: Array, bias: Array, y: Array, start: Pair, block: int, first: int, last: int, finite: Array
 ) -> None:
-    """Blocks ``first`` to ``last`` of so many tiles.  ``finite`` becomes 0, and the rest is left, where x is not."""
+    """Compute blocks ``first`` to ``last`` of ``block`` tiles.  If x is not finite, sets ``finite`` to 0 and stops."""
     channels, (count, height, width, out) = x.shape[3], y.shape
     grid = ((height + 3) // 4, (width + 3) // 4)
     _, panels, _, panel = u.shape
-    line = block + 1  # a stride that is no power of two: else all 36 numbers fall into the same lines of the cache
+    line = block + 1  # the stride is no power of two, else all 36 values compete for the same cache sets
     v = np.zeros((POINTS, line, channels), np.float32)
     m = np.empty((POINTS, line, out), np.float32)
     for unit in range(first, last):
@@ -221,13 +221,13 @@ def _correlate(
 
 @compiled(read(4), read(4), write(3), PAIR, LONG, LONG, LONG)
 def _weight_gradient(x: Array, dy: Array, du: Array, start: Pair, block: int, first: int, last: int) -> None:
-    """Adds to dU (36, C, O) what blocks ``first`` to ``last`` give."""
+    """Add the contribution of blocks ``first`` to ``last`` to dU (36, C, O)."""
     channels, (count, height, width, out) = x.shape[3], dy.shape
     grid = ((height + 3) // 4, (width + 3) // 4)
     panel = LANES if out <= LANES else 2 * LANES
     line = block + 1
     v = np.zeros((POINTS, line, channels), np.float32)
-    w = np.zeros(POINTS * line * out + panel, np.float32)  # the last row is read beyond its end
+    w = np.zeros(POINTS * line * out + panel, np.float32)  # a tile reads beyond the end of the last row
     s = w[: POINTS * line * out].reshape(POINTS, line, out)
     for unit in range(first, last):
         begin, end = unit * block, min((unit + 1) * block, count * grid[0] * grid[1])

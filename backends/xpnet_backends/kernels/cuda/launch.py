@@ -1,7 +1,7 @@
 """Launch CUDA kernels with checked arguments.
 
-CuPy's ``RawKernel`` hands over what it is given: a Python float becomes a double, surplus arguments are dropped, and
-neither says a word.  Here each kernel states its parameters, and every argument is held to them.
+CuPy's ``RawKernel`` does not check its arguments: a Python float silently becomes a double, and surplus arguments are
+dropped.  Here each kernel declares its parameters, and every argument is checked against them.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ def _number(dtype: str, value: Any) -> np.generic:
 class Launcher:
     """A kernel with the names and types of its parameters, e.g. ``{"y": "array of float32", "n": "int64"}``.
 
-    ``compiled(grid, block, arguments)`` starts it: CuPy's ``RawKernel``, or in tests the same source on the CPU.
+    ``compiled(grid, block, arguments)`` launches it: CuPy's ``RawKernel``, or in tests the same source on the CPU.
     """
 
     def __init__(self, name: str, parameters: dict[str, str], compiled: Callable[..., Any]) -> None:
         self.name, self.parameters, self._compiled = name, parameters, compiled
 
     def __call__(self, threads: int, *arguments: Any) -> None:
-        """Start at least so many threads, in blocks of 256; the kernel leaves the surplus ones out."""
+        """Launch at least ``threads`` threads, in blocks of 256.  The kernel must ignore the surplus threads."""
         if len(arguments) != len(self.parameters):
             raise TypeError(f"kernel {self.name} takes {len(self.parameters)} arguments, got {len(arguments)}")
         if threads:

@@ -3,10 +3,10 @@
 
 typedef unsigned long long u64;
 
-// Block `block` of the stream that starts at counter c: words[0] to words[left - 1], four at most.
+// Block `block` of the stream that starts at counter c, written to words[0] to words[left - 1], four at most.
 __device__ __forceinline__ void philox_block(
     u64* words, u64 left, u64 block, u64 key0, u64 key1, u64 c0, u64 c1, u64 c2, u64 c3) {
-  const u64 step = block + 1;  // the counter is one number of 256 bits: carry into the next word when one overflows
+  const u64 step = block + 1;  // the counter is one 256-bit number: an overflow carries into the next word
   c0 += step;
   if (c0 < step && ++c1 == 0 && ++c2 == 0) ++c3;
 
@@ -27,7 +27,7 @@ __device__ __forceinline__ void philox_block(
   if (3 < left) words[3] = c3;
 }
 
-// Word j of the stream comes from block c + 1 + j/4: one thread makes one block of four words.
+// Word j of the stream comes from block c + 1 + j/4.  Each thread computes one block of four words.
 extern "C" __global__ void philox4x64(u64* words, u64 count, u64 key0, u64 key1, u64 c0, u64 c1, u64 c2, u64 c3) {
   const u64 block = (u64)blockIdx.x * blockDim.x + threadIdx.x;
   const u64 first = 4 * block;

@@ -1,1 +1,1 @@
-"""What the kernels are made of: compiler, register tile, threads, memory orders, functions of a number, BLAS."""
+"""Shared parts of the kernels: compiler, register tile, thread pool, memory orders, scalar functions, BLAS threads."""

@@ -1,4 +1,4 @@
-"""The BLAS's own threads: not for products that are too small for them."""
+"""Limit the BLAS to one thread for small products."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from typing import Any
 
 from ....base import Array
 
-TINY_PRODUCT = 250_000  # multiplications of a matrix product that a BLAS does on one thread anyway
-SMALL_PRODUCT = 4_000_000  # and that it should do on one thread
+TINY_PRODUCT = 250_000  # multiplications: up to here a BLAS uses one thread anyway
+SMALL_PRODUCT = 4_000_000  # up to here one thread is faster
 
 
 class SmallProducts:
-    """Keeps the BLAS to one thread for products that several would take longer for.
+    """Limits the BLAS to one thread for products for which several threads are slower.
 
-    The threads of a BLAS wait for each other by turning in place, which costs more than a small product, and very much
-    more where another program, or our own threads, want the processors too.
+    BLAS threads wait for each other by spinning.  That costs more than a small product, and far more if other programs
+    or our own threads compete for the cores.
     """
 
     @functools.cached_property
     def _libraries(self) -> list[Any]:
-        try:  # optional: it comes with the extra "fast"
+        try:  # optional: installed by the extra "fast"
             from threadpoolctl import ThreadpoolController
         except ImportError:
             return []
         return list(ThreadpoolController().select(user_api="blas").lib_controllers)
 
     def __call__(self, product: Callable[[Array, Array], Array], a: Array, b: Array) -> Array:
-        """``product(a, b)`` of matrices."""
+        """``product(a, b)``, on one BLAS thread if the product is small."""
         if not TINY_PRODUCT < a.shape[-2] * a.shape[-1] * b.shape[-1] < SMALL_PRODUCT:
             return product(a, b)
         before = [each.get_num_threads() for each in self._libraries]

@@ -1,6 +1,6 @@
-"""Functions that numba compiles for this processor; kept on disk where that is possible.
+"""Compile functions with numba for this processor, with a cache on disk if the folder is writable.
 
-Only modules of compiled kernels import this one, and it numba: that takes a third of a second.
+Only modules of compiled kernels import this one, because importing numba takes a third of a second.
 """
 
 from __future__ import annotations
@@ -22,32 +22,32 @@ PAIR = types.UniTuple(types.int64, 2)  # type: ignore[no-untyped-call]
 _array: Any = types.Array
 
 VERSION = zlib.crc32(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.parent.rglob("*.py"))))
-# numba keeps machine code until the function's own file changes; it does not see changes of what the function calls
+# numba's cache is valid until the function's own file changes; it does not notice changes of the functions it calls
 
 
 def read(dimensions: int, order: str = "A", dtype: str = "float32") -> Any:
-    """The type of an array that is only read; in any memory order, or in C's."""
+    """The type of a read-only array: in any memory order, or C-contiguous."""
     return _array(getattr(types, dtype), dimensions, order, readonly=True)
 
 
 def write(dimensions: int, order: str = "C", dtype: str = "float32") -> Any:
-    """The type of an array that is written."""
+    """The type of a writable array."""
     return _array(getattr(types, dtype), dimensions, order)
 
 
 def compiled(*arguments: Any) -> Callable[[Function], Function]:
-    """Machine code for arguments of these types.  It runs without Python's lock, so that threads run side by side.
+    """Compile a function for arguments of these types.  It releases the GIL, so that threads run in parallel.
 
-    Sums may be reordered and a product joined with a sum, but infinities and NaN stay what they are.
+    The compiler may reorder sums and contract products with sums, but handles infinities and NaN as IEEE 754 does.
     """
     jit: Any = functools.partial(numba.njit, types.void(*arguments), nogil=True, error_model="numpy", fastmath=ALLOWED)
 
     def compile_(function: Function) -> Function:
         machine_code: Function
-        function.__qualname__ += f"_{VERSION:08x}"  # a part of the name under which it is kept
+        function.__qualname__ += f"_{VERSION:08x}"  # part of the cache key
         try:
             machine_code = jit(cache=True)(function)
-        except RuntimeError:  # no folder that may be written: compiled anew in each process
+        except RuntimeError:  # no writable cache folder: compile in each process
             machine_code = jit()(function)
         return machine_code
 
@@ -55,9 +55,9 @@ def compiled(*arguments: Any) -> Callable[[Function], Function]:
 
 
 def inlined(function: Function) -> Function:
-    """A function of numbers, for use in compiled functions; loops over it can become vectors.
+    """Compile a scalar function for use in compiled functions, whose loops over it can be vectorised.
 
-    Its sums keep their order: some are there to save digits.
+    Sums are not reordered, because some functions depend on the order for accuracy.
     """
     jit: Any = numba.njit(error_model="numpy", fastmath={"contract", "nsz"})
     machine_code: Function = jit(function)

@@ -1,6 +1,6 @@
-"""Functions of a number in float32, made of what vectors can do: products, sums, quotients, choices.
+"""Scalar functions in float32 that vectorise: they use only products, sums, quotients and selects.
 
-Each is right to a few units in the last place of its largest value; a test holds them to float64.
+Each is accurate to a few units in the last place of its largest value; a test compares them with float64.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from numba.extending import intrinsic
 
 from .compiler import inlined
 
-FAR = np.float32(7.905311)  # from here on, tanh is 1 in float32
-SMALL = np.float32(4e-4)  # below, tanh x is x
+FAR = np.float32(7.905311)  # above this, tanh is 1 in float32
+SMALL = np.float32(4e-4)  # below this, tanh x is x in float32
 
 
 @inlined
 def tanh(x: Any) -> Any:
-    """A quotient of polynomials; their numbers are those of Eigen's ``ptanh_float`` (Mozilla Public License 2.0)."""
+    """A rational function with the coefficients of Eigen's ``ptanh_float`` (Mozilla Public License 2.0)."""
     z = FAR if x > FAR else (-FAR if x < -FAR else x)  # NaN stays
     s = z * z
     p = np.float32(-2.76076847742355e-16)
@@ -40,7 +40,7 @@ def tanh(x: Any) -> Any:
 
 @inlined
 def expm1(x: Any) -> Any:
-    """``eˣ − 1 = 2t / (1 − t)``, ``t = tanh(x/2)``, for x ≤ 0: no digits are lost near 0."""
+    """``eˣ − 1 = 2t / (1 − t)``, ``t = tanh(x/2)``, for x ≤ 0, without cancellation near 0."""
     t = tanh(np.float32(0.5) * x)
     return np.float32(2.0) * t / (np.float32(1.0) - t)
 
@@ -53,16 +53,16 @@ def _bits(_: Any, n: Any) -> Any:
     return types.float32(types.int32), generate
 
 
-_power_of_two: Any = intrinsic(_bits)  # of a whole number n: the exponent's bits, written directly
+_power_of_two: Any = intrinsic(_bits)  # 2ⁿ for an integer n, by writing the exponent bits
 
 
 @inlined
 def exp(x: Any) -> Any:
     """``2ⁿ eʳ``, ``|r| ≤ ½ ln 2``, eʳ by a polynomial: Cephes' ``expf`` (S. Moshier)."""
-    low, high = np.float32(-103.9721), np.float32(88.72284)  # beyond, it is 0 and infinity in float32
+    low, high = np.float32(-103.9721), np.float32(88.72284)  # beyond these, exp is 0 and infinity in float32
     z = high if x > high else (low if x < low else x)
     n = np.floor(z * np.float32(1.44269504) + np.float32(0.5))
-    r = (z - n * np.float32(0.693359375)) - n * np.float32(-2.12194440e-4)  # ln 2 in two parts: r keeps its digits
+    r = (z - n * np.float32(0.693359375)) - n * np.float32(-2.12194440e-4)  # ln 2 in two parts, so that r is accurate
     p = np.float32(1.9875691500e-4)
     p = p * r + np.float32(1.3981999507e-3)
     p = p * r + np.float32(8.3334519073e-3)
@@ -70,14 +70,14 @@ def exp(x: Any) -> Any:
     p = p * r + np.float32(1.6666665459e-1)
     p = p * r + np.float32(5.0000001201e-1)
     whole = np.int32(n)
-    half = whole >> np.int32(1)  # 2ⁿ as two factors: n reaches beyond the exponents of normal numbers
+    half = whole >> np.int32(1)  # 2ⁿ as two factors, because n may lie outside the exponent range of normal numbers
     y = (p * r * r + r + np.float32(1.0)) * _power_of_two(half) * _power_of_two(whole - half)
     return np.float32(np.inf) if x > high else (np.float32(0.0) if x < low else y)
 
 
 @inlined
 def sigmoid(x: Any) -> Any:
-    """``1 / (1 + e⁻ˣ)``, for negative x as ``eˣ / (1 + eˣ)``: its digits reach down to the smallest numbers."""
+    """``1 / (1 + e⁻ˣ)``, for negative x as ``eˣ / (1 + eˣ)``, which is accurate down to the smallest numbers."""
     e = exp(-abs(x))
     return (np.float32(1.0) if x >= np.float32(0.0) else e) / (np.float32(1.0) + e)
 
@@ -86,11 +86,11 @@ def sigmoid(x: Any) -> Any:
 def normal(x: Any, e: Any) -> Any:
     """The normal distribution function Φ(x), given ``e = e^(−x²/2)``.
 
-    ``Φ(−z) = e t p(s)``, ``t = 1 / (1 + 0.34 z)``, ``s = 1 − t``: right to a few units in the last place on both sides,
-    as a difference of 1 and the error function is not.  p was fitted to ``½ erfcx(z/√2) / t`` on 0 <= z <= 14.5, with
+    ``Φ(−z) = e t p(s)``, ``t = 1 / (1 + 0.34 z)``, ``s = 1 − t``.  This is accurate to a few units in the last place in
+    both tails, unlike 1 minus the error function.  p is a fit of ``½ erfcx(z/√2) / t`` on 0 <= z <= 14.5 with
     p(0) = ½, for the smallest relative error (4e-8).
     """
-    far = np.float32(14.0)  # from here on, e is 0
+    far = np.float32(14.0)  # above this, e is 0
     z = far if abs(x) > far else abs(x)
     t = np.float32(1.0) / (np.float32(1.0) + np.float32(0.34) * z)
     s = np.float32(0.34) * z * t

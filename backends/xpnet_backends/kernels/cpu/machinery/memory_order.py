@@ -1,4 +1,4 @@
-"""Memory orders: images with their channels side by side, and parameters as they are kept; sums over all pixels."""
+"""Conversions between memory orders (channels-last images, C-contiguous parameters), and sums over all pixels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BLOCK = 128  # rows
 
 
 def channels_last(x: Array) -> Array:
-    """(N, C, ...) as (N, ..., C); a view where the memory is in that order."""
+    """(N, C, ...) as contiguous (N, ..., C); a view if the memory already has that order."""
     turned: Array = np.moveaxis(x, 1, -1)
     if turned.flags.c_contiguous or x.ndim != 4:
         return np.ascontiguousarray(turned)
@@ -27,7 +27,7 @@ def channels_last(x: Array) -> Array:
 
 @compiled(read(4), write(4))
 def _turn_images(x: Array, found: Array) -> None:
-    """Some pixels of a row at a time, so that both sides stay in the cache."""
+    """Transpose a few pixels of a row at a time, so that source and destination stay in the cache."""
     count, channels, height, width = x.shape
     for n in range(count):
         for h in range(height):
@@ -38,7 +38,7 @@ def _turn_images(x: Array, found: Array) -> None:
 
 
 def usual_order(dw: Array, kernel: Any) -> Array:
-    """(K·L·C, O), however its rows are divided, -> (O, C, K, L)."""
+    """(K, L·C, O) or any other split of the leading axes -> (O, C, K, L)."""
     taps, out = kernel[0] * kernel[1], dw.shape[-1]
     rows = dw.reshape(taps, -1, out)
     found = np.empty((out, rows.shape[1], taps), np.float32)
@@ -48,7 +48,7 @@ def usual_order(dw: Array, kernel: Any) -> Array:
 
 @compiled(read(3, "C"), write(3), LONG, LONG)
 def _turn(rows: Array, found: Array, first: int, last: int) -> None:
-    """Blocks of outputs, so that both sides stay in the cache."""
+    """Transpose in blocks of outputs, so that source and destination stay in the cache."""
     taps, channels, out = rows.shape
     for block in range(first, last):
         for c in range(channels):
@@ -58,7 +58,7 @@ def _turn(rows: Array, found: Array, first: int, last: int) -> None:
 
 
 def column_sums(rows: Array) -> Any:
-    """``Σ_n rows[n, :]``, (C,).  NumPy is slow where there are few columns."""
+    """``Σ_n rows[n, :]``, (C,).  NumPy is slow for few columns."""
     rows = np.ascontiguousarray(rows)
 
     def part(first: int, last: int) -> Array:
@@ -71,7 +71,7 @@ def column_sums(rows: Array) -> Any:
 
 @compiled(read(2, "C"), write(1, dtype="float64"))
 def _add(rows: Array, total: Array) -> None:
-    """Blocks in float32, their sums in float64."""
+    """Sum blocks in float32, and the block sums in float64."""
     some = np.empty(rows.shape[1], np.float32)
     for start in range(0, rows.shape[0], BLOCK):
         some[:] = 0.0

@@ -1,7 +1,7 @@
-"""Threads that take their part of a batch; compiled code runs without Python's lock, so that they run side by side.
+"""A thread pool that splits a batch.  Compiled code releases the GIL, so that the threads run in parallel.
 
-A thread that sleeps is awake again only after some 50 microseconds, as long as many a kernel takes.  So a thread that
-has nothing to do looks for work for about 100 microseconds, as those of OpenMP do, before it goes to sleep.
+Waking a sleeping thread takes about 50 microseconds, as long as many kernels run.  So an idle thread spins for about
+100 microseconds before it sleeps, as OpenMP threads do.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from numba.extending import intrinsic
 from ....base import Array
 from .compiler import LONG, compiled, write
 
-WORTH = 2_000_000  # multiplications that take somewhat longer than handing them to another thread
-LOOKS = 3_000
-MOMENT = 150  # looks, until who rang has let go of Python's lock; to queue for it means to sleep
-PAUSE = "llvm.x86.sse2.pause" if platform.machine() in ("x86_64", "AMD64") else None  # leaves more to the others
+WORTH = 2_000_000  # multiplications that take a little longer than posting a task to another thread
+LOOKS = 3_000  # spins before sleeping
+MOMENT = 150  # spins until the posting thread releases the GIL, because waiting for the GIL would put this one to sleep
+PAUSE = "llvm.x86.sse2.pause" if platform.machine() in ("x86_64", "AMD64") else None  # frees resources while spinning
 
 
 def cores() -> int:
-    """The processors that this process may use, or ``XPNET_THREADS``."""
+    """The number of processors that this process may use, or ``XPNET_THREADS``."""
     return _cores(os.environ.get("XPNET_THREADS"))
 
 
@@ -61,13 +61,13 @@ def _pass_on(_: Any) -> Any:
     return types.void(), generate
 
 
-_seen: Any = intrinsic(_look)  # a number that another thread may write
-_yield: Any = intrinsic(_pass_on)  # the processor, to a thread that waits for the same one
+_seen: Any = intrinsic(_look)  # reads an integer that another thread may write
+_yield: Any = intrinsic(_pass_on)  # lets another thread run on this processor
 
 
 @compiled(write(1, dtype="int64"), LONG, LONG)
 def _wait(bell: Array, heard: int, moment: int) -> None:
-    """Until the bell has been rung more often than was heard, and a moment longer; or in vain."""
+    """Spin until ``bell`` exceeds ``heard``, then ``moment`` spins longer.  Gives up after ``LOOKS`` spins."""
     for look in range(LOOKS):
         if _seen(bell.ctypes.data) > heard:
             break
@@ -78,13 +78,13 @@ def _wait(bell: Array, heard: int, moment: int) -> None:
 
 
 class _Worker:
-    """A thread with two queues, and beside each a bell: the number of the last task that was put there.
+    """A thread with a queue of tasks and a queue of answers.  A counter beside each holds the number of its last entry.
 
-    An answer says what it answers: one that nobody fetched, because Ctrl-C came between, is thrown away.
+    Every answer carries the number of its task.  ``answer`` drops older ones, which a Ctrl-C may have left behind.
     """
 
     def __init__(self, number: int) -> None:
-        self.lock = threading.Lock()  # held by who asks, until the answer is there
+        self.lock = threading.Lock()  # the caller holds it until the answer has arrived
         self.tasks: SimpleQueue[Any] = SimpleQueue()
         self.answers: SimpleQueue[Any] = SimpleQueue()
         self.asked, self.answered = np.zeros(1, np.int64), np.zeros(1, np.int64)
@@ -95,14 +95,14 @@ class _Worker:
         ticket = 0
         while True:
             _wait(self.asked, ticket, MOMENT)
-            ticket, work, start, stop = self.tasks.get()  # sleeps where nothing came
+            ticket, work, start, stop = self.tasks.get()  # sleeps if no task has been posted
             result, error = None, None
             try:
                 result = work(start, stop)
             except BaseException as wrong:
                 error = wrong
             self.answers.put((ticket, result, error))
-            del work, result, error  # hold nothing while waiting
+            del work, result, error  # keep no references while waiting
             self.answered[0] = ticket
 
     def ask(self, work: Callable[[int, int], Any], start: int, stop: int) -> int:
@@ -124,15 +124,15 @@ def _workers(number: int) -> list[_Worker]:
     return [_Worker(i) for i in range(number)]
 
 
-if hasattr(os, "register_at_fork"):  # threads do not live on in a forked process
+if hasattr(os, "register_at_fork"):  # a forked process has no copies of the threads
     os.register_at_fork(after_in_child=_workers.cache_clear)
 
 
 def in_threads(work: Callable[[int, int], Any], count: int, cost: int) -> list[Any]:
-    """``work(start, stop)`` for stretches of ``range(count)``, one a thread, as many as ``cost`` is worth.
+    """Call ``work(start, stop)`` on parts of ``range(count)``, one per thread.  Returns the results in order.
 
-    The results come in order.  ``cost`` is in multiplications; ``work`` should be compiled code.  What a thread that
-    is busy with another caller's work should do, this one does itself: the stretches are the same, and so the sums.
+    ``cost``, in multiplications, determines the number of threads; ``work`` should be compiled code.  If a thread is
+    busy for another caller, this thread computes its part.  So the split, and with it every sum, is always the same.
     """
     threads = max(1, min(cores(), count, 1 + cost // WORTH))
     if threads == 1:
@@ -149,7 +149,7 @@ def in_threads(work: Callable[[int, int], Any], count: int, cost: int) -> list[A
         for i, stretch in enumerate(stretches):
             try:
                 result, error = (work(*stretch), None) if i not in asked else asked[i][0].answer(asked[i][1])
-            except Exception as wrong:  # the others' answers are fetched all the same
+            except Exception as wrong:  # the other answers must still be fetched
                 result, error = None, wrong
             results.append(result)
             failed = failed or error

@@ -1,14 +1,14 @@
-"""One tile of a matrix product, held in registers: what all compiled convolutions are made of.
+"""One tile of a matrix product, held in registers.  All compiled convolutions use it.
 
-A processor multiplies and adds whole vectors, several in each cycle, but reads few numbers from memory in that time.
-So a product is fast only if what is read once is used several times.  A tile keeps 8 rows and one or two vectors of
-the result in registers; in each step it reads one vector (or two) of B, and multiplies it with 8 numbers of A::
+A processor executes several vector multiply-adds per cycle, but loads few numbers from memory in that time.  So a
+product is fast only if every loaded number is used several times.  A tile keeps 8 rows and one or two vectors of the
+result in registers.  Each step loads one or two vectors of B and multiplies them by 8 numbers of A::
 
     C[m, :] += A[m, k] · B[k, :]        m = 0 ... 7,  for all k
 
-A and B are given by addresses and strides, and k runs over ``segments`` stretches of ``length`` steps.  That is all it
-takes to see a convolution as a product without copying windows: the rows of A overlap.  LLVM's vectors are written out
-here because no loop of numba is sure to become them.
+A and B are given by addresses and strides, and k runs over ``segments`` segments of ``length`` steps.  This is enough
+to express a convolution as a product without copying windows, because the rows of A may overlap.  The code emits LLVM
+vector instructions, because numba does not reliably vectorise such loops.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ NOUGHT, NONE = ir.Constant(VECTOR, [0.0] * LANES), ir.Constant(MASK, [0] * LANES
 
 
 def _tile(vectors: int) -> Any:
-    """A tile of ``ROWS`` rows and this many vectors."""
+    """A tile of ``ROWS`` rows and ``vectors`` vectors."""
 
     @intrinsic
     def tile(
@@ -71,7 +71,7 @@ def _tile(vectors: int) -> Any:
 
 
 def _function(builder: Any, name: str, result: Any, arguments: Any) -> Any:
-    """LLVM's own function of this name for our vectors."""
+    """The LLVM intrinsic of this name for our vector type."""
     suffix = f".v{LANES}f32" + (".p0" if name.startswith("masked") else "")
     return cgutils.get_or_insert_function(builder.module, ir.FunctionType(result, arguments), f"llvm.{name}{suffix}")
 
@@ -88,26 +88,26 @@ def _place(builder: Any, start: Any, vector: int) -> Any:
 
 def _vector(builder: Any, start: Any, vector: int) -> Any:
     value = builder.load(_place(builder, start, vector))
-    value.align = 4  # rows need not begin at a multiple of a vector
+    value.align = 4  # rows need not be aligned to the vector size
     return value
 
 
 def _repeated(builder: Any, number: Any, kind: Any) -> Any:
-    """The number in every lane."""
+    """A vector with ``number`` in every lane."""
     unset = ir.Constant(kind, ir.Undefined)
     every = ir.Constant(ir.VectorType(INDEX, LANES), [0] * LANES)
     return builder.shuffle_vector(builder.insert_element(unset, number, INDEX(0)), unset, every)
 
 
 def _mask(builder: Any, vector: int, columns: Any) -> Any:
-    """True for the lanes of a vector that are columns of the result."""
+    """True for the lanes that are columns of the result."""
     kind = ir.VectorType(INTEGER, LANES)
     numbers = ir.Constant(kind, list(range(vector * LANES, (vector + 1) * LANES)))
     return builder.icmp_signed("<", numbers, _repeated(builder, columns, kind))
 
 
 def _load(builder: Any, start: Any, vector: int, mask: Any) -> Any:
-    """The lanes of the mask, and zeros; no other memory is touched."""
+    """Load the lanes of the mask, zeros elsewhere.  Other memory is not accessed."""
     read = _function(builder, "masked.load", VECTOR, [VECTOR.as_pointer(), INDEX, MASK, VECTOR])
     return builder.call(read, [_place(builder, start, vector), INDEX(4), mask, NOUGHT])
 
@@ -125,9 +125,9 @@ def tile(
     panel: int, a: int, a_row: int, a_step: int, a_segment: int, b: int, b_step: int, b_segment: int,
     segments: int, length: int, c: int, c_row: int, rows: int, columns: int, add: int,
 ) -> None:  # fmt: skip
-    """``C[m, :] += A[m, k] · B[k, :]`` (``=`` where not ``add``) for ``rows`` ≤ 8 and ``columns`` ≤ ``panel``.
+    """``C[m, :] += A[m, k] · B[k, :]`` (``=`` unless ``add``) for ``rows`` ≤ 8 and ``columns`` ≤ ``panel``.
 
-    a, b and c are addresses, strides count numbers.  ``panel`` is one or two vectors.
+    a, b and c are addresses; strides count elements.  ``panel`` is one or two vectors wide.
     """
     if panel == LANES:
         _one_vector(a, a_row, a_step, a_segment, b, b_step, b_segment, segments, length, c, c_row, rows, columns, add)
@@ -136,7 +136,7 @@ def tile(
 
 
 def combination(matrix: Sequence[Sequence[float]]) -> Any:
-    """``C[i, :] = Σ_k matrix[i][k] A[k, :]`` on one vector a row, for a small matrix that is known beforehand."""
+    """``C[i, :] = Σ_k matrix[i][k] A[k, :]`` on one vector per row, for a small matrix known at compile time."""
 
     @intrinsic
     def combine(_: Any, a: Any, a_row: Any, c: Any, c_row: Any, columns: Any) -> Any:
