@@ -41,7 +41,7 @@ def clip_grad_norm_(
     error_if_nonfinite : raise ``RuntimeError``, and scale nothing, where the norm is infinite or NaN; otherwise the
         gradients become 0 and NaN, or all NaN.
     """
-    norm_type = float(norm_type)
+    max_norm, norm_type = float(max_norm), float(norm_type)
     if not max_norm > 0:
         raise ValueError(f"clip_grad_norm_: max_norm must be > 0, got {max_norm!r}")
     if math.isnan(norm_type):
