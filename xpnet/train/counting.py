@@ -17,8 +17,6 @@ from xpnet_backends import Array, backend_of
 
 Count: TypeAlias = Any
 """A number of samples or targets, or a number on the backend; ``SUMMED`` for a loss that is a sum."""
-Reduction: TypeAlias = tuple[str, tuple[Any, ...], dict[str, Any], Any]
-"""An op with a reduction that was run: its name, arguments, options and result."""
 
 _OF_CLASSES = {"cross_entropy", "nll_loss", "focal_loss"}
 _OF_ELEMENTS = {
@@ -31,7 +29,7 @@ class _Reductions:
     """An observer that notes the ops with a reduction."""
 
     def __init__(self) -> None:
-        self.seen: list[Reduction] = []
+        self.seen: list[tuple[str, tuple[Any, ...], dict[str, Any], Any]] = []
 
     def __call__(self, op: Any, args: tuple[Any, ...], options: dict[str, Any], result: Any) -> None:
         if "reduction" in options:
@@ -52,30 +50,29 @@ def weighed(
     reductions = _Reductions()
     with observe(reductions):
         value = check_loss(loss(output, target))
-    if not reductions.seen or not all(_counts_alike(one, reductions.seen[0]) for one in reductions.seen[1:]):
-        return value, None  # a loss made by hand, or of several parts
+    if not _count_alike(reductions.seen):  # a loss made by hand, or of several parts
+        return value, None
     name, args, options, result = reductions.seen[0]
     if options["reduction"] == "sum":
         return value, SUMMED if result is value else None  # what is done with the sum afterwards is not known
     if options["reduction"] != "mean":
         return value, None
     if name in _OF_CLASSES:
-        logits, labels, weight = map(_array, args)
-        return value, _count_targets(logits, labels, weight, options["ignore_index"])
+        logits, labels, weight = args
+        weight = weight.data if isinstance(weight, Tensor) else weight
+        return value, _count_targets(logits.data, labels.data, weight, options["ignore_index"])
     return value, args[0].size if name in _OF_ELEMENTS else None
 
 
-def _counts_alike(one: Reduction, other: Reduction) -> bool:
-    """Whether two parts of a loss are means over the same targets, as those of a network with two heads are."""
-    if {one[0], other[0]} - _OF_CLASSES or not all(part[2]["reduction"] == "mean" for part in (one, other)):
+def _count_alike(parts: list[Any]) -> bool:
+    """Whether a loss has one part, or several that are means over the same targets, as those of two heads are."""
+    if len(parts) < 2:
+        return len(parts) == 1
+    if not all(name in _OF_CLASSES and options["reduction"] == "mean" for name, _, options, _ in parts):
         return False
-    (logits, labels, weight), (logits2, labels2, weight2) = (map(_array, part[1]) for part in (one, other))
-    same = labels is labels2 and weight is weight2 and logits.shape == logits2.shape
-    return bool(same and one[2]["ignore_index"] == other[2]["ignore_index"])
-
-
-def _array(x: Any) -> Any:
-    return x.data if isinstance(x, Tensor) else x
+    arrays = [[x.data if isinstance(x, Tensor) else x for x in args] for _, args, _, _ in parts]
+    means = {(id(a[1]), id(a[2]), a[0].shape, p[2]["ignore_index"]) for a, p in zip(arrays, parts, strict=True)}
+    return len(means) == 1
 
 
 def check_loss(value: Tensor) -> Tensor:
