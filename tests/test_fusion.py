@@ -1,7 +1,9 @@
 """Fusion of adjacent ops: fewer passes over memory, the same bits, and no visible difference."""
 
 import gc
+import signal
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from tests.support.process import environment, python
 from xpnet import models, nn, ops, optim, tape
 from xpnet.nn import functional as F
 from xpnet.tape import fusing, no_fusion
+from xpnet.tape.fusion import OPEN, region
 from xpnet_backends.deferred import Deferred
 from xpnet_backends.numpy_backend import NumpyBackend
 
@@ -192,6 +195,38 @@ def test_hooks_on_a_tensor_that_was_taken_over(toys):
     assert x.grad[0] == 10 * np.exp(1.0)
 
 
+@pytest.mark.parametrize("which", ["first", "middle"])
+def test_a_hook_is_called_though_nobody_holds_its_tensor(toys, which):
+    """As where ops run one by one: there, the op that follows holds it."""
+
+    def with_hook(x, w):
+        a = x.exp()
+        b = a + w
+        y = b.relu()
+        (a if which == "first" else b).register_hook(lambda g: g * 10)
+        return y
+
+    both_ways(with_hook, [1.0, -2.0], [3.0, -4.0])
+    x = leaf(1.0)
+    with fusing():
+        y = with_hook(x, leaf(2.0))
+    y.sum().backward()
+    assert x.grad[0] == 10 * np.exp(1.0)
+
+
+def test_a_walk_frees_the_inputs_of_joint_ops(toys):
+    x, w = leaf(1.0), leaf(2.0)
+    with fusing():
+        y = (x.exp() + w).relu()
+    gone = weakref.ref(x)
+    y.sum().backward()
+    del x
+    gc.collect()
+    assert gone() is None
+    with pytest.raises(RuntimeError, match="a second time"):
+        y.sum().backward()
+
+
 @pytest.mark.parametrize("held", [(True, False), (False, True), (True, True)])
 def test_tensors_in_the_middle_of_three(toys, held):
     with no_fusion():
@@ -282,6 +317,48 @@ def test_an_error_ends_the_region(toys):
     y = leaf(1.0).exp()
     assert y.data[0] == np.exp(1.0)
     assert toys.log == []
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers here")
+def test_an_interrupt_at_any_moment_ends_the_region():
+    """Ctrl-C strikes where a function begins, also where one is called to tidy up."""
+
+    class Stopped(BaseException):
+        pass
+
+    def stop(*_):
+        if armed:
+            raise Stopped
+
+    class Deep(nn.Module):
+        def __init__(self, inner):
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, x):
+            return x if self.inner is None else self.inner(x)
+
+    model = Deep(None)
+    for _ in range(40):
+        model = Deep(model)
+    x, stops, armed = leaf(1.0), 0, False
+    before = signal.signal(signal.SIGALRM, stop)
+    try:
+        for i in range(400):
+            try:
+                armed = True
+                signal.setitimer(signal.ITIMER_REAL, 1e-5 * (1 + i % 10))
+                for _ in range(100):
+                    model(x)
+            except Stopped:
+                stops += 1
+            finally:
+                armed = False
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert stops > 300
+    assert (OPEN[0], region.depth) == (0, 0)
 
 
 # -- the kernels that there are --------------------------------------------------------------------------------------

@@ -42,6 +42,7 @@ from xpnet.tape import (
     backpropagate,
     hooks_of,
     is_grad_enabled,
+    keep_for_hooks,
     mark_changed,
     no_grad,
     observe,
@@ -310,6 +311,7 @@ class Tensor(Recorded):
         if not self.requires_grad:
             raise RuntimeError("register_hook() on a tensor that has no gradient: it needs requires_grad=True")
         settle()  # a hook is a reader
+        keep_for_hooks(self)
         return Handle(hooks_of(self).gradient, hook)
 
     def register_post_accumulate_grad_hook(self, hook: Callable[[Any], None]) -> Handle:

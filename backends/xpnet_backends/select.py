@@ -18,6 +18,8 @@ from .loaded import by_type, load_backend, loaded, loaders
 _in_context: Blocks[str] = Blocks("xpnet_backend")
 _process_wide: use | None = None  # the latest choice; each choice links to the one before
 _lock = threading.Lock()
+DEEP, PIECE = 4096, 512  # terms of a scalar product that a BLAS may add one by one, and of a piece of a longer one
+FEW = 8  # rows or columns of a product
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -120,9 +122,23 @@ def matmul(a: Array, b: Array) -> Array:
     left, right = a.shape, b.shape
     if len(left) < 2 or len(right) < 2 or left[-1] != right[-2] or left[:-2] != right[:-2]:
         check_product(left, right)
+    if left[-1] > DEEP and min(left[-2], right[-1]) <= FEW and a.dtype.char in "fe":
+        return _in_pieces(a, b)
     kernel = backend.kernels.get("gemm")
     product = None if kernel is None else kernel(backend.xp, a, b)
     return backend.matmul(a, b) if product is None else product
+
+
+def _in_pieces(a: Array, b: Array) -> Array:
+    """A product of few rows or few columns in float32, piece by piece: there, a BLAS adds the terms one by one."""
+    pieces, whole = a.shape[-1] // PIECE, a.shape[-1] // PIECE * PIECE
+    left = a[..., :whole].reshape(*a.shape[:-1], pieces, PIECE).swapaxes(-2, -3)  # (..., pieces, M, PIECE)
+    right = b[..., :whole, :].reshape(*b.shape[:-2], pieces, PIECE, b.shape[-1])
+    wide = "float32" if a.dtype.char == "e" else a.dtype
+    total = matmul(left.astype(wide, copy=False), right.astype(wide, copy=False)).sum(axis=-3)
+    if whole < a.shape[-1]:
+        total = total + matmul(a[..., whole:].astype(wide, copy=False), b[..., whole:, :].astype(wide, copy=False))
+    return total.astype(a.dtype, copy=False)
 
 
 def check_product(a: tuple[int, ...], b: tuple[int, ...]) -> None:

@@ -41,6 +41,13 @@ def test_a_gradient_without_dimensions_is_clipped_by_value(backend):
     assert gradients(parameters) == [2.5, [2.0, 0.0, -2.5]]
 
 
+@pytest.mark.parametrize("limit", [np.float32(3.5), np.float64(3.5), np.array(3.5)], ids=repr)
+def test_the_limit_may_be_a_number_of_numpy(limit, backend):
+    parameters = learned(backend)
+    clip_grad_norm_(parameters, limit)
+    np.testing.assert_allclose(gradients(parameters)[0], 3.0, rtol=1e-6)
+
+
 @pytest.mark.parametrize("how", ["to", "optimizer", "product", "assigned", "twice"])
 def test_wherever_the_gradient_came_from(how, backend):
     parameters = learned(backend)

@@ -40,6 +40,18 @@ def test_l2_is_weight_decay():
     np.testing.assert_allclose(a[0].weight.data, b[0].weight.data, rtol=1e-12)
 
 
+def test_of_half_precision_the_sum_is_multiplied_before_it_is_rounded(backend):
+    """Σ w² is 10⁶, which float16 does not hold; λ Σ w² is 500."""
+    layer = nn.Linear(10, 10, bias=False).to(backend=backend, dtype="float16")
+    with xpnet.no_grad():
+        layer.weight[...] = 100.0
+    penalty = nn.Penalty(l1=1e-4, l2=1e-3)(layer)
+    penalty.backward()
+    assert penalty.dtype == "float16"
+    assert float(penalty.numpy()) == pytest.approx(501.0, rel=1e-3)
+    np.testing.assert_allclose(backend.to_numpy(layer.weight.grad), 0.1001, rtol=1e-3)
+
+
 def test_errors():
     with pytest.raises(ValueError, match=r"one of them positive; got l1=0.0, l2=0.0"):
         nn.Penalty()

@@ -8,7 +8,7 @@ from xpnet import nn, ops, tensor
 from xpnet.nn import functional as F
 from xpnet.serialization import numbers_of
 from xpnet.tensor import apply
-from xpnet_backends import to_numpy
+from xpnet_backends import matmul, to_numpy
 
 N = 100_000
 C = np.float32(1.1)  # whose sums are rounded the same way each time
@@ -75,6 +75,51 @@ def test_long_sums(name, how, backend):
     for g, e in zip(found, exact_backward(dy.astype(np.float64), tuple(needs)), strict=False):
         if e is not None and g is not None:
             np.testing.assert_allclose(to_numpy(g), e, rtol=3e-6, atol=1e-5)
+
+
+@pytest.mark.parametrize("how", ["the op", "through the tape"])
+@pytest.mark.parametrize(("shape", "kernel"), [
+    ((1, 1, 1, 60_000), (4, 1, 1, 5)), ((1, 1, 300, 301), (1, 1, 3, 3)), ((2, 2, 1, 60_000), (2, 1, 1, 3)), ((1, 16, 256, 256), (16, 16, 3, 3)),
+])  # fmt: skip
+def test_weights_of_a_convolution_over_long_sequences(shape, kernel, how, backend):
+    """The gradient of each is a sum over all places; one after the other, the 300 x 301 lost a percent."""
+    x, w = np.full(shape, C, np.float32), np.zeros(kernel, np.float32)
+    groups = shape[1] // kernel[1]
+    if how == "the op":
+        y, backward = ops.conv2d(backend.xp, backend.asarray(x), backend.asarray(w), groups=groups)
+        dw = backward(backend.asarray(np.ones(y.shape, np.float32)), (False, True, False))[1]
+    else:
+        w = tensor(w, requires_grad=True, backend=backend)
+        y = apply(ops.conv2d, backend.asarray(x), w, groups=groups)
+        y.sum().backward()
+        dw = w.grad
+    np.testing.assert_allclose(to_numpy(dw), shape[0] * y.shape[2] * y.shape[3] * float(np.float32(C)), rtol=2e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+@pytest.mark.parametrize("batch", [(), (3,)])
+def test_a_row_times_a_matrix(batch, dtype, backend):
+    """As the gradient of one output's weights: a BLAS adds its terms one by one."""
+    n = 50_000
+    row, matrix = np.ones((*batch, 1, n), dtype), np.full((n, 3), C, dtype)
+    for a, b in ((row, matrix), (np.swapaxes(matrix, 0, 1), np.swapaxes(row, -1, -2))):
+        y = to_numpy(matmul(backend.asarray(a), backend.asarray(b)))
+        assert y.dtype == dtype
+        np.testing.assert_allclose(y, n * float(np.dtype(dtype).type(C)), rtol=1e-5 if dtype == "float32" else 1e-3)
+
+
+@pytest.mark.parametrize("value", [1e9, 3.3e12, -7.7e15, 1e20, 4e24])
+def test_a_huge_constant_is_normalised_to_zero(value, backend):
+    """There the mean's rounding is far more than ε."""
+    for shape in ((2, 3, 4), (1, 5, 70), (2, 1, 2000)):
+        x = np.full(shape, value, np.float32)
+        x[0] *= -1
+        for op, options in ((ops.layer_norm, {}), (ops.layer_norm, {"dims": 2}), (ops.group_norm, {"groups": 1})):
+            t = tensor(x, requires_grad=True, backend=backend)
+            y = apply(op, t, None, None, **options)
+            y.sum().backward()
+            assert not y.numpy().any()
+            assert np.isfinite(to_numpy(t.grad)).all()
 
 
 NORMS = {

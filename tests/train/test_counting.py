@@ -53,6 +53,11 @@ LOSSES = {
     "batchmean": (lambda o, t: F.kl_div(F.log_softmax(o, 1), one_hot(t) * 0.8 + 0.1, "batchmean"), None),
     "sum divided by the samples": (lambda o, t: F.cross_entropy(o, t, reduction="sum") / len(t), None),
     "two losses": (lambda o, t: F.mse_loss(o, one_hot(t)) + F.l1_loss(o, one_hot(t)), None),
+    "two heads": (lambda o, t: F.cross_entropy(o, t) + 0.3 * F.focal_loss(-o, t), None),
+    "two heads with class weights": (
+        lambda o, t: F.cross_entropy(o, t, WEIGHTS) + 0.3 * F.nll_loss(F.log_softmax(-o, 1), t, WEIGHTS),
+        None,
+    ),
     "counted by the user": (masked, lambda output, target: (target != IGNORED).sum()),
     "counted as a number": (masked, lambda output, target: int((target != IGNORED).sum())),
 }

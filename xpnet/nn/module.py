@@ -13,7 +13,7 @@ import numpy as np
 from xpnet.nn.hooks import BackwardHook, call_watched
 from xpnet.nn.summary import Summary, summarise
 from xpnet.tape import Handle
-from xpnet.tape.fusion import enter, leave
+from xpnet.tape.fusion import OPEN, enter, region, settle
 from xpnet.tensor import Tensor, no_grad, placed_tensor
 from xpnet_backends import Array, Backend, BackendError, backend_of, get_backend
 
@@ -83,8 +83,11 @@ class Module:
         enter()  # inside, an op may fuse with the op before it
         try:
             return self._call(*args, **kwargs)
-        finally:
-            leave()
+        finally:  # no call before the counts: Ctrl-C strikes where a function begins, and the region would stay open
+            OPEN[0] -= 1
+            region.depth -= 1
+            if region.depth == 0 and region.waiting:
+                settle()
 
     def _call(self, *args: Any, **kwargs: Any) -> Any:
         for before in tuple(self._forward_pre_hooks.values()):

@@ -17,18 +17,22 @@ def weights(model: Module) -> list[Parameter]:
 
 def l1_penalty(parameters: Iterable[Parameter]) -> Tensor:
     """``Σ |w|``.  Its gradient is the sign of w, which does not shrink with w, so many weights become zero."""
-    return _total([p.abs().sum() for p in parameters])
+    return _weighted(list(parameters), l1=1.0)
 
 
 def l2_penalty(parameters: Iterable[Parameter]) -> Tensor:
     """``½ Σ w²``.  Its gradient is w, so ``λ l2_penalty`` equals SGD's ``weight_decay=λ``."""
-    return 0.5 * _total([(p * p).sum() for p in parameters])
+    return _weighted(list(parameters), l2=1.0)
 
 
-def _total(terms: list[Tensor]) -> Tensor:
-    if not terms:
+def _weighted(parameters: list[Parameter], l1: float = 0.0, l2: float = 0.0) -> Tensor:
+    """``l1 Σ|w| + l2 ½ Σw²``; of float16 in float32, because Σw² leaves its range before it is multiplied."""
+    if not parameters:
         raise ValueError("a penalty needs at least one parameter: was the iterator used up?")
-    return reduce(add, terms)
+    wide: list[Tensor] = [p.astype("float32") if p.dtype == "float16" else p for p in parameters]
+    terms = [l1 * reduce(add, [w.abs().sum() for w in wide])] if l1 else []
+    terms += [0.5 * l2 * reduce(add, [(w * w).sum() for w in wide])] if l2 else []
+    return reduce(add, terms).astype(parameters[0].dtype)
 
 
 class Penalty:
@@ -43,9 +47,7 @@ class Penalty:
         self.l1, self.l2 = l1, l2
 
     def __call__(self, model: Module) -> Tensor:
-        found = weights(model)
-        terms = [rate * term(found) for rate, term in ((self.l1, l1_penalty), (self.l2, l2_penalty)) if rate]
-        return _total(terms)
+        return _weighted(weights(model), self.l1, self.l2)
 
     def __repr__(self) -> str:
         return f"Penalty(l1={self.l1!r}, l2={self.l2!r})"

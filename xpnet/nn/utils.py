@@ -49,7 +49,7 @@ def clip_grad_norm_(
     >>> w.grad.round(3)
     array([0.6, 0.8], dtype=float32)
     """
-    norm_type = float(norm_type)
+    max_norm, norm_type = float(max_norm), float(norm_type)
     if not max_norm > 0:
         raise ValueError(f"clip_grad_norm_: max_norm must be > 0, got {max_norm!r}")
     if math.isnan(norm_type):

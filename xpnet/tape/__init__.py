@@ -16,7 +16,7 @@ Contract
 
 from .backward import backpropagate, held, run_backward, walk
 from .forward import apply
-from .fusion import fusing, no_fusion, settle
+from .fusion import fusing, keep_for_hooks, no_fusion, settle
 from .recorded import (
     GradientHook,
     Handle,
@@ -37,6 +37,6 @@ from .switches import is_grad_enabled, no_grad, note_plain, observe
 
 __all__ = [
     "GradientHook", "Handle", "Node", "Op", "Recorded", "TensorLike", "apply", "backpropagate", "fusing",
-    "gradients_kept", "held", "hooks_of", "is_grad_enabled", "mark_changed", "no_fusion", "no_grad", "node_of",
-    "note_plain", "observe", "results_of_apply", "run_backward", "settle", "tick", "value_of", "walk", "wrap",
+    "gradients_kept", "held", "hooks_of", "is_grad_enabled", "keep_for_hooks", "mark_changed", "no_fusion", "no_grad",
+    "node_of", "note_plain", "observe", "results_of_apply", "run_backward", "settle", "tick", "value_of", "walk", "wrap",
 ]  # fmt: skip

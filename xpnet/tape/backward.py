@@ -102,7 +102,7 @@ def run_backward(node: Node, outputs: Sequence[Any], retain_graph: bool = False)
         if need and gradient is not None:
             tensor._accumulate(gradient)
     if not retain_graph:
-        node.backward = None
+        node.backward = node.composition = None
         node.inputs, node.needs = (), []
 
 

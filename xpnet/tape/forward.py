@@ -78,6 +78,7 @@ def _result(
         tensor = defer(y, composition)
         if node is not None:
             tensor.requires_grad, tensor._node, tensor._output = True, node, output
+            node.composition = composition
         return tensor
     if type(y) is not backend.array_type:
         y = backend.asarray(y)  # NumPy turns 0-d results into scalars

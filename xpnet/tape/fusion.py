@@ -34,7 +34,7 @@ OPEN = [0]  # the number of open regions of all threads; at 0, apply need not lo
 _ALLOWED = os.environ.get("XPNET_FUSION", "1") != "0"
 
 
-class _Region(threading.local):
+class Region(threading.local):
     """The fusion state of a thread."""
 
     depth = 0
@@ -44,7 +44,7 @@ class _Region(threading.local):
         self.waiting: list[weakref.ref[Recorded]] = []  # tensors whose work is deferred or was fused
 
 
-_region = _Region()
+region = Region()
 
 
 @dataclass(slots=True)
@@ -57,6 +57,8 @@ class Composition:
     op, args, options : the last op.  If it was fused with the work of the tensor ``taken``, ``args[place]`` is None,
         and ``origin`` can compute that tensor again.
     time : when the op ran.
+    kept : the tensor itself, where it has hooks: it is to be there when the gradient comes, also if its work is taken
+        over and nobody else holds it.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Composition:
     place: int = -1
     taken: weakref.ref[Recorded] | None = None
     origin: Composition | None = None
+    kept: Recorded | None = None
 
     def between(self) -> Iterator[Recorded]:
         """The tensors between the fused ops that are still referenced."""
@@ -103,15 +106,18 @@ class Work:
 
 def enter() -> None:
     """Enter a region in which work may be deferred.  Nested regions belong to the outermost one."""
-    _region.depth += 1
+    region.depth += 1
     OPEN[0] += 1
 
 
 def leave() -> None:
-    """Leave the region.  The outermost one computes all tensors that are still referenced."""
+    """Leave the region.  The outermost one computes all tensors that are still referenced.
+
+    ``Module.__call__`` has the same lines written out.
+    """
     OPEN[0] -= 1
-    _region.depth -= 1
-    if _region.depth == 0 and _region.waiting:
+    region.depth -= 1
+    if region.depth == 0 and region.waiting:
         settle()
 
 
@@ -128,21 +134,27 @@ def fusing() -> Iterator[None]:
 @contextmanager
 def no_fusion() -> Iterator[None]:
     """Defer nothing inside the block.  The environment variable ``XPNET_FUSION=0`` turns fusion off everywhere."""
-    _region.forbidden += 1
+    region.forbidden += 1
     try:
         yield
     finally:
-        _region.forbidden -= 1
+        region.forbidden -= 1
 
 
 def may_defer() -> bool:
     """Whether work may be deferred at this point."""
-    return _ALLOWED and _region.depth > 0 and not _region.forbidden and observer_in_force() is None
+    return _ALLOWED and region.depth > 0 and not region.forbidden and observer_in_force() is None
+
+
+def keep_for_hooks(tensor: Recorded) -> None:
+    """Keep a tensor with hooks alive, so that they are called even if its work was or will be fused."""
+    if tensor._node is not None and tensor._node.composition is not None:
+        tensor._node.composition.kept = tensor
 
 
 def settle() -> None:
     """Compute all deferred tensors that are still referenced, before their inputs can change."""
-    waiting, _region.waiting = _region.waiting, []
+    waiting, region.waiting = region.waiting, []
     for reference in waiting:
         if (tensor := reference()) is not None:
             _ = tensor._array  # reading it starts the work
@@ -156,7 +168,7 @@ def defer(deferred: Deferred, composition: Composition) -> Recorded:
     tensor = wrap(None)
     del tensor._array
     tensor._work = Work(deferred, composition)
-    _region.waiting.append(weakref.ref(tensor))
+    region.waiting.append(weakref.ref(tensor))
     return tensor
 
 

@@ -52,7 +52,7 @@ def weighed(
     reductions = _Reductions()
     with observe(reductions):
         value = check_loss(loss(output, target))
-    if len(reductions.seen) != 1:  # a loss made by hand, or of several parts
+    if not _count_alike(reductions.seen):  # a loss made by hand, or of several parts
         return value, None, None
     name, args, options, result = reductions.seen[0]
     if options["reduction"] == "sum":
@@ -72,6 +72,17 @@ def counted_targets(target: Any, ignored: int | None) -> Any:
     if ignored in (None, IGNORED) or not is_array(target) or target.dtype.kind != "i":
         return target
     return backend_of(target).xp.where(target == ignored, IGNORED, target)
+
+
+def _count_alike(parts: list[Any]) -> bool:
+    """Whether a loss has one part, or several that are means over the same targets, as those of two heads are."""
+    if len(parts) < 2:
+        return len(parts) == 1
+    if not all(name in _OF_CLASSES and options["reduction"] == "mean" for name, _, options, _ in parts):
+        return False
+    arrays = [[x.data if isinstance(x, Tensor) else x for x in args] for _, args, _, _ in parts]
+    means = {(id(a[1]), id(a[2]), a[0].shape, p[2]["ignore_index"]) for a, p in zip(arrays, parts, strict=True)}
+    return len(means) == 1
 
 
 def check_loss(value: Tensor) -> Tensor:

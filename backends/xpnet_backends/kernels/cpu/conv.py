@@ -29,6 +29,7 @@ from .machinery.thread_pool import in_threads
 from .machinery.tile import LANES, ROWS, tile
 
 Pair = tuple[int, int]
+TERMS = 512  # of a weight's gradient that are added one after the other
 PIECE = 1 << 16  # elements of a padded piece: 256 kB, a part of the L2 cache
 
 
@@ -276,6 +277,7 @@ def _weight_gradient(
     piece = np.zeros(together * image + ROWS, np.float32)
     slopes = np.zeros(together * slope + panel, np.float32)
     across = (length + ROWS - 1) // ROWS
+    some = max(1, TERMS // width)  # rows
     for unit in range(pieces[0], pieces[1]):
         begin, top = unit // parts * together, unit % parts * rows
         number, high = min(together, count - begin), min(rows, height - top)
@@ -291,7 +293,10 @@ def _weight_gradient(
                 for n in range(number):
                     a = piece.ctypes.data + 4 * (n * image + k * line + m)
                     b = slopes.ctypes.data + 4 * (n * slope + o)
-                    tile(
-                        panel, a, 1, stride[1] * channels, stride[0] * line, b, out, width * out, high, width,
-                        c, out, used, columns, 1,
-                    )  # fmt: skip
+                    for p in range(0, high, some):
+                        for q in range(0, width, TERMS):
+                            tile(
+                                panel, a + 4 * (p * stride[0] * line + q * stride[1] * channels), 1,
+                                stride[1] * channels, stride[0] * line, b + 4 * (p * width + q) * out, out,
+                                width * out, min(some, high - p), min(TERMS, width - q), c, out, used, columns, 1,
+                            )  # fmt: skip

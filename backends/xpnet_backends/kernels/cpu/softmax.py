@@ -164,24 +164,30 @@ def _norm(x: Array, weight: Array, bias: Array, eps: Any, y: Array, statistics: 
     count = x.shape[1]
     for n in range(x.shape[0]):
         row, found = x[n], y[n]
-        total, lacking, squares = np.float64(0.0), np.float64(0.0), np.float64(0.0)
+        total, lacking, variance = np.float64(0.0), np.float64(0.0), np.float64(0.0)
         for start in range(0, count, BLOCK):
             some = np.float32(0.0)
             for j in range(np.uint64(start), np.uint64(min(start + BLOCK, count))):
                 some += row[j]
             total += some
         middle = np.float32(total / count)
-        for start in range(0, count, BLOCK):
-            some, square = np.float32(0.0), np.float32(0.0)
-            for j in range(np.uint64(start), np.uint64(min(start + BLOCK, count))):
-                d = row[j] - middle
-                found[j] = d
-                some += d
-                square += d * d
-            lacking += some
-            squares += square
-        lacking /= count
-        rest, scale = np.float32(lacking), np.float32(1.0 / math.sqrt(squares / count - lacking * lacking + eps))
+        for again in range(2):
+            lacking, squares = np.float64(0.0), np.float64(0.0)
+            for start in range(0, count, BLOCK):
+                some, square = np.float32(0.0), np.float32(0.0)
+                for j in range(np.uint64(start), np.uint64(min(start + BLOCK, count))):
+                    d = row[j] - middle
+                    found[j] = d
+                    some += d
+                    square += d * d
+                lacking += some
+                squares += square
+            lacking /= count
+            variance = squares / count - lacking * lacking
+            if again or not lacking * lacking > variance + eps:
+                break
+            middle = row[0]  # rounding the mean was more than the numbers differ: any of them is closer to the others
+        rest, scale = np.float32(lacking), np.float32(1.0 / math.sqrt(max(variance, 0.0) + eps))
         for j in range(x.shape[1]):
             found[j] = (found[j] - rest) * scale * weight[j] + bias[j]
         statistics[n, 0], statistics[n, 1], statistics[n, 2] = middle, rest, scale
