@@ -136,7 +136,7 @@ def test_mistakes_are_named_before_training(name, tmp_path):
 
 @pytest.mark.parametrize(("loss", "target", "message"), [
     (F.mse_loss, X[:, 0], "reshape one of them, e.g. target.reshape(-1, 1)"),
-    (F.mse_loss, Y[:, None], "convert it, e.g. x.astype('float32')"),
+    (F.mse_loss, Y[:, None], "convert what was measured, e.g. target.astype('float32')"),
     (F.mse_loss, X[:, :1].astype("float64"), "targets are float64, the model is float32: use targets.astype('float32')"),
     (F.binary_cross_entropy_with_logits, Y.astype("f"), "they must be equal"),
 ])  # fmt: skip
@@ -219,3 +219,18 @@ def test_a_count_must_be_a_number(count):
         make(count=lambda output, target: count).fit(X, Y, epochs=1)
     weighted = make(count=lambda output, target: xpnet.tensor(float(len(target))), accumulate=2)
     assert np.isfinite(weighted.fit(X, Y, epochs=1)["train_loss"]).all()
+
+
+def test_the_fix_that_is_named_fits_the_loss():
+    column = Y[:, None]
+    with pytest.raises(ValueError, match=r"use targets\.reshape\(-1\)"):
+        make().fit(X, column)
+    with pytest.raises(TypeError, match="convert what was measured") as error:
+        make(F.mse_loss, 1).fit(X, column)
+    assert "second axis" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["x", "X", "validation_data"])
+def test_data_by_other_libraries_names(name):
+    with pytest.raises(TypeError, match=f"fit\\(\\) has no option '{name}': use "):
+        make().fit(**{name: X})

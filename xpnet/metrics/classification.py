@@ -41,7 +41,7 @@ def accuracy_part(
     classes = scores.shape[1] if scores.ndim == 2 else 2 if scores.dtype.kind == "f" else None
     doubt = _inputs.doubt("accuracy", scores, labels, classes, logits=logits)
     hits = _inputs.predicted(scores, logits=logits) == labels
-    part = _inputs.weighted_sum(hits, _inputs.weights("accuracy", sample_weight, len(labels)))
+    part = _inputs.weighted_sum(hits, _inputs.weights("accuracy", sample_weight, len(labels), labels))
     return {**part, "total": part["total"] + doubt}
 
 
@@ -67,7 +67,7 @@ def top_k_part(output: TensorLike, target: TensorLike, sample_weight: TensorLike
     place = labels.astype("int64").clip(0, scores.shape[1] - 1)[:, None]  # (N, 1)
     own = xp.take_along_axis(scores, place, 1)
     before = (scores > own) | ((scores == own) & (xp.arange(scores.shape[1]) > place))  # (N, C)
-    weight = _inputs.weights("top_k_accuracy", sample_weight, len(labels))
+    weight = _inputs.weights("top_k_accuracy", sample_weight, len(labels), labels)
     part = _inputs.weighted_sum(before.sum(axis=1) < k, weight)
     return {**part, "total": part["total"] + doubt}
 
@@ -126,10 +126,12 @@ def class_counts(
     )
     xp = namespace(labels)
     ones = xp.ones(len(labels), dtype="float64")
-    weight = _inputs.weights("classification", sample_weight, len(labels))
+    weight = _inputs.weights("classification", sample_weight, len(labels), labels)
     weight = ones if weight is None else weight
+    counted = labels != _inputs.IGNORED
+    ones = ones * counted
     inside = (labels >= 0) & (labels < classes) & (guesses >= 0) & (guesses < classes)
-    bad = doubt + xp.where(inside.all(), 0.0, math.nan) + 0.0 * weight.sum()  # a weight that is none is NaN
+    bad = doubt + xp.where((inside | ~counted).all(), 0.0, math.nan) + 0.0 * weight.sum()  # a bad weight is NaN
     guesses, labels = xp.where(inside, guesses, 0), xp.where(inside, labels, 0)
 
     def count(numbers: Array, values: Array) -> Array:

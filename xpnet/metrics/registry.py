@@ -42,6 +42,12 @@ _NOT_MEANS = (  # of batches, their mean is not the value over all samples
     classification.balanced_accuracy, classification.matthews_corrcoef, ranking.roc_auc, ranking.average_precision,
     probability.calibration_error, regression.rmse, regression.r2, regression.explained_variance,
 )  # fmt: skip
+_PARTS = (  # of these it is, where each batch counts by the samples whose label is not ignored
+    (classification.accuracy, classification.accuracy_part),
+    (classification.top_k_accuracy, classification.top_k_part),
+    (probability.log_loss, probability.log_loss_part),
+    (probability.brier_score, probability.brier_part),
+)
 _TOP_K = re.compile(r"top_(\d+)_accuracy")
 
 
@@ -100,3 +106,8 @@ def named(metrics: Mapping[str, Any] | Iterable[str] | None) -> dict[str, Metric
                 f'"{metric.__name__}", or metrics.get("{metric.__name__}", ...) for options'
             )
     return found
+
+
+def part_of(metric: Any) -> Callable[[Any, Any], dict[str, Any]] | None:
+    """What gives the total and the weight of a batch, for a function of ours that is a mean over counted samples."""
+    return next((part for function, part in _PARTS if function is metric), None)

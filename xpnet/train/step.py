@@ -41,6 +41,7 @@ from xpnet.tensor import Tensor
 from xpnet.train.counting import Count, weighed
 from xpnet.train.guard import Guard
 from xpnet.train.meter import SUMMED, Meter, measure
+from xpnet.train.parts import check_parts
 from xpnet_backends import Array, Backend, get_backend, random
 
 
@@ -86,6 +87,7 @@ class Step:
     ) -> None:
         if not isinstance(accumulate, int) or accumulate < 1:
             raise ValueError(f"accumulate must be a positive whole number of batches, got {accumulate!r}")
+        check_parts(model, loss, optimizer)
         self.model, self.loss, self.optimizer = model, loss, optimizer
         self.metrics: dict[str, Any] = named(metrics)
         self.max_grad_norm, self.accumulate, self.penalty, self.ema = max_grad_norm, accumulate, penalty, ema
@@ -108,8 +110,8 @@ class Step:
     @property
     def recordable(self) -> bool:
         """Whether the optimizer's step comes in the three parts that a recording needs."""
-        own = "step" in vars(self.optimizer) or type(self.optimizer).step is not Optimizer.step
-        return not own
+        own = "step" in getattr(self.optimizer, "__dict__", {})
+        return not own and getattr(type(self.optimizer), "step", None) is Optimizer.step
 
     def _settle(self) -> None:
         """Make guard and meter where the model lives."""

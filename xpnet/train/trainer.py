@@ -25,6 +25,7 @@ from xpnet.train.evaluation import evaluate, predict
 from xpnet.train.history import History, Row
 from xpnet.train.intake import as_loader, refuse_names, split, whole_epochs
 from xpnet.train.interrupt import Interrupt
+from xpnet.train.parts import check_complete
 from xpnet.train.monitor import check_monitor
 from xpnet.train.progress import FitProgress, verbosity
 from xpnet.train.rehearsal import rehearse
@@ -131,7 +132,7 @@ class Trainer:
 
     def fit(
         self,
-        train: Any,
+        train: Any = None,
         y: Any = None,
         epochs: int = 10,
         batch_size: int = 64,
@@ -159,6 +160,7 @@ class Trainer:
         and everything is saved (a second Ctrl-C stops at once).
         """
         refuse_names(unknown)
+        check_complete(self.loss, self.optimizer)
         epochs = whole_epochs(epochs)
         progress = FitProgress(verbosity(verbose, self.callbacks), epochs)
         train, val = split(train, y, val)
