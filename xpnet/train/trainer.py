@@ -25,8 +25,8 @@ from xpnet.train.evaluation import evaluate, predict
 from xpnet.train.history import History, Row
 from xpnet.train.intake import as_loader, refuse_names, split, whole_epochs
 from xpnet.train.interrupt import Interrupt
-from xpnet.train.parts import check_complete
 from xpnet.train.monitor import check_monitor
+from xpnet.train.parts import check_complete
 from xpnet.train.progress import FitProgress, verbosity
 from xpnet.train.rehearsal import rehearse
 from xpnet.train.schedule import check_interval, check_schedule, step_after_epoch, step_after_update

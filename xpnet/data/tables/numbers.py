@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-MISSING = frozenset({"", "?", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "null", "none"})
-"""Cells that say that a value is missing, in any case: those of pandas, and UCI's question mark."""
+MISSING = frozenset({
+    "", "?", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "null", "none", "\\n", "0000-00-00", "0000-00-00 00:00:00",
+})  # fmt: skip
+"""Cells that say that a value is missing, in any case: those of pandas, UCI's question mark, and those of databases."""
 
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 INFINITE = re.compile(r"[+-]?inf(?:inity)?", re.IGNORECASE)
@@ -24,7 +26,7 @@ _LOOSE = re.compile(
 
 def is_missing(cell: str) -> bool:
     """Whether a cell says that its value is missing."""
-    return cell.casefold() in MISSING
+    return cell.casefold() in MISSING or cell == "NaT"  # pandas' date that is none; "Nat" is a name
 
 
 def is_number(cell: str) -> bool:
