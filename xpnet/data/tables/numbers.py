@@ -20,7 +20,8 @@ THOUSANDS = {",": ",", ".": r"\.", " ": "[ \u00a0\u202f\u2009]", "'": "['\u2019]
 _EITHER = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}")  # a point before thousands, or a decimal one
 _SIGNS = "%$€£¥₹"
 _LOOSE = re.compile(
-    rf"[{_SIGNS}]?\s?[+\-\u2212(]?\s?[{_SIGNS}]?\s?[\d.,' \u00a0\u202f\u2009\u2019]+(?:[eE][+-]?\d+)?\s?[{_SIGNS}]?[)-]?"
+    rf"[{_SIGNS}]?\s?[+\-\u2212(]?\s?[{_SIGNS}]?\s?[\d.,' \u00a0\u202f\u2009\u2019]+(?:[eE][+-]?\d+)?"
+    rf"\s?[{_SIGNS}]?[)-]?"
 )
 
 
