@@ -43,6 +43,7 @@ def write_clothes(folder, side=28):
 
 KINDS = {
     "digits": ["sub/d.csv"],
+    "digits of another ending": ["sub/D.TXT"],
     "digits by --data-dir": ["d.csv", "--data-dir", "sub"],
     "table": ["sub/t.csv", "--target", "y"],
     "clothes": ["fashion-mnist", "--data-dir", "sub"],
@@ -58,7 +59,7 @@ def run(request, tmp_path):
     elif "table" in request.param:
         write_table(here / "sub/t.csv")
     else:
-        write_digits(here / "sub/d.csv")
+        write_digits(here / "sub" / ("D.TXT" if "ending" in request.param else "d.csv"))
     assert main(["train", *KINDS[request.param], *QUICK, "--out", "run"]) == 0
     return here / "run"
 

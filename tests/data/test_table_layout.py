@@ -325,3 +325,63 @@ def test_long_headers_are_cut_short(tmp_path):
     with pytest.raises(DataError) as caught:
         table["x" * 5000]
     assert len(str(caught.value)) < 500
+
+
+# -- tables as programs print them -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", [
+    "| a | b |\n|---|:-:|\n| 1 | x y |\n| 3 |  |\n",  # Markdown
+    "a | b\n--- | ---\n1 | x y\n3 |\n",
+    " a |  b  \n---+-----\n 1 | x y\n 3 | \n(2 rows)\n\n",  # psql
+    "+---+-----+\r\n| a | b   |\r\n+---+-----+\r\n| 1 | x y |\r\n| 3 |     |\r\n+---+-----+\r\n2 rows in set (0.00 sec)\r\n",
+])  # fmt: skip
+def test_lines_around_the_cells_are_no_rows(tmp_path, text):
+    found = read_table(write(tmp_path, text))
+    assert found.columns == {"a": ["1", "3"], "b": ["x y", ""]}
+    assert found.lines[0] == text.replace("\r", "").split("\n").index(
+        next(line for line in text.replace("\r", "").split("\n") if "x y" in line)
+    ) + 1  # fmt: skip
+    assert any("drawn around the cells" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("text", ["a|b\n-1|-2\n--|3\n", "a,b\n--,--\n1,2\n", "|a|b|\n|--|--|\n|x|y|\n|--|--|\n|z|w|\n"])
+def test_dashes_in_cells_are_data(tmp_path, text):
+    found = read_table(write(tmp_path, text))
+    assert any("--" in cells for cells in found.columns.values())
+
+
+# -- numbers of accountants, and of two files ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("cells", "values"), [
+    (["(1,234.50)", "20.5"], [-1234.5, 20.5]),
+    (["($1,200)", "$30"], [-1200.0, 30.0]),
+    (["1.234,50-", "20,5"], [-1234.5, 20.5]),  # SAP
+    (["(5%)", "6%"], [-5.0, 6.0]),
+])  # fmt: skip
+def test_negative_numbers_in_brackets_or_with_a_minus_behind(tmp_path, cells, values):
+    text = "x|y\n" + "".join(f"{cell}|{i}\n" for i, cell in enumerate(cells))
+    np.testing.assert_array_equal(read_table(write(tmp_path, text)).numbers("x"), values)
+
+
+def test_what_only_looks_like_a_negative_number(tmp_path):
+    for cells in (["555-1234", "555-9999"], ["(030) 12", "(040) 13"], ["-5-", "3"], ["(12", "3"], ["12)", "3"]):
+        text = "x;y\n" + "".join(f"{cell};{i}\n" for i, cell in enumerate(cells))
+        assert read_table(write(tmp_path, text))["x"] == cells
+
+
+def test_another_file_may_write_its_numbers_otherwise(tmp_path):
+    cells = ["1.234,5", "2.000,25", "12,5", "1.111,0"]
+    train = write(tmp_path, "p;y\n" + "".join(f"{cell};{i % 2}\n" for i, cell in enumerate(cells)))
+    prepare = TablePreprocessor("y").fit(read_table(train))
+
+    def read(text, **options):
+        return prepare.read(write(tmp_path, text, "b.csv"), **options).numbers("p").tolist()
+
+    assert read("p;y\n1.234;0\n12,5;1\n") == [1234.0, 12.5]  # as in training
+    assert read("p,y\n12.5,0\n1.234,1\n2000.25,0\n") == [12.5, 1.234, 2000.25]  # a mixture of both was read before
+    assert read('p,y\n"1,234.5",0\n"2,000.25",1\n') == [1234.5, 2000.25]
+    assert read("p,y\n1.234,0\n", decimal=".") == [1.234]
+    with pytest.raises(DataError, match="line 3, column 'p': 'dear' is not a number"):
+        read("p;y\n1.234,5;0\ndear;1\n")

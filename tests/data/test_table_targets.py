@@ -120,6 +120,24 @@ def test_tasks_of_numbers_with_a_point(cells, task):
     ("Friday, January 2nd, 1970", "month day year", 1.0),
     ("Feb 1970", "month year", 31.0),
     ("19700102", "yearmonthday", 1.0),
+    ("19700102120000", "yearmonthday", 1.5),
+    ("19700102T1200Z", "yearmonthdayThour", 1.5),
+    ("1970-01-02 06:00:00+06", "year-month-day", 1.0),  # PostgreSQL
+    ("Fri, 02 Jan 1970 12:00:00 GMT", "day month year", 1.5),  # mail
+    ("Fri Jan 02 1970 13:00:00 GMT+0100 (CET)", "month day year", 1.5),  # JavaScript
+    ("02/Jan/1970:05:00:00 -0700", "day month year", 1.5),  # logs of web servers
+    ("Fri Jan  2 12:00:00 1970", "month day time year", 1.5),  # C
+    ("Fri Jan 02 12:00:00 +0000 1970", "month day time year", 1.5),
+    ("Fri Jan 02 05:00:00 PDT 1970", "month day time year", 1.5),
+    ("Jan-70", "month year", 0.0),
+    ("02/1970", "month-year", 31.0),
+    ("1970Q2", "year quarter", 90.0),
+    ("1970-Q2", "year quarter", 90.0),
+    ("Q1 1971", "quarter year", 365.0),
+    ("1970-W02", "year-week", 4.0),  # a Monday
+    ("1970W021", "year-week", 4.0),
+    ("1970\u5e741\u67083\u65e5", "year\u5e74month\u6708day\u65e5", 2.0),
+    ("1970-W60", "year-week", None),
     ("1970-02-30", "year-month-day", None),
     ("1970-13-01", "year-month-day", None),
     ("1970-01-01 25:00", "year-month-day", None),
@@ -148,9 +166,18 @@ def test_how_dates_are_written(cells, form, sure):
 
 def test_what_are_no_dates():
     for cells in (["2020-01-02", "soon"], ["20200102", "20200103"], ["1.2", "1.3"], ["2020-01-02"], ["10:30", "11:00"],
-                  ["1.2.3", "1.2.4"], ["may", "june"]):  # fmt: skip
+                  ["1.2.3", "1.2.4"], ["may", "june"], ["1.2020", "2.2021"], ["12-3456", "11-3456"]):  # fmt: skip
         assert guess_dates("x", cells) is None
     assert guess_dates("date", ["20200102", "20200103"]).name == "yearmonthday"
+
+
+def test_what_databases_and_pandas_write_for_a_missing_value():
+    made = table(when=["2020-01-06", "NaT", "0000-00-00", "2020-03-09"], x=["1.5", "\\N", "2", "3"], y=["a", "b", "a", "\\N"],
+                 name=["Nat", "Bob", "Nat", "Bob"])  # fmt: skip
+    assert guess_column(made, "when").kind == "date"
+    assert guess_column(made, "x").kind == "numeric"
+    assert "missing" not in guess_column(made, "name").why
+    assert known_targets(made, "y") == [0, 1, 2]
 
 
 def test_order_in_time():

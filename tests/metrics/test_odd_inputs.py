@@ -311,3 +311,42 @@ def test_class_numbers_written_as_floats():
 def test_the_interval_of_what_has_no_value():
     p = np.array([[np.nan, 0.5], [0.6, 0.4], [0.1, 0.9]])
     assert np.isnan(metrics.bootstrap(metrics.accuracy, p, np.array([1, 0, 1]), resamples=20)).all()
+
+
+# -- labels that the losses ignore -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", OF_CLASSES)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_samples_that_the_losses_ignore_are_not_counted(name, weighted, backend):
+    labels = np.array([0, -100, 1, 2, -100, 1, 0])
+    p = np.random.default_rng(3).dirichlet(np.ones(3), len(labels))
+    weight = np.arange(1.0, 8.0)
+    kept = labels >= 0
+    options = [{"sample_weight": backend.asarray(w)} if weighted else {} for w in (weight, weight[kept])]
+    found = value(name, backend.asarray(p), backend.asarray(labels), **options[0])
+    expected = value(name, backend.asarray(p[kept]), backend.asarray(labels[kept]), **options[1])
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_ignored_samples_in_a_matrix_in_averages_and_in_batches(backend):
+    labels, guesses = np.array([2, -100, 1, 2]), np.array([2, 0, 2, 1])
+    matrix = to_numpy(metrics.confusion_matrix(backend.asarray(labels), backend.asarray(guesses), 3))
+    assert matrix.tolist() == [[0, 0, 0], [0, 0, 1], [0, 1, 1]]
+    assert matrix.dtype == "int64"
+    p = np.eye(3)[guesses]
+    # class 0 does not occur: it has no part in the mean
+    assert value("f1", backend.asarray(p), backend.asarray(labels)) == pytest.approx(0.25)
+    metric = metrics.get("accuracy")
+    for part in ([0, 1], [1, 1], [2, 3]):
+        metric.update(backend.asarray(p[part]), backend.asarray(labels[part]))
+    assert float(to_numpy(metric.compute())) == pytest.approx(1 / 3)
+    nothing = backend.asarray(np.full(4, -100))
+    assert np.isnan(value("accuracy", backend.asarray(p), nothing))
+
+
+def test_only_a_target_may_be_ignored():
+    with pytest.raises(ValueError, match="output holds -100"):
+        metrics.confusion_matrix([0, 1], [0, -100], 2)
+    with pytest.raises(ValueError, match="target holds -1,"):
+        metrics.accuracy(P, [0, 1, -1, 2])

@@ -9,7 +9,7 @@ import xpnet
 from tests.support.standin import no_traffic
 from xpnet import nn, optim
 from xpnet.data import ArrayDataset, DataLoader, SequenceLoader
-from xpnet.metrics import accuracy
+from xpnet.metrics import accuracy, log_loss
 from xpnet.nn import functional as F
 from xpnet.train import Step, Trainer
 from xpnet_backends import get_backend
@@ -109,7 +109,23 @@ def test_each_sample_counts_the_same_for_a_metric():
     labels = np.abs(labels) % CLASSES
     trainer = make("squares")
     values = [trainer.evaluate((x, labels), batch_size=size)["accuracy"] for size in (1, 7, 22)]
-    np.testing.assert_allclose(values, np.mean(trainer.model(x).numpy().argmax(1) == labels), rtol=1e-6)
+    hits = trainer.model(x).numpy().argmax(1) == labels
+    np.testing.assert_allclose(values, hits[labels != IGNORED].mean(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("metric", ["accuracy", accuracy, log_loss], ids=["name", "function", "loss"])
+def test_what_is_ignored_does_not_count_for_a_metric_whatever_the_batch_size(metric, backend):
+    x, labels = data()
+    labels[5:10] = IGNORED  # a batch of five without any
+    model = nn.Sequential(nn.Linear(4, CLASSES), nn.Softmax(1)).to(backend=backend)
+    optimizer = optim.SGD(model.parameters(), lr=0.0)
+    trainer = Trainer(model, F.cross_entropy, optimizer, metrics={"m": metric})
+    kept = labels != IGNORED
+    expected = trainer.evaluate((x[kept].astype("f"), labels[kept]))["m"]
+    given = x.astype("f"), labels
+    values = [trainer.evaluate(given, batch_size=size)["m"] for size in (1, 5, 22)]
+    values += [trainer.fit(given, epochs=1, batch_size=5)["train_m"][0]]
+    np.testing.assert_allclose(values, expected, rtol=1e-6)
 
 
 def all_ignored(first):

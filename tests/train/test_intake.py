@@ -136,7 +136,7 @@ def test_mistakes_are_named_before_training(name, tmp_path):
 
 @pytest.mark.parametrize(("loss", "target", "message"), [
     (F.mse_loss, X[:, 0], "reshape one of them, e.g. target.reshape(-1, 1)"),
-    (F.mse_loss, Y[:, None], "convert it, e.g. x.astype('float32')"),
+    (F.mse_loss, Y[:, None], "convert what was measured, e.g. target.astype('float32')"),
     (F.mse_loss, X[:, :1].astype("float64"), "targets are float64, the model is float32: use targets.astype('float32')"),
     (F.binary_cross_entropy_with_logits, Y.astype("f"), "they must be equal"),
 ])  # fmt: skip
@@ -228,3 +228,18 @@ def test_targets_that_a_loss_looks_up_are_not_taken_for_labels():
     flat = make(lambda output, target: F.cross_entropy(output, target.reshape(-1)))
     with pytest.raises(ValueError, match="is 9 at 95"):
         flat.fit(X, np.where(rows == 95, 9, Y)[:, None], epochs=1)
+
+
+def test_the_fix_that_is_named_fits_the_loss():
+    column = Y[:, None]
+    with pytest.raises(ValueError, match=r"use targets\.reshape\(-1\)"):
+        make().fit(X, column)
+    with pytest.raises(TypeError, match="convert what was measured") as error:
+        make(F.mse_loss, 1).fit(X, column)
+    assert "second axis" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["x", "X", "validation_data"])
+def test_data_by_other_libraries_names(name):
+    with pytest.raises(TypeError, match=f"fit\\(\\) has no option '{name}': use "):
+        make().fit(**{name: X})

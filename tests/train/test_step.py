@@ -77,7 +77,7 @@ def places(step):
     found |= {f"ema.{k}": v for k, v in step.ema.averages.items()}
     found |= {f"ema.count.{k}": v for k, v in step.ema._counts.items()}
     found |= {f"meter.{k}": v for k, v in step.meter._values.items()}
-    found |= {"place": step.meter._place, "counts": step.meter._counts, "fine": step.guard._fine}
+    found |= {"place": step.meter._place, "counts": step.meter._counts["loss"], "fine": step.guard._fine}
     found |= {"total": step._total, "random": random.state.cell(step.backend)}
     return found
 

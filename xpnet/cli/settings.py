@@ -13,6 +13,7 @@ import numpy as np
 
 from xpnet import __version__, metrics, models, nn, optim
 from xpnet.data import TablePreprocessor
+from xpnet.data.images.digit_csv import is_csv
 from xpnet.data.images.pictures import PictureRecipe
 from xpnet.data.suggest import did_you_mean
 from xpnet.optim import lr_scheduler
@@ -167,7 +168,7 @@ def move_data(settings: Settings, data_dir: str | None) -> None:
 
 def _is_file(settings: Settings) -> bool:
     """Whether the dataset is a file, not one that has a name here."""
-    return settings.target is not None or settings.dataset.endswith((".csv", ".csv.gz"))
+    return settings.target is not None or is_csv(settings.dataset)
 
 
 def runs_in(folder: Path) -> list[str]:

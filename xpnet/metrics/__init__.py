@@ -1,8 +1,8 @@
 """How good a prediction is.
 
 Functions take arrays of either backend (or tensors) and give an array of the same backend, in float64: nothing is
-read here.  ``metric(output, target)``, as for losses.  Classes do the same over batches; ``get("f1")`` makes one by
-name, for a network's logits.
+read here.  ``metric(output, target)``, as for losses; and as there, samples of the label -100 are not counted.
+Classes do the same over batches; ``get("f1")`` makes one by name, for a network's logits.
 """
 
 from .bootstrap import Interval, bootstrap

@@ -14,6 +14,10 @@ Part: TypeAlias = dict[str, Array]
 """What a metric keeps of some samples: the parts of batches merge into the part of all samples."""
 
 
+IGNORED = -100
+"""A label that no metric counts, as it is the one that the losses ignore unless told otherwise."""
+
+
 def raw(x: Any) -> Array:
     """The array behind a tensor; lists become NumPy arrays.  Raises: ``ValueError`` for what are no numbers."""
     if isinstance(x, np.ma.MaskedArray):
@@ -127,13 +131,13 @@ def doubt(name: str, scores: Array, labels: Array, classes: int | None, *, logit
 
     Raises: ``ValueError``, on the host, for labels that are no classes, and for (N,) scores that are no probabilities.
     """
-    check_labels(name, classes, target=labels)
+    check_labels(name, classes, target=labels, ignored=True)
     xp = namespace(scores)
     bad = xp.isnan(scores).any()
     if scores.ndim == 1 and scores.dtype.kind == "f" and not logits:
         bad = bad | check_probabilities(name, scores)
     if not backend_of(labels).on_host:
-        bad = bad | ~are_classes(labels, classes).all()
+        bad = bad | ~(are_classes(labels, classes) | (labels == IGNORED)).all()
     return xp.where(bad, float("nan"), 0.0)
 
 
@@ -158,45 +162,19 @@ def check_probabilities(name: str, scores: Array, *, sums: bool = False) -> Arra
     return wrong if off is None else wrong | off.any()
 
 
-IGNORED = -100  # the target that losses leave out by default
-
-
-def without_ignored(
-    output: TensorLike, target: TensorLike, sample_weight: TensorLike | None
-) -> tuple[TensorLike, TensorLike, TensorLike | None]:
-    """The same, with a weight of 0 for targets of −100, which have no part in a loss and none in its metrics.
-
-    On the host only where there are such targets; on a device, where looking would stop the pipeline, always.
-    """
-    labels = raw(target)
-    one_hot = labels.ndim > 1 and labels.shape[-1] > 1 and labels.shape == raw(output).shape
-    if labels.dtype.kind != "i" or not labels.ndim or one_hot:
-        return output, target, sample_weight
-    ignored = labels == IGNORED
-    if backend_of(labels).on_host and not ignored.any():
-        return output, target, sample_weight
-    given: Any = 1.0
-    if sample_weight is not None:
-        given = raw(sample_weight)
-        if given.size != labels.size:
-            return output, target, sample_weight  # an error that others tell
-        given = given.reshape(labels.shape).astype("float64")
-    xp = namespace(labels)
-    return output, xp.where(ignored, 0, labels), xp.where(ignored, 0.0, given)
-
-
 def are_classes(numbers: Array, classes: int | None) -> Array:
     """Which numbers are those of classes."""
     whole: Array = numbers % 1 == 0
     return whole if classes is None else (numbers >= 0) & (numbers < classes) & whole
 
 
-def check_labels(name: str, classes: int | None, **labels: Array) -> None:
-    """Class numbers in range; only on a host, because on a device looking at them would stop the pipeline."""
+def check_labels(name: str, classes: int | None, *, ignored: bool = False, **labels: Array) -> None:
+    """Class numbers in range, or ``IGNORED`` where that may be; only on a host, because a device would have to wait."""
     for what, numbers in labels.items():
         if not backend_of(numbers).on_host or numbers.dtype.kind == "b":
             continue
-        wrong = numbers[~are_classes(numbers, classes)]
+        known = are_classes(numbers, classes)
+        wrong = numbers[~(known | (numbers == IGNORED) if ignored else known)]
         if not wrong.size:
             continue
         if classes is None:
@@ -204,10 +182,21 @@ def check_labels(name: str, classes: int | None, **labels: Array) -> None:
         raise ValueError(f"{name}: {what} holds {wrong[0]}, but {classes} classes are numbered 0..{classes - 1}")
 
 
-def weights(name: str, sample_weight: Any, samples: int) -> Array | None:
-    """Weights as float64 (N,), or None.  Raises: ``ValueError``, on the host also for a negative one or NaN."""
-    if sample_weight is None:
-        return None
+def weights(name: str, sample_weight: Any, samples: int, labels: Array | None = None) -> Array | None:
+    """Weights as float64 (N,), or None; 0 where a label is ``IGNORED``.
+
+    Raises: ``ValueError``, on the host also for a negative one or NaN.
+    """
+    given = None if sample_weight is None else _checked_weights(name, sample_weight, samples)
+    if labels is None or labels.dtype.kind not in "if":
+        return given
+    counted = labels != IGNORED
+    if backend_of(labels).on_host and counted.all():
+        return given
+    return counted.astype("float64") if given is None else namespace(given).where(counted, given, 0.0)
+
+
+def _checked_weights(name: str, sample_weight: Any, samples: int) -> Array:
     weight = raw(sample_weight)
     if weight.size != samples:
         raise ValueError(f"{name}: sample_weight has shape {tuple(weight.shape)}, but there are {samples} samples")

@@ -29,10 +29,7 @@ AVERAGES = ("auto", "binary", "macro", "micro", "weighted", None)
 def accuracy(
     output: TensorLike, target: TensorLike, *, sample_weight: TensorLike | None = None, logits: bool = False
 ) -> Array:
-    """The share of samples whose largest output is the target's class.  output (N, C), target (N,) or (N, C) -> ().
-
-    Targets of −100 do not count, as in the losses.
-    """
+    """The share of samples whose largest output is the target's class.  output (N, C), target (N,) or (N, C) -> ()."""
     return _inputs.mean(accuracy_part(output, target, sample_weight, logits=logits))
 
 
@@ -40,12 +37,11 @@ def accuracy_part(
     output: TensorLike, target: TensorLike, sample_weight: TensorLike | None = None, *, logits: bool = False
 ) -> Part:
     """Hits, and samples."""
-    output, target, sample_weight = _inputs.without_ignored(output, target, sample_weight)
     scores, labels = _inputs.scores_and_labels("accuracy", output, target)
     classes = scores.shape[1] if scores.ndim == 2 else 2 if scores.dtype.kind == "f" else None
     doubt = _inputs.doubt("accuracy", scores, labels, classes, logits=logits)
     hits = _inputs.predicted(scores, logits=logits) == labels
-    part = _inputs.weighted_sum(hits, _inputs.weights("accuracy", sample_weight, len(labels)))
+    part = _inputs.weighted_sum(hits, _inputs.weights("accuracy", sample_weight, len(labels), labels))
     return {**part, "total": part["total"] + doubt}
 
 
@@ -61,7 +57,6 @@ def top_k_accuracy(
 
 def top_k_part(output: TensorLike, target: TensorLike, sample_weight: TensorLike | None = None, *, k: int = 2) -> Part:
     """Hits, and samples."""
-    output, target, sample_weight = _inputs.without_ignored(output, target, sample_weight)
     scores, labels = _inputs.scores_and_labels("top_k_accuracy", output, target)
     if scores.ndim != 2:
         raise ValueError(f"top_k_accuracy needs scores (N, C), got an output of shape {tuple(raw(output).shape)}")
@@ -72,7 +67,7 @@ def top_k_part(output: TensorLike, target: TensorLike, sample_weight: TensorLike
     place = labels.astype("int64").clip(0, scores.shape[1] - 1)[:, None]  # (N, 1)
     own = xp.take_along_axis(scores, place, 1)
     before = (scores > own) | ((scores == own) & (xp.arange(scores.shape[1]) > place))  # (N, C)
-    weight = _inputs.weights("top_k_accuracy", sample_weight, len(labels))
+    weight = _inputs.weights("top_k_accuracy", sample_weight, len(labels), labels)
     part = _inputs.weighted_sum(before.sum(axis=1) < k, weight)
     return {**part, "total": part["total"] + doubt}
 
@@ -96,8 +91,7 @@ def confusion_part(
     logits: bool = False,
 ) -> Part:
     """The confusion matrix.  Counts have no NaN: on a device, samples without a class are left out."""
-    name, weighted = "confusion_matrix", sample_weight is not None
-    output, target, sample_weight = _inputs.without_ignored(output, target, sample_weight)
+    name = "confusion_matrix"
     columns, rows, classes, doubt = _inputs.class_numbers(name, output, target, num_classes, logits=logits)
     xp = namespace(rows)
     if backend_of(rows).on_host and xp.isnan(doubt):
@@ -107,7 +101,7 @@ def confusion_part(
     inside = (rows >= 0) & (rows < classes) & (columns >= 0) & (columns < classes)
     place = xp.where(inside, rows * classes + columns, 0)
     counts = sum_rows((values * inside).reshape(-1, 1), place, classes * classes)
-    return {"matrix": counts.reshape(classes, classes).astype("float64" if weighted else "int64")}
+    return {"matrix": counts.reshape(classes, classes)}
 
 
 def matrix_value(part: Part) -> Array:
@@ -127,19 +121,17 @@ def class_counts(
 
     ``seen`` counts without weights: averages are over the classes that occur.
     """
-    kept = raw(target) != _inputs.IGNORED
-    output, target, sample_weight = _inputs.without_ignored(output, target, sample_weight)
     guesses, labels, classes, doubt = _inputs.class_numbers(
         "classification", output, target, num_classes, logits=logits
     )
     xp = namespace(labels)
     ones = xp.ones(len(labels), dtype="float64")
-    if kept.size == ones.size:
-        ones = ones * kept.reshape(-1)
-    weight = _inputs.weights("classification", sample_weight, len(labels))
+    weight = _inputs.weights("classification", sample_weight, len(labels), labels)
     weight = ones if weight is None else weight
+    counted = labels != _inputs.IGNORED
+    ones = ones * counted
     inside = (labels >= 0) & (labels < classes) & (guesses >= 0) & (guesses < classes)
-    bad = doubt + xp.where(inside.all(), 0.0, math.nan) + 0.0 * weight.sum()  # a weight that is none is NaN
+    bad = doubt + xp.where((inside | ~counted).all(), 0.0, math.nan) + 0.0 * weight.sum()  # a bad weight is NaN
     guesses, labels = xp.where(inside, guesses, 0), xp.where(inside, labels, 0)
 
     def count(numbers: Array, values: Array) -> Array:

@@ -83,7 +83,7 @@ def log_loss_part(
         eps = float(np.finfo(given if given.kind == "f" else "float64").eps)
         values = xp.log(values.clip(eps, 1.0 - eps))
     losses = -(shares * xp.where(shares > 0, values, 0.0)).sum(axis=1)
-    part = _inputs.weighted_sum(losses, _inputs.weights("log_loss", sample_weight, len(labels)))
+    part = _inputs.weighted_sum(losses, _inputs.weights("log_loss", sample_weight, len(labels), labels))
     return {**part, "total": part["total"] + doubt}
 
 
@@ -105,7 +105,7 @@ def brier_part(
     values = softmax(values) if logits else values
     squares = ((values - shares) ** 2).sum(axis=1)
     squares = squares / 2.0 if values.shape[1] == 2 else squares
-    part = _inputs.weighted_sum(squares, _inputs.weights("brier_score", sample_weight, len(labels)))
+    part = _inputs.weighted_sum(squares, _inputs.weights("brier_score", sample_weight, len(labels), labels))
     return {**part, "total": part["total"] + doubt}
 
 
@@ -138,7 +138,7 @@ def calibration_part(
     values, _, labels, doubt = _columns("calibration_error", output, target, logits, sums=False)
     xp = namespace(values)
     values = softmax(values) if logits else values
-    weight = _inputs.weights("calibration_error", sample_weight, len(labels))
+    weight = _inputs.weights("calibration_error", sample_weight, len(labels), labels)
     weight = xp.ones(len(labels), dtype="float64") if weight is None else weight
     confidence = values.max(axis=1)
     upper = xp.arange(1, bins + 1) / bins

@@ -109,8 +109,8 @@ def _ranked(
         scores, labels = _inputs.scores_and_labels(name, output, target)
         scores = scores.astype("float64")
         classes = scores.shape[1] if scores.ndim == 2 else 2
-        _inputs.check_labels(name, classes, target=labels)
-        spoiled = ~_inputs.are_classes(labels, classes).all()
+        _inputs.check_labels(name, classes, target=labels, ignored=True)
+        spoiled = ~(_inputs.are_classes(labels, classes) | (labels == _inputs.IGNORED)).all()
     if not scores.size:
         raise ValueError(f"{name} needs at least one sample")
     xp = namespace(scores)
@@ -124,7 +124,7 @@ def _ranked(
     else:
         positive = labels[:, None] == xp.arange(classes)
         scores = softmax(scores) if logits else scores
-    weight = _inputs.weights(name, sample_weight, len(scores))
+    weight = _inputs.weights(name, sample_weight, len(scores), None if by_class else labels)
     weight = xp.ones(len(scores), dtype="float64") if weight is None else weight
     spoiled = spoiled | xp.isnan(scores).any() | (weight.sum() == 0)  # NaN has no rank
     return scores, positive, weight + xp.where(spoiled, math.nan, 0.0)

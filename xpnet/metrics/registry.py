@@ -42,7 +42,12 @@ _NOT_MEANS = (  # of batches, their mean is not the value over all samples
     classification.balanced_accuracy, classification.matthews_corrcoef, ranking.roc_auc, ranking.average_precision,
     probability.calibration_error, regression.rmse, regression.r2, regression.explained_variance,
 )  # fmt: skip
-_EXACT = {classification.accuracy: streaming.Accuracy}  # functions that are taken over all samples, not batch by batch
+_PARTS = (  # of these it is, where each batch counts by the samples whose label is not ignored
+    (classification.accuracy, classification.accuracy_part),
+    (classification.top_k_accuracy, classification.top_k_part),
+    (probability.log_loss, probability.log_loss_part),
+    (probability.brier_score, probability.brier_part),
+)
 _TOP_K = re.compile(r"top_(\d+)_accuracy")
 
 
@@ -82,14 +87,6 @@ def get(name: str, **options: Any) -> Metric:
     return _CLASSES[name](**{"logits": True, **options})
 
 
-def _exact(metric: Any) -> Any:
-    """The streaming form of a function of ours that has one, so that batches of different size count rightly."""
-    try:
-        return _EXACT[metric]() if metric in _EXACT else metric
-    except TypeError:  # not hashable
-        return metric
-
-
 def named(metrics: Mapping[str, Any] | Iterable[str] | None) -> dict[str, Metric | Callable[..., Any]]:
     """What a trainer is given, by the name in the history: names become metrics, functions stay as they are.
 
@@ -99,7 +96,7 @@ def named(metrics: Mapping[str, Any] | Iterable[str] | None) -> dict[str, Metric
     if isinstance(metrics, str):
         raise TypeError(f"metrics must be a list of names or a dict, got the text {metrics!r}: metrics=[{metrics!r}]")
     given = metrics.items() if isinstance(metrics, Mapping) else ((name, name) for name in metrics or ())
-    found = {name: _exact(get(metric) if isinstance(metric, str) else metric) for name, metric in given}
+    found = {name: get(metric) if isinstance(metric, str) else metric for name, metric in given}
     for name, metric in found.items():
         if isinstance(metric, Metric) and not metric.scalar:
             raise ValueError(f"metric {name!r} is not one number, which a history needs: choose an average")
@@ -109,3 +106,8 @@ def named(metrics: Mapping[str, Any] | Iterable[str] | None) -> dict[str, Metric
                 f'"{metric.__name__}", or metrics.get("{metric.__name__}", ...) for options'
             )
     return found
+
+
+def part_of(metric: Any) -> Callable[[Any, Any], dict[str, Any]] | None:
+    """What gives the total and the weight of a batch, for a function of ours that is a mean over counted samples."""
+    return next((part for function, part in _PARTS if function is metric), None)

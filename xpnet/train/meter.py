@@ -9,16 +9,22 @@ from typing import Any
 import numpy as np
 
 from xpnet.metrics import Metric
+from xpnet.metrics.registry import part_of
 from xpnet.serialization import CheckpointError
 from xpnet_backends import Array, Backend, to_numpy
 
 SUMMED = -1.0  # in place of a count: the loss is a sum, and the batches' losses add up
-_COUNTS = "loss.count"
 
 
 def measure(metric: Any, output: Array, target: Array) -> Any:
-    """What a meter takes in of a batch: a function's mean over it, or a streaming metric's part of it."""
-    return metric.part(output, target) if isinstance(metric, Metric) else metric(output, target)
+    """What a meter takes in of a batch: a function's mean over it, or a part of it.
+
+    Parts are given by streaming metrics, and by functions that do not count every sample.
+    """
+    if isinstance(metric, Metric):
+        return metric.part(output, target)
+    part = part_of(metric)
+    return metric(output, target) if part is None else part(output, target)
 
 
 class Meter:
@@ -34,13 +40,16 @@ class Meter:
         self._names = list(quantities)
         self._metrics = {name: metric.fresh() for name, metric in quantities.items() if isinstance(metric, Metric)}
         self._means = [name for name in quantities if name not in self._metrics]
+        self._counting = [name for name in self._means if name == "loss" or part_of(quantities[name]) is not None]
         self._place = backend.xp.zeros(1, dtype="int64")
         self._allocate(batches)
         self.start(batches)
 
     def _allocate(self, batches: int) -> None:
         self._values = {name: self._backend.xp.zeros(batches, dtype="float32") for name in self._means}
-        self._counts = self._backend.xp.zeros(batches, dtype="float64")  # what the mean of each loss was taken over
+        # what the mean of each batch was taken over, where that is not the samples
+        self._counts = {name: self._backend.xp.zeros(batches, dtype="float64") for name in self._counting}
+        self._room = batches
 
     def start(self, batches: int) -> None:
         """Begin an epoch of ``batches`` batches, in the same memory unless it is too small."""
@@ -64,8 +73,12 @@ class Meter:
         """Put the values of a batch, but for those of streaming metrics, where the counter points."""
         place = len(self._sizes) if self._backend.on_host else self._place
         for name in self._means:
-            self._values[name][place] = values[name]
-        self._counts[place] = count
+            value, taken = values[name], count
+            if name != "loss" and name in self._counts:
+                value, taken = value["total"] / value["weight"], value["weight"]
+            self._values[name][place] = value
+            if name in self._counts:
+                self._counts[name][place] = taken
         if not self._backend.on_host:
             self._place += 1
 
@@ -78,18 +91,17 @@ class Meter:
     @property
     def capacity(self) -> int:
         """How many batches there is room for."""
-        return len(self._counts)
+        return self._room
 
     def grow(self) -> None:
         """Make room for twice as many batches, in other memory: where nobody knows how many there will be."""
         arrays, sizes = self.state()
         self._allocate(max(16, 2 * self.capacity))
         self._expected = self.capacity
-        self._copy({name: arrays[name] for name in [*self._means, _COUNTS]}, len(sizes))
+        self._copy(arrays, len(sizes))
 
     def _copy(self, arrays: Mapping[str, Any], count: int) -> None:
-        self._counts[:count] = self._backend.asarray(to_numpy(arrays[_COUNTS]))
-        for name, vector in self._values.items():
+        for name, vector in {**self._values, **{_count(name): counts for name, counts in self._counts.items()}}.items():
             vector[:count] = self._backend.asarray(to_numpy(arrays[name]))
 
     @property
@@ -105,16 +117,17 @@ class Meter:
     def mean(self, name: str) -> float:
         """``Σ nᵢ vᵢ / Σ nᵢ`` or the metric's value over the batches so far, NaN before the first.
 
-        nᵢ is the number of samples; for the loss, what its mean was taken over.  A loss that is a sum adds up.
+        nᵢ is the number of samples; for the loss, what its mean was taken over; for our own accuracy and losses, the
+        samples whose label is not ignored.  A loss that is a sum adds up.
         """
         if not self._sizes:
             return math.nan
         if name in self._metrics:
             return float(self._metrics[name].compute())
         values = to_numpy(self._values[name][: self.batches]).astype(np.float64)
-        counts = to_numpy(self._counts[: self.batches])
-        if name != "loss":  # a batch in which nothing counted has no metric either
-            return _mean(values, np.where(counts == 0, 0.0, self._sizes))
+        if name not in self._counts:
+            return _mean(values, np.array(self._sizes, dtype=np.float64))
+        counts = to_numpy(self._counts[name][: self.batches])
         return float(values.sum()) if (counts == SUMMED).any() else _mean(values, counts)
 
     def means(self) -> dict[str, float]:
@@ -128,7 +141,7 @@ class Meter:
     def state(self) -> tuple[dict[str, Array], list[int]]:
         """Values and sizes so far, to save in the middle of an epoch."""
         arrays = {name: values[: self.batches].copy() for name, values in self._values.items()}
-        arrays[_COUNTS] = self._counts[: self.batches].copy()
+        arrays |= {_count(name): counts[: self.batches].copy() for name, counts in self._counts.items()}
         for name, metric in self._metrics.items():
             arrays |= {f"{name}.{key}": array for key, array in metric.state_dict().items()}
         return arrays, list(self._sizes)
@@ -149,10 +162,16 @@ class Meter:
             )
         self._sizes = list(sizes)
         self._place[...] = len(sizes)
-        self._copy({_COUNTS: np.array(sizes, dtype=np.float64), **values}, len(sizes))  # older files: the samples
+        older = {_count(name): np.array(sizes, dtype=np.float64) for name in self._counts}  # files without: the samples
+        self._copy({**older, **values}, len(sizes))
         for name, metric in self._metrics.items():
             kept = {key.removeprefix(f"{name}."): array for key, array in values.items() if key.startswith(f"{name}.")}
             metric.load_state_dict({key: self._backend.asarray(to_numpy(array)) for key, array in kept.items()})
+
+
+def _count(name: str) -> str:
+    """What a quantity's counts are called in a saved state."""
+    return f"{name}.count"
 
 
 def _mean(values: np.ndarray, weights: np.ndarray) -> float:

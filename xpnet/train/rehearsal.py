@@ -59,7 +59,7 @@ def rehearse(step: Step, loader: Any, what: str) -> None:
     except (ValueError, TypeError, BackendError) as error:
         if len(error.args) == 1:
             where = f"the {what} (inputs {describe(dataset.inputs)}, targets {describe(dataset.targets)}) do not fit"
-            error.args = (f"{where}: {error.args[0]}{_hint(step, dataset)}",)
+            error.args = (f"{where}: {error.args[0]}{_hint(step, dataset, str(error.args[0]))}",)
         raise
     if classes.found is not None and dataset.targets.dtype.kind in "iu":
         _check_labels(dataset.targets, *classes.found, what)
@@ -70,7 +70,7 @@ def _brought(array: Any, loader: DataLoader) -> Any:
     return array if home is loader.backend else loader.backend.asarray(home.to_numpy(array))
 
 
-def _hint(step: Step, dataset: Any) -> str:
+def _hint(step: Step, dataset: Any, said: str) -> str:
     """A fix for the usual mistakes."""
     inputs, targets = dataset.inputs, dataset.targets
     kind = next((p.dtype for p in step.model.parameters()), None)
@@ -79,7 +79,7 @@ def _hint(step: Step, dataset: Any) -> str:
             return f". The {name} are {array.dtype}, the model is {kind}: use {name}.astype('{kind}')"
     if inputs.ndim == 3 and any(isinstance(module, nn.Conv2d) for module in step.model.modules()):
         return ". For images of one channel add its axis: inputs[:, None]"
-    if targets.ndim == 2 and targets.shape[1] == 1:
+    if "labels of shape" in said and targets.ndim == 2 and targets.shape[1] == 1:
         return ". The targets have a second axis of length 1: use targets.reshape(-1)"
     return ""
 

@@ -43,6 +43,7 @@ from xpnet.train.counting import Count, counted_targets, weighed
 from xpnet.train.feed import run
 from xpnet.train.guard import Guard
 from xpnet.train.meter import SUMMED, Meter, measure
+from xpnet.train.parts import check_parts
 from xpnet_backends import Array, Backend, get_backend, random
 
 
@@ -88,6 +89,7 @@ class Step:
     ) -> None:
         if not isinstance(accumulate, int) or accumulate < 1:
             raise ValueError(f"accumulate must be a positive whole number of batches, got {accumulate!r}")
+        check_parts(model, loss, optimizer)
         self.model, self.loss, self.optimizer = model, loss, optimizer
         self.metrics: dict[str, Any] = named(metrics)
         self.max_grad_norm, self.accumulate, self.penalty, self.ema = max_grad_norm, accumulate, penalty, ema

@@ -27,6 +27,7 @@ from xpnet.train.history import History, Row
 from xpnet.train.intake import as_loader, refuse_names, split, whole_epochs
 from xpnet.train.interrupt import Interrupt
 from xpnet.train.monitor import check_monitor
+from xpnet.train.parts import check_complete
 from xpnet.train.progress import FitProgress, verbosity
 from xpnet.train.rehearsal import rehearse
 from xpnet.train.schedule import check_interval, check_schedule, step_after_epoch, step_after_update
@@ -129,7 +130,7 @@ class Trainer:
 
     def fit(
         self,
-        train: Any,
+        train: Any = None,
         y: Any = None,
         epochs: int = 10,
         batch_size: int = 64,
@@ -157,6 +158,7 @@ class Trainer:
         and everything is saved (a second Ctrl-C stops at once).
         """
         refuse_names(unknown)
+        check_complete(self.loss, self.optimizer)
         epochs = whole_epochs(epochs)
         progress = FitProgress(verbosity(verbose, self.callbacks), epochs)
         train, val = split(train, y, val)

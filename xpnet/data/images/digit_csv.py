@@ -25,8 +25,10 @@ _MOST_CLASSES = 1000
 _FEWEST = 64  # pixels of files that do not call them pixels
 _LABELS = ("label", "labels", "class", "digit", "target", "y", "category")
 _KEYS = re.compile(r"|unnamed.*|id|index|idx|image_?id|row_?id|row", re.IGNORECASE)
-_PIXEL = re.compile(r"(pixel|pix|px|p|x|v|col|column|feature|attribute)?[ _.-]?(\d+)", re.IGNORECASE)
-_CELL = re.compile(r"(?:r|row|pixel)?[ _.-]?(\d+)[x_,:-](?:c|col)?(\d+)", re.IGNORECASE)
+_PIXEL = re.compile(r"([a-z]{0,12})[ _.-]?(\d+)", re.IGNORECASE)
+_CELL = re.compile(
+    r"(?:r|row|pixel)?[ _.-]?(\d+)[x_,:-](?:c|col)?(\d+)|x[ _.-]?(\d+)[ _,.-]?y[ _.-]?(\d+)", re.IGNORECASE
+)
 _DELIMITERS = ",;\t|"
 
 
@@ -173,7 +175,7 @@ def _check_names(name: str, names: list[str]) -> int:
     _refuse_colour(name, count)
     side = max(math.isqrt(count), 1)
     if cells := [_CELL.fullmatch(cell) for cell in names if not _PIXEL.fullmatch(cell)]:
-        places = [(int(match[1]), int(match[2])) for match in cells if match]
+        places = [(int(m[1]), int(m[2])) if m[1] else (int(m[4]), int(m[3])) for m in cells if m]  # row, column
         base = min(min(place) for place in places)
         if side * side != count or len(cells) != count:
             raise DataError(

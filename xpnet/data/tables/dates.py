@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_TIME = (
-    r"(?:[T ,]\s*(?P<H>\d{1,2}):(?P<M>\d{2})(?::(?P<S>\d{2}(?:[.,]\d+)?))?"
-    r"\s*(?P<half>[AaPp]\.?[Mm]\.?)?\s*(?P<zone>Z|UTC|[+-]\d{2}:?\d{2})?)?"
-)
+_ZONES = {"EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7}  # RFC 2822's
+_ZONE = rf"(?P<zone>Z|(?:UTC|GMT)?[+-]\d{{2}}(?::?\d{{2}})?|UTC|GMT|{'|'.join(_ZONES)})"
+_CLOCK = r"(?P<H>\d{1,2}):(?P<M>\d{2})(?::(?P<S>\d{2}(?:[.,]\d+)?))?"
+_TIME = rf"(?:[T ,:]\s*{_CLOCK}\s*(?P<half>[AaPp]\.?[Mm]\.?)?\s*{_ZONE}?(?:\s*\([^()]*\))?)?"
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _WORD = (
     r"(?P<word>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|"
@@ -25,10 +25,22 @@ _FORMATS = {
     "day-month-year": rf"(?P<d>\d{{1,2}})(?P<sep>[-/.])(?P<m>\d{{1,2}})(?P=sep)(?P<y>\d{{4}}|\d{{2}}){_TIME}",
     "month-day-year": rf"(?P<m>\d{{1,2}})(?P<sep>[-/.])(?P<d>\d{{1,2}})(?P=sep)(?P<y>\d{{4}}|\d{{2}}){_TIME}",
     "year-month": r"(?P<y>\d{4})[-/](?P<m>\d{1,2})",
-    "day month year": rf"{_WEEKDAY}{_DAY}[-\s]{_WORD},?[-\s](?P<y>\d{{4}}|\d{{2}}){_TIME}",
+    "day month year": rf"{_WEEKDAY}{_DAY}[-\s/]{_WORD},?[-\s/](?P<y>\d{{4}}|\d{{2}}){_TIME}",
     "month day year": rf"{_WEEKDAY}{_WORD}[-\s]{_DAY},?[-\s](?P<y>\d{{4}}){_TIME}",
-    "month year": rf"{_WORD}[-\s](?P<y>\d{{4}})",
-    "yearmonthday": r"(?P<y>\d{4})(?P<m>\d{2})(?P<d>\d{2})",
+    "month day time year": rf"{_WEEKDAY}{_WORD}\s+{_DAY}\s+{_CLOCK}\s*{_ZONE}?\s+(?P<y>\d{{4}})",
+    "month year": rf"{_WORD}(?:\s|-|\s?')(?P<y>\d{{4}}|(?<=[-'])\d{{2}})",
+    "month-year": r"(?P<m>\d{1,2})[-/](?P<y>(?:1[89]|20)\d{2})",
+    "year quarter": r"(?P<y>\d{4})[-\s/]?Q(?P<q>[1-4])",
+    "quarter year": r"Q(?P<q>[1-4])[-\s/]?(?P<y>\d{4})",
+    "year-week": r"(?P<y>\d{4})-?W(?P<w>\d{2})(?:-?(?P<wd>[1-7]))?",
+    "year\u5e74month\u6708day\u65e5": (
+        r"(?P<y>\d{4})\s?[\u5e74\ub144]\s?(?P<m>\d{1,2})\s?[\u6708\uc6d4]\s?(?P<d>\d{1,2})\s?[\u65e5\uc77c]"
+    ),
+    "yearmonthdayThour": (
+        r"(?P<y>\d{4})(?P<m>\d{2})(?P<d>\d{2})T"
+        rf"(?P<H>\d{{2}}):?(?P<M>\d{{2}})(?::?(?P<S>\d{{2}}))?{_ZONE}?"
+    ),
+    "yearmonthday": r"(?P<y>\d{4})(?P<m>\d{2})(?P<d>\d{2})(?:(?P<H>\d{2})(?P<M>\d{2})(?P<S>\d{2}))?",
 }
 FORMATS = tuple(_FORMATS)
 _PATTERNS = {name: re.compile(text, re.ASCII | re.IGNORECASE) for name, text in _FORMATS.items()}
@@ -54,8 +66,7 @@ def days(cell: str, form: str) -> float | None:
     if found is None:
         return None
     part = found.groupdict()
-    month = _MONTHS.index(part["word"][:3].lower()) + 1 if part.get("word") else int(part["m"])
-    year = int(part["y"])
+    year, month = int(part["y"]), _month(part)
     if len(part["y"]) == 2:
         year += 1900 if year >= 69 else 2000  # POSIX's rule
     hour, minute, second = int(part.get("H") or 0), int(part.get("M") or 0), part.get("S") or "0"
@@ -65,18 +76,32 @@ def days(cell: str, form: str) -> float | None:
         hour = hour % 12 + (12 if half[0] in "pP" else 0)
     try:
         moment = datetime.datetime(year, month, int(part.get("d") or 1), hour, minute)
+        if week := part.get("w"):
+            moment = datetime.datetime.fromisocalendar(year, int(week), int(part["wd"] or 1))
     except ValueError:
         return None
     seconds = float(second.replace(",", ".")) - _offset(part.get("zone") or "")
     return (moment - _EPOCH).total_seconds() / 86400 + seconds / 86400
 
 
+def _month(part: dict[str, str | None]) -> int:
+    """A month by name, number or quarter; the first where there is none."""
+    if word := part.get("word"):
+        return _MONTHS.index(word[:3].lower()) + 1
+    if quarter := part.get("q"):
+        return 3 * int(quarter) - 2
+    return int(part.get("m") or 1)
+
+
 def _offset(zone: str) -> float:
     """Seconds east of Greenwich."""
-    if not zone or zone.upper() in ("Z", "UTC"):
+    zone = zone.upper().removeprefix("UTC").removeprefix("GMT")
+    if zone in ("", "Z"):
         return 0.0
+    if zone in _ZONES:
+        return _ZONES[zone] * 3600.0
     digits = zone[1:].replace(":", "")
-    return (-1 if zone[0] == "-" else 1) * (int(digits[:2]) * 3600 + int(digits[2:]) * 60)
+    return (-1 if zone[0] == "-" else 1) * (int(digits[:2]) * 3600 + int(digits[2:] or 0) * 60)
 
 
 def guess_dates(name: str, cells: Sequence[str]) -> DateFormat | None:

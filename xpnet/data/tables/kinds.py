@@ -105,7 +105,7 @@ def _check_nearly_numeric(table: Table, name: str, share: float) -> None:
 
 # -- the target ------------------------------------------------------------------------------------------------------
 
-_NO_WORD = frozenset({"", "?", "nan", "-nan", "<na>", "#n/a"})
+_NO_WORD = frozenset({"", "?", "nan", "-nan", "<na>", "#n/a", "\\n", "0000-00-00", "0000-00-00 00:00:00"})
 
 
 def target_is_missing(cells: Sequence[str], task: str = "") -> frozenset[str]:

@@ -19,6 +19,9 @@ _UNQUOTED = "\t|"  # files divided by these may hold quotes that are part of the
 _SAMPLE = 1 << 17  # characters that a guess looks at
 _SEP = re.compile(r'"?sep=(.)"?[ \t]*(?:\r\n|\r|\n|$)', re.IGNORECASE)
 _WORD = re.compile(r'"(?:[^"]|"")*"|\S+')
+_DASHES = r"[ \t]*(?:-{2,}|:-+:?|-+:)[ \t]*"
+_RULE = re.compile(rf"[ \t]*[|+]?{_DASHES}(?:[|+]{_DASHES})*[|+]?[ \t]*")  # |---|:--:|
+_COUNTED = re.compile(r"\(\d+ rows?\)|\d+ rows? in set.*", re.IGNORECASE)
 _DECIMAL = re.compile(r"[+-]?\d+,\d+")
 
 Rows = list[tuple[int, list[str]]]  # the line where each begins, and its cells
@@ -43,17 +46,37 @@ def read_rows(name: str, text: str, delimiter: str | None) -> tuple[Rows, str, l
     Raises: ``DataError`` with the line: a ragged or empty row, an open quote, no rows at all.
     """
     text, first = text.replace("\r\r\n", "\r\n").removesuffix("\x1a"), 1  # what old programs end a file with
+    text, ruled = _without_rules(text, delimiter)
     if named := _SEP.match(text):
         text, first, delimiter = text[named.end() :], 2, delimiter or named[1]
     guessed = delimiter is None
     delimiter = delimiter or guess_delimiter(text)
     rows, notes = _parse(name, text, delimiter, first)
+    if ruled:
+        rows = [(line, row) for line, row in rows if any(row)]
+        notes.append("the lines that are drawn around the cells are left out")
     if guessed and delimiter != ",":
         notes.insert(0, f"the cells of {name} are divided by {DELIMITERS[delimiter]}")
     rows = _without_comments(rows, notes)
     rows = _without_tails(rows, notes)
     _check_shape(name, rows)
     return rows, delimiter, notes
+
+
+def _without_rules(text: str, delimiter: str | None) -> tuple[str, bool]:
+    """Without what is drawn around the cells in Markdown, and in what psql and mysql print; and whether there was any.
+
+    The lines keep their numbers: those that are left out become empty.
+    """
+    lines = re.split(r"\r\n|\r|\n", text)
+    ruled = [i for i, line in enumerate(lines) if ("+" in line or (i == 1 and "|" in line)) and _RULE.fullmatch(line)]
+    if delimiter not in (None, "|") or not ruled or ruled[0] > 1:
+        return text, False
+    drawn = set(ruled) | {i for i, line in enumerate(lines[-4:], len(lines[:-4])) if _COUNTED.fullmatch(line)}
+    kept = ["" if i in drawn else line.strip() for i, line in enumerate(lines)]
+    if all(line.startswith("|") and line.endswith("|") for line in kept if line):
+        kept = [line[1:-1] for line in kept]
+    return "\n".join(kept), True
 
 
 # -- the delimiter ---------------------------------------------------------------------------------------------------

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-MISSING = frozenset({"", "?", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "null", "none"})
-"""Cells that say that a value is missing, in any case: those of pandas, and UCI's question mark."""
+MISSING = frozenset({
+    "", "?", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "null", "none", "\\n", "0000-00-00", "0000-00-00 00:00:00",
+})  # fmt: skip
+"""Cells that say that a value is missing, in any case: those of pandas, UCI's question mark, and those of databases."""
 
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 INFINITE = re.compile(r"[+-]?inf(?:inity)?", re.IGNORECASE)
@@ -18,13 +20,14 @@ THOUSANDS = {",": ",", ".": r"\.", " ": "[ \u00a0\u202f\u2009]", "'": "['\u2019]
 _EITHER = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}")  # a point before thousands, or a decimal one
 _SIGNS = "%$€£¥₹"
 _LOOSE = re.compile(
-    rf"[{_SIGNS}]?\s?[+\-\u2212]?\s?[{_SIGNS}]?\s?[\d.,' \u00a0\u202f\u2009\u2019]+(?:[eE][+-]?\d+)?\s?[{_SIGNS}]?"
+    rf"[{_SIGNS}]?\s?[+\-\u2212(]?\s?[{_SIGNS}]?\s?[\d.,' \u00a0\u202f\u2009\u2019]+(?:[eE][+-]?\d+)?"
+    rf"\s?[{_SIGNS}]?[)-]?"
 )
 
 
 def is_missing(cell: str) -> bool:
     """Whether a cell says that its value is missing."""
-    return cell.casefold() in MISSING
+    return cell.casefold() in MISSING or cell == "NaT"  # pandas' date that is none; "Nat" is a name
 
 
 def is_number(cell: str) -> bool:
@@ -43,8 +46,8 @@ class NumberFormat:
 
     >>> NumberFormat(",", ".").plain("-1.234,5")
     '-1234.5'
-    >>> NumberFormat(".", ",", "$").plain("$1,200")
-    '1200'
+    >>> NumberFormat(".", ",", "$").plain("$1,200"), NumberFormat(".", ",", "$").plain("($1,200)")
+    ('1200', '-1200')
     >>> NumberFormat(",", ".").plain("1.2.2020") is None
     True
     """
@@ -65,16 +68,28 @@ class NumberFormat:
         number = rf"(?:(?:{groups}\d+)(?:{d}\d*)?|{d}\d+)(?:e[+-]?\d+)?"
         sign = re.escape(self.sign)
         before, after = (rf"(?:{sign}\s?)?", rf"(?:\s?{sign})?") if sign else ("", "")
-        return re.compile(rf"{before}(?P<minus>[+\-\u2212])?{before}(?P<number>{number}){after}", re.ASCII | re.I)
+        plus = r"(?P<minus>[+\-\u2212])?"
+        return re.compile(
+            rf"{before}{plus}{before}(?P<number>{number}){after}(?P<behind>-)?"
+            rf"|{before}(?P<bracket>\(){before}(?P<inside>{number}){after}\){after}",
+            re.ASCII | re.I,
+        )
 
     def plain(self, cell: str) -> str | None:
         """The number as Python writes it; None where the cell is no such number."""
         found = self._pattern.fullmatch(cell)
         if not found or cell.count(self.sign or "\0") != bool(self.sign):
             return None
-        digits = re.sub(THOUSANDS[self.thousands], "", found["number"]) if self.thousands else found["number"]
-        minus = "-" if found["minus"] in ("-", "\u2212") else ""
+        if found["minus"] and found["behind"]:
+            return None
+        digits = found["number"] or found["inside"]
+        digits = re.sub(THOUSANDS[self.thousands], "", digits) if self.thousands else digits
+        minus = "-" if found["minus"] in ("-", "\u2212") or found["behind"] or found["bracket"] else ""
         return minus + digits.replace(self.decimal, ".")
+
+    def fits(self, cells: Iterable[str]) -> bool:
+        """Whether all known cells are written so."""
+        return all(is_missing(cell) or self.plain(cell) is not None or bool(INFINITE.fullmatch(cell)) for cell in cells)
 
     def words(self) -> str:
         """As a note says it."""
@@ -129,7 +144,7 @@ def find_formats(
 
 def _vote(cells: Iterable[str]) -> str | None:
     """The decimal sign that a column's cells can only have; None where they may be either."""
-    bare = [cell.strip(_SIGNS + " \u00a0") for cell in cells]
+    bare = [cell.strip(_SIGNS + "() \u00a0").removesuffix("-") for cell in cells]
     point = {d: all(_either(cell, d) for cell in bare) for d in DECIMALS}
     if point["."] == point[","]:
         return None

@@ -131,7 +131,8 @@ class TablePreprocessor:
         """Raw rows from a file laid out like the training file, with or without the target.
 
         It is read with the options that the training file was read with; ``options`` are those of ``read_table`` and
-        go before.  Numbers are taken as they were written in the training file's column.
+        go before.  Numbers are taken as they were written in the training file's column, where that fits the whole
+        column here.
 
         Raises: ``DataError`` for a file without header of another number of columns.
         """
@@ -139,6 +140,8 @@ class TablePreprocessor:
         header = self.header if header is None else header
         chosen = {name: value for name, value in options.items() if value not in (None, [], ())}
         layout = replace(self.layout, given=tuple({*self.layout.given, *chosen}), **chosen)
+        if {"decimal", "thousands"} & set(chosen):
+            layout = replace(layout, formats={})  # what is said goes before what was seen
         numeric = [column.name for column in self.columns if isinstance(column, NumericColumn)]
         numeric += [self.target] if self.task == "regression" else []
         return read_like(path, layout, header=header, numeric=numeric, names=self.names, target=self.target)

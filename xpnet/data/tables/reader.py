@@ -204,7 +204,8 @@ def read_like(
 ) -> Table:
     """A file laid out like the one that ``layout`` is of, read with the options that were chosen for that one.
 
-    ``numeric`` are the columns that must become numbers; ``names`` are the columns of a file without a header, which
+    ``numeric`` are the columns that must become numbers: as they were written in that file where that fits the whole
+    column, else as they are written here.  ``names`` are the columns of a file without a header, which
     may lack the ``target``.
 
     Raises: as ``read_table``.
@@ -219,12 +220,19 @@ def read_like(
                 f"without the target {target!r}"
             )
         table = replace(table, columns=dict(zip(here, table.columns.values(), strict=True)))
-    rest = [name for name in numeric if name not in layout.formats]
+    known = formats_from_state(layout.formats)
+    kept = {name: form for name, form in known.items() if name not in table.columns or form.fits(table[name])}
     found = find_formats(
         table.columns, decimal=table.layout.decimal or layout.decimal, thousands=layout.thousands,
-        delimiter=table.layout.delimiter or ",", only=rest,
+        delimiter=table.layout.delimiter or ",", only=[name for name in {*numeric, *known} if name not in kept],
     )  # fmt: skip
-    return _converted(table, {**layout.formats, **formats_state(found)}, layout.given)
+    plain = {
+        name for name in known if name in table.columns and all(is_missing(c) or is_number(c) for c in table[name])
+    }
+    rest = {
+        name: form for name, form in known.items() if name not in plain
+    }  # an error will name the cell that fits none
+    return _converted(table, formats_state({**rest, **kept, **found}), layout.given)
 
 
 def _as_before(
