@@ -192,7 +192,7 @@ def test_on_each_backend(backend):
 @pytest.mark.parametrize(("call", "message"), [
     (lambda t: t.fit(3.0, Y), "the training data must be a pair (inputs, targets), a dataset or a loader, got 3.0"),
     (lambda t: t.fit(None, Y), "a dataset or a loader, got None"),
-    (lambda t: t.fit(batch for batch in [(X, Y)]), "a dataset or a loader, got <generator"),
+    (lambda t: t.fit(batch for batch in [(X, Y)]), "a generator gives its batches once"),
     (lambda t: t.fit({"x": X, "y": Y}), "a dataset or a loader, got dict of length 2"),
     (lambda t: t.fit(X, Y, val=X), "the validation data must be a pair"),
     (lambda t: t.evaluate(X, Y), "got int64(96,): give arrays as a pair, (x, y)"),

@@ -110,7 +110,7 @@ def test_accumulation_over_an_iterable_of_unknown_length():
 def test_a_generator_serves_one_epoch():
     t = trainer()
     t.fit(iter(Batches()), epochs=1, verbose=0)
-    with pytest.raises(ValueError, match="a generator gives its batches once, and this is another epoch"):
+    with pytest.raises(ValueError, match="a generator gives its batches once, but there are several epochs"):
         trainer().fit((batch for batch in Batches()), epochs=2, verbose=0)
     with pytest.raises(ValueError, match="gave no batch"):
         trainer().fit(iter([]), epochs=1, verbose=0)

@@ -45,12 +45,17 @@ class Feed:
                 " start there: give it state_dict() and load_state_dict(), or use xpnet.data.DataLoader"
             )
 
-    def __iter__(self) -> Iterator[tuple[Inputs, Any, bool]]:
-        if self._once and self._passes:
+    def check_passes(self, epochs: int) -> None:
+        """Raises: ``ValueError`` where so many epochs are wanted of a generator, which gives its batches once."""
+        if self._once and epochs > 1:
             raise ValueError(
-                f"a {type(self.loader).__name__} gives its batches once, and this is another epoch: pass what can be "
+                f"a {type(self.loader).__name__} gives its batches once, but there are several epochs: pass what can be "
                 "iterated again, as a DataLoader, a list of batches, or an object with __iter__"
             )
+
+    def __iter__(self) -> Iterator[tuple[Inputs, Any, bool]]:
+        if self._passes:
+            self.check_passes(2)
         self._passes += 1
         batches = iter(self.loader)
         held = next(batches, None)

@@ -184,6 +184,7 @@ class Trainer:
         """Refuse what could not go well, before anything is spent on it."""
         stopping = self.early_stopping or EarlyStopping("val_loss" if validated else "train_loss")
         check_monitor(stopping, self.scheduler, self.metrics, self.optimizer, validated)
+        feed.check_passes(epochs - self.epoch)
         done = -(-len(self.pending[1]) // self.accumulate) if self.pending else 0
         if epochs > self.epoch and feed.size is not None:
             updates = -(-feed.size // self.accumulate)
