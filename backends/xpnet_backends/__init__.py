@@ -1,7 +1,7 @@
 """Where arrays live.  Knows nothing of networks; everybody outside imports ``xpnet``."""
 
 from . import random
-from .base import Array, Backend, BackendError, Backward, Kernel, Namespace
+from .base import Array, Backend, BackendError, Backward, CaptureError, Kernel, Namespace
 from .select import (
     available_backends,
     backend_names,
@@ -41,6 +41,7 @@ __all__ = [
     "Backend",
     "BackendError",
     "Backward",
+    "CaptureError",
     "Kernel",
     "Namespace",
     "available_backends",
