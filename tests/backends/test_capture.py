@@ -63,6 +63,7 @@ WORK = {
     "ufuncs": lambda x: xp.tanh(x) * 2.0 - x / (1.0 + x * x),
     "reductions": lambda x: (x.sum(), x.mean(axis=0), x.argmax(axis=1), xp.count_nonzero(x > 0.0)),
     "views": lambda x: x.T[1:, ::2].reshape(-1)[None] + x[0, 0],
+    "empty views": lambda x: (x[:0].sum(), x[:0], x[:, :0].T, x.sum()),
     "a copy that may be a view": lambda x: (xp.ascontiguousarray(x.T), x.reshape(-1), x.ravel(), x.astype("float32")),
     "products": lambda x: (matmul(x, x.T), matmul(x[None], x.T[None])),
     "lists": lambda x: (xp.concatenate([x, x]), xp.stack([x, -x]), xp.split(x, 2)),
@@ -196,7 +197,7 @@ def test_what_a_graph_refuses_is_refused(name: str) -> None:
     x = device(3)
     REFUSED[name](x)  # outside it works
     before = x.get()
-    with pytest.raises(CaptureError, match=r"cannot be recorded, in test_capture\.py:\d+"):
+    with pytest.raises(CaptureError, match=r"cannot be recorded"):
         STANDIN.capture(lambda: (x.__imul__(2.0), REFUSED[name](x)))
     np.testing.assert_array_equal(x.get(), before)  # nothing of it was computed
     assert float(x.sum()) == pytest.approx(float(before.sum()))  # and everything is allowed again

@@ -208,11 +208,15 @@ class StandinBackend(Backend):
     def philox(
         self, count: int, key: tuple[int, int], counter: tuple[int, int, int, int], step: ndarray | None = None
     ) -> ndarray:
+        if step is not None:
+            counter = (counter[0], 0, *counter[2:])  # not read
         return call(self._numpy.philox, (count, key, counter, step))
 
     def philox_rows(
         self, count: int, key: tuple[int, int], moment: tuple[int, int], rows: ndarray, step: ndarray | None = None
     ) -> ndarray:
+        if step is not None:
+            moment = (0, moment[1])
         return call(self._numpy.philox_rows, (count, key, moment, rows, step))
 
     def capture(self, function: Callable[[], R]) -> Callable[[], R]:

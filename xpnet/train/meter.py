@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -64,10 +64,21 @@ class Meter:
         """Put the values of a batch, but for those of streaming metrics, where the counter points."""
         place = len(self._sizes) if self._backend.on_host else self._place
         for name in self._means:
-            self._values[name][place] = values[name]
-        self._counts[place] = count
+            self._values[name][place] = self._here(values[name], "float32")
+        self._counts[place] = self._here(count, "float64")
         if not self._backend.on_host:
             self._place += 1
+
+    def _here(self, value: Any, dtype: str) -> Any:
+        """A number for a place on the device: one of the host would be transferred each time."""
+        number = not self._backend.on_host and isinstance(value, int | float)
+        return self._backend.xp.full(1, value, dtype=dtype) if number else value
+
+    def lasting(self) -> Iterator[Array]:
+        """All arrays that live from one step to the next."""
+        yield self._place
+        yield self._counts
+        yield from self._values.values()
 
     def advance(self, size: int, values: Mapping[str, Any]) -> None:
         """Count a batch on the host, and give streaming metrics their part."""
