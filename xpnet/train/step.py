@@ -117,6 +117,10 @@ class Step:
         own = "step" in vars(self.optimizer) or type(self.optimizer).step is not Optimizer.step
         return not own
 
+    @property
+    def _may_record(self) -> bool:
+        return self.capture and self._home.captures and os.environ.get("XPNET_GRAPH", "1") != "0"
+
     def _settle(self) -> None:
         """Make guard and meter where the model lives."""
         self._home = backend = self.backend
@@ -124,8 +128,7 @@ class Step:
         self.guard = Guard(backend)
         self.meter = Meter(backend, {"loss": None, **self.metrics})
         self._total = backend.xp.zeros((), dtype="float64")  # Σ n_b of the update at hand
-        allowed = self.capture and backend.captures and os.environ.get("XPNET_GRAPH", "1") != "0"
-        self.recordings = Recordings(self, backend) if allowed else None
+        self.recordings = Recordings(self, backend) if self._may_record else None
 
     def start(self, batches: int, pending: tuple[Mapping[str, Any], list[int]] | None = None) -> None:
         """Begin an epoch of ``batches`` batches, or go on with one: ``pending`` is what the meter kept of it."""
@@ -136,7 +139,9 @@ class Step:
             self.meter.restore(*pending)
         self.guard.start(random.state.step, self.meter.batches // self.accumulate)
         self.place = self.meter.batches % self.accumulate
-        if self.recordings is not None:
+        if self.recordings is None or not self._may_record:
+            self.recordings = Recordings(self, self._home) if self._may_record else None
+        else:
             self.recordings.start()
 
     # -- one batch -----------------------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ _READ = PLAIN | _CONTAINERS | {FunctionType}
 _OWN = frozenset(  # of every module: what they hold is found elsewhere
     ["_parameters", "_buffers", "_modules", "_not_saved", "_forward_hooks", "_forward_pre_hooks", "_backward_hooks"]
 )
+_KNOWN = frozenset(("xpnet", "xpnet_backends", "builtins", "numpy", "cupy"))
 _OF_OPTIMIZERS = frozenset(("param_groups", "defaults", "_flats"))
 _DEPTH, _LENGTH = 3, 64  # how far containers are looked into
 
@@ -78,7 +79,8 @@ class Surroundings:
 
 def host_randomness(surroundings: Surroundings) -> list[Any]:
     """How far Python's and NumPy's random numbers have been drawn, the global ones and those of modules."""
-    found: list[Any] = [python_random.getstate(), repr(np.random.get_state(legacy=False))]
+    of_numpy: Any = np.random.get_state(legacy=False)["state"]
+    found: list[Any] = [python_random.getstate(), of_numpy["pos"], of_numpy["key"].tobytes()]
     for x in surroundings.objects:
         if isinstance(x, np.random.Generator):
             found.append(repr(x.bit_generator.state))
@@ -137,9 +139,11 @@ def _of_module(label: str, top: Module) -> Iterator[tuple[str, Mapping[str, Any]
     for path, module in top.named_modules():
         yield (f"{label}.{path}" if path else label), vars(module)
         yield from _around(label, type(module).forward)
-        for value in vars(module).values():
+        for name, value in () if _is_ours(type(module).__module__) else vars(module).items():
             if type(value) is FunctionType:
                 yield from _around(label, value)
+            elif _is_of_users(type(value)):
+                yield f"{label}.{path}.{name}", vars(value)
 
 
 def _of_callable(label: str, call: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -180,6 +184,12 @@ def _around(label: str, function: Any) -> Iterator[tuple[str, Mapping[str, Any]]
         waiting += found.values()
         if found:
             yield f"{label}: the variable", found
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_of_users(kind: type) -> bool:
+    """Whether its objects may keep something that changes: those of a class that somebody wrote for this model."""
+    return hasattr(kind, "__dict__") and kind.__dictoffset__ != 0 and kind.__module__.partition(".")[0] not in _KNOWN
 
 
 @functools.lru_cache(maxsize=1024)
