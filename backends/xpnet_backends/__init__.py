@@ -2,6 +2,7 @@
 
 from . import random
 from .base import Array, Backend, BackendError, Backward, CaptureError, Kernel, Namespace
+from .replay import capture
 from .select import (
     available_backends,
     backend_names,
@@ -47,6 +48,7 @@ __all__ = [
     "available_backends",
     "backend_names",
     "backend_of",
+    "capture",
     "check_product",
     "get_backend",
     "is_array",

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+import xpnet
 from tests.support.standin import counters, no_traffic, xp
+from xpnet import nn
 from xpnet_backends import CaptureError, get_backend, matmul, random, sum_rows
 from xpnet_backends.random import Stream, state
 
@@ -325,3 +327,40 @@ def test_the_draws_of_a_step_can_be_put_back() -> None:
     state.put_back(before)
     assert state.next("a").draw == 1
     assert state.next("b").draw == 0
+
+
+# -- xpnet.capture -----------------------------------------------------------------------------------------------------
+
+
+def test_a_function_of_ones_own() -> None:
+    x = device(3)
+    with xpnet.use(backend="standin"):
+        replay = xpnet.capture(lambda: nn.functional.dropout(xpnet.tensor(x), 0.5) + 1.0)
+        for step in (0, 3, 4):
+            random.state.set_step(step)
+            changed(x)
+            found = replay().numpy()
+            random.state.set_step(step)  # the draws of a step begin with the first
+            np.testing.assert_array_equal(found, (nn.functional.dropout(xpnet.tensor(x), 0.5) + 1.0).numpy())
+
+
+def test_a_function_of_ones_own_on_numpy_is_itself() -> None:
+    def function() -> None: ...
+
+    assert xpnet.capture(function) is function
+    assert xpnet.capture(function, backend="numpy") is function
+
+
+def test_a_function_that_reads_is_refused() -> None:
+    x = device(3)
+    with pytest.raises(xpnet.CaptureError, match=r"float\(\) \(a synchronisation\) cannot be recorded"):
+        xpnet.capture(lambda: float(x.sum()), backend="standin")
+
+
+@pytest.mark.parametrize(("a", "b"), [(0.0, 1.0), (2, 3.5), (1, 2), (True, False)])
+def test_where_between_two_numbers_makes_no_transfer(backend: Any, a: Any, b: Any) -> None:
+    x = xpnet.tensor([1.0, -1.0])
+    with no_traffic():
+        y = xpnet.where(x > 0.0, a, b)
+    assert y.numpy().tolist() == [a, b]
+    assert y.dtype == xpnet.tensor([a, b]).dtype

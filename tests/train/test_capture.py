@@ -599,6 +599,24 @@ def test_what_only_the_calls_tell_is_not_frozen():
     assert step.recordings.replayed <= 8  # the first replay after each recording is of its own step
 
 
+@pytest.mark.parametrize("schedule", ["OneCycleLR", "CyclicLR"])
+def test_a_schedule_that_moves_the_momentum_too(schedule):
+    """Its steps run eagerly, unless only the rate moves; neither is a fault to warn of."""
+    for cycles in (True, False):
+        runs = []
+        for capture in (False, True):
+            step = make(capture, "SGD")
+            options = {"OneCycleLR": (0.1, 30), "CyclicLR": (0.01, 0.1, 5)}[schedule]
+            moves = getattr(optim.lr_scheduler, schedule)(step.optimizer, *options, cycle_momentum=cycles)
+            for batch in batches("standin", 14):
+                step(*batch)
+                moves.step()
+            runs.append(state(step))
+        assert_same(runs[1], runs[0])
+        assert (step.recordings.replayed > 0) is not cycles
+        assert ("the option momentum of group 0 changes" in str(step.recordings.reason)) is cycles
+
+
 def test_an_attribute_that_changes_between_steps():
     runs = []
     for capture in (False, True):

@@ -9,7 +9,9 @@ A recording holds fast what the host contributed, so a step is recorded only whe
   with what it was when the step was recorded.  Where something differs, the recording is dropped.
 
 There is a recording for each kind of batch: its shapes, and its place in an update.  What cannot be recorded runs
-eagerly, and a warning says why, once.
+eagerly, and a warning says why, once.  Without a warning: steps with hooks or an observer, an optimizer with a ``step``
+of its own, and an option other than the learning rate that moves with every step, as the momentum does that
+``OneCycleLR`` and ``CyclicLR`` cycle.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from xpnet.nn import Parameter
 from xpnet.tape import observe, wrap
 from xpnet.tensor import Tensor
 from xpnet.train.signature import Signature
-from xpnet.train.surroundings import PLAIN, Surroundings, host_randomness, must_run
+from xpnet.train.surroundings import OPTION, PLAIN, Surroundings, host_randomness, must_run
 from xpnet_backends import Array, Backend, CaptureError, backend_of, is_array, random
 
 if TYPE_CHECKING:
@@ -72,6 +74,7 @@ class Recordings:
     def __init__(self, step: Step, backend: Backend) -> None:
         self._step, self._backend = step, backend
         self._kinds: dict[Any, Recording] = {}
+        self.reason: str | None = None  # why steps of the latest kind run eagerly
         self._said = False
         self.replayed = 0  # steps
 
@@ -129,7 +132,7 @@ class Recordings:
         kind.forget()
         kind.alike, kind.unlike = 1, kind.unlike + 1
         if kind.unlike == UNLIKE:
-            self._say(f"no two steps are alike: {reason}")
+            self._say(f"no two steps are alike: {reason}", aloud=not reason.startswith(OPTION))
 
     def _record(self, kind: Recording, first: bool, last: bool) -> None:
         """Record a step, twice where the calls can be compared: a number that changed between the two would freeze."""
@@ -172,8 +175,9 @@ class Recordings:
         self.replayed += 1
         return wrap(loss.data.copy())  # the next replay writes into the loss of this one
 
-    def _say(self, reason: str) -> None:
-        if not self._said:
+    def _say(self, reason: str, *, aloud: bool = True) -> None:
+        self.reason = reason
+        if aloud and not self._said:
             self._said = True
             warnings.warn(
                 f"training steps run without a recording, which is slower: {reason}. capture=False or XPNET_GRAPH=0 "

@@ -48,7 +48,7 @@ class Signature:
 def told(x: Any) -> str:
     """A value in words: arrays by shape and dtype, numbers by value, other things by type."""
     if isinstance(x, Recorded) or is_array(x):
-        return f"{x.dtype}{tuple(x.shape)}"  # type: ignore[attr-defined]
+        return f"{x.dtype}{tuple(x.shape)}"
     if isinstance(x, (tuple, list)):
         return f"({', '.join(told(item) for item in x)})"
     if isinstance(x, Mapping):

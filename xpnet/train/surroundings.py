@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from operator import is_
 from types import CodeType, FunctionType, MethodType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 PLAIN = frozenset((int, float, complex, str, bytes, bool, type(None)))
 _CONTAINERS = frozenset((list, dict, set, tuple, deque))
+OPTION = "the option"  # how a difference begins that a schedule makes
 _READ = PLAIN | _CONTAINERS | {FunctionType}
 _OWN = frozenset(  # of every module: what they hold is found elsewhere
     ["_parameters", "_buffers", "_modules", "_not_saved", "_forward_hooks", "_forward_pre_hooks", "_backward_hooks"]
@@ -73,7 +74,7 @@ class Surroundings:
         settings = _settings(step)
         if settings != self.settings:
             changed = [name for name, value in settings.items() if value != self.settings.get(name)]
-            return f"{changed[0] if changed else 'an option'} changes from step to step"
+            return f"{OPTION} {changed[0] if changed else ''} changes from step to step"
         return None
 
 
@@ -142,7 +143,7 @@ def _of_module(label: str, top: Module) -> Iterator[tuple[str, Mapping[str, Any]
         for name, value in () if _is_ours(type(module).__module__) else vars(module).items():
             if type(value) is FunctionType:
                 yield from _around(label, value)
-            elif _is_of_users(type(value)):
+            elif _is_of_users(cast("Any", type(value))):
                 yield f"{label}.{path}.{name}", vars(value)
 
 
