@@ -640,7 +640,7 @@ def where(condition: TensorLike, a: TensorLike, b: TensorLike) -> Tensor:
     a, b = closed(number(a), number(b))
     if not hasattr(a, "dtype") and not hasattr(b, "dtype"):
         kind = "float32" if isinstance(a, float) or isinstance(b, float) else None
-        a = tensor(a, backend=as_tensor(condition).backend, dtype=kind)
+        a = wrap(as_tensor(condition).backend.xp.full((), a, dtype=kind))  # made there, not transferred
     return apply(ops.where, condition, a, b)
 
 

@@ -1,8 +1,9 @@
 """Array backends.  This package knows nothing about networks; user code imports ``xpnet``."""
 
 from . import random
-from .base import Array, Backend, BackendError, Backward, Kernel, Namespace
+from .base import Array, Backend, BackendError, Backward, CaptureError, Kernel, Namespace
 from .loaded import register_backend
+from .replay import capture
 from .select import (
     available_backends,
     backend_names,
@@ -41,11 +42,13 @@ __all__ = [
     "Backend",
     "BackendError",
     "Backward",
+    "CaptureError",
     "Kernel",
     "Namespace",
     "available_backends",
     "backend_names",
     "backend_of",
+    "capture",
     "check_product",
     "get_backend",
     "is_array",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -27,6 +27,13 @@ class BackendError(RuntimeError):
     """A backend is not usable on this machine, or one operation got arrays of two backends."""
 
 
+class CaptureError(RuntimeError):
+    """Work that a recording cannot hold: it reads or waits on the host, or calls what the device refuses to record."""
+
+
+R = TypeVar("R")
+
+
 class Backend(ABC):
     """A kind of device: its array type, and the operations that networks need from it.
 
@@ -38,6 +45,7 @@ class Backend(ABC):
     kernels : faster versions of single ops, by op name.  The tape looks here before it calls the reference op.
         ``"gemm"`` is the product of two matrices; ``xpnet_backends.matmul`` uses it.
     on_host : True if reading a number needs no synchronisation, so that values can be checked at every step.
+    captures : True where a replay saves time and a whole training step can be recorded (``capture``).
     """
 
     name: ClassVar[str]
@@ -45,6 +53,7 @@ class Backend(ABC):
     array_type: type
     kernels: Mapping[str, Kernel]
     on_host: ClassVar[bool]
+    captures: ClassVar[bool]
 
     @abstractmethod
     def asarray(self, values: Any, dtype: Any = None) -> Array:
@@ -59,12 +68,35 @@ class Backend(ABC):
         """``a @ b`` for 2-D and batched arrays, without a kernel.  Reads transposed views without copying them."""
 
     @abstractmethod
-    def philox(self, count: int, key: tuple[int, int], counter: tuple[int, int, int, int]) -> Array:
-        """The first ``count`` 64-bit words of NumPy's Philox4x64-10 stream for this key and counter, as uint64."""
+    def philox(
+        self, count: int, key: tuple[int, int], counter: tuple[int, int, int, int], step: Array | None = None
+    ) -> Array:
+        """The first ``count`` 64-bit words of NumPy's Philox4x64-10 stream for this key and counter, as uint64.
+
+        ``step``, a number on the backend (uint64, 0-d), is read there in place of ``counter[1]``.
+        """
 
     @abstractmethod
-    def philox_rows(self, count: int, key: tuple[int, int], moment: tuple[int, int], rows: Array) -> Array:
-        """Row r: the first ``count`` words for the counter (0, *moment, rows[r]).  rows (N,), int64 -> (N, count)."""
+    def philox_rows(
+        self, count: int, key: tuple[int, int], moment: tuple[int, int], rows: Array, step: Array | None = None
+    ) -> Array:
+        """Row r: the first ``count`` words for the counter (0, *moment, rows[r]).  rows (N,), int64 -> (N, count).
+
+        ``step``, a number on the backend, is read there in place of ``moment[0]``.
+        """
+
+    @abstractmethod
+    def capture(self, function: Callable[[], R]) -> Callable[[], R]:
+        """Record what ``function()`` does on the backend; the callable that is returned does it again.
+
+        ``function`` runs once, on the host only: nothing is computed until the first replay.  A replay runs no host
+        code.  It reads and writes the memory that was read and written while recording, with the numbers of the host
+        that were used then, and returns what ``function`` returned then: the same arrays, with new values.  Where
+        calls cost nothing (NumPy), it is ``function`` itself.
+
+        Raises: ``CaptureError`` where the work waits for the device, moves data between host and device, or cannot be
+        recorded for another reason.  What ``function`` changed on the host by then stays changed.
+        """
 
     @abstractmethod
     def synchronize(self) -> None:

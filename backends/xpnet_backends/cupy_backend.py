@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .base import Array, Backend, BackendError
+from .base import Array, Backend, BackendError, CaptureError, R
 from .kernels import registry
 from .kernels.cuda import launch
 
@@ -31,12 +31,17 @@ class CupyBackend(Backend):
     name = "cupy"
     kernels = registry.CUDA
     on_host = False
+    # False as long as products go through CuPy's cuBLAS, which a stream that is being captured refuses: no step with a
+    # product could be recorded.  ``capture`` itself works for functions without one.
+    captures = False
 
     def __init__(self) -> None:
         self.xp = probe()
         self.array_type = self.xp.ndarray
         self._philox = self._kernel("philox.cu", "philox4x64", launch.PHILOX)
         self._philox_rows = self._kernel("philox.cu", "philox4x64_rows", launch.PHILOX_ROWS)
+        self._philox_at = self._kernel("philox.cu", "philox4x64_at", launch.PHILOX_AT)
+        self._philox_rows_at = self._kernel("philox.cu", "philox4x64_rows_at", launch.PHILOX_ROWS_AT)
 
     def _kernel(self, file: str, name: str, parameters: dict[str, str]) -> launch.Launcher:
         return launch.Launcher(name, parameters, self.xp.RawKernel(launch.source(file), name))
@@ -53,16 +58,52 @@ class CupyBackend(Backend):
         # through ctypes with a handle and a workspace of our own.
         return a @ b
 
-    def philox(self, count: int, key: tuple[int, int], counter: tuple[int, int, int, int]) -> Array:
+    def philox(
+        self, count: int, key: tuple[int, int], counter: tuple[int, int, int, int], step: Array | None = None
+    ) -> Array:
         words = self.xp.empty(count, dtype="uint64")
-        self._philox((count + 3) // 4, words, count, *key, *counter)
+        if step is None:
+            self._philox((count + 3) // 4, words, count, *key, *counter)
+        else:
+            self._philox_at((count + 3) // 4, words, step, count, *key, counter[0], *counter[2:])
         return words
 
-    def philox_rows(self, count: int, key: tuple[int, int], moment: tuple[int, int], rows: Array) -> Array:
+    def philox_rows(
+        self, count: int, key: tuple[int, int], moment: tuple[int, int], rows: Array, step: Array | None = None
+    ) -> Array:
         words = self.xp.empty((len(rows), count), dtype="uint64")
         rows = self.xp.ascontiguousarray(rows, dtype="int64")
-        self._philox_rows(len(rows) * ((count + 3) // 4), words, rows, len(rows), count, *key, *moment)
+        threads = len(rows) * ((count + 3) // 4)
+        if step is None:
+            self._philox_rows(threads, words, rows, len(rows), count, *key, *moment)
+        else:
+            self._philox_rows_at(threads, words, rows, step, len(rows), count, *key, moment[1])
         return words
+
+    def capture(self, function: Callable[[], R]) -> Callable[[], R]:
+        """A CUDA graph of ``function``, with memory of its own.  *Not yet run on hardware in this form.*"""
+        cuda = self.xp.cuda
+        pool, stream = cuda.MemoryPool(), cuda.Stream(non_blocking=True)
+        with cuda.using_allocator(pool.malloc), stream:
+            stream.begin_capture()
+            try:
+                result = function()
+            except BaseException as error:
+                _abandon(stream)
+                if isinstance(error, RuntimeError):  # CUDA's errors and CuPy's refusals are
+                    raise CaptureError(_why_not_captured(error)) from error
+                raise
+            try:
+                graph = stream.end_capture()
+            except RuntimeError as error:  # CUDA noticed only now that something cannot be recorded
+                raise CaptureError(_why_not_captured(error)) from error
+
+        def replay() -> R:
+            graph.launch(cuda.get_current_stream())  # in order with the work before and after it
+            return result
+
+        replay.kept = pool, stream  # type: ignore[attr-defined]  # a pool that is collected frees the graph's memory
+        return replay
 
     def synchronize(self) -> None:
         self.xp.cuda.Device().synchronize()
@@ -77,6 +118,21 @@ class CupyBackend(Backend):
             "driver": f"CUDA {_version(runtime.driverGetVersion())}",
             "runtime": f"CUDA {_version(runtime.runtimeGetVersion())}",
         }
+
+
+def _abandon(stream: Any) -> None:
+    """End a capture that failed: CUDA says so once more, after the error that matters."""
+    try:
+        stream.end_capture()
+    except RuntimeError:
+        return
+
+
+def _why_not_captured(error: RuntimeError) -> str:
+    reason = _first_line(error)
+    if "cublas" in reason.lower():
+        reason = f"a matrix product by CuPy's cuBLAS cannot be recorded ({reason})"
+    return f"{reason}: a recording allows no product by CuPy's cuBLAS, no transfer and no waiting for the device"
 
 
 def probe() -> Any:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import platform
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from .base import Array, Backend
+from .base import Array, Backend, R
 from .kernels import registry
 from .kernels.cpu import philox
 from .kernels.cpu.machinery.blas import SmallProducts
@@ -25,6 +26,7 @@ class NumpyBackend(Backend):
     array_type = np.ndarray
     kernels = registry.CPU
     on_host = True
+    captures = False
 
     def __init__(self) -> None:
         self._thread = threading.local()
@@ -43,7 +45,11 @@ class NumpyBackend(Backend):
         # dot passes any transposed view of a matrix to the BLAS, and copies only what the BLAS cannot read
         return self._product(np.dot if a.ndim == b.ndim == 2 else np.matmul, a, b)
 
-    def philox(self, count: int, key: tuple[int, int], counter: tuple[int, int, int, int]) -> Array:
+    def philox(
+        self, count: int, key: tuple[int, int], counter: tuple[int, int, int, int], step: Array | None = None
+    ) -> Array:
+        if step is not None:
+            counter = (counter[0], int(step), *counter[2:])
         bits = self._bit_generator()
         state = bits.state
         state["state"]["key"][:] = key
@@ -52,7 +58,11 @@ class NumpyBackend(Backend):
         bits.state = state
         return bits.random_raw(count)
 
-    def philox_rows(self, count: int, key: tuple[int, int], moment: tuple[int, int], rows: Array) -> Array:
+    def philox_rows(
+        self, count: int, key: tuple[int, int], moment: tuple[int, int], rows: Array, step: Array | None = None
+    ) -> Array:
+        if step is not None:
+            moment = (int(step), moment[1])
         if count <= LONG_ROW:
             return philox.philox_rows(count, key, moment, rows.astype(np.uint64))
         words = np.empty((len(rows), count), dtype=np.uint64)
@@ -66,6 +76,9 @@ class NumpyBackend(Backend):
             self._thread.philox = np.random.Philox(key=0)
         bits: np.random.Philox = self._thread.philox
         return bits
+
+    def capture(self, function: Callable[[], R]) -> Callable[[], R]:
+        return function
 
     def synchronize(self) -> None:
         """Does nothing: NumPy computes synchronously."""

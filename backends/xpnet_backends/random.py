@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -62,16 +62,19 @@ class Stream:
     def counter(self) -> tuple[int, int, int, int]:
         return 0, self.step, self.draw, 0
 
+    def words(self, backend: Backend, count: int) -> Array:
+        """``count`` random 64-bit words, uint64."""
+        return backend.philox(count, self.key, self.counter, state.step_on(backend, self))
+
     def bits(self, backend: Backend, count: int) -> Array:
         """``count`` random 32-bit words, uint32.  The low half of each 64-bit word comes first."""
-        return backend.philox((count + 1) // 2, self.key, self.counter).view("uint32")[:count]
+        return self.words(backend, (count + 1) // 2).view("uint32")[:count]
 
     def uniform(self, backend: Backend, shape: tuple[int, ...], dtype: str = "float32") -> Array:
         """Uniform in [0, 1): float32 with 24 random bits, float64 with 53.  Bit-equal on every backend."""
         count = math.prod(shape)
         if dtype == "float64":
-            words = backend.philox(count, self.key, self.counter)
-            return ((words >> 11).astype("float64") * _SCALE_53).reshape(shape)
+            return ((self.words(backend, count) >> 11).astype("float64") * _SCALE_53).reshape(shape)
         values = (self.bits(backend, count) >> 8).astype("float32") * _SCALE_24
         return values.astype(dtype, copy=False).reshape(shape)
 
@@ -120,8 +123,9 @@ class RowStream:
 
     def words(self, count: int) -> Array:
         """``count`` random 64-bit words for each row, uint64."""
-        moment = (self.stream.step, self.stream.draw)
-        return backend_of(self.rows).philox_rows(count, self.stream.key, moment, self.rows)
+        backend, moment = backend_of(self.rows), (self.stream.step, self.stream.draw)
+        step = state.step_on(backend, self.stream)
+        return backend.philox_rows(count, self.stream.key, moment, self.rows, step)
 
     def uniform(self, shape: tuple[int, ...] = (), dtype: str = "float32") -> Array:
         """Uniform in [0, 1), each row computed as in ``Stream.uniform``.  Bit-equal on every backend."""
@@ -154,6 +158,14 @@ class _Moment:
 
     def copy(self) -> _Moment:
         return _Moment(self.seed, self.step, dict(self.draws))
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """The step that streams read from the backend, and who is told of it."""
+
+    step: int
+    note: Callable[[Any], None]
 
 
 class RandomState:
@@ -237,6 +249,42 @@ class RandomState:
         """Write the step to the cell of every backend that has one.  Call it before each step or replay."""
         for cell in self._own.__dict__.get("cells", {}).values():
             cell[...] = self.step
+
+    @contextmanager
+    def from_cells(self, backend: Backend, note: Callable[[Any], None]) -> Iterator[None]:
+        """Inside the block, streams of this moment's step read it from the cell: around a recording, not inside.
+
+        ``note`` is told of every stream: (seed, path, draw) where the cell is read, else (seed, path, step, draw).
+        """
+        self.cell(backend)[...] = self.step
+        before = self._own.__dict__.get("reading")
+        self._own.reading = _Reading(self.step, note)
+        try:
+            yield
+        finally:
+            self._own.reading = before
+
+    def step_on(self, backend: Backend, stream: Stream) -> Array | None:
+        """Where ``backend`` holds the step of a stream, if that is to be read there (``from_cells``); else None."""
+        reading: _Reading | None = self._own.__dict__.get("reading")
+        if reading is None:
+            return None
+        if stream.step != reading.step:
+            reading.note((stream.seed, stream.path, stream.step, stream.draw))
+            return None
+        reading.note((stream.seed, stream.path, stream.draw))
+        return self.cell(backend)
+
+    @property
+    def draws(self) -> tuple[tuple[str, int], ...]:
+        """How often each consumer has drawn in the step at hand."""
+        return tuple(self._here().draws.items())
+
+    def put_back(self, draws: tuple[tuple[str, int], ...]) -> None:
+        """Go back to an earlier moment of the step at hand, as ``draws`` told it."""
+        here = self._here()
+        here.draws.clear()
+        here.draws.update(draws)
 
     def next(self, path: str) -> Stream:
         """A stream for one draw of the consumer ``path``.  The next call within the step gives a different stream."""

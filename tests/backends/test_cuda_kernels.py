@@ -105,6 +105,30 @@ def test_philox_rows_equal_numpy(
         np.testing.assert_array_equal(row, of_numpy(count, key, (0, *moment, number)))
 
 
+@given(
+    st.tuples(words, words),
+    st.tuples(words, words, words, words),
+    st.lists(st.integers(0, (1 << 63) - 1), max_size=5),
+    st.integers(1, 20),
+    st.integers(0, 5),
+)
+def test_philox_reads_the_step_from_memory(
+    key: tuple[int, ...], counter: tuple[int, ...], numbers: list[int], count: int, order: int
+) -> None:
+    kernels = compile_cuda(launch.source("philox.cu"))
+    step = np.array(counter[1], np.uint64)
+    kernels["philox4x64_at"].order = kernels["philox4x64_rows_at"].order = order
+    found = np.zeros(count, np.uint64)
+    launcher = launch.Launcher("philox4x64_at", launch.PHILOX_AT, kernels["philox4x64_at"])
+    launcher((count + 3) // 4, found, step, count, *key, counter[0], *counter[2:])
+    np.testing.assert_array_equal(found, of_numpy(count, key, counter))
+    rows, of_rows = np.array(numbers, np.int64), np.zeros((len(numbers), count), np.uint64)
+    launcher = launch.Launcher("philox4x64_rows_at", launch.PHILOX_ROWS_AT, kernels["philox4x64_rows_at"])
+    launcher(len(rows) * ((count + 3) // 4), of_rows, rows, step, len(rows), count, *key, counter[2])
+    for row, number in zip(of_rows, numbers, strict=True):
+        np.testing.assert_array_equal(row, of_numpy(count, key, (0, counter[1], counter[2], number)))
+
+
 def run(source: str, name: str, order: int = 0, threads: int = 64, n: int = 50) -> float:
     kernel = compile_cuda(source)[name]
     kernel.order = order

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 from tests.support.cuda_on_cpu import compile_cuda, needs_compiler
-from xpnet_backends import BackendError, cupy_backend, get_backend
+from xpnet_backends import BackendError, CaptureError, cupy_backend, get_backend
 from xpnet_backends.cupy_backend import CupyBackend
 
 WHEEL = {"cupy-cuda13x": "14.2.0"}
@@ -210,6 +211,13 @@ class TestWorkingBackend:
             expected = get_backend("numpy").philox_rows(count, (7, 8), (2, 3), rows)
             np.testing.assert_array_equal(working.philox_rows(count, (7, 8), (2, 3), rows), expected)
 
+    def test_philox_reads_the_step_on_the_device(self, working: CupyBackend) -> None:
+        cell, rows, numpy = np.array(9, np.uint64), np.array([4, 0, 9]), get_backend("numpy")
+        words = working.philox(5, (7, 8), (1, 99, 3, 4), cell)
+        np.testing.assert_array_equal(words, numpy.philox(5, (7, 8), (1, 9, 3, 4)))
+        words = working.philox_rows(5, (7, 8), (99, 3), rows, cell)
+        np.testing.assert_array_equal(words, numpy.philox_rows(5, (7, 8), (9, 3), rows))
+
     def test_describe(self, working: CupyBackend) -> None:
         assert working.describe() == {
             "version": "CuPy 14.2.0",
@@ -225,3 +233,84 @@ class TestWorkingBackend:
         working.synchronize()
         assert working.xp.synchronised == [True]
         assert not working.on_host
+
+
+class FakeStream:
+    """Writes down what is asked of a stream; ``failure`` is what CUDA says at the end of a capture."""
+
+    failure: Exception | None = None
+
+    def __init__(self, log: list[Any], **options: Any) -> None:
+        self.log = log
+        log.append(("stream", options))
+
+    def __enter__(self) -> None:
+        self.log.append("enter")
+
+    def __exit__(self, *error: Any) -> None:
+        self.log.append("exit")
+
+    def begin_capture(self) -> None:
+        self.log.append("begin")
+
+    def end_capture(self) -> Any:
+        self.log.append("end")
+        if self.failure is not None:
+            raise self.failure
+        return SimpleNamespace(launch=lambda stream: self.log.append(("launch", stream)))
+
+
+@needs_compiler
+class TestCapture:
+    @pytest.fixture
+    def log(self) -> list[Any]:
+        return []
+
+    @pytest.fixture
+    def working(self, install: Any, log: list[Any], monkeypatch: pytest.MonkeyPatch) -> CupyBackend:
+        monkeypatch.setattr(FakeStream, "failure", None)
+        cupy = fake_cupy()
+        vars(cupy.cuda).update(
+            MemoryPool=lambda: SimpleNamespace(malloc="private"),
+            Stream=lambda **options: FakeStream(log, **options),
+            using_allocator=contextlib.contextmanager(lambda malloc: (yield log.append(("allocator", malloc)))),
+            get_current_stream=lambda: "current",
+        )
+        install(cupy, WHEEL)
+        return CupyBackend()
+
+    def test_a_graph_on_a_stream_and_with_memory_of_its_own(self, working: CupyBackend, log: list[Any]) -> None:
+        replay = working.capture(lambda: log.append("work") or "result")  # type: ignore[func-returns-value]
+        assert log == [
+            ("stream", {"non_blocking": True}), ("allocator", "private"), "enter", "begin", "work", "end", "exit",
+        ]  # fmt: skip
+        log.clear()
+        assert [replay(), replay()] == ["result", "result"]
+        assert log == [("launch", "current")] * 2
+
+    def test_steps_are_not_captured_while_products_are_cupys(self, working: CupyBackend) -> None:
+        assert not working.captures
+
+    @pytest.mark.parametrize(
+        ("error", "said"),
+        [
+            (NotImplementedError("calling cuBLAS API during stream capture is currently unsupported"),
+             "a matrix product by CuPy's cuBLAS cannot be recorded (NotImplementedError: calling cuBLAS API"),
+            (FakeCudaError(900), "FakeCudaError: cudaError900: details: a recording allows no product by CuPy's"),
+        ],
+    )  # fmt: skip
+    def test_what_cuda_refuses(self, working: CupyBackend, log: list[Any], error: Exception, said: str) -> None:
+        with pytest.raises(CaptureError) as caught:
+            working.capture(fails(error))
+        assert said in str(caught.value)
+        assert log[-2:] == ["end", "exit"]  # the capture is over, whatever happened
+
+    def test_what_cuda_notices_at_the_end(
+        self, working: CupyBackend, log: list[Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(FakeStream, "failure", FakeCudaError(901))
+        with pytest.raises(CaptureError, match="cudaError901"):
+            working.capture(lambda: None)
+        with pytest.raises(ValueError, match="mine"):  # the first error is the one that matters
+            working.capture(fails(ValueError("mine")))
+        assert log[-2:] == ["end", "exit"]

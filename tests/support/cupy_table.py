@@ -21,6 +21,7 @@ SYNC_FUNCTIONS = words(  # the size of their result, or a decision, depends on v
     """argwhere bincount compress extract flatnonzero histogram intersect1d isin nonzero put setdiff1d setxor1d
     shares_memory trim_zeros union1d unique unique_all unique_counts unique_inverse unique_values"""
 )
+CUBLAS = words("dot einsum inner matmul tensordot vdot linalg")
 HOST_ANSWERS = words(  # plain Python answers also on CuPy; all other numbers come back as 0-d arrays
     """broadcast_shapes can_cast iscomplexobj isdtype isfortran isrealobj isscalar issubdtype iterable
     may_share_memory ndim shape shares_memory size"""

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .cupy_table import ATOMIC_TYPES, SYNC_METHODS, TABLE, check_call, words
+from .capture import perform, refuse_cublas
+from .cupy_table import ATOMIC_TYPES, CUBLAS, SYNC_METHODS, TABLE, check_call, words
 from .device_memory import Device, Flat, MemoryPointer
 from .traffic import counters
 
@@ -67,10 +68,9 @@ def _is_view(a: np.ndarray, of: np.ndarray) -> bool:
 def call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) -> Any:
     """Run a NumPy function on the values behind the arguments, without NumPy's warnings: a GPU gives none."""
     kwargs = kwargs or {}
-    host_args = [host(x) for x in args]
+    host_args = tuple(host(x) for x in args)
     host_kwargs = {name: host(x) for name, x in kwargs.items()}
-    with np.errstate(all="ignore"):
-        result = function(*host_args, **host_kwargs)
+    result = perform(function, host_args, host_kwargs)
     if kwargs.get("out") is not None:
         counters.count("launches", "a kernel")
     return device(result, list(sources((*args, *kwargs.values()))))
@@ -254,7 +254,7 @@ class ndarray:  # noqa: N801  the name it has in NumPy and CuPy
 
     def __getitem__(self, index: Any) -> ndarray:
         place, _ = place_of(index)
-        return device(self._a[place], [self])
+        return device(perform(operator.getitem, (self._a, place)), [self])
 
     def __setitem__(self, index: Any, value: Any) -> None:
         place, by_array = place_of(index)
@@ -264,15 +264,14 @@ class ndarray:  # noqa: N801  the name it has in NumPy and CuPy
             counters.count("h2d", "x[index array] = number")  # CuPy copies the number to the device first
         if by_array and isinstance(value, ndarray) and value.size > 1:
             refuse_duplicates(np.arange(self.size).reshape(self.shape)[place])
-        with np.errstate(all="ignore"):
-            self._a[place] = host(value)
+        perform(operator.setitem, (self._a, place, host(value)))
         counters.count("launches", "a kernel")
 
     def __copy__(self) -> ndarray:
-        return ndarray(self._a.copy())
+        return call(np.copy, (self,))
 
     def __deepcopy__(self, memo: Any) -> ndarray:
-        return ndarray(self._a.copy())
+        return call(np.copy, (self,))
 
     def __reduce__(self) -> Any:
         return _from_host, (self.get(),)
@@ -299,7 +298,7 @@ def at(name: str, function: Any, a: ndarray, indices: Any, b: Any) -> None:
     if not isinstance(b, ndarray):
         counters.count("h2d", f"{name}.at(x, indices, number)")
     place, _ = place_of(indices)
-    function.at(a._a, place, host(b))
+    perform(function.at, (a._a, place, host(b)))
     counters.count("launches", "a kernel")
 
 
@@ -346,6 +345,8 @@ def _method(name: str, text: str) -> Callable[..., Any]:
         check_call(f"ndarray.{name}", text, args, kwargs)
         if name in SYNC_METHODS:
             counters.count("syncs", f".{name}()")
+        if name in CUBLAS:
+            refuse_cublas(f".{name}()")
         return call(function, (self, *args), kwargs)
 
     return method
@@ -356,6 +357,8 @@ def _operators(name: str) -> Iterator[tuple[str, Callable[..., Any]]]:
     function = getattr(operator, name)
 
     def forward(self: ndarray, other: Any) -> Any:
+        if word == "matmul":
+            refuse_cublas("a @ b")
         return call(function, (self, other)) if may_mix(other) else NotImplemented
 
     def reflected(self: ndarray, other: Any) -> Any:

@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 
 from xpnet_backends import Backend
-from xpnet_backends.base import Kernel
+from xpnet_backends.base import Kernel, R
 from xpnet_backends.numpy_backend import NumpyBackend
 
+from .capture import capture, refuse_cublas
 from .cupy_table import (
     ARRAY_FIRST,
     ATOMIC,
+    CUBLAS,
     HOST_ANSWERS,
     NUMBER_FIRST,
     SYNC_FUNCTIONS,
@@ -45,6 +47,8 @@ class Ufunc:
             raise TypeError(f"Wrong arguments {sorted(unknown)}: CuPy's ufuncs take out=, dtype= and casting= only")
         for x in args:
             may_mix(x)
+        if self.__name__ in CUBLAS:
+            refuse_cublas(f"{self.__name__}()")
         return call(self._function, args, kwargs)
 
     def at(self, a: ndarray, indices: Any, b: Any = None) -> None:
@@ -101,6 +105,8 @@ class Module:
                 raise TypeError(f"{name}() needs a cupy.ndarray, got {type(args[0])}")
             if name == "bincount" and getattr(args[1] if len(args) > 1 else kwargs.get("weights"), "ndim", 0):
                 raise TypeError("bincount adds up its weights by atomics in CuPy: use xpnet_backends.sum_rows")
+            if {name, self.__name__.rpartition(".")[2]} & CUBLAS:
+                refuse_cublas(f"{name}()")
             if name in SYNC_FUNCTIONS:
                 counters.count("syncs", f"{name}()")
             if name in HOST_ANSWERS:
@@ -161,6 +167,7 @@ class Namespace(Module):
         return call(np.where, (condition, x, y))
 
     def einsum(self, *operands: Any, dtype: Any = None, optimize: Any = False) -> ndarray:
+        refuse_cublas("einsum()")
         return call(np.einsum, operands, {"dtype": dtype, "optimize": optimize})
 
     def repeat(self, a: ndarray, repeats: Any, axis: int | None = None) -> ndarray:
@@ -184,6 +191,7 @@ class StandinBackend(Backend):
     array_type = ndarray
     kernels = KERNELS
     on_host = False
+    captures = True
 
     def __init__(self) -> None:
         self._numpy = NumpyBackend()
@@ -197,13 +205,22 @@ class StandinBackend(Backend):
     def matmul(self, a: ndarray, b: ndarray) -> ndarray:
         return call(self._numpy.matmul, (a, b))
 
-    def philox(self, count: int, key: tuple[int, int], counter: tuple[int, int, int, int]) -> ndarray:
-        counters.count("launches", "philox")
-        return ndarray(self._numpy.philox(count, key, counter))
+    def philox(
+        self, count: int, key: tuple[int, int], counter: tuple[int, int, int, int], step: ndarray | None = None
+    ) -> ndarray:
+        if step is not None:
+            counter = (counter[0], 0, *counter[2:])  # not read
+        return call(self._numpy.philox, (count, key, counter, step))
 
-    def philox_rows(self, count: int, key: tuple[int, int], moment: tuple[int, int], rows: ndarray) -> ndarray:
-        counters.count("launches", "philox_rows")
-        return ndarray(self._numpy.philox_rows(count, key, moment, host(rows)))
+    def philox_rows(
+        self, count: int, key: tuple[int, int], moment: tuple[int, int], rows: ndarray, step: ndarray | None = None
+    ) -> ndarray:
+        if step is not None:
+            moment = (0, moment[1])
+        return call(self._numpy.philox_rows, (count, key, moment, rows, step))
+
+    def capture(self, function: Callable[[], R]) -> Callable[[], R]:
+        return capture(function)
 
     def synchronize(self) -> None:
         counters.count("syncs", "synchronize()")

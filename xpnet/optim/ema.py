@@ -102,6 +102,11 @@ class EMA:
         decay = xp.minimum((1.0 + t) / (10.0 + t), self.decay) if self.warmup else xp.full_like(t, self.decay)
         return xp.asarray(1.0 - decay)
 
+    def lasting(self) -> Iterator[Array]:
+        """All arrays that live from one step to the next: the averages, and their counts."""
+        yield from self.averages.values()
+        yield from self._counts.values()
+
     def advance(self) -> None:
         """The host part of ``update``: count the step.  Call it after ``blend`` or a replay of it."""
         self.steps += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,6 +15,9 @@ from xpnet.tensor import Tensor, no_grad
 from xpnet_backends import Array, Namespace, is_array, random, sum_of_squares, to_numpy
 
 Parameters: TypeAlias = Iterable[Parameter] | Iterable[tuple[str, Parameter]] | Iterable[dict[str, Any]]
+
+
+_ON_BACKEND = frozenset(("lr", "initial_lr", "params", "names"))  # of a group: what a step reads there, or not at all
 
 
 class Optimizer(ABC):
@@ -137,6 +140,25 @@ class Optimizer(ABC):
                 span.steps += span.moves
             flat.note_change()
         random.state.set_step(random.state.step + 1)
+
+    def lasting(self) -> Iterator[Array]:
+        """All arrays that live from one step to the next: values, gradients, state, rates and counts."""
+        for flat in (flat for flats in self._flats for flat in flats):
+            yield flat.values
+            yield flat.grads
+            yield from flat.state.values()
+            yield from (run.numbers for run in flat.runs)
+
+    def settings(self) -> dict[str, Any]:
+        """What the host decides about a step, by name: all options but the learning rate, and which vectors are new.
+
+        A recording of a step holds it fast.
+        """
+        found: dict[str, Any] = {}
+        for i, (group, flats) in enumerate(zip(self.param_groups, self._flats, strict=True)):
+            found |= {f"{name} of group {i}": value for name, value in group.items() if name not in _ON_BACKEND}
+            found[f"state of group {i}"] = [(run.begun, run.steps == 0) for flat in flats for run in flat.runs]
+        return found
 
     def scale_gradients(self, factor: Array) -> None:
         """Multiply every gradient by ``factor``, a 0-d array on the backend."""

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+from xpnet.tape import observer_in_force
 from xpnet.tensor import Tensor, observe
 from xpnet.train.meter import SUMMED
 from xpnet_backends import Array, backend_of, is_array
@@ -31,10 +32,18 @@ class _Reductions:
 
     def __init__(self) -> None:
         self.seen: list[tuple[str, tuple[Any, ...], dict[str, Any], Any]] = []
+        self._outer = observer_in_force()  # who observed before goes on seeing everything
 
     def __call__(self, op: Any, args: tuple[Any, ...], options: dict[str, Any], result: Any) -> None:
         if "reduction" in options:
             self.seen.append((op.__name__, args, options, result))
+        if self._outer is not None:
+            self._outer(op, args, options, result)
+
+    def plain(self, name: str, args: tuple[Any, ...], options: dict[str, Any], result: Any) -> None:
+        """Handed on; there is no reduction in it."""
+        if (plain := getattr(self._outer, "plain", None)) is not None:
+            plain(name, args, options, result)
 
 
 def weighed(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from xpnet_backends import Array, Backend
@@ -61,6 +61,11 @@ class Guard:
     def _take(self, number: Array, counts: Array | None) -> None:
         fine = self._backend.xp.isfinite(number)
         self._fine[...] &= fine if counts is None else fine | ~counts
+
+    def lasting(self) -> Iterator[Array]:
+        """Both numbers on the device."""
+        yield self._fine
+        yield self._counted
 
     def advance(self) -> None:
         """The host's count of updates, also after a replay."""

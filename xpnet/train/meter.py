@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -76,11 +76,22 @@ class Meter:
             value, taken = values[name], count
             if name != "loss" and name in self._counts:
                 value, taken = value["total"] / value["weight"], value["weight"]
-            self._values[name][place] = value
+            self._values[name][place] = self._here(value, "float32")
             if name in self._counts:
-                self._counts[name][place] = taken
+                self._counts[name][place] = self._here(taken, "float64")
         if not self._backend.on_host:
             self._place += 1
+
+    def _here(self, value: Any, dtype: str) -> Any:
+        """A number for a place on the device: one of the host would be transferred each time."""
+        number = not self._backend.on_host and isinstance(value, int | float)
+        return self._backend.xp.full(1, value, dtype=dtype) if number else value
+
+    def lasting(self) -> Iterator[Array]:
+        """All arrays that live from one step to the next."""
+        yield self._place
+        yield self._counts
+        yield from self._values.values()
 
     def advance(self, size: int, values: Mapping[str, Any]) -> None:
         """Count a batch on the host, and give streaming metrics their part."""

@@ -28,6 +28,7 @@ An update in which nothing was counted (every label ignored) moves no weight.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -44,6 +45,7 @@ from xpnet.train.feed import run
 from xpnet.train.guard import Guard
 from xpnet.train.meter import SUMMED, Meter, measure
 from xpnet.train.parts import check_parts
+from xpnet.train.recording import Recordings
 from xpnet_backends import Array, Backend, get_backend, random
 
 
@@ -72,6 +74,8 @@ class Step:
     penalty : ``penalty(model)`` is added to what is minimised, not to the loss that is noted.
     ema : averages of the weights, updated after every update.
     count : ``count(output, target)`` says what the mean of a loss of one's own is taken over, as a mask's sum.
+    capture : on a device, record steps that are alike and replay them (``xpnet.train.recording``).  ``XPNET_GRAPH=0``
+        in the environment does so nowhere.
     """
 
     def __init__(
@@ -86,6 +90,7 @@ class Step:
         penalty: Callable[[Module], Tensor] | None = None,
         ema: EMA | None = None,
         count: Callable[[Any, Any], Any] | None = None,
+        capture: bool = True,
     ) -> None:
         if not isinstance(accumulate, int) or accumulate < 1:
             raise ValueError(f"accumulate must be a positive whole number of batches, got {accumulate!r}")
@@ -93,8 +98,9 @@ class Step:
         self.model, self.loss, self.optimizer = model, loss, optimizer
         self.metrics: dict[str, Any] = named(metrics)
         self.max_grad_norm, self.accumulate, self.penalty, self.ema = max_grad_norm, accumulate, penalty, ema
-        self.count = count
+        self.count, self.capture = count, capture
         self.place = 0  # batches since the last update
+        self.unit = 0  # samples in the first batch of the update
         self._in_parts = self.recordable
         self._settle()
 
@@ -115,6 +121,10 @@ class Step:
         own = "step" in getattr(self.optimizer, "__dict__", {})
         return not own and getattr(type(self.optimizer), "step", None) is Optimizer.step
 
+    @property
+    def _may_record(self) -> bool:
+        return self.capture and self._home.captures and os.environ.get("XPNET_GRAPH", "1") != "0"
+
     def _settle(self) -> None:
         """Make guard and meter where the model lives."""
         self._home = backend = self.backend
@@ -122,6 +132,7 @@ class Step:
         self.guard = Guard(backend)
         self.meter = Meter(backend, {"loss": None, **self.metrics})
         self._total = backend.xp.zeros((), dtype="float64")  # Σ n_b of the update at hand
+        self.recordings = Recordings(self, backend) if self._may_record else None
 
     def start(self, batches: int, pending: tuple[Mapping[str, Any], list[int]] | None = None) -> None:
         """Begin an epoch of ``batches`` batches, or go on with one: ``pending`` is what the meter kept of it."""
@@ -132,6 +143,10 @@ class Step:
             self.meter.restore(*pending)
         self.guard.start(random.state.step, self.meter.batches // self.accumulate)
         self.place = self.meter.batches % self.accumulate
+        if self.recordings is None or not self._may_record:
+            self.recordings = Recordings(self, self._home) if self._may_record else None
+        else:
+            self.recordings.start()
 
     # -- one batch -----------------------------------------------------------------------------------------------
 
@@ -141,8 +156,12 @@ class Step:
             self.meter.grow()
         updates = last or self.place + 1 == self.accumulate
         self.prepare(updates)
+        first = self.place == 0
+        if first:
+            self.unit = samples_of(inputs)
+        compute = self.compute if self.recordings is None else self.recordings.compute
         with unwarned():
-            loss = self.compute(inputs, target, first=self.place == 0, last=updates)
+            loss = compute(inputs, target, first=first, last=updates)
         self.advance(samples_of(inputs), updates)
         return loss
 
@@ -163,8 +182,8 @@ class Step:
         output = run(self.model, inputs)
         loss, count, ignored = weighed(self.loss, output, target, self.count)
         count = samples_of(inputs) if count is None else count
-        self._measured = self._measure(loss, output, counted_targets(target, ignored))
-        self.meter.write(self._measured, count)
+        self.measured = self._measure(loss, output, counted_targets(target, ignored))
+        self.meter.write(self.measured, count)
         self._backward(loss, count, samples_of(inputs), first=first, last=last)
         return loss.detach()
 
@@ -191,16 +210,16 @@ class Step:
     def _weight(self, count: Count, samples: int, first: bool) -> Any:
         """The weight of a batch in its update, in units of the first batch's samples; None for 1."""
         if first:
-            self._unit = samples
+            self.unit = samples
             self._total[...] = 0.0
         if _is_sum(count):
             return None
         self._total[...] += count
-        return None if isinstance(count, int) and count == self._unit else count / self._unit
+        return None if isinstance(count, int) and count == self.unit else count / self.unit
 
     def _finish_accumulation(self, count: Count) -> None:
         """Divide the gradients by the weights' sum, the penalty's among them once, and update."""
-        xp, whole = self._home.xp, None if _is_sum(count) else self._total / self._unit
+        xp, whole = self._home.xp, None if _is_sum(count) else self._total / self.unit
         if self.penalty is not None:
             penalty = self.penalty(self.model)
             if not self.guard.passes(penalty.data):
@@ -235,7 +254,7 @@ class Step:
 
     def advance(self, samples: int, updated: bool) -> None:
         """Keep the host's books for a batch of ``samples``, with an update or without; also after a replay."""
-        self.meter.advance(samples, self._measured)
+        self.meter.advance(samples, self.measured)
         if self.guard.stopped:
             return
         self.place = 0 if updated else self.place + 1

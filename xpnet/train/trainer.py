@@ -62,6 +62,7 @@ class Trainer:
     ema : the average of the weights, updated after every step; it is what is validated and kept as the best.
     count : ``count(output, target)`` says what the mean of a loss of one's own is taken over, as a mask's sum.
         The losses of ``xpnet.nn`` say so themselves: the targets that are not ignored, or the sum of their weights.
+    capture : on a device, record steps that are alike and replay them; see ``Step``.
     folder : where ``best.safetensors``, ``last.safetensors`` and ``history.csv`` go; nothing is written
         without one, and the best weights are kept in memory, where the model is.
     callbacks : told of every epoch and batch.
@@ -76,6 +77,7 @@ class Trainer:
     penalty = OfStep["Callable[[Module], Tensor] | None"]()
     ema = OfStep["EMA | None"]()
     count = OfStep["Callable[[Any, Any], Any] | None"]()
+    capture = OfStep[bool]()
 
     def __init__(
         self,
@@ -92,11 +94,12 @@ class Trainer:
         penalty: Callable[[Module], Tensor] | None = None,
         ema: EMA | None = None,
         count: Callable[[Any, Any], Any] | None = None,
+        capture: bool = True,
         folder: str | Path | None = None,
         callbacks: Sequence[Callback] = (),
     ) -> None:
         options: dict[str, Any] = {"max_grad_norm": max_grad_norm, "accumulate": accumulate, "penalty": penalty}
-        self.step = Step(model, loss, optimizer, metrics=metrics, ema=ema, count=count, **options)
+        self.step = Step(model, loss, optimizer, metrics=metrics, ema=ema, count=count, capture=capture, **options)
         self.scheduler, self.interval = scheduler, check_interval(interval)
         self.early_stopping = early_stopping
         self.folder = None if folder is None else Path(folder)

@@ -66,6 +66,12 @@ class Launcher:
 
 
 PHILOX = {"words": "array of uint64"} | dict.fromkeys(["count", "key0", "key1", "c0", "c1", "c2", "c3"], "uint64")
+PHILOX_AT = {"words": "array of uint64", "step": "array of uint64"} | dict.fromkeys(
+    ["count", "key0", "key1", "c0", "c2", "c3"], "uint64"
+)
 PHILOX_ROWS = {"words": "array of uint64", "rows": "array of int64"} | dict.fromkeys(
     ["height", "count", "key0", "key1", "step", "draw"], "uint64"
+)
+PHILOX_ROWS_AT = {"words": "array of uint64", "rows": "array of int64", "step": "array of uint64"} | dict.fromkeys(
+    ["height", "count", "key0", "key1", "draw"], "uint64"
 )

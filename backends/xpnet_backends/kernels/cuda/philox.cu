@@ -34,12 +34,31 @@ extern "C" __global__ void philox4x64(u64* words, u64 count, u64 key0, u64 key1,
   if (first < count) philox_block(words + first, count - first, block, key0, key1, c0, c1, c2, c3);
 }
 
-// words (height, count): row r is the stream that starts at counter (0, step, draw, rows[r]).
-extern "C" __global__ void philox4x64_rows(
+// The same with the counter's second word read from the device: in a recorded step it moves on, a number would freeze.
+extern "C" __global__ void philox4x64_at(
+    u64* words, const u64* step, u64 count, u64 key0, u64 key1, u64 c0, u64 c2, u64 c3) {
+  const u64 block = (u64)blockIdx.x * blockDim.x + threadIdx.x;
+  const u64 first = 4 * block;
+  if (first < count) philox_block(words + first, count - first, block, key0, key1, c0, *step, c2, c3);
+}
+
+// One row's share of a thread.
+__device__ __forceinline__ void philox_row(
     u64* words, const long long* rows, u64 height, u64 count, u64 key0, u64 key1, u64 step, u64 draw) {
   const u64 thread = (u64)blockIdx.x * blockDim.x + threadIdx.x;
   const u64 blocks = (count + 3) / 4, row = thread / blocks, block = thread % blocks;
   const u64 first = 4 * block;
   if (row >= height) return;
   philox_block(words + row * count + first, count - first, block, key0, key1, 0, step, draw, (u64)rows[row]);
+}
+
+// words (height, count): row r is the stream that starts at counter (0, step, draw, rows[r]).
+extern "C" __global__ void philox4x64_rows(
+    u64* words, const long long* rows, u64 height, u64 count, u64 key0, u64 key1, u64 step, u64 draw) {
+  philox_row(words, rows, height, count, key0, key1, step, draw);
+}
+
+extern "C" __global__ void philox4x64_rows_at(
+    u64* words, const long long* rows, const u64* step, u64 height, u64 count, u64 key0, u64 key1, u64 draw) {
+  philox_row(words, rows, height, count, key0, key1, *step, draw);
 }
