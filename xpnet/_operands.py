@@ -33,7 +33,7 @@ def number(x: Any) -> Any:
 
 
 def from_python(values: Any, single: bool) -> np.ndarray[Any, Any]:
-    """Numbers and lists as an array; Python floats in float32 where ``single``."""
+    """Numbers and lists as an array.  Python floats become float32 if ``single``."""
     try:
         array = np.array(values)
     except ValueError as error:
@@ -45,7 +45,7 @@ def from_python(values: Any, single: bool) -> np.ndarray[Any, Any]:
 
 
 def placed(values: Any, backend: str | Backend | None, dtype: Any) -> Array:
-    """An array, or numbers and lists, on the backend where they belong."""
+    """An array, or numbers and lists, on the backend on which a new tensor is created."""
     if not is_array(values):
         values = from_python(values, single=dtype is None)
     if values.dtype.kind not in "fiub":
@@ -56,19 +56,19 @@ def placed(values: Any, backend: str | Backend | None, dtype: Any) -> Array:
 
 
 def closed(*values: TensorLike, floating: bool = False) -> list[TensorLike]:
-    """Whole-number arrays take the floating dtype of the others; float32 beside a Python float, or if ``floating``."""
+    """Convert integer arrays to the floating dtype of the others, or to float32 beside a float or if ``floating``."""
     dtypes = [x.dtype for x in values if hasattr(x, "dtype")]
     floats = [d for d in dtypes if d.kind == "f"]
     if len(floats) == len(dtypes):
         return list(values)
     if not (floats or floating or any(isinstance(x, float) for x in values)) and np.result_type(*dtypes).kind != "f":
-        return list(values)  # uint64 and int64 have no common whole-number dtype
+        return list(values)  # uint64 and int64 have no common integer dtype
     dtype = floats[0] if floats else "float32"
     return [x.astype(dtype) if hasattr(x, "dtype") and x.dtype.kind != "f" else x for x in values]
 
 
 def refuse_booleans(operation: str, *values: TensorLike) -> None:
-    """Raises: ``TypeError`` where all values are truth values, which have no difference, as in NumPy and PyTorch."""
+    """Raises: ``TypeError`` if all values are boolean, because booleans have no difference, as in NumPy and PyTorch."""
     if all(isinstance(x, bool) or getattr(getattr(x, "dtype", None), "kind", "") == "b" for x in values):
         raise TypeError(f"{operation} of booleans: convert them first, e.g. x.astype('int64'), or compare: x != y")
 
@@ -147,12 +147,12 @@ def source_of(tensor: Tensor, source: TensorLike) -> Array:
 
 
 def unary(op: Op, x: Tensor, **options: Any) -> Tensor:
-    """An op that only makes sense in floating point: whole numbers become float32."""
+    """Apply an op that is defined for floating-point numbers.  Integers become float32."""
     return apply(op, x if x.dtype.kind == "f" else x.astype("float32"), **options)
 
 
 def binary(op: Op, a: TensorLike, b: TensorLike, *, floating: bool = False) -> Tensor:
-    """Two-sided arithmetic.  A whole-number tensor takes the floating dtype of the other side, else float32."""
+    """Apply a binary op.  An integer tensor takes the floating dtype of the other operand, else float32."""
     if isinstance(a, Recorded) and isinstance(b, Recorded) and a.dtype is b.dtype and a.dtype.kind == "f":
         return apply(op, a, b)
     a, b = number(a), number(b)
@@ -163,7 +163,7 @@ def binary(op: Op, a: TensorLike, b: TensorLike, *, floating: bool = False) -> T
 
 
 def power(a: TensorLike, b: TensorLike) -> Tensor:
-    """``aᵇ``; of truth values and whole numbers in int64, where NumPy has int8."""
+    """``aᵇ``.  Booleans are converted to int64; NumPy would use int8."""
     a, b = number(a), number(b)
     if all(getattr(x, "dtype", np.dtype(bool)).kind == "b" for x in (a, b)):
         a, b = (x.astype("int64") if hasattr(x, "dtype") else x for x in (a, b))
@@ -189,7 +189,7 @@ def compare(x: Tensor, other: object, method: str) -> Tensor:
 
 
 def noted(name: str, args: tuple[Any, ...], options: dict[str, Any], y: Array) -> Tensor:
-    """A result without a derivative, shown to an observer that wants to see those too."""
+    """A result without a derivative.  It is reported to an observer that has a method ``plain``."""
     result = wrap(y)
     note_plain(name, args, options, result)
     return result

@@ -303,3 +303,24 @@ def test_ctrl_c_ends_with_130_in_every_command(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(models, "run", press)
     assert main(["models"]) == 130
     assert capsys.readouterr().err == "\nxpnet: stopped\n"
+
+
+def test_every_command_is_in_the_table(capsys):
+    from xpnet.cli import parser as parsers
+    from xpnet.cli.main import COMMANDS, build_parser
+
+    (commands,) = [action for action in build_parser()._actions if hasattr(action, "choices") and action.choices]
+    assert isinstance(commands.choices["train"], parsers.Parser)
+    assert list(commands.choices) == list(COMMANDS)
+    for name, command in COMMANDS.items():
+        assert callable(command.run)
+        assert main([name, "--help"]) == 0
+        assert capsys.readouterr().out.startswith(f"usage: xpnet {name}")
+
+
+def test_what_errors_say_in_a_line():
+    for error, expected in [
+        (FileNotFoundError(2, "No such file or directory", "x.csv"), "x.csv: No such file or directory"),
+        (OSError("no network"), "no network"), (MemoryError(), "MemoryError"), (ValueError("wrong"), "wrong"),
+    ]:  # fmt: skip
+        assert console.describe_error(error) == expected

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
+import xpnet
 from tests.support.standin import counters
 from xpnet import nn, plot
 from xpnet.explore import Cost, Profile, profile
 from xpnet.nn import functional as F
+from xpnet.nn.recording import Recording
 from xpnet_backends import random
 
 
@@ -129,3 +131,34 @@ def test_the_picture(tmp_path):
     plot.save(many, tmp_path / "p.png")
     with pytest.raises(ValueError, match='by must be "layer" or "op"'):
         plot.profile(made(3), "both")
+
+
+class Nested(nn.Module):
+    """An op of its own before and after the same layer, which is used twice."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Sequential(nn.Linear(6, 6))
+
+    def forward(self, x):
+        return (self.inner(self.inner(xpnet.as_tensor(x) * 2.0)) + 1.0).exp()
+
+
+def test_ops_of_the_model_itself_and_of_a_layer_used_twice(backend):
+    found = profile(Nested(), batch(4, 6), lambda y: y.sum(), repeats=1)
+    calls = {(c.layer, c.op): c.calls for c in found.costs}
+    assert calls == {
+        ("(model)", "multiply"): 1, ("inner.0", "linear"): 2, ("(model)", "add"): 1, ("(model)", "exp"): 1,
+        ("(loss)", "reduce_sum"): 1,
+    }  # fmt: skip
+
+
+def test_which_layer_is_at_work(backend):
+    seen = []
+    model = Nested()
+    model.inner[0].register_forward_hook(lambda *about: seen.append(recording.layer_at_work))
+    with Recording(model) as recording:
+        assert recording.layer_at_work is None
+        model(xpnet.tensor(batch(4, 6)))
+        assert recording.layer_at_work is None
+    assert seen == ["inner.0", "inner.0"]

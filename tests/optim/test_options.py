@@ -192,3 +192,31 @@ def test_a_state_with_momentum_for_an_optimizer_without():
     np.testing.assert_array_equal(
         second.state_dict()["state"]["0"]["momentum_buffer"], first.state_dict()["state"]["0"]["momentum_buffer"]
     )
+
+
+class Halving(optim.Optimizer):
+    """A user's own, with betas among its options."""
+
+    def __init__(self, params, betas):
+        super().__init__(params, {"lr": 0.1, "betas": betas})
+
+    def state_names(self, options):
+        return []
+
+    def update(self, xp, theta, g, state, clock, options):
+        theta *= options["betas"][0]
+
+
+@pytest.mark.parametrize("betas", [(0.5, 1.0), (-0.1, 0.5), (0.5,), (0.5, 0.5, 0.5), (float("nan"), 0.5)])
+def test_betas_are_checked_for_every_optimizer(betas, backend):
+    for name in BETAS:
+        with pytest.raises(ValueError, match=rf"^{name}: betas must lie in \[0, 1\), two of them, got \("):
+            getattr(optim, name)([start(backend)], betas=betas)
+    with pytest.raises(ValueError, match=r"^Halving: betas must lie in"):
+        Halving([start(backend)], betas)
+
+
+def test_an_optimizer_of_ones_own_with_betas(backend):
+    p = start(backend)
+    path = walk(Halving([p], (0.5, 0.9)), p, steps=range(2))
+    np.testing.assert_array_equal(path[-1], [0.25, -0.5, 0.125])
