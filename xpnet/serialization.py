@@ -46,9 +46,9 @@ def save(state: Mapping[str, Any], path: str | os.PathLike[str], metadata: Mappi
     Raises: ``TypeError`` that names the path of a value that cannot be saved; ``OSError`` if writing fails.
 
     >>> import tempfile, xpnet
-    >>> file = tempfile.mkdtemp() + "/model.safetensors"
-    >>> xpnet.save({"weight": np.ones(2), "epoch": 3}, file)
-    >>> xpnet.load(file)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     xpnet.save({"weight": np.ones(2), "epoch": 3}, folder + "/model.safetensors")
+    ...     xpnet.load(folder + "/model.safetensors")
     {'weight': array([1., 1.]), 'epoch': 3}
     """
     from safetensors.numpy import save as to_bytes
@@ -221,6 +221,13 @@ def load(path: str | os.PathLike[str], backend: str | Backend | None = None) -> 
     bfloat16 becomes float32.
 
     Raises: ``FileNotFoundError``; ``CheckpointError`` if the file is truncated, edited or in another format.
+
+    >>> import tempfile, xpnet
+    >>> layer = xpnet.nn.Linear(2, 1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     xpnet.save(layer.state_dict(), folder + "/model.safetensors")
+    ...     layer.load_state_dict(xpnet.load(folder + "/model.safetensors"))
+    <All keys matched successfully>
     """
     return load_with_metadata(path, backend)[0]
 

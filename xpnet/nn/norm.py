@@ -122,7 +122,12 @@ class BatchNorm2d(_BatchNorm):
 
 
 class BatchNorm1d(_BatchNorm):
-    """Like ``BatchNorm2d``, for features or channels of sequences.  x (N, C) or (N, C, T)."""
+    """Like ``BatchNorm2d``, for features or channels of sequences.  x (N, C) or (N, C, T).
+
+    Parameters
+    ----------
+    num_features, eps, momentum, affine, track_running_stats, backend, dtype : as in ``BatchNorm2d``.
+    """
 
     _ndims = (2, 3)
     _shape = "(N, {0}) or (N, {0}, T)"
@@ -266,14 +271,28 @@ class _InstanceNorm(_Affine):
 
 
 class InstanceNorm2d(_InstanceNorm):
-    """``y = w (x − μ) / √(v + ε) + b`` with the mean and variance of each channel of each image.  x (N, C, H, W)."""
+    """``y = w (x − μ) / √(v + ε) + b`` with the mean and variance of each channel of each image.  x (N, C, H, W).
+
+    Parameters
+    ----------
+    num_features : C.
+    eps : ε.
+    momentum, track_running_stats : for compatibility; running statistics are not supported.
+    affine : whether there are w and b.
+    backend, dtype : of the parameters.
+    """
 
     _ndim = 4
     _shape = "(N, {}, H, W)"
 
 
 class InstanceNorm1d(_InstanceNorm):
-    """``y = w (x − μ) / √(v + ε) + b`` with the mean and variance of each channel of each sequence.  x (N, C, T)."""
+    """``y = w (x − μ) / √(v + ε) + b`` with the mean and variance of each channel of each sequence.  x (N, C, T).
+
+    Parameters
+    ----------
+    num_features, eps, momentum, affine, track_running_stats, backend, dtype : as in ``InstanceNorm2d``.
+    """
 
     _ndim = 3
     _shape = "(N, {}, T)"

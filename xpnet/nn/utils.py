@@ -92,7 +92,15 @@ def _wide(g: Array) -> Any:
 
 
 def clip_grad_value_(parameters: Parameters, clip_value: float) -> None:
-    """Limit every element of every gradient to ±``clip_value``."""
+    """Limit every element of every gradient to ±``clip_value``.
+
+    >>> import xpnet
+    >>> w = xpnet.nn.Parameter([3.0, -4.0])
+    >>> w.sum().backward()
+    >>> clip_grad_value_([w], 0.5)
+    >>> w.grad
+    array([0.5, 0.5], dtype=float32)
+    """
     if not clip_value > 0:
         raise ValueError(f"clip_grad_value_: clip_value must be > 0, got {clip_value!r}")
     for p in _with_gradient(parameters):

@@ -32,6 +32,17 @@ class LBFGS(Optimizer):
     tolerance_change : stop when weights or loss change less than this.
     history_size : the number of stored changes.
     line_search_fn : None, or "strong_wolfe".
+
+    >>> import xpnet
+    >>> w = xpnet.nn.Parameter([1.0, -2.0])
+    >>> optimizer = LBFGS([w], line_search_fn="strong_wolfe")
+    >>> def closure():
+    ...     optimizer.zero_grad()
+    ...     loss = (w * w).sum()
+    ...     loss.backward()
+    ...     return loss
+    >>> optimizer.step(closure).item(), float((w * w).sum()) < 1e-6
+    (5.0, True)
     """
 
     def __init__(

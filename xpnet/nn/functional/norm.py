@@ -73,7 +73,14 @@ def _batch_norm_of_half(
 def instance_norm(
     x: TensorLike, weight: TensorLike | None = None, bias: TensorLike | None = None, eps: float = 1e-5
 ) -> Tensor:
-    """``w (x − μ) / √(v + ε) + b`` with the mean and variance of each channel of each sample.  x (N, C, ...)."""
+    """``w (x − μ) / √(v + ε) + b`` with the mean and variance of each channel of each sample.
+
+    Parameters
+    ----------
+    x : (N, C, ...).
+    weight, bias : w and b, (C,).
+    eps : ε.
+    """
     t = floating("instance_norm", x)
     if math.prod(t.shape[2:]) < 2:
         raise ValueError(f"instance_norm: needs more than one value per channel, got input of shape {t.shape}")

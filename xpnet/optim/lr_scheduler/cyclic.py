@@ -212,6 +212,12 @@ class CyclicLR(_Cyclic):
     cycle_momentum : also move the momentum.
     base_momentum, max_momentum : a number, or one for each parameter group.
     last_epoch : -1 starts; another number continues after that step.
+
+    >>> import xpnet
+    >>> optimizer = xpnet.optim.SGD([xpnet.nn.Parameter([1.0])], lr=0.1)
+    >>> schedule = CyclicLR(optimizer, 0.0, 1.0, step_size_up=2, cycle_momentum=False)
+    >>> [(optimizer.param_groups[0]["lr"], schedule.step())[0] for _ in range(5)]
+    [0.0, 0.5, 1.0, 0.5, 0.0]
     """
 
     def __init__(

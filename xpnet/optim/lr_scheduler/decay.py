@@ -50,7 +50,14 @@ class MultiStepLR(LRScheduler):
 
 
 class ConstantLR(LRScheduler):
-    """``η = η₀ · factor`` in the first ``total_iters`` epochs, then η₀."""
+    """``η = η₀ · factor`` in the first ``total_iters`` epochs, then η₀.
+
+    Parameters
+    ----------
+    optimizer : the optimizer.
+    factor, total_iters : as in the formula.
+    last_epoch : -1 starts; another number continues after that epoch.
+    """
 
     def __init__(
         self, optimizer: Optimizer, factor: float = 1.0 / 3, total_iters: int = 5, last_epoch: int = -1
@@ -86,7 +93,14 @@ class ExponentialLR(LRScheduler):
 
 
 class PolynomialLR(LRScheduler):
-    """``η = η₀ (1 − t/total_iters)^power`` up to ``total_iters``, then 0."""
+    """``η = η₀ (1 − t/total_iters)^power`` up to ``total_iters``, then 0.
+
+    Parameters
+    ----------
+    optimizer : the optimizer.
+    total_iters, power : as in the formula.
+    last_epoch : -1 starts; another number continues after that epoch.
+    """
 
     def __init__(self, optimizer: Optimizer, total_iters: int = 5, power: float = 1.0, last_epoch: int = -1) -> None:
         self.total_iters, self.power = positive("PolynomialLR: total_iters", total_iters), power
@@ -131,7 +145,20 @@ class CosineAnnealingLR(LRScheduler):
 
 
 class LinearLR(LRScheduler):
-    """``η = η₀ · f``, where f goes linearly from ``start_factor`` to ``end_factor`` in ``total_iters`` steps."""
+    """``η = η₀ · f``, where f goes linearly from ``start_factor`` to ``end_factor`` in ``total_iters`` steps.
+
+    Parameters
+    ----------
+    optimizer : the optimizer.
+    start_factor, end_factor, total_iters : as in the formula.
+    last_epoch : -1 starts; another number continues after that epoch.
+
+    >>> import xpnet
+    >>> optimizer = xpnet.optim.SGD([xpnet.nn.Parameter([1.0])], lr=1.0)
+    >>> schedule = LinearLR(optimizer, start_factor=0.5, total_iters=2)
+    >>> [(optimizer.param_groups[0]["lr"], schedule.step())[0] for _ in range(3)]
+    [0.5, 0.75, 1.0]
+    """
 
     def __init__(
         self,
