@@ -32,3 +32,12 @@ def test_several_are_compared_and_zero_is_marked():
 def test_what_cannot_be_drawn(norms, message):
     with pytest.raises(ValueError, match=message):
         plot.gradient_flow(norms)
+
+
+def test_a_thousand_layers_fit_one_picture(tmp_path):
+    """They were 550 inches wide, more than matplotlib draws."""
+    figure = plot.gradient_flow({f"layer {i}": 1.0 + i for i in range(1000)})
+    plot.save(figure, tmp_path / "x.png")
+    assert figure.get_size_inches()[0] <= 16
+    labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    assert labels[:2] == ["layer 0", "layer 16"]

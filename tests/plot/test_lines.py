@@ -56,3 +56,12 @@ def test_descent_draws_each_path_and_the_minimum():
     assert axes.lines[-1].get_marker() == "*"
     with pytest.raises(ValueError, match=r"path 'a' must be \(T, 2\), got \(3,\)"):
         plot.descent(lambda x, y: x, {"a": [1, 2, 3]}, (0, 1), (0, 1))
+
+
+def test_of_many_curves_some_are_named(tmp_path):
+    """A hundred names left no room for the axes, which matplotlib warned of."""
+    figure = plot.lines({f"curve {i}": [i, i + 1] for i in range(100)})
+    plot.save(figure, tmp_path / "x.png")
+    (axes,) = figure.axes
+    assert len(axes.lines) == 100
+    assert 10 < len(axes.texts) < 40

@@ -27,6 +27,8 @@ from .style import (
 _COLORS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE)
 _MARKERS = "osD^v"
 
+_WIDEST = 16.0  # inches
+
 
 def gradient_flow(norms: Mapping[str, Any] | Mapping[str, Mapping[str, Any]], heading: str = "Gradient flow") -> Figure:
     """The norm of the gradient by layer, from the input (left) to the loss (right), on a logarithmic axis.
@@ -41,7 +43,8 @@ def gradient_flow(norms: Mapping[str, Any] | Mapping[str, Mapping[str, Any]], he
     values = {name: np.array([float(to_host(v)) for v in line.values()]) for name, line in lines.items()}
     positive = np.concatenate([v[np.isfinite(v) & (v > 0)] for v in values.values()])
     floor = positive.min() / 5 if positive.size else 1e-12
-    figure = new_figure(max(4.6, 1.6 + 0.55 * len(layers)), 3.6, "drawing gradient flow")
+    width = min(max(4.6, 1.6 + 0.55 * len(layers)), _WIDEST)
+    figure = new_figure(width, 3.6, "drawing gradient flow")
     axes = figure.subplots()
     drawn: list[tuple[Any, str]] = []
     for i, (name, line) in enumerate(values.items()):
@@ -57,7 +60,15 @@ def gradient_flow(norms: Mapping[str, Any] | Mapping[str, Mapping[str, Any]], he
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.yaxis.set_minor_formatter("")
     clean(axes)
-    axes.set_xticks(range(len(layers)), names_of(layers), rotation=35, ha="right", rotation_mode="anchor", **AS_IT_IS)
+    every = -(-len(layers) // int(_WIDEST / 0.25))  # so that names do not cover each other
+    axes.set_xticks(
+        range(0, len(layers), every),
+        names_of(layers[::every]),
+        rotation=35,
+        ha="right",
+        rotation_mode="anchor",
+        **AS_IT_IS,
+    )
     axes.set_ylabel("norm of the gradient", color=GREY)
     title(axes, heading)
     if len(lines) > 1:

@@ -69,6 +69,8 @@ def lines(
 ) -> Figure:
     """Named curves in one pair of axes, each name at the end of its curve, in the curve's colour.
 
+    Of more curves than there is room for names, evenly chosen ones have their names.
+
     values : name -> numbers (T,), or a pair (x, y) of its own; None, NaN and infinities leave a gap.
     x : where the curves without an x of their own stand, 1..T if not given.
     axes : drawn into, if given; else a new figure.
@@ -122,7 +124,9 @@ def _name_ends(axes: Axes, curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) 
         ends.append((float(np.clip(height, 0.0, 1.0)), i, name))
     ends.sort()
     inches = axes.get_position().height * axes.figure.get_size_inches()[1]
-    places = spread([height for height, _, _ in ends], 16 / DPI / max(inches, 0.5))
+    gap = 16 / DPI / max(inches, 0.5)
+    ends = ends[:: -(-len(ends) // max(int(1 / gap), 1))]  # of more curves than there is room for names, some
+    places = spread([height for height, _, _ in ends], gap)
     for place, (_, i, name) in zip(places, ends, strict=True):
         axes.annotate(
             name_of(name), (1, place), xycoords="axes fraction", xytext=(5, 0), textcoords="offset points",
