@@ -14,7 +14,7 @@ import numpy as np
 
 from .base import Array, Namespace
 
-MANY = 1 << 16  # rows: above this, a plain loop in float32 would lose digits
+MANY = 1024  # rows that go to one place: above this, a plain loop in float32 would lose digits
 
 
 def reduce_rows(
@@ -59,9 +59,10 @@ def lowest(dtype: Any) -> float | int:
 def sum_rows_on_host(rows: Array, to: Array, count: int) -> Array:
     """``sum_rows`` one row after the other, as one long vector, because ``np.add.at`` has a fast path for that.
 
-    float16 is summed in float32; float32 is summed in float64 if there are many rows.
+    float16 is summed in float32; float32 is summed in float64 if many rows go to one place.
     """
-    kinds = {"float16": "float32", "float32": "float64" if len(to) > MANY else "float32"}
+    many = len(to) > MANY and np.bincount(to).max() > MANY
+    kinds = {"float16": "float32", "float32": "float64" if many else "float32"}
     kind = kinds.get(rows.dtype.name, rows.dtype.name)
     y = np.zeros(count * rows.shape[1], dtype=kind)
     np.add.at(y, _places(to, rows.shape[1]), rows.astype(kind, copy=False).ravel())

@@ -102,3 +102,14 @@ def test_both_backends_agree() -> None:
 def test_rows_and_places_on_two_backends() -> None:
     with pytest.raises(BackendError, match="arrays of two backends"):
         sum_rows(get_backend("standin").asarray(np.ones((2, 1))), np.zeros(2, "int64"), 1)
+
+
+@pytest.mark.parametrize("n", [MANY + 1, 20_000])
+def test_many_rows_of_one_place_beside_few_of_others(backend: Backend, n: int) -> None:
+    """As the gradient of a frequent word: one after the other, 20,000 times 0.1 loses four digits in float32."""
+    to = np.concatenate((np.zeros(n, "int64"), np.arange(1, 50)))
+    rows = np.full((len(to), 2), 0.1, "float32")
+    y = backend.to_numpy(sum_rows(backend.asarray(rows), backend.asarray(to), 50))
+    assert y.dtype == "float32"
+    np.testing.assert_allclose(y[0], n * float(np.float32(0.1)), rtol=1e-6)
+    assert (y[1:] == np.float32(0.1)).all()

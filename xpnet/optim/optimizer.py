@@ -147,7 +147,7 @@ class Optimizer(ABC):
             yield flat.values
             yield flat.grads
             yield from flat.state.values()
-            yield from (run.numbers for run in flat.runs)
+            yield from (span.numbers for span in flat.spans)
 
     def settings(self) -> dict[str, Any]:
         """What the host decides about a step, by name: all options but the learning rate, and which vectors are new.
@@ -157,7 +157,7 @@ class Optimizer(ABC):
         found: dict[str, Any] = {}
         for i, (group, flats) in enumerate(zip(self.param_groups, self._flats, strict=True)):
             found |= {f"{name} of group {i}": value for name, value in group.items() if name not in _ON_BACKEND}
-            found[f"state of group {i}"] = [(run.begun, run.steps == 0) for flat in flats for run in flat.runs]
+            found[f"state of group {i}"] = [(span.begun, span.steps == 0) for flat in flats for span in flat.spans]
         return found
 
     def scale_gradients(self, factor: Array) -> None:

@@ -38,7 +38,6 @@ from .switches import is_grad_enabled, no_grad, note_plain, observe, observer_in
 __all__ = [
     "GradientHook", "Handle", "Node", "Op", "Recorded", "TensorLike", "apply", "backpropagate", "fusing",
     "gradients_kept", "held", "hooks_of", "is_grad_enabled", "keep_for_hooks", "mark_changed", "no_fusion",
-    "no_grad", "node_of", "note_plain", "observe", "observer_in_force", "results_of_apply", "run_backward", "settle",
-    "tick", "value_of",
-    "walk", "wrap",
+    "no_grad", "node_of", "note_plain", "observe", "observer_in_force", "results_of_apply", "run_backward",
+    "settle", "tick", "value_of", "walk", "wrap",
 ]  # fmt: skip
