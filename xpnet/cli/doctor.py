@@ -13,7 +13,6 @@ from xpnet.cli.parser import Commands
 from xpnet.cli.run import load_run
 from xpnet.cli.settings import build_model
 from xpnet.cli.train import loss_of
-from xpnet.explore import examine
 from xpnet.nn import Module
 from xpnet.train import History
 from xpnet_backends import random
@@ -36,6 +35,8 @@ def add_parser(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Examine a run on samples of its training data; 1 where there are problems, else 0."""
+    from xpnet.explore import examine  # only here: the other commands start faster
+
     folder = Path(arguments.run)
     run = load_run(folder, arguments.backend, arguments.data_dir)
     random.state.manual_seed(run.settings.seed)

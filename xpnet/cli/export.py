@@ -12,7 +12,6 @@ import numpy as np
 from xpnet.cli.datasets import as_inputs
 from xpnet.cli.parser import Commands
 from xpnet.cli.run import load_run
-from xpnet.interchange import to_onnx
 
 
 def add_parser(commands: Commands) -> None:
@@ -31,6 +30,8 @@ def add_parser(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Write the best weights of a run as ONNX; what its inputs and outputs mean goes into the file's metadata."""
+    from xpnet.interchange import to_onnx  # only here: the other commands start faster
+
     run = load_run(Path(arguments.run), "numpy")
     settings = run.settings
     of_table = settings.target is not None

@@ -14,7 +14,6 @@ from xpnet.cli.parser import Commands
 from xpnet.cli.run import load_run
 from xpnet.cli.settings import check_picture
 from xpnet.cli.train import loss_of
-from xpnet.explore import profile as profile_of
 
 
 def add_parser(commands: Commands) -> None:
@@ -34,6 +33,8 @@ def add_parser(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Time training steps of a run on its first training batch; nothing of the run is changed."""
+    from xpnet.explore import profile as profile_of  # only here: the other commands start faster
+
     check_picture(arguments.out, "profile.png")
     run = load_run(Path(arguments.run), arguments.backend, arguments.data_dir)
     settings = run.settings
