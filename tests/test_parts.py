@@ -89,6 +89,7 @@ def test_type_checkers_see_the_parts(tmp_path):
     probe.write_text("import xpnet\n" + "\n".join(uses) + "\n")
     parts = [ROOT / f"xpnet/{part}/__init__.py" for part in PARTS if part != "lesson"]
     files = [probe, ROOT / "xpnet/__init__.py", ROOT / "xpnet/tensor.py", ROOT / "xpnet/lesson.py", *parts]
+    files += [ROOT / "xpnet/tape/__init__.py", ROOT / "xpnet/tape/switches.py"]
     command = [sys.executable, "-m", "mypy", "--follow-imports=skip", "--no-implicit-reexport", "--config-file=",
                f"--cache-dir={tmp_path / 'cache'}", "--ignore-missing-imports", *map(str, files)]  # fmt: skip
     run = subprocess.run(command, capture_output=True, text=True, env=environment(MYPYPATH=""), cwd=ROOT, timeout=120)

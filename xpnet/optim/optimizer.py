@@ -68,7 +68,7 @@ class Optimizer(ABC):
                 raise ValueError(f"{type(self).__name__}: {name} must be >= 0, got {options[name]!r}")
         betas = options.get("betas", (0.0, 0.0))
         if len(betas) != 2 or not all(0.0 <= beta < 1.0 for beta in betas):
-            raise ValueError(f"{type(self).__name__}: betas must lie in [0, 1), two of them, got {betas!r}")
+            raise ValueError(f"{type(self).__name__}: betas must be two numbers in [0, 1), got {betas!r}")
 
     @abstractmethod
     def state_names(self, options: Mapping[str, Any]) -> Sequence[str]:

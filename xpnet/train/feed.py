@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from xpnet.data import Inputs, ResumableLoader, split_batch
+from xpnet.data import Inputs, split_batch
 from xpnet.nn import Module
 from xpnet.serialization import CheckpointError
 
@@ -19,7 +19,7 @@ class Feed:
 
     def __init__(self, loader: Any) -> None:
         self.loader = loader
-        self.resumable = isinstance(loader, ResumableLoader)
+        self.resumable = hasattr(loader, "load_state_dict")
         self._once = iter(loader) is loader  # a generator: it gives its batches a single time
         self._passes = self._begun = 0
 

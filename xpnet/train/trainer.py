@@ -221,8 +221,8 @@ class Trainer:
 
     def _start_epoch(self, feed: Feed) -> None:
         begun = 0 if self.pending is None else len(self.pending[1])
-        feed.start_at(self.epoch, begun)
         self.step.start(feed.size if feed.size is not None else begun, self.pending)
+        feed.start_at(self.epoch, begun)
         self.pending = None
         for callback in self.callbacks:
             callback.on_epoch_start(self, self.epoch + 1, feed.size or 0)

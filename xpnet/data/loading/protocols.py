@@ -41,9 +41,6 @@ class ResumableLoader(Protocol):
     def __iter__(self) -> Iterator[Batch]:
         """The batches of the next epoch, from its position on."""
 
-    def __len__(self) -> int:
-        """How many batches an epoch has."""
-
     def state_dict(self) -> dict[str, int]:
         """``{"epoch": ..., "position": ...}``: where the next pass starts."""
 
