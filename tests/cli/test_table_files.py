@@ -338,3 +338,25 @@ def test_fashion_mnist_s_files_given_as_mnist(tmp_path, capsys):
     err = run(capsys, "evaluate", "run", "--backend", "numpy", status=2).err
     assert "this run learned the classes T-shirt/top" in err
     assert "the files there are MNIST's" in err
+
+
+def test_predictions_do_not_overwrite_the_data(tmp_path, capsys):
+    write(tmp_path / "predictions.csv", ["a", "y"], numbers(), ["no", "yes"] * (N // 2))
+    train(capsys, "predictions.csv", "y")
+    before = (tmp_path / "predictions.csv").read_bytes()
+    for options in ([], ["--out", str(tmp_path / "predictions.csv")]):
+        said = run(capsys, "predict", "run", "./predictions.csv", *options, status=2).err
+        assert "the predictions would overwrite ./predictions.csv: choose another file with --out" in said
+    assert (tmp_path / "predictions.csv").read_bytes() == before
+    run(capsys, "predict", "run", "predictions.csv", "--out", "p.csv")
+    assert len(read(tmp_path / "p.csv")) == N
+
+
+def test_json_of_a_score_without_a_value(tmp_path, capsys, monkeypatch):
+    write(tmp_path / "t.csv", ["a", "y"], numbers(), ["no", "yes"] * (N // 2))
+    train(capsys, "t.csv", "y")
+    monkeypatch.setattr("xpnet.cli.tables.score", lambda *args: {"test_accuracy": 0.5, "test_loss": float("nan")})
+    text = run(capsys, "predict", "run", "t.csv", "--json").out
+    found = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert found["loss"] is None
+    assert found["accuracy"] == 0.5

@@ -91,6 +91,12 @@ def test_16_bits_become_8(tmp_path):
     assert saved(Image.fromarray(values), tmp_path / "x.png").tolist() == [[0, 1, 127, 255]]
 
 
+@pytest.mark.parametrize("kind", ["uint16", "int32"])
+def test_grey_levels_in_an_image_of_more_bits(tmp_path, kind):
+    values = np.array([[0, 7, 200, 255]], dtype=kind)
+    assert saved(Image.fromarray(values), tmp_path / "x.tiff").tolist() == [[0, 7, 200, 255]]
+
+
 def test_other_kinds_of_numbers(tmp_path):
     assert saved(Image.fromarray(np.array([[0, 65535]], np.int32)), tmp_path / "i.tiff").tolist() == [[0, 255]]
     floats = np.array([[-1.0, 0.0, np.nan, 1.0]], np.float32)
@@ -190,6 +196,16 @@ def test_drawn_digits_look_the_same_however_they_are_drawn(text):
         np.stack([drawn(text)] * 3, axis=-1),
     ):
         assert correlation(to_digit(other), usual) > 0.8  # a pixel's shift costs 0.1
+
+
+@pytest.mark.parametrize(("ink", "ground"), [
+    ((0, 0, 255), (0, 0, 0)), ((255, 255, 0), (255, 255, 255)), ((200, 0, 0), (0, 0, 0)), ((0, 0, 90), (0, 0, 0)),
+])  # fmt: skip
+def test_ink_that_is_about_as_bright_as_its_ground(ink, ground):
+    shares = [np.asarray(Image.fromarray(drawn(ground=0, ink=255)).resize((n, n))) / 255.0 for n in (28, 140)]
+    found = [to_digit(np.rint(x[..., None] * ink + (1 - x[..., None]) * ground).astype(np.uint8)) for x in shares]
+    assert min(digit.max() for digit in found) >= 200
+    assert correlation(found[1], to_digit(np.rint(255 * shares[1]).astype(np.uint8))) > 0.98
 
 
 def test_the_digit_is_placed_as_in_mnist():

@@ -210,9 +210,9 @@ class Halving(optim.Optimizer):
 @pytest.mark.parametrize("betas", [(0.5, 1.0), (-0.1, 0.5), (0.5,), (0.5, 0.5, 0.5), (float("nan"), 0.5)])
 def test_betas_are_checked_for_every_optimizer(betas, backend):
     for name in BETAS:
-        with pytest.raises(ValueError, match=rf"^{name}: betas must lie in \[0, 1\), two of them, got \("):
+        with pytest.raises(ValueError, match=rf"^{name}: betas must be two numbers in \[0, 1\), got \("):
             getattr(optim, name)([start(backend)], betas=betas)
-    with pytest.raises(ValueError, match=r"^Halving: betas must lie in"):
+    with pytest.raises(ValueError, match=r"^Halving: betas must be two numbers in"):
         Halving([start(backend)], betas)
 
 

@@ -35,6 +35,17 @@ def test_finds_a_rate_that_learns_and_puts_everything_back(backend):
     trainer.fit(blobs(), epochs=1)  # and it still trains
 
 
+@pytest.mark.parametrize("given", [blobs(), ArrayDataset(*blobs())], ids=["pair", "dataset"])
+def test_arrays_are_taken_as_by_fit(given):
+    trainer = make()
+    found = lr_range_test(trainer.model, F.cross_entropy, trainer.optimizer, given, steps=12)
+    assert len(found.rates) == 12
+    inputs = blobs()[0]
+    for alone in (inputs, xpnet.tensor(inputs)):
+        with pytest.raises(TypeError, match=r"the batches must be a pair \(inputs, targets\).*got float32\(96, 4\)"):
+            lr_range_test(trainer.model, F.cross_entropy, trainer.optimizer, alone)
+
+
 def frozen_in_part():
     """A network in training, but for its batch normalisation."""
     xpnet.manual_seed(0)

@@ -76,6 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
     if run.settings.target is not None:
         if len(arguments.files) > 1:
             raise UsageError("give one CSV file: this run was trained on a table")
+        _keep(arguments.files[0], arguments.out or "predictions.csv")
         predict_table(run, arguments.files[0], arguments.out or "predictions.csv", arguments.json, reading(arguments))
         return 0
     if options := reading(arguments):
@@ -84,11 +85,18 @@ def run(arguments: argparse.Namespace) -> int:
     if tables and len(arguments.files) > 1:
         raise UsageError("give either images or one CSV file")
     if tables:
+        _keep(tables[0], arguments.out or "submission.csv")
         _predict_table(run, tables[0], arguments.out or "submission.csv", arguments.json)
         return 0
     if arguments.out:
         raise UsageError("--out is for the predictions of a CSV file")
     return _predict_pictures(run, arguments.files, arguments.json)
+
+
+def _keep(name: str, out: str) -> None:
+    """See that the predictions do not go where the data are."""
+    if Path(name).exists() and Path(out).exists() and Path(name).samefile(out):
+        raise UsageError(f"the predictions would overwrite {name}: choose another file with --out")
 
 
 def _probabilities(run: TrainedRun, pixels: np.ndarray) -> np.ndarray:
@@ -214,4 +222,4 @@ def _predict_table(run: TrainedRun, name: str, out: str, as_json: bool) -> None:
         print(to_json(result))
     else:
         known = f", accuracy {result['accuracy']:.4f} on its labels" if "accuracy" in result else ""
-        print(f"{len(labels):,} predictions written to {out}{known}")
+        print(f"{len(labels):,} prediction{'s' * (len(labels) != 1)} written to {out}{known}")

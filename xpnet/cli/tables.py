@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-import json
 import re
 import sys
 from collections import Counter
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from xpnet._files import write_atomically
+from xpnet.cli.console import to_json
 from xpnet.cli.run import TrainedRun
 from xpnet.cli.scores import headline, score
 from xpnet.cli.settings import Settings, UsageError
@@ -345,7 +345,7 @@ def predict_table(run: TrainedRun, path: str, out: str, as_json: bool, options: 
             result["not_scored"] = others
             warning = _not_scored(prepare, others, len(usable))
     if as_json:
-        print(json.dumps(result))
+        print(to_json(result))
         if warning:
             print(f"warning: {warning}", file=sys.stderr)
         return
@@ -355,7 +355,7 @@ def predict_table(run: TrainedRun, path: str, out: str, as_json: bool, options: 
         print(f"warning: {warning}")
     found = {f"test_{name}": value for name, value in result.items()}
     known = f"; on its own {prepare.target}: {headline(found).replace('test ', '')}" if "loss" in result else ""
-    print(f"{len(table):,} predictions written to {out}{known}")
+    print(f"{len(table):,} prediction{'s' * (len(table) != 1)} written to {out}{known}")
 
 
 def _not_scored(prepare: TablePreprocessor, others: Mapping[str, int], usable: int) -> str:

@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from xpnet.data import Loader
+from xpnet.data import ArrayDataset, Loader
 from xpnet.data.loading.loader import keep_place
 from xpnet.nn import Module
 from xpnet.nn.utils import left_as_it_was
 from xpnet.optim import Optimizer
 from xpnet.tensor import Tensor, is_grad_enabled
-from xpnet_backends import Array
+from xpnet.train.intake import as_loader, is_values
+from xpnet_backends import Array, get_backend, is_array
 
 _SMOOTHING = 0.98
 _END: Any = object()
@@ -47,6 +48,7 @@ def lr_range_test(
 
     Ends early where the smoothed loss is ``stop_at`` times its least value, or not finite.  Batches are gone through
     again where there are fewer than ``steps``; those of an iterator, which cannot start over, are kept for that.
+    A pair of arrays or a dataset is taken in shuffled batches of 64, as by ``Trainer.fit``.
     Afterwards, also after an error or Ctrl-C, all is as it was: weights, buffers, gradients, modes, optimizer, the
     loader's epoch and position, random state.  Source: Smith 2015, arXiv:1506.01186, section 3.3.
 
@@ -56,6 +58,7 @@ def lr_range_test(
         raise ValueError(f"lr_range_test needs 0 < low < high and steps >= 10, got {low!r}, {high!r}, {steps!r}")
     if not is_grad_enabled():
         raise ValueError("lr_range_test trains for a while: call it outside no_grad()")
+    batches = _in_batches(batches, model)
     rates, losses = [], []
     smoothed: list[float] = []
     average = 0.0
@@ -82,6 +85,16 @@ def _step(model: Module, loss: Callable[[Any, Any], Tensor], optimizer: Optimize
     value.backward()
     optimizer.step()
     return float(value.numpy())
+
+
+def _in_batches(given: Any, model: Module) -> Any:
+    """Batches, also of arrays.  Raises: ``TypeError`` for inputs without targets."""
+    pair = isinstance(given, tuple) and len(given) == 2 and all(map(is_values, given))
+    if not (pair or is_array(given) or isinstance(given, ArrayDataset | Tensor)):
+        return given
+    first = next(model.parameters(), None)
+    backend = get_backend() if first is None else first.backend
+    return as_loader(given, model, backend, 64, shuffle=True, what="batches")
 
 
 def _repeated(batches: Loader, count: int) -> Iterator[tuple[Array, Any]]:

@@ -24,6 +24,7 @@ _WORKING = 192  # pixels of the longer side on which ink is told from ground
 _COARSEST = 64  # ... or fewer, down to this, where there is much noise
 _GROUND = 48  # ... on which the light is measured
 _FAINTEST = 12.0  # grey levels between ink and ground below which nothing is taken for a digit
+_DULL = 100  # grey level: ink of a dataset is brighter
 _NO_INK = "draw it in one colour that stands out from a plain ground, large in the picture"
 
 
@@ -142,7 +143,12 @@ def _inside(mask: np.ndarray) -> np.ndarray:
 
 
 def _to_8_bits(values: np.ndarray) -> np.ndarray:
-    """Scale to 0..255: 16-bit values by their range, all others by their own least and largest."""
+    """Scale to 0..255: 16-bit values by their range, all others by their own least and largest.
+
+    Whole numbers that are within 0..255, in an image of more bits, are grey levels already.
+    """
+    if values.dtype.kind in "iu" and values.size and 0 <= values.min() <= values.max() < 256:
+        return values.astype(np.uint8)
     if values.dtype == np.uint16:
         return (values // 257).astype(np.uint8)
     finite = np.nan_to_num(values.astype(np.float64), posinf=0.0, neginf=0.0)
@@ -197,9 +203,21 @@ def _to_grey(image: np.ndarray) -> np.ndarray:
         raise ValueError(f"expected pixels, uint8 (H, W) or (H, W, 3), got {image.dtype} {image.shape}: see read_image")
     if min(image.shape[:2]) < 4:
         raise ValueError(f"no digit found: the image has only {image.shape[1]}x{image.shape[0]} pixels")
-    if image.ndim == 3:
-        image = np.asarray(_pillow("reading digits").fromarray(np.ascontiguousarray(image)).convert("L"))
-    return image.astype(np.float32)
+    return ink_levels(image).astype(np.float32)
+
+
+def ink_levels(image: np.ndarray) -> np.ndarray:
+    """Grey levels in which ink stands out from its ground.  uint8 (H, W) or (H, W, 3) -> uint8 (H, W).
+
+    Usually the brightness; for such ink as yellow on white, or blue on black, the colour channel that differs most.
+    """
+    if image.ndim == 2:
+        return image
+    grey = np.asarray(_pillow("reading digits").fromarray(np.ascontiguousarray(image)).convert("L"))
+    levels = [grey, *np.moveaxis(image, -1, 0)]
+    spreads = [int(level.max()) - int(level.min()) for level in levels]
+    best = int(np.argmax(spreads))
+    return np.ascontiguousarray(levels[best]) if spreads[0] < 0.5 * spreads[best] else grey
 
 
 def _resize(values: np.ndarray, height: int, width: int, resampling: str) -> np.ndarray:
@@ -342,7 +360,7 @@ def _looks_placed(ink: np.ndarray) -> bool:
 
 
 def _looks_finished(grey: np.ndarray, ink: np.ndarray, most: float = 1.3) -> bool:
-    """Whether an image of the final size is like those of a dataset: black ground, the digit roughly in the middle.
+    """Whether an image of the final size is like those of a dataset: bright ink on black, roughly in the middle.
 
     Its longer side is 0.6 to ``most`` times what it should be.
     """
@@ -350,7 +368,8 @@ def _looks_finished(grey: np.ndarray, ink: np.ndarray, most: float = 1.3) -> boo
     border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
     off_center = max(abs(_center_of_mass(ink, axis) - len(ink) // 2) for axis in (0, 1))
     size = max(bottom - top, right - left) / _inner(len(ink))
-    return bool(np.median(border) <= 2) and 0.6 <= size <= most and off_center <= max(2.0, len(ink) * 3 / 28)
+    strong = bool(grey.max() > _DULL and np.median(border) <= 2)
+    return strong and 0.6 <= size <= most and off_center <= max(2.0, len(ink) * 3 / 28)
 
 
 def _center_of_mass(ink: np.ndarray, axis: int) -> float:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from xpnet._extras import MissingExtraError, require
-from xpnet.data.images.files import looks_like_mnist, to_digit
+from xpnet.data.images.files import ink_levels, looks_like_mnist, to_digit
 
 GROUNDS = ("", "dark", "light")
 _SAMPLE = 20  # training images that are looked at
@@ -71,12 +71,12 @@ class PictureRecipe:
 
         Raises: ``ValueError`` where digits are wanted and there is none, ``MissingExtraError`` without Pillow.
         """
-        picture = _with_channels(picture, self.channels)
         if self.digits:
-            picture = _shrunk_back(picture, self.size)
+            picture = _shrunk_back(ink_levels(picture), self.size)
             turned = picture if self.ground == "dark" else 255 - picture
             digit = to_digit(turned, size=self.size[0])
             return digit if self.ground == "dark" else 255 - digit
+        picture = _with_channels(picture, self.channels)
         if picture.shape[:2] != self.size:
             picture = 255 - picture if self.inverts(picture) else picture
             picture = _padded(picture, self.size) if self.ground else _cut(picture, self.size)
