@@ -69,7 +69,7 @@ serialization.keep_type("tensor", Tensor, Tensor)
 serialization.keep_type("parameter", nn.Parameter, nn.Parameter)
 
 __all__ = [
-    "BackendError", "CaptureError", "CheckpointError", "Tensor", "__version__", "apply", "as_tensor", "available_backends",
-    "capture", "concatenate", "get_backend", "gradcheck", "is_grad_enabled", "load", "manual_seed", "maximum", "minimum",
-    "nn", "no_grad", "ops", "optim", "save", "stack", "tensor", "use", "where",
+    "BackendError", "CaptureError", "CheckpointError", "Tensor", "__version__", "apply", "as_tensor",
+    "available_backends", "capture", "concatenate", "get_backend", "gradcheck", "is_grad_enabled", "load",
+    "manual_seed", "maximum", "minimum", "nn", "no_grad", "ops", "optim", "save", "stack", "tensor", "use", "where",
 ]  # fmt: skip

@@ -91,8 +91,9 @@ def everything(**options):
     } | options
 
 
-@pytest.mark.parametrize("accumulate", [1, 2, 3])
-@pytest.mark.parametrize("optimizer", ["SGD", "Adam", "AdamW", "RMSprop"])
+@pytest.mark.parametrize(
+    ("optimizer", "accumulate"), [("SGD", 1), ("SGD", 3), ("Adam", 2), ("AdamW", 1), ("AdamW", 3), ("RMSprop", 2)]
+)
 def test_with_everything_at_once(optimizer, accumulate):
     runs = []
     for capture in (False, True):
@@ -300,13 +301,14 @@ def fit(run, epochs):
     return run.fit((X, LABELS), (X[:20], LABELS[:20]), epochs=epochs, batch_size=8, verbose=False)
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES)
-@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize(
+    ("schedule", "accumulate"), [("none", 1), ("epoch", 2), ("step", 1), ("step", 2), ("plateau", 1)]
+)
 def test_checkpoints_are_the_same_byte_for_byte(tmp_path, monkeypatch, schedule, accumulate):
     monkeypatch.setattr("time.perf_counter", lambda: 0.0)  # the seconds of a run are in its checkpoint
     for capture in (False, True):
         run = trainer(tmp_path / str(capture), capture, schedule, accumulate=accumulate)
-        fit(run, 4)
+        fit(run, 3)
     assert sum(run.callbacks[0].replayed) > 0
     for name in ("best.safetensors", "last.safetensors", "history.csv"):
         assert (tmp_path / "True" / name).read_bytes() == (tmp_path / "False" / name).read_bytes()
@@ -321,12 +323,12 @@ def test_the_first_step_of_every_epoch_runs_eagerly(tmp_path):
 @pytest.mark.parametrize("optimizer", ["SGD", "Adam", "RMSprop"])
 def test_a_resumed_run_goes_on_as_if_never_stopped(tmp_path, optimizer):
     whole = trainer(None, False, "step", optimizer)
-    fit(whole, 5)
-    fit(trainer(tmp_path, True, "step", optimizer), 3)
+    fit(whole, 4)
+    fit(trainer(tmp_path, True, "step", optimizer), 2)
     random.state.set_step(999)
     resumed = trainer(tmp_path, True, "step", optimizer)
     resumed.resume()
-    fit(resumed, 5)
+    fit(resumed, 4)
     assert sum(resumed.callbacks[0].replayed) > 0
     assert resumed.history.rows == whole.history.rows
     for key, value in whole.model.state_dict().items():

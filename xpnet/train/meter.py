@@ -62,17 +62,20 @@ class Meter:
 
     def write(self, values: Mapping[str, Any], count: Any) -> None:
         """Put the values of a batch, but for those of streaming metrics, where the counter points."""
-        place = len(self._sizes) if self._backend.on_host else self._place
+        if self._backend.on_host:
+            place = len(self._sizes)
+            for name in self._means:
+                self._values[name][place] = values[name]
+            self._counts[place] = count
+            return
         for name in self._means:
-            self._values[name][place] = self._here(values[name], "float32")
-        self._counts[place] = self._here(count, "float64")
-        if not self._backend.on_host:
-            self._place += 1
+            self._values[name][self._place] = self._here(values[name], "float32")
+        self._counts[self._place] = self._here(count, "float64")
+        self._place += 1
 
     def _here(self, value: Any, dtype: str) -> Any:
         """A number for a place on the device: one of the host would be transferred each time."""
-        number = not self._backend.on_host and isinstance(value, int | float)
-        return self._backend.xp.full(1, value, dtype=dtype) if number else value
+        return self._backend.xp.full(1, value, dtype=dtype) if isinstance(value, int | float) else value
 
     def lasting(self) -> Iterator[Array]:
         """All arrays that live from one step to the next."""
