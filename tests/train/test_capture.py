@@ -619,6 +619,74 @@ def test_a_schedule_that_moves_the_momentum_too(schedule):
         assert ("the option momentum of group 0 changes" in str(step.recordings.reason)) is cycles
 
 
+def test_an_optimizer_that_counts_on_the_host():
+    class Slowing(optim.SGD):
+        def update(self, xp, theta, g, state, clock, options):
+            theta -= (1.0 / clock.steps) * g
+
+    runs = []
+    for capture in (False, True):
+        model = network("standin")
+        step = Step(model, F.cross_entropy, Slowing(model.parameters(), lr=0.1), capture=capture)
+        if capture:
+            with pytest.warns(RuntimeWarning, match=r"no two steps are alike: clock\.steps\(\d\)"):
+                train(step, 12)
+        else:
+            train(step, 12)
+        runs.append(state(step))
+    assert step.recordings.replayed == 0
+    assert_same(runs[1], runs[0])
+
+
+def rebind_statistics(monkeypatch):
+    def keep(self, mean, variance):
+        self.running_mean, self.running_var = mean, variance
+
+    monkeypatch.setattr(nn.BatchNorm2d, "_keep", keep)
+
+
+def rebind_moments(monkeypatch):
+    inner = optim.Adam.update
+
+    def update(self, xp, theta, g, state, clock, options):
+        (flat,) = self._flats[0]
+        flat.state["exp_avg"] = flat.state["exp_avg"].copy()
+        inner(self, xp, theta, g, {**state, "exp_avg": flat.state["exp_avg"]}, clock, options)
+
+    monkeypatch.setattr(optim.Adam, "update", update)
+
+
+def rebind_averages(monkeypatch):
+    def blend(self):
+        for name, p in self._parameters.items():
+            self.averages[name] = self.averages[name] * 0.9 + p.data * 0.1
+
+    monkeypatch.setattr(optim.EMA, "blend", blend)
+
+
+def rebind_the_meter(monkeypatch):
+    def write(self, values, count):
+        self._place = self._place + 1
+        self._values["loss"][self._place - 1] = values["loss"]
+
+    monkeypatch.setattr("xpnet.train.meter.Meter.write", write)
+
+
+@pytest.mark.parametrize("plant", [rebind_statistics, rebind_moments, rebind_averages, rebind_the_meter])
+def test_an_array_of_the_librarys_own_that_moves(monkeypatch, plant):
+    plant(monkeypatch)
+    runs = []
+    for capture in (False, True):
+        step = make(capture, **everything(metrics=None))
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            losses = train(step, 14)
+        runs.append((losses, {k: v.get().tolist() for k, v in step.model.state_dict().items()}))
+    assert step.recordings.replayed == 0
+    assert "is another array or object after a step" in str(said[0].message)
+    assert runs[0] == runs[1]
+
+
 def test_an_attribute_that_changes_between_steps():
     runs = []
     for capture in (False, True):

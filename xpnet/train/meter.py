@@ -75,7 +75,7 @@ class Meter:
 
     def _here(self, value: Any, dtype: str) -> Any:
         """A number for a place on the device: one of the host would be transferred each time."""
-        return self._backend.xp.full(1, value, dtype=dtype) if isinstance(value, int | float) else value
+        return self._backend.xp.full(1, value, dtype=dtype) if isinstance(value, int | float | np.generic) else value
 
     def lasting(self) -> Iterator[Array]:
         """All arrays that live from one step to the next."""
