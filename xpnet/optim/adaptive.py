@@ -55,7 +55,7 @@ class Adagrad(Optimizer):
     ) -> None:
         g = decay_weights(theta, g, clock, options["weight_decay"], decoupled=False)
         s = state["sum"]
-        if clock.steps == 1:
+        if clock.first:
             s += options["initial_accumulator_value"]
         s += g * g
         rate = clock.lr / (1.0 + (clock.step - 1.0) * options["lr_decay"])
@@ -195,7 +195,7 @@ class NAdam(Optimizer):
         (beta1, beta2), m, v = options["betas"], state["exp_avg"], state["exp_avg_sq"]
         g = decay_weights(theta, g, clock, options["weight_decay"], decoupled=options["decoupled_weight_decay"])
         product = state["mu_product"]  # Π μ: one number, kept for every element so that it is saved with its parameter
-        if clock.steps == 1:
+        if clock.first:
             product += 1.0
         decay = options["momentum_decay"] * math.log(0.96)
         mu = beta1 * (1.0 - 0.5 * xp.exp(clock.step * decay))

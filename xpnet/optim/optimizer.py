@@ -11,6 +11,7 @@ import numpy as np
 
 from xpnet.nn import Parameter
 from xpnet.optim.flat import GATED, LR, STEP, Flat, Span
+from xpnet.tape import note_plain
 from xpnet.tensor import Tensor, no_grad
 from xpnet_backends import Array, Namespace, is_array, random, sum_of_squares, to_numpy
 
@@ -261,14 +262,21 @@ class Optimizer(ABC):
 class Clock:
     """The learning rate and the step count of the current parameters, as numbers on their backend."""
 
-    __slots__ = ("_xp", "fresh", "lr", "step", "steps")
+    __slots__ = ("_steps", "_xp", "first", "fresh", "lr", "step")
 
     def __init__(self, xp: Namespace, span: Span, fresh: frozenset[str] = frozenset(), *, gated: bool = False) -> None:
         self._xp = xp
         self.lr = span.numbers[GATED if gated else LR]
         self.step = span.numbers[STEP]
-        self.steps = span.steps + 1  # the same on the host: 1 in the first step
+        self._steps = span.steps + 1
+        self.first = span.steps == 0
         self.fresh = fresh  # the vectors of state that are used for the first time, and hold zeros
+
+    @property
+    def steps(self) -> int:
+        """The step count on the host, 1 in the first step.  Not for recorded steps: ``step`` is on the backend."""
+        note_plain("clock.steps", (self._steps,), {}, None)
+        return self._steps
 
     def bias_correction(self, beta: float) -> Array:
         """``1 − βᵗ`` as ``−expm1(t ln β)``, which is accurate in float32 for β near 1."""

@@ -55,7 +55,7 @@ def observer_in_force() -> Callable[..., None] | None:
     return innermost(blocks, None) if (blocks := observers.get()) else None
 
 
-def note_plain(name: str, args: tuple[Any, ...], options: dict[str, Any], result: Recorded) -> None:
+def note_plain(name: str, args: tuple[Any, ...], options: dict[str, Any], result: Recorded | None) -> None:
     """Report an operation without a derivative to the observer, if it has a method ``plain``."""
     if (plain := getattr(observer_in_force(), "plain", None)) is not None:
         plain(name, args, options, result)

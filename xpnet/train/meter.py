@@ -71,21 +71,21 @@ class Meter:
 
     def write(self, values: Mapping[str, Any], count: Any) -> None:
         """Put the values of a batch, but for those of streaming metrics, where the counter points."""
-        place = len(self._sizes) if self._backend.on_host else self._place
+        on_host = self._backend.on_host
+        place = len(self._sizes) if on_host else self._place
         for name in self._means:
             value, taken = values[name], count
             if name != "loss" and name in self._counts:
                 value, taken = value["total"] / value["weight"], value["weight"]
-            self._values[name][place] = self._here(value, "float32")
+            self._values[name][place] = value if on_host else self._here(value, "float32")
             if name in self._counts:
-                self._counts[name][place] = self._here(taken, "float64")
-        if not self._backend.on_host:
+                self._counts[name][place] = taken if on_host else self._here(taken, "float64")
+        if not on_host:
             self._place += 1
 
     def _here(self, value: Any, dtype: str) -> Any:
         """A number for a place on the device: one of the host would be transferred each time."""
-        number = not self._backend.on_host and isinstance(value, int | float)
-        return self._backend.xp.full(1, value, dtype=dtype) if number else value
+        return self._backend.xp.full(1, value, dtype=dtype) if isinstance(value, int | float | np.generic) else value
 
     def lasting(self) -> Iterator[Array]:
         """All arrays that live from one step to the next."""

@@ -93,6 +93,8 @@ class Recordings:
         kind = self._kinds.setdefault(key, Recording())
         if kind.refused or kind.unlike >= UNLIKE:
             return eager()
+        if (kind.surroundings or Surroundings(step)).hooked():
+            return eager()
         changed = None if kind.surroundings is None else kind.surroundings.difference(step)
         if changed is not None or kind.due or kind.alike < ALIKE:
             return self._watched(kind, eager, changed)

@@ -15,6 +15,8 @@ The contract, which a recording of a step (``Backend.capture``) relies on:
   accumulated batches, and the random step where a backend was asked for it (``random.state.cell``).
 - ``compute`` reads only what is the same in every step: options, shapes, and where in an update a batch stands.  On a
   device it never waits.  On the host it looks at the loss and at the gradients, and ends early where they are bad.
+- On a device ``recordings`` runs ``compute``, or replays a recording of it (``xpnet.train.recording``).  What only
+  ``compute`` writes on the host is the same in every step, and is put back after a replay.
 - Two parts belong to the host by their nature and stay outside: what streaming metrics keep grows with the data, and
   an optimizer with a ``step`` of its own (``LBFGS``, or a user's) is called whole, so ``recordable`` is false.
 

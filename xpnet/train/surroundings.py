@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import random as python_random
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from operator import is_
 from types import CodeType, FunctionType, MethodType
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from xpnet.nn import Module
+from xpnet.nn import Module, Parameter
 from xpnet.tape import is_grad_enabled, observer_in_force
 
 if TYPE_CHECKING:
@@ -42,10 +42,14 @@ class Surroundings:
     def __init__(self, step: Step) -> None:
         self.labels: list[tuple[str, str]] = []
         self.objects: list[Any] = []
-        for label, mapping in _sources(step):
+        self._modules = list(step.model.modules())  # where another one takes the place of one, an attribute differs
+        self._parameters = list(step.model.named_parameters())
+        self._of_model = list(_of_module("model", step.model))
+        self._plain = all(_is_ours(type(module).__module__) for module in self._modules)  # then these stay the same
+        for label, mapping in (*self._of_model, *_sources(step)):
             self.labels += [(label, name) for name in mapping]
             self.objects += mapping.values()
-        for label, thing in _lasting(step):
+        for label, thing in _lasting(step, self._parameters):
             self.labels.append((label, ""))
             self.objects.append(thing)
         self._inside = [
@@ -59,9 +63,9 @@ class Surroundings:
     def difference(self, step: Step) -> str | None:
         """What of it is different now, in words; None where all is as it was."""
         now: list[Any] = []
-        for _, mapping in _sources(step):
+        for _, mapping in (*(self._of_model if self._plain else _of_module("model", step.model)), *_sources(step)):
             now += mapping.values()
-        now += [thing for _, thing in _lasting(step)]
+        now += [thing for _, thing in _lasting(step, self._parameters)]
         if len(now) != len(self.objects):
             return "the model has other attributes"
         if not all(map(is_, now, self.objects)):
@@ -77,6 +81,14 @@ class Surroundings:
             return f"{OPTION} {changed[0] if changed else ''} changes from step to step"
         return None
 
+    def hooked(self) -> bool:
+        """Whether a module or a parameter has a hook, which is host code that has to run."""
+        for module in self._modules:
+            if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks:
+                return True
+        hooks = [p._hooks for _, p in self._parameters if p._hooks is not None]
+        return any(h.gradient or h.after for h in hooks)
+
 
 def host_randomness(surroundings: Surroundings) -> list[Any]:
     """How far Python's and NumPy's random numbers have been drawn, the global ones and those of modules."""
@@ -91,14 +103,8 @@ def host_randomness(surroundings: Surroundings) -> list[Any]:
 
 
 def must_run(step: Step) -> bool:
-    """Whether host code has to run in every step: hooks, an observer of the tape, an optimizer with its own step."""
-    if observer_in_force() is not None or not is_grad_enabled() or not step.recordable:
-        return True
-    for module in step.model.modules():
-        if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks:
-            return True
-    hooks = [p._hooks for p in step.model.parameters() if p._hooks is not None]
-    return any(h.gradient or h.after for h in hooks)
+    """Whether host code has to run in every step: an observer of the tape, or an optimizer with its own step."""
+    return observer_in_force() is not None or not is_grad_enabled() or not step.recordable
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -126,8 +132,7 @@ def _described(x: Any, depth: int = _DEPTH) -> Any:
 
 
 def _sources(step: Step) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Names and values, by owner."""
-    yield from _of_module("model", step.model)
+    """Names and values beside the model, by owner."""
     for name in ("loss", "penalty", "count"):
         yield from _of_callable(name, getattr(step, name))
     for name, metric in step.metrics.items():
@@ -205,12 +210,12 @@ def _names(code: CodeType) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*code.co_names, *inside]))
 
 
-def _lasting(step: Step) -> Iterator[tuple[str, Any]]:
+def _lasting(step: Step, parameters: Sequence[tuple[str, Parameter]]) -> Iterator[tuple[str, Any]]:
     """Whatever must stay where it is: the arrays that live from step to step, and whether parameters learn."""
-    for name, p in step.model.named_parameters():
-        yield f"model.{name}", p.data
-        yield f"model.{name}.requires_grad", p.requires_grad
-        yield f"model.{name}.grad", p.grad if p._home is None else None  # the others are the optimizer's
+    for name, p in parameters:
+        yield name, p.data
+        yield name, p.requires_grad
+        yield name, p.grad if p._home is None else None  # the others are the optimizer's
     parts: tuple[tuple[str, Callable[[], Iterator[Any]]], ...] = (
         ("the optimizer's state", step.optimizer.lasting),
         ("the meter", step.meter.lasting),
