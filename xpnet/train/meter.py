@@ -90,7 +90,7 @@ class Meter:
     def lasting(self) -> Iterator[Array]:
         """All arrays that live from one step to the next."""
         yield self._place
-        yield self._counts
+        yield from self._counts.values()
         yield from self._values.values()
 
     def advance(self, size: int, values: Mapping[str, Any]) -> None:
