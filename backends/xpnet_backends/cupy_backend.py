@@ -90,7 +90,7 @@ class CupyBackend(Backend):
                 result = function()
             except BaseException as error:
                 _abandon(stream)
-                if isinstance(error, RuntimeError):  # CUDA's errors and CuPy's refusals are
+                if isinstance(error, RuntimeError | MemoryError):  # CUDA's errors and CuPy's refusals are
                     raise CaptureError(_why_not_captured(error)) from error
                 raise
             try:
@@ -128,7 +128,7 @@ def _abandon(stream: Any) -> None:
         return
 
 
-def _why_not_captured(error: RuntimeError) -> str:
+def _why_not_captured(error: Exception) -> str:
     reason = _first_line(error)
     if "cublas" in reason.lower():
         reason = f"a matrix product by CuPy's cuBLAS cannot be recorded ({reason})"

@@ -296,6 +296,7 @@ class TestCapture:
         [
             (NotImplementedError("calling cuBLAS API during stream capture is currently unsupported"),
              "a matrix product by CuPy's cuBLAS cannot be recorded (NotImplementedError: calling cuBLAS API"),
+            (MemoryError("Out of memory"), "MemoryError: Out of memory: a recording allows"),
             (FakeCudaError(900), "FakeCudaError: cudaError900: details: a recording allows no product by CuPy's"),
         ],
     )  # fmt: skip

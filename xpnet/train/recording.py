@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 Replay: TypeAlias = Callable[[], "tuple[Tensor, Any]"]
 
+COMPILED = (".pyx", ".pxi")  # how CuPy's own lines look in a traceback
 ALIKE = 3  # eager steps before a recording
 UNLIKE = 5  # in a row, and a kind of batch is left alone until the next epoch
 
@@ -262,7 +263,7 @@ def _place(error: CaptureError, backend: Backend) -> str:
         return ""
     of_arrays = getattr(modules.get(backend.array_type.__module__), "__file__", None) or __file__
     arrays, ours = Path(of_arrays).parent, (Path(__file__).parents[1], Path(xpnet_backends.__file__).parent)
-    above = [f for f in frames if not Path(f.filename).is_relative_to(arrays)]
+    above = [f for f in frames if not (Path(f.filename).is_relative_to(arrays) or f.filename.endswith(COMPILED))]
     users = [f for f in above if not any(Path(f.filename).is_relative_to(folder) for folder in ours)]
     frame = (users or above or frames)[-1]
     return f", in {frame.filename}:{frame.lineno}: {frame.line}"
