@@ -1,6 +1,6 @@
-"""Images a second that each transform makes, at the size of CIFAR-10: batches of 128 images of 3x32x32 pixels.
+"""Images per second of each transform, at the size of CIFAR-10: batches of 128 images of 3x32x32 pixels.
 
-The crop with flip of the usual recipe is timed on bytes as well, as a DataLoader over raw CIFAR-10 has them.
+The usual crop with flip is also timed on uint8 images, which a DataLoader over raw CIFAR-10 gives.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ BATCH, SHAPE = 128, (3, 32, 32)
 
 
 def contestants(backend: Backend) -> dict[str, Callable[[], Any]]:
-    """What is timed, each on one batch of a shuffled dataset of 50,000."""
+    """The transforms to time, each on one batch of a shuffled dataset of 50,000."""
     rng = np.random.default_rng(0)
     raw = backend.asarray(rng.integers(0, 256, (BATCH, *SHAPE)).astype("uint8"))
     labels = backend.asarray(rng.integers(0, 10, BATCH))

@@ -1,6 +1,6 @@
-"""What it costs to watch every loss and gradient for NaN: a step of the Trainer on the host, against the watching.
+"""The cost of checking every loss and gradient for NaN, relative to a step of the Trainer on the host.
 
-The watching is timed by itself: reading the loss, and the sum of squares over the flat gradient buffer.
+The check is timed separately: reading the loss, and the sum of squares over the flat gradient buffer.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from xpnet.nn import functional as F
 
 
 def contestants(batch: int, hidden: list[int]) -> dict[str, Any]:
-    """A training step, and its watching."""
+    """A training step, and its check."""
     rng = np.random.default_rng(0)
     x, labels = rng.standard_normal((batch, 784), dtype=np.float32), rng.integers(0, 10, batch)
     model = models.MLP(784, hidden, 10)

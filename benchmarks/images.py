@@ -1,7 +1,7 @@
 """Convolution, pooling, batch norm, and training steps of image networks against PyTorch eager, in both its layouts.
 
 Forward and backward (of layers), or a whole step with SGD and momentum (of networks), on a batch already in memory.
-PyTorch runs as it comes and with channels_last; each contestant in a process of its own, in turns.
+PyTorch runs with its default layout and with channels_last.  Each contestant runs in its own process, in turns.
 """
 
 from __future__ import annotations

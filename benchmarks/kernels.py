@@ -1,4 +1,4 @@
-"""Each kernel of the NumPy backend against the op that it stands in for, forward and backward, in turns."""
+"""Each kernel of the NumPy backend against the op that it replaces, forward and backward, in turns."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ rng = np.random.default_rng(0)
 
 
 def normal(*shape: int) -> np.ndarray:
-    """Numbers of float32."""
+    """Normal random numbers, float32."""
     return rng.standard_normal(shape, dtype=np.float32)
 
 
 def images(*shape: int) -> np.ndarray:
-    """The same in memory order (N, H, W, C), as kernels hand them on."""
+    """The same in memory order (N, H, W, C), the order of the kernels' results."""
     n, c, height, width = shape
     return normal(n, height, width, c).transpose(0, 3, 1, 2)
 

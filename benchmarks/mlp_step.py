@@ -1,6 +1,6 @@
-"""One training step of the network 784-128-10, against PyTorch eager where it is installed.
+"""One training step of the network 784-128-10, against PyTorch eager if it is installed.
 
-Forward, cross-entropy, backward, optimizer step, on a batch already in memory.  Each in a process of its own, in turns.
+Forward, cross-entropy, backward, optimizer step, on a batch already in memory.  Each runs in its own process, in turns.
 """
 
 from __future__ import annotations

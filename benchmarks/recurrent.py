@@ -1,6 +1,6 @@
-"""Steps of recurrent networks against PyTorch eager where it is installed.
+"""Steps of recurrent networks against PyTorch eager if it is installed.
 
-Forward, the mean square of the outputs, backward; no optimizer.  Each in a process of its own, in turns.
+Forward, the mean square of the outputs, backward; no optimizer.  Each runs in its own process, in turns.
 """
 
 from __future__ import annotations

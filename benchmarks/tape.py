@@ -1,6 +1,6 @@
-"""What the tape costs: microseconds an op, forward and backward, over the plain array operation.
+"""The overhead of the tape: microseconds per op, forward and backward, over the plain array operation.
 
-A chain of additions of 4x4 arrays, in which the arithmetic itself is nearly nothing.
+It times a chain of additions of 4x4 arrays, whose arithmetic takes almost no time.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ OPS = 200
 
 
 def main() -> None:
-    """Time chains of ``OPS`` additions, and print microseconds an op."""
+    """Time chains of ``OPS`` additions, and print microseconds per op."""
     options = parser(__doc__).parse_args()
     backend = xpnet.get_backend(options.backend)
     a = backend.xp.ones((4, 4), dtype="float32")

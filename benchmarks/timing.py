@@ -1,4 +1,4 @@
-"""Timing that can be trusted on a noisy machine: contestants in turn, many rounds, medians and ratios."""
+"""Reliable timing on a noisy machine: contestants in turn, many rounds, medians and ratios."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PAUSE = 0.1  # seconds
 
 
 def in_turns(contestants: dict[str, Callable[[], Any]], rounds: int, repeat: int) -> dict[str, list[float]]:
-    """Seconds a call, a list a contestant: each round calls every one ``repeat`` times, one after the other."""
+    """Seconds per call, one list per contestant: each round calls every contestant ``repeat`` times, in turn."""
     for run in contestants.values():  # warm up
         for _ in range(max(3, repeat // 10)):
             run()
@@ -33,11 +33,11 @@ def in_turns(contestants: dict[str, Callable[[], Any]], rounds: int, repeat: int
 
 
 def in_processes(makers: dict[str, tuple[Any, ...]], rounds: int, repeat: int) -> dict[str, list[float]]:
-    """As ``in_turns``, each contestant in a process of its own: thread pools in one process disturb each other.
+    """As ``in_turns``, but each contestant in its own process, because thread pools in one process disturb each other.
 
-    A maker is ``(function, *arguments)``; the function is called in the process and returns what is timed.  Each turn
-    begins with a pause and calls that are not timed: the threads of the one before are at rest then, and its own awake
-    and on processors of their own.
+    A maker is ``(function, *arguments)``.  The function is called in the process and returns the callable to time.
+    Each turn begins with a pause and with calls that are not timed, so that the threads of the previous contestant
+    sleep, and its own threads are awake on separate processors.
     """
     context = multiprocessing.get_context("spawn")
     pipes = {}
@@ -90,12 +90,12 @@ def median_ratio(seconds: dict[str, list[float]], of: str, to: str) -> float:
 
 
 def machine() -> dict[str, Any]:
-    """What it ran on."""
+    """The machine and the versions of the libraries."""
     return {"processor": platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()}
 
 
 def parser(description: str | None, *, on_the_cpu: bool = False) -> argparse.ArgumentParser:
-    """The options that all benchmarks share; ``--backend`` not where it is about the CPU."""
+    """The options that all benchmarks share; without ``--backend`` for benchmarks of the CPU."""
     made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     if not on_the_cpu:
         made.add_argument("--backend", default="numpy", help="numpy, cupy or auto")
@@ -105,7 +105,7 @@ def parser(description: str | None, *, on_the_cpu: bool = False) -> argparse.Arg
 
 
 def report(figures: dict[str, Any], save: str | None) -> None:
-    """Print the figures, and keep them if asked to."""
+    """Print the figures, and write them to ``save`` if given."""
     text = json.dumps(figures, indent=2)
     print(text)
     if save:

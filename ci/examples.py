@@ -1,10 +1,10 @@
-"""Run every example on small settings, offline, and say how long each took.
+"""Run every example with small settings, offline, and print how long each took.
 
 python ci/examples.py [NAME ...] [--backend NAME] [--jobs N]    all of them, or those whose names contain one of NAME
 
-An example fails where it ends with an error, leaves no metrics.json, or does not end within a minute (two on a GPU,
-which compiles kernels first).  ``--jobs`` runs so many at a time, each in a process of its own.  One that takes longer
-than 10 s is reported as slow: on a busy machine that says little, but on a quiet one it is too long.
+An example fails if it exits with an error, writes no metrics.json, or does not end within a minute (two minutes on a
+GPU, which compiles kernels first).  ``--jobs`` sets how many run at a time, each in its own process.  An example that
+takes longer than 10 s is reported as slow; on a busy machine this means little.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SLOW, TOO_LONG, TOO_LONG_ON_A_GPU = 10.0, 60.0, 120.0  # seconds
 
 
 def run(script: Path, backend: str | None = None) -> tuple[float, str]:
-    """The seconds that a script took, and what is wrong with it."""
+    """The seconds that a script took, and its error, or "" if it succeeded."""
     started = time.perf_counter()
     limit = TOO_LONG if backend in (None, "numpy") else TOO_LONG_ON_A_GPU
     with tempfile.TemporaryDirectory() as folder:
@@ -46,7 +46,7 @@ def run(script: Path, backend: str | None = None) -> tuple[float, str]:
 
 
 def _metrics(path: Path) -> str:
-    """What is wrong with the numbers that an example left."""
+    """What is wrong with an example's metrics.json, or ""."""
     if not path.exists():
         return "it left no metrics.json in --out"
     found = json.loads(path.read_text())

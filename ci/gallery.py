@@ -1,6 +1,6 @@
 """The gallery: docs/gallery.md, the index of docs/gallery/NN_name.md, one page for each numbered example.
 
-python ci/gallery.py            check the pages; exit 1 where something is wrong
+python ci/gallery.py            check the pages; exit 1 if there is an error
 python ci/gallery.py --write    write the index from the headings of the pages, then check
 """
 
@@ -16,11 +16,11 @@ LARGEST = 100_000  # bytes of a picture
 
 HEAD = """# Gallery
 
-What the numbered examples find, with their figures and the commands. `xpnet example list` shows them all,
-`xpnet example 01` runs one; pictures and `metrics.json` go to `out/NAME`.
+The results of the numbered examples, with figures and commands. `xpnet example list` lists all examples, and
+`xpnet example 01` runs one. Pictures and `metrics.json` are written to `out/NAME`.
 
-Figures are those of seed 0 on one machine of two cores. Another processor, number of threads or kernel adds up in
-another order; training makes of that differences as large as those between seeds.
+All figures are for seed 0 on one machine with two cores. Another processor, number of threads or kernel adds numbers in
+another order. Training amplifies these rounding differences until they are as large as those between seeds.
 
 """
 
@@ -31,7 +31,7 @@ def pages(root: Path) -> list[Path]:
 
 
 def index(root: Path) -> str:
-    """What docs/gallery.md must hold: a line for each page, with the page's own heading."""
+    """The text of docs/gallery.md: a line for each page, with the heading of that page."""
     lines = []
     for page in pages(root):
         heading = re.match(r"#+\s*(.+)", page.read_text(encoding="utf-8"))
@@ -42,7 +42,7 @@ def index(root: Path) -> str:
 
 
 def errors(root: Path, complete: bool = COMPLETE) -> list[str]:
-    """All that is wrong, a line each."""
+    """Every fault of the gallery, one line each."""
     examples = {script.stem for script in (root / "examples").glob("[0-9][0-9]_*.py")}
     found = []
     for page in pages(root):
@@ -59,7 +59,7 @@ def errors(root: Path, complete: bool = COMPLETE) -> list[str]:
 
 
 def _wrong_pictures(page: Path) -> list[str]:
-    """A page shows at least one picture, its own, and all that it shows are there and small."""
+    """A page shows at least one picture; all its pictures exist and are smaller than ``LARGEST``."""
     pictures = re.findall(r"!\[[^\]]*\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
     if not pictures:
         return [f"docs/gallery/{page.name} shows no picture"]
@@ -75,7 +75,7 @@ def _wrong_pictures(page: Path) -> list[str]:
 
 
 def main() -> int:
-    """Write the index where asked to, and check."""
+    """Write the index with ``--write``, then check the pages."""
     if "--write" in sys.argv[1:]:
         (ROOT / "docs/gallery.md").write_text(index(ROOT), encoding="utf-8")
     found = errors(ROOT)

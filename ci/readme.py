@@ -1,6 +1,6 @@
-"""Run what the README shows: its Python blocks (default), or print the commands of one of its sections.
+"""Run the README's Python blocks (default), or print the commands of one of its sections.
 
-``python ci/readme.py`` executes every ```python block, in order, in one namespace a section.
+``python ci/readme.py`` executes every ```python block, in order, with one namespace per section.
 ``python ci/readme.py --commands tests`` prints the ```sh block under the heading that contains "tests".
 """
 

@@ -1,12 +1,13 @@
 """The perceptron (Rosenblatt 1958): a line that learns from its mistakes.
 
-A perceptron says +1 where w·x > 0, else −1.  It looks at one flower after the other, and changes only on a mistake:
+A perceptron predicts +1 where w·x > 0, else −1.  It processes one flower after the other, and updates w only after a
+mistake:
 
-    w ← w + y x          y is +1 or −1, the right answer
+    w ← w + y x          y is +1 or −1, the correct answer
 
-so that y w·x grows by |x|².  If some line parts the classes, it stops after at most (R/γ)² mistakes: R is the length
-of the longest x, γ the widest margin any line can have (Novikoff 1962).  If none does, it never stops.  Both are seen
-here, on two pairs of iris species, each flower given by the length and width of its petals.
+so that y w·x grows by |x|².  If a line separates the classes, it stops after at most (R/γ)² mistakes: R is the length
+of the longest x, γ the largest margin of any line (Novikoff 1962).  If no line does, it never stops.  The example shows
+both cases, on two pairs of iris species; the inputs are the length and width of the petals.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ species = np.array(iris["species"])
 
 
 def flowers(first, second, columns=PETALS, standardise=False):
-    """Two species by two lengths, with a 1 in front (the bias is its weight), and the answers −1 and +1."""
+    """Two measurements of two species, with a leading 1 (its weight is the bias), and the targets −1 and +1."""
     chosen = (species == first) | (species == second)
     lengths = np.array([iris[column] for column in columns], dtype=float).T[chosen]
     if standardise:
@@ -43,7 +44,7 @@ def perceptron(x, y, epochs):
     for _ in range(epochs):
         before = len(history)
         for i in rng.permutation(len(y)).tolist():
-            if y[i] * (w @ x[i]) <= 0:  # wrong, or undecided
+            if y[i] * (w @ x[i]) <= 0:  # wrong, or on the line
                 w = w + y[i] * x[i]
                 history.append(w)
         mistakes.append(len(history) - before)
@@ -53,7 +54,7 @@ def perceptron(x, y, epochs):
 
 
 def count_mistakes(x, y, orders, passes):
-    """The same rule for many orders of the flowers at once: a row of w each.  Returns the mistakes of each order."""
+    """The same rule for many orders of the flowers at once, one row of w per order.  Returns the mistakes of each."""
     x, y = lesson.backend.asarray(x), lesson.backend.asarray(y)
     w, mistakes = xp.zeros((len(orders), 3)), xp.zeros(len(orders))
     for _ in range(passes):
@@ -69,8 +70,8 @@ def count_mistakes(x, y, orders, passes):
 
 
 def widest_margin(x, y, steps=20_000):
-    """γ: how far the hull of all y x is from the origin (Mitchell, Demyanov, Malozemov 1974: shift weight α to the
-    flower that is worst off, from the best one that has any).
+    """γ: the distance of the convex hull of all y x from the origin (Mitchell, Demyanov, Malozemov 1974: move weight α
+    to the flower with the smallest margin, from the one with the largest margin that has weight).
     """
     points = x * y[:, None]
     alpha = np.full(len(y), 1 / len(y))
@@ -82,11 +83,11 @@ def widest_margin(x, y, steps=20_000):
         share = np.clip(-(w @ step) / max(step @ step, 1e-30), 0, alpha[best])
         alpha[worst] += share
         alpha[best] -= share
-    return margins.min() / np.linalg.norm(w)  # a margin that a line does have: the bound is valid in any case
+    return margins.min() / np.linalg.norm(w)  # the margin of an actual line: the bound is valid even if not converged
 
 
 def draw(x, y, w, names, heading):
-    """The line where w·x = 0."""
+    """The flowers and the line w·x = 0."""
     xlabel, ylabel = PETALS
     return plot.decision_boundary(
         lambda p: w[0] + p @ w[1:],
@@ -107,8 +108,8 @@ x, y = flowers(*names)
 history, mistakes = perceptron(x, y, epochs=100)
 lesson.say(f"setosa and versicolor: {sum(mistakes)} mistakes, then a pass of {len(y)} flowers without one")
 
-# No order of the flowers can give more mistakes than the bound allows: checked for many orders, and on other inputs.
-# What is far from the origin has a large R and a small γ, so it pays to standardise; a narrow gap costs most of all.
+# No order of the flowers can give more mistakes than the bound.  This is checked for many orders, and on other inputs.
+# Inputs far from the origin have a large R and a small γ, so standardising helps; a narrow gap costs the most mistakes.
 inputs = {
     "petals in cm": flowers(*names),
     "petals, standardised": flowers(*names, standardise=True),
@@ -128,18 +129,18 @@ for name, (vectors, answers) in inputs.items():
     assert counts.max() <= bound, "the theorem does not hold?"
     found[name] = {"radius": R, "margin": gamma, "bound": bound, "most": counts.max(), "mean": counts.mean()}
 
-# 2. Not separable: versicolor and virginica overlap, and w never comes to rest.  In each, one flower has petals of
-# 4.8 by 1.8 cm exactly, and no line parts those two.
+# 2. Not separable: versicolor and virginica overlap, and w never converges.  Each species has one flower with petals of
+# exactly 4.8 by 1.8 cm, and no line separates those two.
 names2 = ["versicolor", "virginica"]
 x2, y2 = flowers(*names2)
 history2, mistakes2 = perceptron(x2, y2, epochs=30 if lesson.quick else 300)
 errors = ((history2[1:] @ x2.T) * y2 <= 0).sum(axis=1)  # flowers on the wrong side, after each change
 lesson.say(f"\nversicolor and virginica: still {mistakes2[-1]} mistakes in pass {len(mistakes2)}; it will never stop")
 
-# So which w to keep?  Not the last one: the best seen so far, in a pocket (Gallant 1990).
+# So which w should be kept?  Not the last one, but the best so far, the "pocket" (Gallant 1990).
 pocket = errors.argmin()
 lately = errors[-50:]
-lesson.say(f"on the wrong side, of {len(y2)}: {errors[-1]} with the last w, {errors[pocket]} with the best,")
+lesson.say(f"misclassified, of {len(y2)}: {errors[-1]} with the last w, {errors[pocket]} with the best,")
 lesson.say(f"{lately.min()} to {lately.max()} with the last 50")
 
 # 3. Pictures.

@@ -1,13 +1,13 @@
 """XOR: what one layer cannot do, and how a hidden layer does it.
 
-XOR is 1 where exactly one of two inputs is 1.  One layer answers 1 where w₁x₁ + w₂x₂ + b > 0, and no w, b is right on
-all four inputs.  Suppose some were:
+XOR is 1 where exactly one of two inputs is 1.  One layer predicts 1 where w₁x₁ + w₂x₂ + b > 0, and no w, b is correct
+on all four inputs.  Suppose some were:
 
     (0,0) → 0:            b ≤ 0        (1,0) → 1:   w₁ + b > 0
     (1,1) → 0:  w₁ + w₂ + b ≤ 0        (0,1) → 1:   w₂ + b > 0
 
-The left two add up to w₁ + w₂ + 2b ≤ 0, the right two to w₁ + w₂ + 2b > 0: both cannot be (Minsky & Papert 1969).
-A hidden layer moves the four points to where a line can part them.
+The left two add up to w₁ + w₂ + 2b ≤ 0, the right two to w₁ + w₂ + 2b > 0, a contradiction (Minsky & Papert 1969).
+A hidden layer maps the four points to places that a line can separate.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ def train(model, steps, lr=0.1):
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
-        if losses[-1] < 0.05:  # good enough: the loss has no minimum, with ever larger weights it falls for ever
+        if losses[-1] < 0.05:  # good enough: the loss has no minimum, it keeps falling as the weights grow
             break
     return losses
 
 
 def answers(model, points):
-    """Logits of host points, on the host."""
+    """The logits for points on the host, returned on the host."""
     with xpnet.no_grad():
         return model(backend.asarray(points.astype(np.float32))).numpy()
 
 
 def right(model):
-    """How many of the four answers are right."""
+    """How many of the four answers are correct."""
     return int(((answers(model, X)[:, 0] > 0) == Y).sum())
 
 
@@ -59,22 +59,22 @@ def mlp(hidden):
 
 steps = 300 if lesson.quick else 1000
 
-# 1. One layer, trained: the best it can do is to answer 0.5 to everything, with a loss of ln 2 = 0.693.
+# 1. One layer, trained: the best it can do is to predict 0.5 everywhere, with a loss of ln 2 = 0.693.
 one = nn.Linear(2, 1)
 one_losses = train(one, steps)
 weights = ", ".join(f"{w:.3f}" for w in np.abs(one.weight.numpy()[0]))
 lesson.say(f"one layer: loss {one_losses[-1]:.4f} (ln 2 = {np.log(2):.4f}), sizes of its weights {weights}")
 
-# ...and whatever the training: of a million random lines none has more than three of four right.
+# This does not depend on the training: none of a million random lines has more than three of four right.
 w = np.random.default_rng(lesson.seed).normal(size=(1_000_000, 3)).astype(np.float32)
 scores = w[:, :2] @ X.T + w[:, 2:]  # (1000000, 4)
 best = int(((scores > 0) == Y).sum(axis=1).max())
 lesson.say(f"of {len(w):,} random lines the best has {best} of 4 right")
 
-# 2. With a hidden layer of two units it can be solved, but not from every start: the loss then has flat places where
-# two or three answers are right and descent gets stuck.  A little more width, and such places are rarely met.
+# 2. A hidden layer of two units can solve it, but not from all initial weights: the loss has flat regions where two or
+# three answers are correct and gradient descent gets stuck.  Wider networks rarely get stuck.
 tries, solved, example = (8 if lesson.quick else 25), {}, None
-lesson.say(f"\nhidden units   right on all four, of {tries} starts")
+lesson.say(f"\nhidden units   correct on all four, of {tries} initialisations")
 for hidden in (2, 3, 4, 8):
     count = 0
     for start_number in range(tries):
@@ -87,9 +87,9 @@ for hidden in (2, 3, 4, 8):
     solved[hidden] = count
     lesson.say(f"{hidden:12}   {count:3}")
 
-# 3. The hidden space of the best of the two-unit networks: where the first layer moves the four points.  For XOR one
-# number is enough, x₁ + x₂ (1 or not?) or x₁ - x₂ (0 or not?); which one is found depends on the start.  Two of the
-# four points fall together, and the whole input square is laid on a curve with a bend: a line can cut that twice.
+# 3. The hidden space of the best two-unit network: where the first layer maps the four points.  For XOR one number is
+# enough, x₁ + x₂ (1 or not?) or x₁ - x₂ (0 or not?); which one is found depends on the initial weights.  Two of the
+# four points are mapped to the same place, and the whole input square to a bent curve, which a line can cut twice.
 model, losses = example
 first, last = model[0], model[2]
 with xpnet.no_grad():
@@ -101,14 +101,14 @@ for point, h, logit in zip(X, hidden, answers(model, X)[:, 0], strict=True):
 
 def spaces():
     """Input space of one layer, of two, and the hidden space in between."""
-    figure, axes = plot.panels(["One layer: not to be done", "Two layers: input space", "Two layers: hidden space"])
+    figure, axes = plot.panels(["One layer: impossible", "Two layers: input space", "Two layers: hidden space"])
     names = ["XOR = 0", "XOR = 1"]
     plot.decision_boundary(lambda p: answers(one, p), X, Y, level=0, names=names, axes=axes[0], margin=0.4)
     plot.decision_boundary(lambda p: answers(model, p), X, Y, level=0, names=names, axes=axes[1], margin=0.4)
     v, b = last.weight.numpy()[0], last.bias.numpy()[0]
     plot.decision_boundary(lambda h: h @ v + b, hidden, Y, level=0, names=names, axes=axes[2], margin=0.4)
     mesh = np.linspace(0, 1, 41)
-    for level in np.linspace(0, 1, 9):  # lines of the input square, as the first layer bends them
+    for level in np.linspace(0, 1, 9):  # grid lines of the input square, mapped by the first layer
         for points in (np.stack([mesh, 0 * mesh + level], 1), np.stack([0 * mesh + level, mesh], 1)):
             with xpnet.no_grad():
                 bent = first(backend.asarray(points.astype(np.float32))).tanh().numpy()

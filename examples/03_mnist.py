@@ -1,7 +1,7 @@
 """Handwritten digits three times: by hand in rows, by hand in columns, and with layers.
 
-What is learned: how a network of two layers is trained with nothing but matrix products and one formula a line, what
-shape each variable has, that the tape of the library finds the same gradients, and what a few layers more bring.
+This example shows how to train a network of two layers with matrix products only, one formula per line, and the shape
+of each variable.  It checks that the library's tape finds the same gradients, and shows what more layers gain.
 
 python examples/03_mnist.py --data-dir FOLDER        the four IDX files of MNIST (also found in XPNET_DATA)
 python examples/03_mnist.py --csv train.csv.gz       Kaggle's digit recognizer: label,pixel0,...,pixel783
@@ -36,10 +36,10 @@ def read():
     table = data.read_digit_csv(options.csv)
     if table.targets is None:
         raise data.DataError(f"{options.csv} has no label column: there is nothing to learn from")
-    return data.train_val_split(table, 0.2, lesson.seed)  # nothing of the test part is used before the end
+    return data.train_val_split(table, 0.2, lesson.seed)  # the test part is not used before the end
 
 
-note = "MNIST is not here (--data-dir, XPNET_DATA): scikit-learn's digits, 8x8 pixels, have to do."
+note = "MNIST was not found (--data-dir, XPNET_DATA): using scikit-learn's digits, 8x8 pixels, instead."
 train, test = lesson.load(read, data.load_digits, note)
 if lesson.quick:
     train, test = train.subset(slice(1000)), test.subset(slice(300))
@@ -48,14 +48,14 @@ x_train, x_test = x_train.reshape(len(train), -1), x_test.reshape(len(test), -1)
 t_train, t_test = (lesson.backend.asarray(part.targets) for part in (train, test))
 pixels, batch = x_train.shape[1], 64
 epochs = options.epochs or (2 if lesson.quick else 10 if len(train) > 20_000 else 30)
-lesson.say(f"{len(train)} images to learn from, {len(test)} for the test, {pixels} pixels each; {epochs} epochs")
+lesson.say(f"{len(train)} training images, {len(test)} test images, {pixels} pixels each; {epochs} epochs")
 
 
-def weights(rng, *shape, fan_in):  # He et al. 2015: keeps the size of signals through ReLU
+def weights(rng, *shape, fan_in):  # He et al. 2015: preserves the variance of signals through ReLU
     return lesson.backend.asarray(rng.standard_normal(shape) * np.sqrt(2 / fan_in), "float32")
 
 
-def batches(rng):  # every image once an epoch, in a new order each time
+def batches(rng):  # every image once per epoch, in a new order each time
     order = lesson.backend.asarray(rng.permutation(len(train)))
     return (order[i : i + batch] for i in range(0, len(train), batch))
 
@@ -64,28 +64,28 @@ def accuracy(scores, labels):
     return float((scores.argmax(axis=1) == labels).mean())
 
 
-# 1. By hand, an image a row: 784-128-10
+# 1. By hand, one image per row: 784-128-10
 rng = np.random.default_rng(lesson.seed)
 W1, b1 = weights(rng, pixels, 128, fan_in=pixels), xp.zeros(128, "float32")
 W2, b2 = weights(rng, 128, 10, fan_in=128), xp.zeros(10, "float32")
 
 
 def rows(X, Y):
-    """The loss of a batch X (m, pixels) with one-hot Y (m, 10), and its gradient by each parameter."""
+    """The loss of a batch X (m, pixels) with one-hot Y (m, 10), and its gradient for each parameter."""
     m = len(X)
     Z1 = X @ W1 + b1  # (m, 128)
     A1, relu_backward = ops.relu(xp, Z1)
     Z2 = A1 @ W2 + b2  # (m, 10)
     A2, _ = ops.softmax(xp, Z2)
     loss = -(Y * xp.log(A2 + 1e-12)).sum() / m
-    dZ2 = (A2 - Y) / m  # softmax and cross-entropy together; the one place where m divides
+    dZ2 = (A2 - Y) / m  # softmax and cross-entropy together; the only division by m
     dW2, db2 = A1.T @ dZ2, dZ2.sum(axis=0)
-    (dZ1,) = relu_backward(dZ2 @ W2.T)  # passes where Z1 > 0
+    (dZ1,) = relu_backward(dZ2 @ W2.T)  # dA1 where Z1 > 0, else 0
     dW1, db1 = X.T @ dZ1, dZ1.sum(axis=0)
     return loss, (dW1, db1, dW2, db2)
 
 
-# Is it right?  The tape differentiates the same formula op by op, and must find the same.
+# Check: the tape differentiates the same formula op by op, and must give the same gradients.
 X, Y = x_train[:50], data.one_hot(t_train[:50], 10)
 tape = [xpnet.Tensor(p, requires_grad=True) for p in (W1.copy(), b1.copy(), W2.copy(), b2.copy())]
 F.cross_entropy((xpnet.Tensor(X) @ tape[0] + tape[1]).relu() @ tape[2] + tape[3], t_train[:50]).backward()
@@ -102,13 +102,13 @@ for epoch in range(1, epochs + 1):
     if epoch in (1, epochs):
         lesson.say(f"   epoch {epoch}: loss of the last batch {float(loss):.4f}, test accuracy {by_hand:.4f}")
 
-# 2. By hand, an image a column: Z = W X + b, 784-10-10
+# 2. By hand, one image per column: Z = W X + b, 784-10-10
 W1, b1 = weights(rng, 10, pixels, fan_in=pixels), xp.zeros((10, 1), "float32")
 W2, b2 = weights(rng, 10, 10, fan_in=10), xp.zeros((10, 1), "float32")
 
 
 def columns(X, Y):
-    """As ``rows``, all transposed.  A bias gets the sum over the images (axis 1), not over everything."""
+    """As ``rows``, transposed.  The gradient of a bias is the sum over the images (axis 1), not over everything."""
     m = X.shape[1]
     Z1 = W1 @ X + b1
     A1, relu_backward = ops.relu(xp, Z1)
@@ -126,8 +126,8 @@ def columns(X, Y):
 
 
 MEANING = {
-    "X": "images, one a column, pixels 0..1",
-    "Y": "one-hot labels, one a column",
+    "X": "images, one per column, pixels 0..1",
+    "Y": "one-hot labels, one per column",
     "W1": "weights, a row for each hidden unit",
     "b1": "their biases",
     "Z1": "W1 X + b1",
@@ -158,7 +158,7 @@ for _ in range(epochs):
 in_columns = accuracy((W2 @ xp.maximum(W1 @ x_test.T + b1, 0) + b2).T, t_test)
 lesson.say(f"   test accuracy {in_columns:.4f} with ten hidden units")
 
-# 3. With layers: wider, dropout, Adam, a falling learning rate
+# 3. With layers: wider, dropout, Adam, a decreasing learning rate
 model = nn.Sequential(
     nn.Linear(pixels, 512), nn.ReLU(), nn.Dropout(0.2), nn.Linear(512, 128), nn.ReLU(), nn.Linear(128, 10)
 )
@@ -176,7 +176,7 @@ p = lesson.backend.to_numpy(ops.softmax(xp, scores)[0])
 predicted = p.argmax(axis=1)
 wrong = np.flatnonzero(predicted != test.targets)
 surest = wrong[np.argsort(-p[wrong].max(axis=1))][:24]
-lesson.say(f"   {len(wrong)} of {len(test)} are wrong; the surest of them are in mistakes.png")
+lesson.say(f"   {len(wrong)} of {len(test)} are wrong; the most confident ones are in mistakes.png")
 if len(surest):
     shown = test.inputs[surest], test.targets[surest], predicted[surest], p[surest]
     lesson.draw("mistakes", lambda: plot.predictions(*shown))

@@ -1,15 +1,15 @@
-"""A network that can be watched: its units, its weights, and how both change while it learns.
+"""A network that can be watched: its units, its weights, and how both change during training.
 
-Iris (Fisher 1936; embedded in scikit-learn): four measures of a flower, three species, 150 flowers.  The network is
-4-8-6-3, small enough to draw whole.  At one epoch after another we note all weights, and what each unit answers to the
-same flowers.  What there is to see:
+Iris (Fisher 1936; embedded in scikit-learn): four measurements of a flower, three species, 150 flowers.  The network is
+4-8-6-3, small enough to draw completely.  At chosen epochs the example records all weights, and the activation of each
+unit for the same flowers.  You can see that
 
-- at the start all weights are small and the outputs say nothing: one flower in three is right, as by guessing;
-- the weights grow to several times their size, and the more so the nearer they are to the output;
-- values of the hidden units drift to the ends of tanh, -1 and 1: units become sure, and from then on learn slowly, for
-  the slope of tanh, 1 - y², is nearly 0 there.
+- at the start all weights are small and the outputs carry no information: one flower in three is correct, as by chance;
+- the weights grow to several times their size, most in the layers near the output;
+- activations of the hidden units move towards the limits of tanh, -1 and 1.  Saturated units learn slowly, because the
+  slope of tanh, 1 - y², is nearly 0 there.
 
-visualiser.html in the output folder shows every moment, with a slider; training.gif is the film.
+visualiser.html in the output folder shows every recorded epoch, with a slider; training.gif is an animation.
 
 python examples/04_visualiser.py
 python examples/04_visualiser.py --hidden 5 --activation relu --epochs 100
@@ -30,11 +30,11 @@ ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU, "sigmoid": nn.Sigmoid}
 
 
 def add_options(parser):
-    """The network, and how long it learns."""
+    """Options of the network and of the training."""
     parser.add_argument("--hidden", type=positive, nargs="+", default=[8, 6], metavar="N", help="units (default: 8 6)")
     parser.add_argument("--activation", choices=ACTIVATIONS, default="tanh")
     parser.add_argument("--epochs", type=positive, default=200)
-    parser.add_argument("--frames", type=positive, default=40, help="moments that are noted (default: 40)")
+    parser.add_argument("--frames", type=positive, default=40, help="epochs to record (default: 40)")
 
 
 lesson = start(__doc__, __file__, add_options)
@@ -42,8 +42,8 @@ epochs, frames = (20, 3) if lesson.quick else (lesson.options.epochs, lesson.opt
 if frames < 2:
     lesson.refuse(f"--frames must be at least 2, the beginning and the end, got {frames}")
 
-# A third of each species is kept for the test; the scale is learned from the training flowers alone.
-iris = data.embedded_table("iris")  # it comes with scikit-learn: no network needed
+# A third of each species is held out for the test; the scaling is computed from the training flowers only.
+iris = data.embedded_table("iris")  # included in scikit-learn: no download
 *columns, answer = iris.names
 measures = [name.removesuffix(" (cm)") for name in columns]
 names, labels = np.unique(iris[answer], return_inverse=True)
@@ -74,7 +74,7 @@ def measure():
         }
 
 
-# Early epochs change most: moments stand closer together there.  The test flowers are what the units are watched on.
+# The weights change most in early epochs, so more of those are recorded.  Activations are those of the test flowers.
 moments = {0, *np.unique(np.geomspace(1, epochs, frames - 1).round().astype(int)).tolist()}
 snapshots = explore.Snapshots(model, x_test)
 for epoch in range(epochs + 1):
@@ -86,13 +86,13 @@ for epoch in range(epochs + 1):
 
 first, last = snapshots.shots[0], snapshots.shots[-1]
 network = f"{'-'.join(map(str, sizes))}, {lesson.options.activation}"
-lesson.say(f"{network}: {len(train)} flowers to learn from, {len(test)} held out")
+lesson.say(f"{network}: {len(train)} flowers for training, {len(test)} held out")
 for shot in (first, last):
     lesson.say(f"epoch {shot.moment:4}: training loss {shot.figures['training loss']:.4f}, "
                f"test accuracy {shot.figures['test accuracy']:.4f}")  # fmt: skip
 growth = [float(np.linalg.norm(b) / np.linalg.norm(a)) for a, b in zip(first.weights, last.weights, strict=True)]
 for name, factor in zip(snapshots.names, growth, strict=True):
-    lesson.say(f"the weights of {name} grew {factor:.2f} times")
+    lesson.say(f"the weights of {name} grew by a factor of {factor:.2f}")
 sure = {}
 if lesson.options.activation == "tanh":
     for name, i in zip(snapshots.names[:-1], range(1, len(sizes) - 1), strict=True):
@@ -100,14 +100,14 @@ if lesson.options.activation == "tanh":
         sure[name] = after
         lesson.say(f"values of {name} beyond ±0.9: {before:.0%} at the start, {after:.0%} at the end")
 
-# The film, the picture of its end, and the histograms over time.
+# The animation, its last frame as a picture, and the histograms over time.
 top = max(max(abs(low), abs(high)) for low, high in snapshots.limits()[0])
 flowers = {f"a flower of {name}": int(np.flatnonzero(labels[test] == k)[0]) for k, name in enumerate(names)}
 one = flowers["a flower of virginica"]
 
 
 def frame(shot):
-    """One moment: the network as it sees one flower, with the spread of its weights and values."""
+    """One recorded epoch: the activations for one flower, with histograms of weights and activations."""
     of_weights, of_values = snapshots.histograms(shot)
     panels = [(f"weights, {n}", *h) for n, h in zip(snapshots.names, of_weights, strict=True)]
     panels += [(f"values, {n}", *h) for n, h in zip(snapshots.names, of_values[1:], strict=True)]

@@ -1,14 +1,16 @@
 """Your own table: from a CSV file to a classifier, and an honest report about it.
 
-- Columns become numbers: categories one column each, numbers standardised, missing ones filled and said so by a column.
-- All of this is learned from the training rows alone. Medians or means of the whole table would tell the training
-  about the test rows.
-- Where one class is rare, accuracy flatters: a network that never says "rare" can still be nearly always right. Class
-  weights make each class count the same; balanced accuracy, F1, ROC and precision-recall show what they change.
-- One split proves little: everything is done on several, and the spread is shown.
+- Columns are converted to numbers: categories are one-hot encoded, numbers are standardised, and missing values are
+  imputed and marked in an extra column.
+- All of this is fitted on the training rows only. Medians or means of the whole table would leak information about the
+  test rows into the training.
+- If one class is rare, accuracy is misleading: a network that never predicts "rare" is still nearly always correct.
+  Class weights give each class the same total weight; balanced accuracy, F1, ROC and precision-recall show their
+  effect.
+- One split proves little: everything is repeated on several splits, and the spread is reported.
 
-By default the tables are scikit-learn's wine and breast cancer, the latter also with a fifth of its cells removed and
-with one in eight of its malignant rows, for as they come they have neither missing values nor a rare class.
+By default the tables are scikit-learn's wine and breast cancer. Breast cancer is also used with a fifth of its cells
+removed, and with one in eight of its malignant rows, because the originals have no missing values and no rare class.
 
     python examples/05_table.py
     python examples/05_table.py --data titanic.csv --target Survived
@@ -43,7 +45,7 @@ splits = 1 if lesson.quick else 5
 
 
 def read(path: str) -> data.Table:
-    """A CSV file, and what was guessed about it."""
+    """Read a CSV file, and print what was detected about it."""
     try:
         table = data.read_table(path)
     except OSError as error:
@@ -54,7 +56,7 @@ def read(path: str) -> data.Table:
 
 
 def blanked(table: data.Table, target: str, share: float) -> data.Table:
-    """The table with some cells empty, as if they had never been filled in; not those of the target."""
+    """The table with some cells set to missing, except in the target column."""
     rng = np.random.default_rng(lesson.seed)
     columns = dict(table.columns)
     for name in table.names:
@@ -65,14 +67,14 @@ def blanked(table: data.Table, target: str, share: float) -> data.Table:
 
 
 def thinned(table: data.Table, rare: str, every: int) -> data.Table:
-    """The table with only one in ``every`` rows of one class of its last column: now that class is rare."""
+    """The table with only one in ``every`` rows of one class of its last column, so that this class is rare."""
     cells = np.array(table[table.names[-1]])
     common, thin = np.flatnonzero(cells != rare), np.flatnonzero(cells == rare)[::every]
     return replace(table.take(np.sort([*common, *thin])), name=f"{table.name}, {rare} rare")
 
 
 def train(model: nn.Module, loss: nn.Module, x: np.ndarray, labels: np.ndarray, val: np.ndarray) -> nn.Module:
-    """Learn from the rows that are not in ``val``, until the loss on those of ``val`` has stopped falling."""
+    """Train on the rows that are not in ``val``, until the loss on the rows of ``val`` stops falling."""
     rest = np.setdiff1d(np.arange(len(x)), val)
     loader = data.DataLoader(data.ArrayDataset(x[rest], labels[rest]), min(32, len(rest)), shuffle=True)
     x_val, labels_val = backend.asarray(x[val]), backend.asarray(labels[val])
@@ -85,7 +87,7 @@ def train(model: nn.Module, loss: nn.Module, x: np.ndarray, labels: np.ndarray, 
             optimizer.zero_grad()
             found.backward()
             optimizer.step()
-        model.eval()  # no dropout where something is measured
+        model.eval()  # no dropout during evaluation
         with xpnet.no_grad():
             value = loss(model(x_val), labels_val).item()
         if stopping.update(value, epoch):
@@ -97,15 +99,15 @@ def train(model: nn.Module, loss: nn.Module, x: np.ndarray, labels: np.ndarray, 
 
 
 def study(table: data.Table, target: str) -> dict[str, dict[str, float]]:
-    """Everything for one table: the scores of each method, on average over the splits, and pictures of the first."""
+    """Evaluate every method on one table: mean scores over the splits, and pictures of the first split."""
     scores: dict[str, list[list[float]]] = {}
     for split in range(splits):
         seed = lesson.seed + split
         xpnet.manual_seed(seed)
         kinds = dict.fromkeys(options.ignore, "ignore")
-        classes = np.array(table[target])  # every part gets its share of every class
+        classes = np.array(table[target])  # stratified: every part has the same share of each class
         kept, test = data.split_rows(len(table), 0.25, labels=classes, seed=seed)
-        # Here is where leaks are made or not: what fills, scales and encodes is learned from the kept rows alone.
+        # To avoid leakage, imputation, scaling and encoding are fitted on the training rows only.
         prepare = data.TablePreprocessor(target, task="classification", kinds=kinds).fit(table, kept)
         x, y = prepare.transform(table), prepare.transform_target(table)
         _, val = data.split_rows(len(kept), 0.2, labels=y[kept], seed=seed)
@@ -129,9 +131,7 @@ def study(table: data.Table, target: str) -> dict[str, dict[str, float]]:
             scores.setdefault(name, []).append(judge(z, y[test]))
         if split == 0:
             show(table, prepare.classes, logits, y[test])
-    lesson.say(
-        f"\n{table.name}: mean (and deviation) over {splits} splits, on a quarter of the rows that was put aside"
-    )
+    lesson.say(f"\n{table.name}: mean (and deviation) over {splits} splits, on the held-out quarter of the rows")
     lesson.say(f"{'':22}" + "".join(f"{name:>19}" for name in ("accuracy", "balanced accuracy", "macro F1", "ROC AUC")))
     for name, rows in scores.items():
         pairs = zip(np.mean(rows, axis=0), np.std(rows, axis=0), strict=True)
@@ -148,7 +148,7 @@ def judge(logits: np.ndarray, labels: np.ndarray) -> list[float]:
 
 
 def describe(table: data.Table, prepare: data.TablePreprocessor, labels: np.ndarray) -> None:
-    """What became of the columns, and how rare the rarest class is."""
+    """Print how the columns are encoded, and the number of rows of each class."""
     lesson.say(f"\n{table.name}: {len(table)} rows, {len(prepare.outputs)} numbers each")
     lines = prepare.describe()
     for line in lines[:5]:
@@ -160,7 +160,7 @@ def describe(table: data.Table, prepare: data.TablePreprocessor, labels: np.ndar
 
 
 def show(table: data.Table, classes: list[str], logits: dict[str, np.ndarray], y: np.ndarray) -> None:
-    """The report of the weighted network on the first split, and its pictures."""
+    """Print the report of the weighted network on the first split, and draw its pictures."""
     z = logits["MLP, class weights"]
     lesson.say(f"\n{table.name}, the first split, MLP with class weights:")
     lesson.say(metrics.classification_report(z, y, class_names=classes))
@@ -193,6 +193,6 @@ try:
         with_gaps, with_a_rare_class = blanked(cancer, "diagnosis", 0.2), thinned(cancer, "malignant", 8)
         results = {table.name: study(table, "diagnosis") for table in (cancer, with_gaps, with_a_rare_class)}
         results[wine.name] = study(wine, "cultivar")
-except ValueError as error:  # what is wrong with the table, or cannot be done with it
+except ValueError as error:  # the table is invalid or unsuitable
     lesson.refuse(error)
 lesson.finish({"splits": splits, **results})

@@ -1,10 +1,10 @@
-"""Backpropagation, op by op: what a network computes, and how the blame for its error travels back.
+"""Backpropagation, op by op: what a network computes, and how the gradient of its loss is propagated back.
 
-Forward, each op turns numbers into numbers.  Backward, each op is handed dy = ∂L/∂y, how much the loss L would change
-with its result, and hands on ∂L/∂x to whatever it was computed from: the chain rule, one link at a time.  No op needs
-to know the network around it.  The printed numbers are those of the library's own tape, not of a second program.
+Forward, each op computes y from x.  Backward, each op receives dy = ∂L/∂y, the derivative of the loss L by its result,
+and passes ∂L/∂x on to the ops that computed x: this is the chain rule, one op at a time.  No op needs to know the
+network around it.  The printed numbers come from the library's own tape, not from a second implementation.
 
-python examples/07_backpropagation.py                                       the network 2-3-1, told step by step
+python examples/07_backpropagation.py                                       the network 2-3-1, shown step by step
 python examples/07_backpropagation.py --layers 3 4 4 2 --activation relu --loss cross_entropy --target 1
 python examples/07_backpropagation.py --set "hidden1.weight[1,0]=0.5"       what if this weight were different?
 python examples/07_backpropagation.py --interactive                         step with Enter, type edits
@@ -37,7 +37,7 @@ ACTIVATIONS = {
 
 
 def add_options(parser):
-    """The network, what goes in, and what should come out."""
+    """Options for the network, its input and its target."""
     add = parser.add_argument
     add("--layers", type=positive, nargs="+", default=[2, 3, 1], metavar="N", help="units (default: 2 3 1)")
     add("--activation", choices=ACTIVATIONS, default="tanh")
@@ -57,7 +57,7 @@ given = options.input or [(-1) ** i * (i + 1) / 2 for i in range(sizes[0])]
 if len(given) != sizes[0]:
     lesson.refuse(f"the network has {sizes[0]} inputs, --input gave {len(given)}")
 
-# The network, in float64, so that every digit can be checked by hand.
+# The network is in float64, so that every digit can be checked by hand.
 layers = OrderedDict()
 for depth, (before, after) in enumerate(pairwise(sizes), start=1):
     last = depth == len(sizes) - 1
@@ -82,7 +82,7 @@ else:
 
 
 def record():
-    """One pass, forward and back, written down.  Raises: ``ValueError`` where numbers overflow."""
+    """Record one forward and backward.  Raises: ``ValueError`` if numbers overflow."""
     with np.errstate(all="ignore"):
         found = explore.trace(model, x, loss=lambda y: measure(y, target))
         sizes_of_gradients = list(found.norms().values())
@@ -91,24 +91,24 @@ def record():
     return found
 
 
-# What if?  A number is changed; the gradient foretells what the loss will do, and is right for small changes.
+# What if a number is changed?  The gradient predicts the new loss, accurately for small changes.
 names = {"input": x, **dict(model.named_parameters())}
 foretold = None
 
 
 def edit(text, before):
-    """Change one number and compute everything again; returns the new record, and the loss that was foretold."""
+    """Change one number and compute everything again; returns the new record and the predicted loss."""
     change = explore.Edit.parse(text)
     was = change.apply(names)
     try:
         after = record()
     except ValueError:
-        replace(change, value=was).apply(names)  # as if it had not been asked for
+        replace(change, value=was).apply(names)  # undo the change
         raise
     slope = float(before.gradients[change.name][change.index])
     expected = before.loss + slope * (change.value - was)
     lesson.say(f"what if {text} instead of {was:.4g}?  L {before.loss:.6g} -> {after.loss:.6g};")
-    lesson.say(f"the gradient foretold {expected:.6g}")
+    lesson.say(f"the gradient predicted {expected:.6g}")
     return after, expected
 
 
@@ -145,7 +145,7 @@ while place < len(blocks):
 lesson.say("\nGradient flow: the norm of ∂L/∂y at each op, from the input to the loss")
 lesson.say(explore.flow(found))
 
-# Is it right?  Move each number a little to both sides, and see how the loss changes.
+# Check with finite differences: change each number a little in both directions, and compare the losses.
 worst = explore.finite_differences(found.gradients, names, lambda: measure(model(x), target))
 lesson.say(f"\nloss {found.loss:.6g}; finite differences agree with every gradient to {worst:.1e}")
 
@@ -155,6 +155,6 @@ page = lesson.write("simulator.html", explore.simulator_page(found, about=about)
 lesson.write("trace.json", found.to_json())
 lesson.say(f"step through it in a browser: {page}")
 norms = {f"{step.layer} {step.op}".strip(): step.gradient_norm for step in found.steps}
-lesson.draw("gradient_flow", lambda: plot.gradient_flow(norms, "The gradient on its way back"))
+lesson.draw("gradient_flow", lambda: plot.gradient_flow(norms, "The gradient, layer by layer"))
 figures = {"loss": found.loss, "steps": len(found.steps), "gradient_norms": found.norms()}
 lesson.finish(figures | {"finite_differences": worst, "foretold": foretold})

@@ -1,13 +1,13 @@
 """Activation functions: their shapes, and what the shapes do to training.
 
-Without one between them, two linear layers are one linear layer.  What makes a good one is mostly its slope: on the way
-back, the gradient is multiplied by it in every layer.  So four things are measured on eight functions, and at the end
-stands when to use which:
+Without an activation between them, two linear layers are equivalent to one.  The most important property of an
+activation is its slope, because the backward multiplies the gradient by it in every layer.  The example measures four
+things on eight functions, and ends with advice on when to use which:
 
-    slope         how steep it is, and for which share of inputs it is flat (saturated): no gradient passes there
+    slope         the largest slope, and the share of inputs where it is nearly flat (saturated) and passes no gradient
     depth         how large the gradient of each of 20 layers is
-    dead units    units of ReLU that are 0 for every sample: they get no gradient, so they never come back
-    accuracy      on digits, with 2 and with 12 hidden layers, each with the learning rate that suits it
+    dead units    ReLU units that are 0 for every sample: they get no gradient, so they never recover
+    accuracy      on digits, with 2 and with 12 hidden layers, each with its best learning rate
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FUNCTIONS = {
 }  # fmt: skip
 
 digits, test = data.load_digits()
-digits, validation = data.train_val_split(digits, 0.2)  # learning rates are chosen on this part, never on the test
+digits, validation = data.train_val_split(digits, 0.2)  # learning rates are chosen on this part, never on the test data
 scale = data.Normalize.fit(data.to_float(digits.inputs))  # from the training part only
 parts = (digits, validation, test)
 x, x_val, x_test = (backend.asarray(scale(data.to_float(part.inputs)).reshape(-1, 64)) for part in parts)
@@ -35,7 +35,7 @@ y, y_val, y_test = (backend.asarray(part.targets) for part in parts)
 
 
 def network(activation, hidden, width=64):
-    """64 - width × hidden - 10, with initial weights that suit: He for ReLU and its relatives, Xavier for the rest."""
+    """64 - width × hidden - 10, with suitable initial weights: He for ReLU and similar functions, Xavier otherwise."""
     layers = []
     for i in range(hidden):
         layers += [nn.Linear(64 if i == 0 else width, width), activation()]
@@ -54,7 +54,7 @@ def linear_layers(model):
 
 
 def train(model, lr, epochs):
-    """SGD with momentum.  Gradients are clipped, so that a rate that is too high fails by being useless, not by NaN."""
+    """SGD with momentum.  Gradients are clipped, so that too high a rate gives a poor result and not NaN."""
     optimizer = optim.SGD(model.parameters(), lr=lr, momentum=0.9)
     for _ in range(epochs):
         for inputs, labels in data.DataLoader(data.ArrayDataset(x, y), 64, shuffle=True):
@@ -90,7 +90,7 @@ for name, activation in FUNCTIONS.items():
     slopes[name] = {"largest": steep.max(), "flat": flat, "mean": slope(activation, normal)[0].mean()}
     lesson.say(f"{name:10}{steep.max():14.2f}{flat:29.0%}{slopes[name]['mean']:37.2f}")
 
-# 2. Depth: the gradient that arrives at each of 20 layers, before any training.
+# 2. Depth: the gradient at each of 20 layers, before training.
 gradients = {}
 for name, activation in FUNCTIONS.items():
     xpnet.manual_seed(lesson.seed)
@@ -103,10 +103,12 @@ lesson.say("\nhow many times smaller the gradient of the first of 20 layers is t
 shrinks = {name: values[-1] / values[0] for name, values in gradients.items()}
 lesson.say(", ".join(f"{name} {shrink:.2g}" for name, shrink in shrinks.items()))
 
-# 3. Dead units: a step that is too long can push a unit below 0 for every sample.  ReLU then is flat there for good.
+# 3. Dead units: too large a step can make a unit negative for every sample.  ReLU then stays flat for all of them.
 epochs = 2 if lesson.quick else 15
 dead = {}
-lesson.say("\nhidden units that give the same for every digit, after training with a good rate and with one too high:")
+lesson.say(
+    "\nhidden units with the same output for every digit, after training with a good rate and with too high a rate:"
+)
 for name in ("ReLU", "LeakyReLU", "GELU", "Tanh"):
     for lr in (0.05, 1.0):
         xpnet.manual_seed(lesson.seed)
@@ -117,7 +119,7 @@ for name in ("ReLU", "LeakyReLU", "GELU", "Tanh"):
         dead.setdefault(name, {})[str(lr)] = share
     lesson.say(f"  {name:10} " + ", ".join(f"rate {lr}: {share:5.1%}" for lr, share in dead[name].items()))
 
-# 4. Accuracy.  Each function gets the rate that is best for it on the validation part, then a test with other seeds.
+# 4. Accuracy.  Each function gets the rate that is best on the validation part, and is then tested with other seeds.
 rates, seeds = ((0.02,), 1) if lesson.quick else ((0.003, 0.01, 0.03, 0.1), 3)
 found = {}
 lesson.say(f"\ntest accuracy, mean of {seeds} seeds     2 hidden layers      12 hidden layers")
@@ -137,13 +139,12 @@ for name, activation in FUNCTIONS.items():
     lesson.say(f"{name:33}" + "".join(f"{r['accuracy']:7.1%} (rate {r['rate']:5})  " for r in row.values()))
 
 lesson.say("""
-Which to use when (what the figures above and general experience say):
-  ReLU             the default for hidden layers: cheap, no saturation above 0; initialise by He, mind the rate.
-  LeakyReLU, ELU   where units die: a slope below 0 lets them come back.
-  GELU, SiLU       smooth relatives of ReLU: the default in transformers and many newer networks, at more cost.
-  Tanh             recurrent networks, bounded outputs; centred, but flat outside of -2..2.
-  Sigmoid          outputs that are probabilities, and gates; not in hidden layers: its slope is at most 1/4.
-  Identity         the output layer of a regression; between layers it adds nothing.""")
+Which to use when (from the figures above and general experience):
+  ReLU the default for hidden layers: cheap, no saturation above 0; use He initialisation and a moderate rate.
+  LeakyReLU, ELU if units die: a slope below 0 lets them recover. GELU, SiLU smooth variants of ReLU: the default in
+  transformers and many newer networks, at a higher cost. Tanh recurrent networks, bounded outputs; zero-centred, but
+  flat outside of -2..2. Sigmoid outputs that are probabilities, and gates; not in hidden layers: its slope is at most
+  1/4. Identity the output layer of a regression; between layers it adds nothing.""")
 
 
 def draw_shapes():

@@ -1,13 +1,13 @@
-"""Too few examples: what keeps a network from learning them by heart.
+"""Too few examples: what keeps a network from overfitting.
 
-What is learned: a large network that has seen 200 digits knows all 200, and is wrong on 6 of 100 new ones.  The gap
-between the two is what L1, L2, dropout, batch normalisation, early stopping and augmentation are for; here they are
-side by side, each with the same data, the same network, as many epochs (early stopping: fewer), and several seeds.
+A large network trained on 200 digits classifies all 200 correctly, and is wrong on 6 of 100 new ones.  L1, L2, dropout,
+batch normalisation, early stopping and augmentation are meant to close this gap.  The example compares them on the same
+data, with the same network, the same number of epochs (early stopping: fewer), and several seeds.
 
-How it is measured: training and validation loss and accuracy are both taken in evaluation mode (dropout off, batch
-statistics frozen); measured while dropout is on, the training part looks worse than it is, and the gap too small.
-The strengths of dropout, L1 and L2 were chosen on the validation part of other seeds (a few values each), the others
-by guess; the test part is for the table only.
+Training and validation loss and accuracy are both measured in evaluation mode (dropout off, batch statistics frozen).
+If dropout were on, the training figures would look worse than they are, and the gap too small.  The strengths of
+dropout, L1 and L2 were chosen on the validation part of other seeds (a few values each), the others were guessed.  The
+test part is used for the table only.
 
 python examples/09_regularisation.py                        scikit-learn's 1,797 digits of 8x8 pixels
 python examples/09_regularisation.py --data-dir FOLDER      MNIST's four IDX files
@@ -29,7 +29,7 @@ from xpnet.train import EarlyStopping, Trainer
 
 def add_options(parser):
     parser.add_argument("--data-dir", metavar="DIR", help="folder with MNIST's four files")
-    parser.add_argument("--images", type=positive, default=200, metavar="N", help="to learn from (default: 200)")
+    parser.add_argument("--images", type=positive, default=200, metavar="N", help="training images (default: 200)")
     parser.add_argument("--seeds", type=positive, metavar="N", help="runs to average (default: 5)")
 
 
@@ -55,7 +55,7 @@ pixels = pool.inputs[0].size
 
 @dataclass
 class Method:
-    """What is done against learning by heart; None and False are nothing."""
+    """What is done against overfitting; None and False switch a method off."""
 
     dropout: tuple[float, float] = (0.0, 0.0)  # of the pixels, and of hidden units
     batch_norm: bool = False
@@ -78,7 +78,7 @@ METHODS = {
 
 
 def network(method):
-    """nn.Dropout divides what it keeps by 1 - p: the mean stays, and nothing need be scaled when it is off."""
+    """nn.Dropout divides the kept values by 1 - p to preserve the mean, so nothing is scaled when dropout is off."""
     of_pixels, of_units = method.dropout
 
     def hidden(inputs):
@@ -89,14 +89,14 @@ def network(method):
 
 
 def run(method, seed):
-    """Train once.  Returns the history, and accuracies and losses of training, validation and test at its end."""
+    """Train once.  Returns the history, and the final accuracies and losses of training, validation and test."""
     xpnet.manual_seed(seed)
-    few, rest = data.train_val_split(pool, len(pool) - options.images, seed)  # other images for each seed
+    few, rest = data.train_val_split(pool, len(pool) - options.images, seed)  # different images for each seed
     rest, val = data.train_val_split(rest, aside, seed)
-    test = rest.subset(slice(10_000))  # what neither trained nor chose
+    test = rest.subset(slice(10_000))  # used neither for training nor for choosing
     normalise = data.Normalize.fit(data.to_float(few.inputs))
     train, val, final = (data.ArrayDataset(data.to_float(p.inputs)[:, None], p.targets) for p in (few, val, test))
-    steps = [normalise] if method.augment is None else [method.augment, normalise]  # turned on black, then normalised
+    steps = [normalise] if method.augment is None else [method.augment, normalise]  # rotate on black, then normalise
     loader = data.DataLoader(train, 20, shuffle=True, transform=Compose(steps))
     train, val, final = (data.ArrayDataset(normalise(part.inputs), part.targets) for part in (train, val, final))
     model = network(method)
@@ -113,13 +113,13 @@ def run(method, seed):
             best = {name: array.copy() for name, array in model.state_dict().items()}
         if stopping.should_stop:
             break
-    if method.early:  # back to the epoch that was best on the validation part
+    if method.early:  # restore the epoch that was best on the validation part
         model.load_state_dict(best)
         history = {name: column[: stopping.best_epoch] for name, column in history.items()}
     return history, {name: trainer.evaluate(part) for name, part in (("train", train), ("val", val), ("test", final))}
 
 
-lesson.say(f"{options.images} images of {pool.name} to learn from, {aside} for validation, the rest for the test;")
+lesson.say(f"{options.images} training images of {pool.name}, {aside} for validation, the rest for the test;")
 lesson.say(f"{pixels}-256-256-10, {epochs} epochs, mean of {seeds} seeds; test ± standard error\n")
 lesson.say(f"{'':24}{'training':>9}{'validation':>12}{'gap':>8}{'gap of loss':>13}{'test':>9}")
 
@@ -146,9 +146,9 @@ for name, method in METHODS.items():
 
 plain, dropped, gain = table["nothing"], table["dropout"], tests["dropout"] - tests["nothing"]
 lesson.say(
-    f"\nWith dropout the gap goes from {plain['gap']:.1%} to {dropped['gap']:.1%}, that of loss from "
+    f"\nWith dropout the accuracy gap changes from {plain['gap']:.1%} to {dropped['gap']:.1%}, the loss gap from "
     f"{plain['gap_of_loss']:.3f} to {dropped['gap_of_loss']:.3f}.\n"
-    f"Test accuracy changes by {gain.mean():+.2%} ± {standard_error(gain):.2%}, each seed against itself."
+    f"Test accuracy changes by {gain.mean():+.2%} ± {standard_error(gain):.2%}, paired by seed."
 )
 lesson.draw("gaps", lambda: plot.gaps(histories))
 lesson.finish({"images": options.images, "seeds": seeds, "epochs": epochs, "methods": table,

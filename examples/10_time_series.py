@@ -1,11 +1,13 @@
-"""Forecast a series with sliding windows, and say how far off the forecast may be.
+"""Forecast a series with sliding windows and prediction intervals.
 
-A window of the last 24 months goes into a small MLP, the next 12 come out. What makes such an example right:
+The input of a small MLP is a window of the last 24 months, its output the next 12. Three things make the evaluation
+sound:
 
-- It never looks ahead. The data are split in time; scaler and network are fitted anew at every origin, on what was
-  known then (walk-forward evaluation).
-- It is held against forecasts that need no network: the last value, the value a year before, a straight line.
-- It says how sure it is: intervals made of the errors of earlier forecasts, and how often they then held the truth.
+- It never looks ahead. The data are split in time; scaler and network are fitted again at every origin, on the data
+  known at that time (walk-forward evaluation).
+- It is compared with forecasts without a network: the last value, the value a year before, a straight line.
+- It reports its uncertainty: intervals computed from the errors of earlier forecasts, and how often they contained the
+  observed value.
 
     python examples/10_time_series.py
     python examples/10_time_series.py --data monthly-sunspots.csv --season 132
@@ -38,8 +40,8 @@ try:
     if options.column is not None and not own:
         raise ValueError("--column names a column of the file that --data gives")
     values = data.read_series(options.data, options.column) if own else data.load_airline_passengers()
-    test_start = len(values) * 2 // 3  # the last third is looked at only to judge
-    first = max(len(values) * 5 // 12, window + 2 * HORIZON, season)  # the errors from here on make the intervals
+    test_start = len(values) * 2 // 3  # the last third is used for the evaluation only
+    first = max(len(values) * 5 // 12, window + 2 * HORIZON, season)  # the intervals use the errors from here on
     if season < 1 or first + 2 * HORIZON > test_start:
         raise ValueError(f"--season {season} and windows of {window} need a longer series than {len(values)} values")
     if abs(values).max() > 1e12:
@@ -47,7 +49,7 @@ try:
 except (ValueError, OSError) as error:
     lesson.refuse(error)
 
-# A network sees growth best as growth: of a series above zero it gets the changes of the logarithm.
+# A network learns relative growth best: for a positive series its inputs are the changes of the logarithm.
 if (values > 0).all():
     to_scale, from_scale = np.log, np.exp
 else:
@@ -55,7 +57,7 @@ else:
 
 
 def fit(history: np.ndarray, seed: int) -> tuple[nn.Module, data.StandardScaler]:
-    """Learn from the windows of a history, and nothing after it."""
+    """Train on the windows of a history only."""
     xpnet.manual_seed(seed)
     changes = data.difference(to_scale(history))
     scaler = data.StandardScaler().fit(changes)
@@ -63,7 +65,7 @@ def fit(history: np.ndarray, seed: int) -> tuple[nn.Module, data.StandardScaler]
     x, y = lesson.backend.asarray(x), lesson.backend.asarray(y)
     model = nn.Sequential(nn.Linear(window, 16), nn.Tanh(), nn.Linear(16, HORIZON))
     optimizer = optim.AdamW(model.named_parameters(), lr=0.01, weight_decay=0.1)
-    for _ in range(20 if lesson.quick else 150):  # as many as were best on the first two thirds
+    for _ in range(20 if lesson.quick else 150):  # the best number on the first two thirds
         loss = F.mse_loss(model(x), y)
         optimizer.zero_grad()
         loss.backward()
@@ -72,7 +74,7 @@ def fit(history: np.ndarray, seed: int) -> tuple[nn.Module, data.StandardScaler]
 
 
 def mlp(seed: int):
-    """A forecast for ``walk_forward``: fitted at every origin on the history that is known there."""
+    """A forecast for ``walk_forward``: fitted at every origin on the history known at that time."""
 
     def forecast(history: np.ndarray, horizon: int) -> np.ndarray:
         model, scaler = fit(history, seed)
@@ -85,7 +87,7 @@ def mlp(seed: int):
     return forecast
 
 
-# 1. Walk forward through the series: at each origin forecast the next 12 values, as it would have been done then.
+# 1. Walk forward through the series: at each origin forecast the next 12 values from the values before it.
 step = max(1, (len(values) - first) // (24 if lesson.quick else 80))
 seeds = [lesson.seed + i for i in range(1 if lesson.quick else 3)]
 methods = {"naive": data.naive, "drift": data.drift, f"seasonal naive ({season})": data.seasonal_naive(season)}
@@ -98,7 +100,7 @@ judged = origins >= test_start
 
 
 def tested(run: data.WalkForward) -> data.WalkForward:
-    """The forecasts of the last third, which nothing was chosen by."""
+    """The forecasts of the last third, which was not used for any choice."""
     return data.WalkForward(run.origins[judged], run.predicted[judged], run.actual[judged])
 
 
@@ -106,25 +108,25 @@ lesson.say(f"{len(values)} values; {judged.sum()} forecasts of {HORIZON} steps f
 for name, run in runs.items():
     lesson.say(f"  {name:22} mean absolute error {tested(run).mae:7.2f}, root mean square {tested(run).rmse:7.2f}")
 
-# 2. Intervals. At each origin only those errors count that were known there, so that the intervals are honest too. The
-#    errors of a growing series grow with it: they are taken of the logarithm.
+# 2. Intervals. At each origin only errors that were known at that time are used, so that the intervals do not look
+#    ahead. The errors of a growing series grow with it, so they are computed on the logarithm.
 run = runs[f"MLP, seed {seeds[0]}"]
 errors = data.WalkForward(run.origins, to_scale(run.predicted), to_scale(run.actual))
 widths = np.array([data.interval_widths(errors, LEVEL, origin) for origin in origins[judged]])
 low, high = from_scale(errors.predicted[judged] - widths), from_scale(errors.predicted[judged] + widths)
-known = np.isfinite(widths)  # not where too few errors were known yet
+known = np.isfinite(widths)  # False where too few errors were known
 inside = (low <= run.actual[judged]) & (run.actual[judged] <= high)
 coverage = inside[known].mean()
-lesson.say(f"{LEVEL:.0%} intervals made of earlier errors held {coverage:.1%} of the {known.sum()} values judged")
+lesson.say(f"{LEVEL:.0%} intervals computed from earlier errors contain {coverage:.1%} of the {known.sum()} values")
 
-# 3. The forecast of what nobody knows yet: fitted on everything, with the errors of all of the walk.
+# 3. The forecast of the future: fitted on all values, with the errors of the whole walk.
 future = mlp(seeds[0])(values, HORIZON)
 width = data.interval_widths(errors, LEVEL)
 future_low, future_high = from_scale(to_scale(future) - width), from_scale(to_scale(future) + width)
 lesson.say(f"next: {future[0]:.4g} ({future_low[0]:.4g} to {future_high[0]:.4g}),")
 lesson.say(f"in {HORIZON} steps: {future[-1]:.4g} ({future_low[-1]:.4g} to {future_high[-1]:.4g})")
 
-# 4. Pictures: up to six of the judged forecasts, chosen so that they do not overlap.
+# 4. Pictures: up to six of the evaluated forecasts, chosen so that they do not overlap.
 calendar = {} if own else {"begin": 1949.0, "every": 1 / 12, "unit": "thousand passengers", "time": "year"}
 calendar["band"] = f"{LEVEL:.0%} interval"
 apart = np.arange(0, judged.sum(), max(1, -(-HORIZON // step)))[-6:]
@@ -143,7 +145,7 @@ def draw_future():
     return plot.forecast(values, [len(values)], future[None], **bounds, show=5 * HORIZON, heading=heading, **calendar)
 
 
-shown = [name for name in runs if not name.startswith("MLP") or runs[name] is run]  # one of the MLPs will do
+shown = [name for name in runs if not name.startswith("MLP") or runs[name] is run]  # one of the MLPs is enough
 lesson.draw("walk_forward", draw_walk)
 lesson.draw("future", draw_future)
 lesson.draw("errors", lambda: plot.errors_by_step({name: tested(runs[name]).mae_by_step for name in shown}))

@@ -1,14 +1,14 @@
 """A convolutional network, and what it sees: LeNet-5, its filters, its feature maps, and where it looks.
 
-What is learned: what the kernels of a trained network look for, how an image becomes maps and the maps a decision, and
-by Grad-CAM (Selvaraju et al. 2016, arXiv:1610.02391) which part of the image decided.  Such a map looks convincing
-whether it is right or not, so it is tested: a fifth of the ink is covered where the map is hottest, where it is
-coldest, and where the map of another image is hottest.  If the last hurts as much as the first, the map shows where
-strokes matter in digits, and little about this one.
+This example shows the kernels of a trained network, the feature maps of an image, and which part of the image
+determined the prediction, by Grad-CAM (Selvaraju et al. 2016, arXiv:1610.02391).  Such a map looks convincing even if
+it is wrong, so it is tested: a fifth of the ink is covered where the map is hottest, where it is coldest, and where the
+map of another image is hottest.  If the last lowers the accuracy as much as the first, the map shows where strokes
+matter in digits in general, and little about this image.
 
 python examples/11_cnn.py --data-dir FOLDER                     MNIST's four IDX files (also found in XPNET_DATA)
-python examples/11_cnn.py --dataset fashion --data-dir FOLDER   Fashion-MNIST's, of the same names and format
-python examples/11_cnn.py                                       without: scikit-learn's 8x8 digits, made larger
+python examples/11_cnn.py --dataset fashion --data-dir FOLDER   Fashion-MNIST's, with the same names and format
+python examples/11_cnn.py                                       without data: scikit-learn's 8x8 digits, enlarged
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ options, xp = lesson.options, lesson.backend.xp
 
 
 def enlarged_digits():
-    """Each pixel of 8x8 becomes 3x3, with a border of 2: 28x28, and an object of 24x24 in it."""
+    """Each pixel of 8x8 becomes 3x3 pixels; with a border of 2 the image has 28x28."""
     parts = data.load_digits()
     grown = [np.pad(np.kron(p.inputs, np.ones((1, 3, 3), "uint8")), ((0, 0), (2, 2), (2, 2))) for p in parts]
     return tuple(
@@ -47,12 +47,12 @@ def enlarged_digits():
 train, test = lesson.load(
     lambda: READ[options.dataset](options.data_dir, download=False),
     enlarged_digits,
-    f"{options.dataset} is not here (--data-dir, XPNET_DATA): scikit-learn's 8x8 digits, enlarged, have to do.",
+    f"{options.dataset} was not found (--data-dir, XPNET_DATA): using scikit-learn's 8x8 digits, enlarged, instead.",
 )
 if lesson.quick:
     train, test = train.subset(slice(600)), test.subset(slice(200))
-train, aside = data.train_val_split(train, 0.1, lesson.seed)  # to watch the training; the test is for the end
-normalise = data.Normalize.fit(data.to_float(train.inputs))  # by the training pixels only
+train, aside = data.train_val_split(train, 0.1, lesson.seed)  # for validation; the test part is used at the end only
+normalise = data.Normalize.fit(data.to_float(train.inputs))  # from the training pixels only
 
 
 def prepared(part):
@@ -63,7 +63,7 @@ def prepared(part):
 
 epochs = options.epochs or (2 if lesson.quick else 5 if len(train) > 20_000 else 20)
 model = LeNet5(num_classes=len(train.classes))
-lesson.say(f"{train.name}: {len(train)} images to learn from, {len(test)} for the test; LeNet-5:")
+lesson.say(f"{train.name}: {len(train)} training images, {len(test)} test images; LeNet-5:")
 lesson.say(str(model.summary((1, 1, 28, 28))))
 optimizer = optim.Adam(model.named_parameters(), lr=2e-3)
 schedule = optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=epochs)
@@ -78,10 +78,10 @@ lesson.draw("curves", lambda: plot.curves(history.as_dict()))
 
 # -- What it looks for ------------------------------------------------------------------------------------------------
 
-# A kernel that is red on one side and blue on the other answers to an edge; one that is red along a line, to a stroke.
+# A kernel that is red on one side and blue on the other responds to an edge; one that is red along a line, to a stroke.
 lesson.draw("filters", lambda: plot.filters(model.conv1.weight.data, name="conv1", columns=6))
 
-# -- What becomes of an image -----------------------------------------------------------------------------------------
+# -- The feature maps of an image -------------------------------------------------------------------------------------
 
 layers = ["relu1", "pool1", "relu2", "pool2", "relu3", "relu4"]
 found = explore.activations(model, x_test[:1], layers)
@@ -89,12 +89,12 @@ maps = {name: a[0] if a.ndim == 4 else a[0][:, None, None] for name, a in found.
 lesson.draw("feature_maps", lambda: plot.feature_maps(maps, image=test.inputs[0]))
 for name, a in found.items():
     silent = float((a == 0).mean())
-    lesson.say(f"   {name}: {' x '.join(map(str, a.shape[1:])):>12}, {silent:4.0%} of it silent (zero)")
+    lesson.say(f"   {name}: {' x '.join(map(str, a.shape[1:])):>12}, {silent:4.0%} of the values are zero")
 
 # -- Where it looks ---------------------------------------------------------------------------------------------------
 
-# relu2 is the last layer whose maps still have places: 10x10.  Mistakes are shown twice: for what was said, and for
-# what would have been right.
+# relu2 is the last layer whose maps have spatial positions: 10x10.  Mistakes are shown twice: with the map of the
+# predicted class, and with that of the true class.
 wrong, right = np.flatnonzero(predicted != test.targets), np.flatnonzero(predicted == test.targets)
 surest = wrong[np.argsort(-p[wrong].max(axis=1))][:3]
 shown = np.concatenate([right[:6], np.repeat(surest, 2)])
@@ -108,14 +108,14 @@ lesson.draw("gradcam", lambda: plot.heatmap_overlay(test.inputs[shown], heat, ti
 
 some = x_test[:1000]
 heat = explore.gradcam(model, "relu2", some).reshape(len(some), -1)
-ink = (some > some.min()).reshape(len(some), -1)  # only ink is covered: to cover paper changes nothing
-other = xp.roll(heat, 1, axis=0)  # the map of another image: as smooth, but not about this one
+ink = (some > some.min()).reshape(len(some), -1)  # only ink is covered, because covering the background changes nothing
+other = xp.roll(heat, 1, axis=0)  # the map of another image: equally smooth, but unrelated to this image
 
 
 def covered(order):
-    """Accuracy when, of each image, the fifth of the ink that comes first in ``order`` becomes paper."""
-    first = xp.argsort(xp.where(ink, -order, xp.inf), axis=1)  # pixels, the hottest ink first, paper last
-    rank = xp.argsort(first, axis=1)  # at which place of that order each pixel stands
+    """Accuracy when the fifth of each image's ink that comes first in ``order`` is set to the background."""
+    first = xp.argsort(xp.where(ink, -order, xp.inf), axis=1)  # pixels, the hottest ink first, background last
+    rank = xp.argsort(first, axis=1)  # the rank of each pixel in that order
     hidden = rank < 0.2 * ink.sum(axis=1, keepdims=True)
     changed = xp.where(hidden.reshape(some.shape), some.min(), some)
     return float((trainer.predict(changed).argmax(axis=1) == t_test[: len(some)]).mean())

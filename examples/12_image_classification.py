@@ -1,16 +1,16 @@
-"""Photographs in ten classes: a residual network on CIFAR-10, and how good it is beyond what is easy.
+"""Photographs in ten classes: a residual network on CIFAR-10, compared with simple baselines.
 
-What is learned: what a residual network is trained with (momentum, weight decay, a falling learning rate, crops and
-flips), and that an accuracy means nothing without baselines: the nearest class mean and a linear softmax, on the same
+This example trains a residual network with momentum, weight decay, a decreasing learning rate, crops and flips.  An
+accuracy means little without baselines, so it also evaluates the nearest class mean and a linear softmax on the same
 images.
 
---full is the recipe of He, Zhang, Ren, Sun 2015 (arXiv:1512.03385, section 4.2): ResNet-20, SGD 0.1 with momentum 0.9
-and weight decay 1e-4, batches of 128, the rate a tenth after 32,000 and a hundredth after 48,000 of 64,000 iterations,
-crops from a border of 4 pixels, flips.  On 50,000 images they report 91.25 % (table 6).  It wants a GPU.
+--full is the recipe of He, Zhang, Ren, Sun 2015 (arXiv:1512.03385, section 4.2): ResNet-20, SGD with rate 0.1, momentum
+0.9 and weight decay 1e-4, batches of 128, the rate divided by 10 after 32,000 and after 48,000 of 64,000 iterations,
+crops with padding 4, flips.  On 50,000 images they report 91.25 % (table 6).  It needs a GPU.
 
-python examples/12_image_classification.py --data-dir FOLDER          a part of CIFAR-10 (binary version) will do
+python examples/12_image_classification.py --data-dir FOLDER          a part of CIFAR-10 (binary version) is enough
 python examples/12_image_classification.py --full --data-dir FOLDER --backend cupy
-python examples/12_image_classification.py                            without: scikit-learn's 8x8 digits stand in
+python examples/12_image_classification.py                            without data: scikit-learn's 8x8 digits
 """
 
 from __future__ import annotations
@@ -40,26 +40,26 @@ def digits():
     )
 
 
-note = "CIFAR-10 is not here (--data-dir, XPNET_DATA): scikit-learn's digits, grey and 8x8, stand in for photographs."
+note = "CIFAR-10 was not found (--data-dir, XPNET_DATA): using scikit-learn's digits, grey and 8x8, instead."
 train, test = lesson.load(lambda: data.load_cifar10(options.data_dir), digits, note)
 if lesson.quick:
     train, test = train.subset(slice(400)), test.subset(slice(200))
 photographs, channels = train.inputs.shape[1] == 3, train.inputs.shape[1]
-normalise = data.Normalize.fit(data.to_float(train.inputs), axis=(0, 2, 3))  # each channel, training images only
+normalise = data.Normalize.fit(data.to_float(train.inputs), axis=(0, 2, 3))  # per channel, training images only
 x_train, x_test = (lesson.backend.asarray(normalise(data.to_float(part.inputs))) for part in (train, test))
 t_train, t_test = (lesson.backend.asarray(part.targets) for part in (train, test))
 classes = len(train.classes)
-lesson.say(f"{train.name}: {len(train)} images to learn from, {len(test)} for the test")
+lesson.say(f"{train.name}: {len(train)} training images, {len(test)} test images")
 
 # -- Baselines --------------------------------------------------------------------------------------------------------
 
 flat, flat_test = x_train.reshape(len(train), -1), x_test.reshape(len(test), -1)
 means = xp.stack([flat[t_train == c].mean(axis=0) for c in range(classes)])
-distance = (means * means).sum(axis=1) - 2.0 * flat_test @ means.T  # |x - mean|^2 but for |x|^2
+distance = (means * means).sum(axis=1) - 2.0 * flat_test @ means.T  # |x - mean|^2 without |x|^2
 nearest_mean = float((distance.argmin(axis=1) == t_test).mean())
 
 linear = nn.Sequential(nn.Flatten(), nn.Linear(flat.shape[1], classes))
-lr, decay = (0.001, 0.3) if photographs else (0.01, 0.001)  # the best of some on a fifth of the training images
+lr, decay = (0.001, 0.3) if photographs else (0.01, 0.001)  # the best of a few values on a fifth of the training images
 decayed = optim.SGD(linear.named_parameters(), lr=lr, momentum=0.9, weight_decay=decay)
 fitted = Trainer(linear, nn.CrossEntropyLoss(), decayed, metrics={"accuracy": metrics.accuracy})
 fitted.fit((x_train, t_train), epochs=3 if lesson.quick else 15, verbose=0)
@@ -75,17 +75,17 @@ if options.full:
     optimizer = optim.SGD(model.named_parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
     milestones = [max(1, 32_000 // per_epoch), max(2, 48_000 // per_epoch)]
     schedule, batch = optim.lr_scheduler.MultiStepLR(optimizer, milestones), 128
-else:  # small batches (few images must do for many steps), and a cosine instead of steps
+else:  # small batches, to get many steps from few images, and a cosine schedule instead of steps
     epochs = options.epochs or (1 if lesson.quick else 20)
     optimizer = optim.SGD(model.named_parameters(), lr=0.05, momentum=0.9, weight_decay=5e-4, nesterov=True)
     schedule, batch = optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=epochs), 64
 if photographs:
-    augment = Compose([RandomCrop(padding=4), RandomHorizontalFlip()])  # the border is 0: the mean colour
+    augment = Compose([RandomCrop(padding=4), RandomHorizontalFlip()])  # padding with 0, the mean colour
 else:
-    augment = RandomCrop(padding=1, fill=float(x_train.min()))  # on black paper, and a mirrored 2 is no 2
+    augment = RandomCrop(padding=1, fill=float(x_train.min()))  # black padding; no flips: a mirrored 2 is not a 2
 
 loader = data.DataLoader(data.ArrayDataset(x_train, t_train), batch, shuffle=True, transform=augment)
-folder = lesson.out / "run" if options.full else None  # hours can be resumed
+folder = lesson.out / "run" if options.full else None  # a run of hours can be resumed
 measured = {"accuracy": metrics.accuracy}
 trainer = Trainer(model, nn.CrossEntropyLoss(), optimizer, scheduler=schedule, metrics=measured, folder=folder)
 parameters = sum(p.size for p in model.parameters())
@@ -93,7 +93,7 @@ lesson.say(f"ResNet-20, {parameters:,} parameters, {epochs} epochs of {len(loade
 
 
 class Report:
-    """Says how it goes, by training images only: the test images are for the end."""
+    """Prints progress on the training images only; the test images are used at the end."""
 
     def on_epoch_start(self, trainer, epoch, batches):
         pass
@@ -113,7 +113,7 @@ predicted = p.argmax(axis=1)
 accuracy = float((predicted == test.targets).mean())
 lesson.say(f"test accuracy {accuracy:.3f}: {accuracy - max(nearest_mean, softmax):+.3f} to the better baseline")
 
-# -- What it takes for what, and why ----------------------------------------------------------------------------------
+# -- Predictions, confusions, and Grad-CAM ----------------------------------------------------------------------------
 
 matrix = metrics.confusion_matrix(test.targets, predicted, num_classes=classes)
 lesson.draw("confusion", lambda: plot.confusion(matrix, test.classes))
@@ -131,7 +131,7 @@ pairs = matrix * (1 - np.eye(classes, dtype=int))
 true, taken = np.unravel_index(pairs.argmax(), pairs.shape)
 if pairs.any():
     lesson.say(
-        f"the most frequent mistake: {test.classes[taken]} where it is {test.classes[true]}, {pairs.max()} times"
+        f"the most frequent mistake: {test.classes[true]} predicted as {test.classes[taken]}, {pairs.max()} times"
     )
 lesson.finish(
     {

@@ -1,16 +1,16 @@
-"""Does a sentence praise or blame? A bag of words against networks that read in order, and which words mattered.
+"""Sentiment of sentences: a bag of words against recurrent networks, and which words mattered.
 
-- The baseline is a logistic regression on word counts: one weight a word, the order is lost.
-- A GRU and an LSTM read the words of a sentence one after another, forwards and backwards. The vectors of the words
-  start from the company that words keep in the training sentences (no labels), and learn on. Sentences differ in
-  length: the padding is never read, for the layers are told the lengths.
-- Vocabulary, vectors and networks see the training sentences only; a tenth of the sentences is put aside and used once.
-  With --folds K that is done with K tenths in turn, and each network is compared with the bag sentence by sentence.
-- A word matters as much as the score changes when it is hidden.
+- The baseline is a logistic regression on word counts: one weight per word, without the order.
+- A GRU and an LSTM read the words of a sentence one after another, forwards and backwards. The word vectors are
+  initialised from co-occurrence in the training sentences (no labels), and are then trained. Sentences differ in
+  length; the layers get the lengths, so that they never read the padding.
+- Vocabulary, vectors and networks use the training sentences only; a tenth of the sentences is held out and used once.
+  With --folds K, K tenths are held out in turn, and each network is compared with the bag sentence by sentence.
+- The importance of a word is how much the score changes when the word is hidden.
 
-By default the sentences are made by a grammar of this project, not by people, so that it works without any data: they
-show what order is good for ("not clumsy", "dull but moving"), not how hard real language is. For that take the 10,662
-sentences of film reviews of Pang and Lee (2005), rt-polarity.pos and rt-polarity.neg:
+By default a grammar of this project generates the sentences, so that the example needs no data. They show the effect of
+word order ("not clumsy", "dull but moving"), not the difficulty of real language. For that use the 10,662 sentences of
+film reviews of Pang and Lee (2005), rt-polarity.pos and rt-polarity.neg:
 
     python examples/13_sentiment.py
     python examples/13_sentiment.py --data-dir FOLDER --folds 5
@@ -31,7 +31,7 @@ from xpnet.nn import functional as F
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data-dir", metavar="DIR", help="folder with rt-polarity.pos and .neg (default: a grammar)")
-    parser.add_argument("--folds", type=positive, default=1, metavar="K", help="tenths to put aside in turn, 1 to 10")
+    parser.add_argument("--folds", type=positive, default=1, metavar="K", help="tenths to hold out in turn, 1 to 10")
 
 
 lesson = start(__doc__, __file__, add_options)
@@ -49,11 +49,11 @@ if lesson.quick:
     few = generator.permutation(len(labels))[:1000]
     sentences, labels = [sentences[i] for i in few], labels[few]
 tenth = np.empty(len(labels), dtype=int)
-for label in (0, 1):  # as much praise as blame in each tenth
+for label in (0, 1):  # each tenth has as many positive as negative sentences
     rows = generator.permutation(np.flatnonzero(labels == label))
     tenth[rows] = np.arange(len(rows)) % 10
 UNKNOWN = 1
-DROPOUT, HIDDEN = (0.5, 0.3) if real else (0.1, 0.1)  # real language has thousands of rare words to learn by heart
+DROPOUT, HIDDEN = (0.5, 0.3) if real else (0.1, 0.1)  # the many rare words of real language lead to overfitting
 
 
 class Bag(nn.Module):
@@ -70,7 +70,7 @@ class Bag(nn.Module):
 
 
 class Reader(nn.Module):
-    """Words as vectors, read both ways; the mean of what the recurrent layer says at each word gives the score."""
+    """A bidirectional recurrent layer over word vectors; the mean of its outputs over the words gives the score."""
 
     def __init__(self, cell: Callable[..., nn.Module], size: int = 48) -> None:
         super().__init__()
@@ -81,7 +81,7 @@ class Reader(nn.Module):
 
     def forward(self, batch):
         tokens, lengths = batch  # (N, T), (N,)
-        if self.training:  # some words are hidden, so that no sentence is recognised by one rare word
+        if self.training:  # hide some words, so that no sentence is recognised by one rare word
             xp = lesson.backend.xp
             hidden = F.dropout(xp.ones(tokens.shape, dtype="float32"), HIDDEN).data == 0
             tokens = xp.where(hidden & (tokens > 0), UNKNOWN, tokens)
@@ -91,7 +91,7 @@ class Reader(nn.Module):
 
 
 def fit(make: Callable[[], nn.Module], epochs: int, lr: float, seed: int) -> nn.Module:
-    """Train on the training sentences, with a step that shrinks to nothing."""
+    """Train on the training sentences, with a learning rate that decreases to 0."""
     xpnet.manual_seed(seed)
     model = make()
     loader = data.SequenceLoader(
@@ -112,20 +112,20 @@ def fit(make: Callable[[], nn.Module], epochs: int, lr: float, seed: int) -> nn.
 
 
 def scores(model: nn.Module, chosen: list[np.ndarray]) -> np.ndarray:
-    """The logit of "praises" for each sentence, in their order."""
+    """The logit of "praises" for each sentence, in order."""
     with xpnet.no_grad():
         loader = data.SequenceLoader(chosen, batch_size=min(100, len(chosen)))
         return np.concatenate([model(batch).numpy() for batch, _ in loader])
 
 
-kind = "sentences of film reviews" if real else "sentences that a grammar of this project made"
-lesson.say(f"{len(labels):,} {kind}; right on each tenth put aside (each seed alone):")
+kind = "sentences of film reviews" if real else "sentences generated by a grammar of this project"
+lesson.say(f"{len(labels):,} {kind}; accuracy on each held-out tenth (each seed alone):")
 seeds = [lesson.seed + i for i in range(1 if lesson.quick else 3)]
 epochs = 2 if lesson.quick else 4 if real else 10
 recipes = {"bag of words": (Bag, 8, 0.005), "GRU": (lambda: Reader(nn.GRU), epochs, 0.003),
            "LSTM": (lambda: Reader(nn.LSTM), epochs, 0.003)}  # fmt: skip
 methods = [*recipes, "GRU and LSTM", "all three"]
-found = {name: np.zeros(len(labels)) for name in methods}  # the logits of each method, the mean of its seeds
+found = {name: np.zeros(len(labels)) for name in methods}  # the logits of each method, averaged over its seeds
 trained: dict[str, nn.Module] = {}
 for fold in range(lesson.options.folds):
     train_rows, test_rows = np.flatnonzero(tenth != fold), np.flatnonzero(tenth == fold)
@@ -145,20 +145,20 @@ for fold in range(lesson.options.folds):
         said.append(f"{name} {metrics.accuracy(found[name][test_rows], truth, logits=True):.3f} ({each})")
     lesson.say(f"  tenth {fold}: {', '.join(said)}")
 found["GRU and LSTM"] = (found["GRU"] + found["LSTM"]) / 2
-found["all three"] = sum(found[name] for name in recipes) / 3  # they err on different sentences
+found["all three"] = sum(found[name] for name in recipes) / 3  # they are wrong on different sentences
 
 asked = np.flatnonzero(tenth < lesson.options.folds)
 right = {name: ((z[asked] > 0) == labels[asked]).astype(float) for name, z in found.items()}
 result = {}
-lesson.say(f"right of the {len(asked):,} put aside, and how much more than the bag of words")
+lesson.say(f"accuracy on the {len(asked):,} held-out sentences, and the gain over the bag of words")
 for name in methods:
     gain = right[name] - right["bag of words"]  # 1, 0 or -1 for each sentence
     error = gain.std() / np.sqrt(len(asked))
     lesson.say(f"  {name:14} {right[name].mean():.3f}  {gain.mean():+.4f} (standard error {error:.4f})")
     result[name] = {"accuracy": right[name].mean(), "gain": gain.mean(), "standard_error": error}
 
-# Which words mattered, in the last of these tenths: hide one after another, as in training, and see how the score of
-# the whole sentence changes.
+# Which words mattered, in the last of these tenths: hide one word after another, as in training, and measure how the
+# score of the whole sentence changes.
 model = trained["GRU"]
 lengths = np.array([len(sentence) for sentence in test])
 readable = np.flatnonzero((lengths >= 6) & (lengths <= 24))
@@ -172,7 +172,7 @@ for i in examples:
     tokens = test[i]
     without = [np.where(np.arange(len(tokens)) == place, UNKNOWN, tokens) for place in range(len(tokens))]
     all_scores = scores(model, [tokens, *without])
-    weights.append(all_scores[0] - all_scores[1:])  # what the word added to the score
+    weights.append(all_scores[0] - all_scores[1:])  # the contribution of the word to the score
     shown.append(sentences[test_rows[i]])
     said, true = ("praise" if s else "blame" for s in (all_scores[0] > 0, truth[i] == 1))
     captions.append(f"GRU: {said}" + ("" if said == true else f", but it is {true}"))

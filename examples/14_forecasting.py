@@ -1,9 +1,9 @@
-"""Forecast a year of months with recurrent networks: RNN, LSTM and GRU against each other and against no network.
+"""Forecast twelve months with recurrent networks: RNN, LSTM and GRU, compared with each other and with baselines.
 
-A recurrent layer reads the last 24 months one by one; from its last state a linear layer gives the next 12 at once
-(so that no forecast is fed back as if it were known). Every network is fitted anew at every origin of a walk forward
-through the last third of the series, scaler included, on what was known there, and several times: one seed proves
-nothing. The baselines of example 10 forecast the same months.
+A recurrent layer reads the last 24 months one by one. A linear layer maps its last output to the next 12 months at
+once, so that no forecast is fed back as an input. Every network, including its scaler, is fitted again at every origin
+of a walk forward through the last third of the series, on the data known at that time. This is repeated with several
+seeds, because one seed proves little. The baselines of example 10 forecast the same months.
 
     python examples/14_forecasting.py
     python examples/14_forecasting.py --data monthly-sunspots.csv --season 132
@@ -46,7 +46,7 @@ try:
 except (ValueError, OSError) as error:
     lesson.refuse(error)
 
-# Of a series above zero the networks see growth: the changes of the logarithm, in which all years look alike.
+# For a positive series the inputs are the changes of the logarithm, in which all years look alike.
 if (values > 0).all():
     to_scale, from_scale = np.log, np.exp
 else:
@@ -67,7 +67,7 @@ class Forecaster(nn.Module):
 
 
 def fit(make: Callable[[], nn.Module], history: np.ndarray, seed: int) -> tuple[nn.Module, data.StandardScaler]:
-    """Learn from all windows of a history, scaled by what that history says."""
+    """Train on all windows of a history; the scaler is fitted on this history too."""
     xpnet.manual_seed(seed)
     model = make()
     changes = data.difference(to_scale(history))
@@ -75,7 +75,7 @@ def fit(make: Callable[[], nn.Module], history: np.ndarray, seed: int) -> tuple[
     x, y = data.sliding_windows(scaler.transform(changes).astype("float32"), WINDOW, HORIZON)
     x, y = lesson.backend.asarray(x), lesson.backend.asarray(y)
     optimizer = optim.AdamW(model.named_parameters(), lr=0.01, weight_decay=0.01)
-    for _ in range(25 if lesson.quick else 150):  # as many as were best on the first two thirds
+    for _ in range(25 if lesson.quick else 150):  # the best number on the first two thirds
         loss = F.mse_loss(model(x), y)
         optimizer.zero_grad()
         loss.backward()
@@ -98,12 +98,12 @@ def forecaster(make: Callable[[], nn.Module], seed: int) -> Callable[[np.ndarray
     return forecast
 
 
-test_start = len(values) * 2 // 3  # nothing was chosen by what came after
+test_start = len(values) * 2 // 3  # the values after this were not used for any choice
 step = max(HORIZON if lesson.quick else HORIZON // 4, (len(values) - test_start) // 12)
 
 
 def walk(forecast: Callable[[np.ndarray, int], np.ndarray]) -> data.WalkForward:
-    """Every ``step`` values another forecast, each from what was known there."""
+    """A forecast every ``step`` values, each from the data known at that time."""
     return data.walk_forward(values, forecast, start=test_start, horizon=HORIZON, step=step)
 
 

@@ -1,17 +1,17 @@
 """Neural style transfer: one photograph's content in the style of another picture (Gatys, Ecker, Bethge 2015).
 
-Nothing is trained here but an image.  A fixed network looks at three pictures: the content, the style, and the image
-x that is changed until, seen through the network,
+Only an image is optimised, not a network.  A fixed network computes features of three pictures: the content, the style,
+and the image x.  L-BFGS changes the pixels of x to minimise the sum of three losses (arXiv:1508.06576; total variation
+was added later by others):
 
-    content            its features in one layer are those of the content: what is where; Σ (F − P)²
-    style              the Gram matrices of several layers are those of the style: which features occur together,
-                       wherever that is; Σ (G − A)² with G = F Fᵀ / (C H W)
-    total variation    neighbouring pixels hardly differ; Σ |x − its neighbours|
+    content            the features of one layer should equal those of the content (what is where): Σ (F − P)²
+    style              the Gram matrices of several layers should equal those of the style (which features occur
+                       together, at any position): Σ (G − A)² with G = F Fᵀ / (C H W)
+    total variation    neighbouring pixels should differ little: Σ |x − its neighbours|
 
-by L-BFGS on the pixels themselves (arXiv:1508.06576; total variation is a later addition of others).  By default the
-pictures are scikit-learn's two photographs, and the network has *random weights*: their statistics catch lightness and
-small texture, hardly brush strokes or objects, and each seed gives other colours.  For more it takes a network
-trained on photographs:
+By default the pictures are scikit-learn's two photographs, and the network has *random weights*.  Their statistics
+capture lightness and fine texture, but hardly brush strokes or objects, and each seed gives other colours.  Better
+results need a network trained on photographs:
 
     python examples/15_style_transfer.py
     python examples/15_style_transfer.py --onnx squeezenet_fp16.onnx --content cat.png --style painting.jpg
@@ -37,8 +37,8 @@ def add_options(parser):
     add("--size", type=positive, metavar="N", help="pixels of the longer side, 32 or more (default: 256)")
     add("--iterations", type=positive, metavar="N", help="default: 80")
     add("--optimizer", choices=["lbfgs", "adam"], default="lbfgs")
-    add("--style-weight", type=float, help="against 1 for the content (default: 10; 3 for random weights)")
-    add("--tv-weight", type=float, default=0.5, help="of the total variation (default: 0.5)")
+    add("--style-weight", type=float, help="relative to 1 for the content (default: 10; 3 for random weights)")
+    add("--tv-weight", type=float, default=0.5, help="weight of the total variation (default: 0.5)")
     add("--noise", action="store_true", help="start from noise, as in the paper, rather than from the content")
 
 
@@ -58,7 +58,7 @@ if not all(0 <= weight < 1e6 for weight in weights.values()):
 
 # -- The pictures ------------------------------------------------------------------------------------------------------
 def prepared(path, otherwise):
-    """A file, or the photograph of that name, as (1, 3, H, W) in 0..1, its longer side as long as asked."""
+    """A file, or the photograph of that name, as (1, 3, H, W) in 0..1, resized to the requested longer side."""
     pixels = data.read_image(path) if path is not None else data.load_photographs()[otherwise]
     height, width = pixels.shape[:2]
     if min(height, width) < 32:
@@ -71,7 +71,7 @@ def prepared(path, otherwise):
     return F.adaptive_avg_pool2d(x, shape)  # each pixel is the mean of an area
 
 
-# -- The eye: the features of several layers for the style, those of one for the content -------------------------------
+# -- The network: features of several layers for the style, and of one layer for the content --------------------------
 try:
     content, style = prepared(options.content, "temple"), prepared(options.style, "flower")
     if options.onnx is not None:
@@ -79,7 +79,7 @@ try:
     elif options.vgg is not None:
         eye, about = explore.VGGFeatures(options.vgg), "is VGG, with the weights in the file given"
     else:
-        eye, about = explore.RandomFeatures(), "has random weights: it was never shown a picture (see --onnx and --vgg)"
+        eye, about = explore.RandomFeatures(), "has random weights, never trained on pictures (see --onnx and --vgg)"
 except (OSError, ValueError) as error:
     lesson.refuse(error)
 lesson.say(f"The network {about}.")
@@ -91,22 +91,22 @@ with xpnet.no_grad():
 
 
 # -- The losses --------------------------------------------------------------------------------------------------------
-# Each is relative to its goal, so that layers count alike whatever the scale of their features (the paper rescales its
-# network to the same end); G is divided by C·H·W, so that the pictures may differ in size.
+# Each loss is relative to its target, so that layers have equal weight whatever the scale of their features (the paper
+# rescales its network for the same reason); G is divided by C·H·W, so that the pictures may differ in size.
 def relative(values, goal):
     """``Σ (values − goal)² / Σ goal²``."""
     return ((values - goal) ** 2).sum() / ((goal * goal).sum() + 1e-12)
 
 
 def losses(x):
-    """Content, style, total variation for each pixel value."""
+    """The three losses: content, style, and total variation per pixel value."""
     style_features, content_features = eye(x)
     of_style = [relative(F.gram_matrix(f), goal) for f, goal in zip(style_features, goal_style, strict=True)]
     return relative(content_features, goal_content), sum(of_style) / len(of_style), F.total_variation(x) / x.size
 
 
 # -- The image ---------------------------------------------------------------------------------------------------------
-# Its pixels are σ(z): whatever z becomes, they stay within 0..1, which is what a file can hold.
+# The pixels are σ(z), so that they stay within 0..1, the range of an image file, for every z.
 begin = content.numpy().clip(0.02, 0.98)
 if options.noise:
     begin = np.random.default_rng(lesson.seed).uniform(0.3, 0.7, begin.shape).astype("float32")
@@ -115,7 +115,7 @@ history = {name: [] for name in weights}
 
 
 def closure():
-    """One evaluation: the loss, its parts on record, and its gradient with respect to z."""
+    """One evaluation: computes the loss and its gradient with respect to z, and records the terms of the loss."""
     parts = losses(z.sigmoid())
     for record, part in zip(history.values(), parts, strict=True):
         record.append(part.item())
@@ -125,7 +125,7 @@ def closure():
     return loss
 
 
-if options.optimizer == "lbfgs":  # one step is a whole minimisation; its line search may take several evaluations
+if options.optimizer == "lbfgs":  # one step is a whole minimisation; its line search may need several evaluations
     optimizer = optim.LBFGS(
         [z], max_iter=iterations, max_eval=iterations, line_search_fn="strong_wolfe", history_size=20
     )
@@ -145,7 +145,7 @@ lesson.say(
 for name, weight in weights.items():
     lesson.say(f"  {name:15} (weight {weight:g}): {history[name][0]:.4f} at the start, {final[name]:.4f} in the result")
 
-# -- What came of it ---------------------------------------------------------------------------------------------------
+# -- The result --------------------------------------------------------------------------------------------------------
 shown = {"content": content.numpy()[0], "style": style.numpy()[0], "result": result.numpy()[0]}
 lesson.draw("pictures", lambda: plot.pictures(shown))
 terms = {f"{name}, times {weight:g}": weight * np.array(history[name]) for name, weight in weights.items() if weight}

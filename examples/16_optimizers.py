@@ -1,16 +1,17 @@
 """Optimizers: the same gradient, used in different ways.
 
-All of them walk downhill; they differ in how many samples they look at before a step, and in what they remember.
+All of them descend along the gradient.  They differ in the number of samples per step, and in their state.
 
-    batch          θ ← θ − η g, with g the mean over all samples: exact, and one step an epoch
+    batch          θ ← θ − η g, with g the mean over all samples: exact, but only one step per epoch
     stochastic     the same with one sample at a time: as many steps as samples, each one noisy
-    mini-batch     a few dozen samples: the compromise that everything below builds on
-    momentum       v ← μ v + g;  θ ← θ − η v: what agrees from step to step adds up, what zigzags cancels
-    RMSProp        s ← α s + (1 − α) g²;  θ ← θ − η g/√s: each weight gets a step of its own size
-    Adam           both, with the means corrected for having started at 0
-    schedules      a large η to get somewhere, a small one to settle there
+    mini-batch     a few dozen samples: the compromise that all methods below use
+    momentum       v ← μ v + g;  θ ← θ − η v: consistent components add up, oscillating ones cancel
+    RMSProp        s ← α s + (1 − α) g²;  θ ← θ − η g/√s: each weight has its own step size
+    Adam           both, with a correction for the means' initial value of 0
+    schedules      a large η for fast progress at first, a small one to converge
 
-First on a valley in the plane, where the paths can be seen, then on digits with one network for all.
+The first part is a valley in the plane, where the paths can be drawn.  The second trains the same network on digits
+with each optimizer.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ from xpnet.optim import lr_scheduler
 lesson = start(__doc__, __file__)
 backend = lesson.backend
 
-# 1. A valley, f(x, y) = ½ (x² + 30 y²): thirty times steeper across than along.  Plain descent must keep η below 2/30,
-# or it climbs out of the valley sideways; along the valley that is little.
+# 1. A valley, f(x, y) = ½ (x² + 30 y²): thirty times steeper across than along.  Gradient descent needs η < 2/30, or it
+# diverges across the valley; along the valley such a step is small.
 STEEP, BEGIN, STEPS = 30.0, (-9.0, 1.6), 40
 VALLEY = {
     "SGD": lambda p: optim.SGD(p, lr=0.06),
@@ -46,13 +47,13 @@ def height(x, y):
 
 
 def walk(name):
-    """(STEPS + 1, 2): where the optimizer goes."""
+    """The path of an optimizer (STEPS + 1, 2)."""
     noise = np.random.default_rng(lesson.seed)
     point = nn.Parameter(xpnet.tensor(BEGIN))
     optimizer, path = VALLEY[name]([point]), [point.numpy().copy()]
     for _ in range(STEPS):
         loss = height(point[0], point[1])
-        if "noisy" in name:  # as if from a few samples: right on average, wrong each time
+        if "noisy" in name:  # as if from a few samples: unbiased, but noisy
             loss = loss + (point * backend.asarray(noise.normal(0, (1.5, 6)).astype(np.float32))).sum()
         optimizer.zero_grad()
         loss.backward()
@@ -67,8 +68,8 @@ lesson.say(f"the valley: from {height(*BEGIN):.0f} down to, after {STEPS} steps:
 for name, value in heights.items():
     lesson.say(f"  {name:22}{value:10.2g}")
 
-# 2. Digits.  One network, the same initial weights, the same number of passes over the data; each optimizer with the
-# learning rate that is best for it on the validation part, or the comparison would be one of rates.
+# 2. Digits.  The same network, initial weights and number of epochs for all.  Each optimizer has the learning rate that
+# is best for it on the validation part; otherwise the comparison would be one of rates.
 digits, test = data.load_digits()
 digits, validation = data.train_val_split(digits, 0.2)
 scale = data.Normalize.fit(data.to_float(digits.inputs))
@@ -96,7 +97,7 @@ def schedule(kind, optimizer, lr, steps):
 
 
 def train(way, lr, seed):
-    """Returns the model, the loss of all training samples after each epoch, and the seconds of an epoch."""
+    """Returns the model, the loss on all training samples after each epoch, and the seconds per epoch."""
     batch, kind, options, plan, _ = way
     xpnet.manual_seed(seed)
     model = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
@@ -139,7 +140,7 @@ for name, way in WAYS.items():
     found[name] = {"steps": steps, "rate": rates[best], "loss": losses[-1], "accuracy": accuracy, "seconds": seconds}
     numbers = f"{steps:9}{rates[best]:10}{losses[1]:10.3f}{losses[-1]:10.4f}{accuracy:12.1%}{seconds:10.3f}"
     lesson.say(f"  {name:20}{numbers}")
-lesson.say(f"({len(y_test)} test digits: one standard error of an accuracy is about 1%, so the best ones are equal)")
+lesson.say(f"({len(y_test)} test digits: one standard error of an accuracy is about 1%, so the best do not differ)")
 
 
 def draw_valley():

@@ -1,15 +1,16 @@
-"""How much a network can express, and how deep it can be before its signals fade.
+"""What a network can represent, and how deep it can be before its signals vanish.
 
-Universal approximation: with enough hidden units one layer comes as close to any continuous function as you like
-(Cybenko 1989; Hornik 1991).  For ReLU in one dimension it can be written down: a network of one unit for each of n
-knots draws straight lines between them, which is off by at most h²/8 · max|f″|, h being the distance of knots.  That
-such weights exist does not mean that training finds them: both are shown.
+Universal approximation: with enough hidden units one layer approximates any continuous function arbitrarily well
+(Cybenko 1989; Hornik 1991).  For ReLU in one dimension the weights can be given explicitly: a network with one unit for
+each of n knots interpolates linearly between them, with an error of at most h²/8 · max|f″|, where h is the distance
+between knots.  That such weights exist does not mean that training finds them; the example shows both.
 
-Depth against width: a tent, folded k times, has 2ᵏ straight pieces.  Folded by k layers it takes 2k units, in one layer
-2ᵏ (Telgarsky 2015, arXiv:1509.08101): each layer doubles what the layers before have made.
+Depth against width: a tent function composed k times has 2ᵏ linear pieces.  k layers need 2k units for it, one layer
+needs 2ᵏ (Telgarsky 2015, arXiv:1509.08101), because each layer doubles the number of pieces.
 
-But depth has to be passed through.  Each layer multiplies the variance of its signal by a number; thirty layers do it
-thirty times.  Xavier (Glorot & Bengio 2010) makes it 1 for tanh near 0, He et al. (2015) for ReLU, which drops half.
+But signals must pass through all layers.  Each layer multiplies the variance of its signal by a factor, thirty layers
+thirty times.  The initialisation of Glorot & Bengio (2010, "Xavier") makes this factor 1 for tanh near 0, that of He et
+al. (2015) for ReLU, which sets half of its inputs to 0.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ backend = lesson.backend
 
 
 def f(t):
-    """What is to be approximated on -1..1, with max|f″| = 36 + 8."""
+    """The function to approximate on -1..1, with max|f″| = 36 + 8."""
     return np.sin(6 * t) + 0.5 * np.cos(4 * t)
 
 
@@ -36,7 +37,7 @@ column = backend.asarray(line[:, None].astype(np.float32))  # (401, 1)
 
 
 def fits(model):
-    """What the model gives on the line, on the host."""
+    """The model's outputs on the line, on the host."""
     with xpnet.no_grad():
         return model(column).numpy()[:, 0]
 
@@ -46,7 +47,7 @@ def one_layer(units):
 
 
 def constructed(units):
-    """1 - units - 1 without training: each unit begins at a knot, and turns the line by the change of slope there."""
+    """1 - units - 1 without training: each unit starts at a knot, and its weight is the change of slope there."""
     knots = np.linspace(-1, 1, units + 1)
     slopes = np.diff(f(knots)) / np.diff(knots)
     weights = {
@@ -61,7 +62,7 @@ def constructed(units):
 
 
 def train(model, inputs, targets, steps, lr=0.01):
-    """Adam with a rate that falls to 0."""
+    """Adam with a learning rate that decreases to 0."""
     optimizer = optim.Adam(model.parameters(), lr=lr)
     schedule = lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for _ in range(steps):
@@ -98,7 +99,7 @@ saw_column = backend.asarray(saw_x)
 
 
 def folded(k):
-    """The values of k tents, one after the other, on 0..1: 2k units of ReLU."""
+    """The composition of k tents on 0..1: 2k units of ReLU."""
     first, last = nn.Linear(1, 2), nn.Linear(2, 1)
     first.load_state_dict({"weight": np.float32([[2], [4]]), "bias": np.float32([0, -2])})
     last.load_state_dict({"weight": np.float32([[1, -1]]), "bias": np.float32([0])})
@@ -107,17 +108,17 @@ def folded(k):
 
 
 def count_pieces(values):
-    """Straight pieces of a zigzag: changes of the slope's sign, and one."""
+    """The number of linear pieces of a zigzag: changes of the slope's sign, plus one."""
     return 1 + int((np.diff(np.sign(np.diff(values))) != 0).sum())
 
 
-lesson.say("\nfolded tents: straight pieces, by units, and the units that one layer needs at least")
+lesson.say("\ncomposed tents: linear pieces, units, and the least number of units in one layer")
 for k in (1, 2, 3, 4, 5):
     pieces = count_pieces(folded(k).numpy()[:, 0])
     lesson.say(f"  {pieces:2} pieces with {2 * k:2} units, one layer: {pieces}")
 
-# One layer needs a unit for each bend, and one for the slope at the beginning.  Does training find it?  Networks with
-# about as many weights, wide or deep, on the 8 pieces of three folds.
+# One layer needs a unit for each bend, and one for the first slope.  Does training find it?  Wide and deep networks
+# with about the same number of weights are trained on the 8 pieces of three tents.
 NETS = {"1 layer of 160": [160], "2 layers of 21": [21, 21], "4 layers of 12": [12] * 4}
 saw, saw_errors = folded(3), {}
 starts, rates = (1, (0.01,)) if lesson.quick else (3, (0.003, 0.01))
@@ -135,9 +136,11 @@ for name, sizes in NETS.items():
     saw_errors[name] = {"weights": weights, "best": min(results), "median": float(np.median(results))}
     about = f"{np.median(results):.4f} (median), {min(results):.6f} (best of {len(results)})"
     lesson.say(f"  trained on 8 pieces, {name} ({weights} weights): mean squared error {about}")
-lesson.say(f"  a constant would have {float(saw.numpy().var()):.4f}: what can be expressed need not be found")
+lesson.say(
+    f"  a constant would have {float(saw.numpy().var()):.4f}: training may not find what a network can represent"
+)
 
-# 3. Thirty layers of 128 units on digits: what is left of the signal on its way up, of the gradient on its way down.
+# 3. Thirty layers of 128 units on digits: how much of the signal's and of the gradient's variance is left at the end.
 digits, _ = data.load_digits()
 pixels = data.to_float(digits.inputs).reshape(-1, 64)[:512]
 x = backend.asarray((pixels - pixels.mean()) / pixels.std())
@@ -165,19 +168,19 @@ def deep(activation, fill):
 
 spreads = {}
 for name, activation in {"tanh": nn.Tanh, "ReLU": nn.ReLU}.items():
-    lesson.say(f"\n{DEPTH} layers with {name}: by how much {DEPTH} layers change the variance")
+    lesson.say(f"\n{DEPTH} layers with {name}: the factor by which {DEPTH} layers change the variance")
     for way, fill in STARTS.items():
         xpnet.manual_seed(lesson.seed)
         up, down = explore.variance_by_depth(deep(activation, fill), x, lambda y: F.cross_entropy(y, labels))
         up, down = up[:DEPTH], down[:DEPTH]  # without the layer of the ten classes
         spreads[name, way] = up, down
         last, first = up[-1] / up[0], down[0] / down[-1]
-        lesson.say(f"  {way:24} signal, on the way up {last:9.2g}    gradient, on the way back {first:9.2g}")
+        lesson.say(f"  {way:24} signal, forward {last:9.2g}    gradient, backward {first:9.2g}")
 
 
 # 4. Pictures.
 def draw_errors():
-    heading = "One hidden layer comes as close as you like"
+    heading = "The error of one hidden layer"
     log = {"xscale": "log", "yscale": "log"}
     return plot.lines(errors, x=widths, xlabel="hidden units", ylabel="largest error", heading=heading, **log)
 

@@ -1,10 +1,10 @@
-"""Search for hyper-parameters: at random and by successive halving, at the same cost.
+"""Search for hyper-parameters: random search and successive halving, at the same cost.
 
-Rate, width, dropout and optimizer of a network for handwritten digits are searched.  A grid would try few values of
-each and spend most trials on settings that do not matter; random trials try a new value of everything each time.
-Successive halving starts more of them and stops the worse ones early.  Three things keep the result honest: what is
-compared is the error on validation data, never on the test data; the winner is trained once more and measured on the
-test data once; and the untuned defaults are measured beside it.
+The example tunes the learning rate, width, dropout and optimizer of a network for handwritten digits.  A grid would try
+few values of each and spend most trials on settings that do not matter; each random trial uses a new value for every
+setting.  Successive halving starts more trials and stops the worse ones early.  Three things keep the result honest:
+trials are compared by the error on validation data, never on the test data; the winner is trained again and measured on
+the test data once; and the untuned defaults are measured in the same way.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from xpnet.metrics import accuracy
 from xpnet.train import Trainer
 
 lesson = start(__doc__, __file__)
-epochs = 3 if lesson.quick else 18  # of every random trial, and of the longest in the halving
+epochs = 3 if lesson.quick else 18  # of every random trial, and of the longest trials of successive halving
 trials = 4 if lesson.quick else 20
 
 train, test = data.load_digits()  # 1,797 real digits of 8x8 pixels, embedded in scikit-learn
@@ -27,7 +27,7 @@ x_fit, x_val, x_train, x_test = (data.to_float(d.inputs) for d in (fit, validati
 
 OPTIMIZERS = {"sgd": optim.SGD, "adam": optim.Adam, "rmsprop": optim.RMSprop}
 space = {
-    "lr": explore.LogUniform(1e-4, 1.0),  # rates differ by factors, so that their logarithm is what is uniform
+    "lr": explore.LogUniform(1e-4, 1.0),  # learning rates differ by factors, so their logarithm is uniform
     "width": explore.Integers(8, 256, log=True),
     "layers": explore.Integers(1, 3),
     "dropout": explore.Uniform(0.0, 0.6),
@@ -37,7 +37,7 @@ defaults = {"lr": 1e-3, "width": 128, "layers": 1, "dropout": 0.0, "optimizer": 
 
 
 def trained(settings: dict[str, Any], epochs: int, inputs: Any, labels: Any) -> Trainer:
-    """A network with these settings, trained for so many epochs."""
+    """A network with these settings, trained for ``epochs``."""
     layers: list[nn.Module] = [nn.Flatten()]
     width = 64
     for _ in range(settings["layers"]):
@@ -51,12 +51,12 @@ def trained(settings: dict[str, Any], epochs: int, inputs: Any, labels: Any) -> 
 
 
 def objective(settings: dict[str, Any], epochs: int = epochs) -> float:
-    """The error on the validation data: what the searches make small.  A rate that explodes raises: a failed trial."""
+    """The validation error, which the searches minimise.  A diverging run raises, and counts as a failed trial."""
     trainer = trained(settings, epochs, x_fit, fit.targets)
     return 1.0 - trainer.evaluate((x_val, validation.targets))["accuracy"]
 
 
-# Both searches may spend the same number of epochs.  The file lets a search that was stopped go on.
+# Both searches may spend the same number of epochs.  The file allows an interrupted search to continue.
 lesson.say(f"random search: {trials} trials of {epochs} epochs")
 at_random = explore.random_search(objective, space, trials, seed=lesson.seed)
 lesson.say(at_random.table(5))
@@ -64,7 +64,7 @@ lesson.say(at_random.table(5))
 least, many = max(epochs // 9, 1), 2
 while explore.halving_cost(many + 1, least=least, most=epochs) <= trials * epochs:
     many += 1
-lesson.say(f"\nsuccessive halving: {many} trials from {least} epochs, a third go on with three times as many")
+lesson.say(f"\nsuccessive halving: {many} trials from {least} epochs, a third continue with three times as many")
 halved = explore.successive_halving(objective, space, many, least=least, most=epochs, seed=lesson.seed)
 lesson.say(halved.table(5))
 for name, found in (("random", at_random), ("halving", halved)):
@@ -74,8 +74,8 @@ for name, found in (("random", at_random), ("halving", halved)):
     lesson.draw(name, lambda found=found: plot.tuning(found, score="validation error"))
     lesson.draw(f"{name}_table", lambda found=found: plot.tuning_table(found))
 
-# The best validation error was picked out of many and flatters.  Only now are the test data looked at, once for each.
-# The mean of several seeds tells settings from luck.
+# The best validation error was selected from many, so it is optimistic.  The test data are used only now, once for
+# each. The mean over several seeds separates good settings from luck.
 seeds = range(lesson.seed, lesson.seed + (1 if lesson.quick else 3))
 lesson.say("\ntrained again on all the training data, measured on the test data:")
 accuracies = {}

@@ -43,14 +43,14 @@ def images(part):  # (N, C, H, W) in 0..1
     return x if x.ndim == 4 else x[:, None]
 
 
-normalise = data.Normalize.fit(images(train), axis=(0, 2, 3))  # each channel, of the training images only
+normalise = data.Normalize.fit(images(train), axis=(0, 2, 3))  # per channel, from the training images only
 x_train, x_test = normalise(images(train)), backend.asarray(normalise(images(test)))
-shift = RandomCrop(padding=x_train.shape[-1] // 8, padding_mode="edge")  # on the backend, other numbers each epoch
+shift = RandomCrop(padding=x_train.shape[-1] // 8, padding_mode="edge")  # on the backend, new each epoch
 loader = data.DataLoader(data.ArrayDataset(x_train, train.targets), options.batch_size, shuffle=True, transform=shift)
 
 channels, classes = x_train.shape[1], len(train.classes)
 model = nn.Sequential(
-    nn.Conv2d(channels, 16, 3, padding=1, bias=False),  # the shift of the normalisation takes the bias' place
+    nn.Conv2d(channels, 16, 3, padding=1, bias=False),  # no bias: the normalisation has its own shift
     nn.BatchNorm2d(16),
     nn.ReLU(),
     nn.MaxPool2d(2),
@@ -68,8 +68,8 @@ optimizer = optim.Adam(model.named_parameters(), lr=options.lr)
 lesson.say(f"{model.summary((options.batch_size, *x_train.shape[1:]))}\non {backend.name}")
 
 
-def predict(x, batch_size=500):  # in parts: the maps of all test images at once would fill the memory
-    model.eval()  # batch normalisation uses what it has learned, not the batch
+def predict(x, batch_size=500):  # in batches: the maps of all test images at once need too much memory
+    model.eval()  # batch normalisation uses its running statistics
     with xpnet.no_grad():
         found = [model(x[i : i + batch_size]).argmax(axis=1).data for i in range(0, len(x), batch_size)]
     model.train()
@@ -81,7 +81,7 @@ for epoch in range(1, epochs + 1):
     for x, labels in loader:
         loss = F.cross_entropy(model(x), labels)  # forward: the tape records every op
         optimizer.zero_grad()
-        loss.backward()  # backward: the tape is walked from the loss to the kernels
+        loss.backward()  # backward: the tape is traversed from the loss to the kernels
         optimizer.step()
     seconds = time.perf_counter() - started
     accuracy = (predict(x_test) == test.targets).mean()

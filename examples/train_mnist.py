@@ -52,7 +52,7 @@ for epoch in range(1, epochs + 1):
     for x, labels in loader:
         loss = F.cross_entropy(model(x), labels)  # forward: the tape records every op
         optimizer.zero_grad()
-        loss.backward()  # backward: the tape is walked from the loss to the weights
+        loss.backward()  # backward: the tape is traversed from the loss to the weights
         optimizer.step()
     seconds = time.perf_counter() - started
 

@@ -1,4 +1,4 @@
-"""What the numbered examples share: their options, and the folder with what they found."""
+"""Shared parts of the numbered examples: options, and the folder with the results."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class _Parser(argparse.ArgumentParser):
 
 
 class Lesson:
-    """An example that runs: ``--backend --seed --quick --out``, pictures, and ``metrics.json``.
+    """A running example: its options ``--backend --seed --quick --out``, its pictures, and ``metrics.json``.
 
     Attributes
     ----------
-    options : all options, those of the example too.
-    quick : a run of a few seconds, to see that all works; its figures mean nothing.
-    backend, seed : where it computes (also the default of all layers), and the seed that was set.
+    options : all options, including those of the example.
+    quick : a run of a few seconds to check that everything works; its figures are meaningless.
+    backend, seed : where it computes (also the default of all layers), and the seed in use.
     out : the folder for pictures and numbers, ``out/NAME`` by default.
     """
 
@@ -54,13 +54,13 @@ class Lesson:
         self._undrawn: str | None = None
 
     def say(self, text: str = "") -> None:
-        """A line for the reader."""
+        """Print a line."""
         print(text, flush=True)
 
     def load(self, read: Callable[[], _T], otherwise: Callable[[], _T], note: str = "") -> _T:
-        """Data as ``read()`` gives them; where they are nowhere, ``note`` is said, and ``otherwise()`` has to do.
+        """Return ``read()``; if the data cannot be found, print ``note`` and return ``otherwise()``.
 
-        Damaged data, and data that were asked for by ``--data-dir`` and are not there, end the program with one line.
+        Damaged data, and data missing from ``--data-dir``, end the program with a one-line error.
         """
         asked = getattr(self.options, "data_dir", None) is not None
         try:
@@ -74,33 +74,33 @@ class Lesson:
         return otherwise()
 
     def draw(self, name: str, make: Callable[[], Any]) -> None:
-        """Write ``make()``, a figure, as ``NAME.png``.  Without matplotlib: say so at the end, and go on."""
+        """Write the figure ``make()`` as ``NAME.png``.  Without matplotlib, continue and print a note at the end."""
         try:
             plot.save(make(), self.out / f"{name}.png")
         except MissingExtraError as error:
             self._undrawn = str(error)
 
     def animate(self, name: str, figures: Iterable[Any], **options: Any) -> None:
-        """Write figures as ``NAME.gif`` (see ``plot.save_gif``).  Without matplotlib or Pillow: as ``draw``."""
+        """Write figures as ``NAME.gif`` (see ``plot.save_gif``).  Without matplotlib or Pillow, as ``draw``."""
         try:
             plot.save_gif(figures, self.out / f"{name}.gif", **options)
         except MissingExtraError as error:
             self._undrawn = str(error)
 
     def write(self, name: str, content: str | bytes) -> Path:
-        """Write a file into the folder, whole or not at all."""
+        """Write a file into the output folder, atomically."""
         write_atomically(self.out / name, content)
         return self.out / name
 
     def refuse(self, error: object) -> NoReturn:
-        """End the program with status 2 and one line: what was asked for cannot be done."""
+        """End the program with status 2 and a one-line error for invalid use."""
         if isinstance(error, OSError) and error.filename is not None:
             error = f"{error.filename}: {error.strerror}"
         sys.stderr.write(f"{self.name}.py: error: {error}\n")
         sys.exit(2)
 
     def finish(self, metrics: Mapping[str, Any]) -> None:
-        """Write ``metrics.json``, and say where everything is."""
+        """Write ``metrics.json``, and print the location of the results."""
         about = {"example": self.name, "backend": self.backend.name, "seed": self.seed, "quick": self.quick}
         seconds = round(time.perf_counter() - self._started, 2)
         found = {name: _plain(value) for name, value in metrics.items()}
@@ -118,8 +118,8 @@ def start(
 ) -> Lesson:
     """Read the command line of an example: ``lesson = start(__doc__, __file__)``.
 
-    ``add_options(parser)`` adds options of its own.  Wrong use ends the program with status 2 and one line, what goes
-    wrong later (a full disk, a damaged file) with 1, and Ctrl-C with 130.
+    ``add_options(parser)`` adds options of the example.  Invalid use ends the program with status 2 and one line, later
+    errors (a full disk, a damaged file) with status 1, and Ctrl-C with 130.
     """
     console.tolerate()
     atexit.register(console.finish)
@@ -130,7 +130,7 @@ def start(
     add = parser.add_argument
     add("--backend", default="numpy", help="numpy, cupy or auto (default: numpy)")
     add("--seed", type=_seed, default=0, metavar="N", help="the same seed gives the same run (default: 0)")
-    add("--quick", action="store_true", help="a few seconds, to see that all works")
+    add("--quick", action="store_true", help="a run of a few seconds, to check that everything works")
     add("--out", metavar="DIR", help="folder for pictures and metrics.json (default: out/NAME)")
     if add_options is not None:
         add_options(parser)
@@ -144,7 +144,7 @@ def start(
 
 
 def positive(text: str) -> int:
-    """The type of an option that counts something: ``add_argument("--epochs", type=positive)``."""
+    """The type of an option that is a positive integer: ``add_argument("--epochs", type=positive)``."""
     value = _whole(text)
     if value is None or value < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number from 1 on, got {text}")
@@ -164,7 +164,7 @@ def number(text: str) -> float:
 
 def _seed(text: str) -> int:
     value = _whole(text)
-    if value is None or not 0 <= value < 1 << 63:  # half of all seeds: examples also use the next ones, seed + k
+    if value is None or not 0 <= value < 1 << 63:  # half of the range, because examples also use seed + k
         raise argparse.ArgumentTypeError(f"must be a whole number in 0..2**63-1, got {text}")
     return value
 
@@ -177,11 +177,11 @@ def _whole(text: str) -> int | None:
 
 
 def _end(program: str, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """End the program after an error: one line for what can happen to anybody, a traceback for a fault in the code."""
+    """End the program after an error: one line for an error of use or environment, a traceback for a bug."""
     if issubclass(kind, KeyboardInterrupt):
         sys.stderr.write(f"\n{program}: stopped; what is written so far is whole\n")
         sys.exit(130)
-    if issubclass(kind, BrokenPipeError):  # the reader of our output went away, as `head` does
+    if issubclass(kind, BrokenPipeError):  # the reader closed the pipe, as `head` does
         console.discard()
         sys.exit(1)
     if not issubclass(kind, _FORESEEN):
@@ -195,7 +195,7 @@ def _end(program: str, kind: type[BaseException], error: BaseException, trace: T
 
 
 def _plain(value: Any) -> Any:
-    """A number as JSON takes it: rounded to six significant digits, None for NaN and infinity."""
+    """A number for JSON, rounded to six significant digits; None for NaN and infinity."""
     if isinstance(value, Mapping):
         return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):

@@ -52,7 +52,7 @@ def idx_folder(tmp_path_factory):
 
 def test_digits_by_hand_from_three_sources(tmp_path, idx_folder):
     printed, found = run("03_mnist.py", tmp_path)
-    assert "scikit-learn's digits, 8x8 pixels, have to do" in printed
+    assert "using scikit-learn's digits, 8x8 pixels, instead" in printed
     assert "W1    10 x 64" in printed
     assert re.search(r"a batch of m = 64:\n +X +64 x 64 ", printed)
     assert found["gradient_difference"] < 1e-6
@@ -60,7 +60,7 @@ def test_digits_by_hand_from_three_sources(tmp_path, idx_folder):
     assert found["layers_accuracy"] > 0.8
     assert (tmp_path / "out/mistakes.png").exists()
     printed, found = run("03_mnist.py", tmp_path, "--data-dir", str(idx_folder), "--epochs", "1")
-    assert "700 images to learn from, 200 for the test, 784 pixels each; 1 epochs" in printed
+    assert "700 training images, 200 test images, 784 pixels each; 1 epochs" in printed
     assert found["data"] == "MNIST"
     train, _ = load_digits()
     rows = np.column_stack([train.targets[:200], train.inputs[:200].reshape(200, -1)])
@@ -68,12 +68,12 @@ def test_digits_by_hand_from_three_sources(tmp_path, idx_folder):
     with gzip.open(tmp_path / "train.csv.gz", "wt") as file:
         np.savetxt(file, rows, "%d", ",", header=header, comments="")
     printed, _ = run("03_mnist.py", tmp_path, "--csv", "train.csv.gz", "--epochs", "1")
-    assert "160 images to learn from, 40 for the test, 64 pixels each" in printed
+    assert "160 training images, 40 test images, 64 pixels each" in printed
 
 
 def test_the_cnn_on_files_of_fashion_mnist(tmp_path, idx_folder):
     printed, found = run("11_cnn.py", tmp_path, "--dataset", "fashion", "--data-dir", str(idx_folder))
-    assert "Fashion-MNIST: 540 images to learn from, 200 for the test" in printed
+    assert "Fashion-MNIST: 540 training images, 200 test images" in printed
     assert found["covered_hottest"] <= found["accuracy_of_1000"] + 0.1
     for name in ("curves", "filters", "feature_maps", "gradcam"):
         assert (tmp_path / f"out/{name}.png").exists()
@@ -86,14 +86,14 @@ def test_the_residual_network_on_records_of_cifar(tmp_path):
         records[:, 0] = np.arange(count) % 10
         (tmp_path / name).write_bytes(records.tobytes())
     printed, found = run("12_image_classification.py", tmp_path, "--data-dir", str(tmp_path), "--full", "--epochs", "1")
-    assert "200 images to learn from, 60 for the test" in printed
+    assert "200 training images, 60 test images" in printed
     assert found["parameters"] == 272_474
     assert {"nearest_mean", "linear_softmax", "test_accuracy"} < set(found)
 
 
 def test_regularisation_is_measured_on_images_that_nobody_saw(tmp_path):
     printed, found = run("09_regularisation.py", tmp_path, "--images", "60", "--seeds", "1")
-    assert "60 images of digits to learn from, 100 for validation, the rest for the test" in printed
+    assert "60 training images of digits, 100 for validation, the rest for the test" in printed
     assert found["methods"]["dropout"]["gap_of_loss"] < found["methods"]["nothing"]["gap_of_loss"]
     assert found["dropout_gain_standard_error"] is None
 

@@ -93,7 +93,7 @@ def test_loss_at_the_start():
     report = examine(network(), F.cross_entropy, *data(), fresh=loud)
     assert is_problem(report, "loss at the start", "ln 3 = 1.1")
     leaking = examine(network(), lambda y, t: F.cross_entropy(y, t) * 0.1, *data(), fresh=network)
-    assert is_problem(leaking, "loss at the start", "knows nothing")
+    assert is_problem(leaking, "loss at the start", "guessing gives")
 
 
 class CutOff(nn.Module):
@@ -147,7 +147,7 @@ def test_size_of_steps(lr, level):
 
 
 @pytest.mark.parametrize(("history", "check", "words"), [
-    ({"train_loss": [1.0, 1.0, 0.99, 1.0]}, "training loss", "does not go down"),
+    ({"train_loss": [1.0, 1.0, 0.99, 1.0]}, "training loss", "does not decrease"),
     ({"train_loss": [1.0, 0.5, 0.8, 0.4, 0.7, 0.3]}, "training loss", "jumps"),
     ({"train_loss": [1, 0.5, 0.3, 0.2, 0.1], "val_loss": [1, 0.6, 0.7, 0.8, 0.9]}, "overfitting", "after epoch 2"),
     ({"train_loss": [1, 0.8, 0.6], "val_loss": [1, 0.8, 0.6]}, "training length", "still falling"),
@@ -186,7 +186,7 @@ def test_a_rate_that_is_much_too_high():
 
 def test_a_rate_that_is_much_too_low():
     report = trained(1e-7)
-    assert is_problem(report, "training loss", "does not go down")
+    assert is_problem(report, "training loss", "does not decrease")
     assert "a larger learning rate" in found(report, "training loss").remedy
 
 
@@ -265,7 +265,7 @@ def test_a_leak_and_features_of_their_own_scale():
     x, y = data()
     leaking = x.copy()
     leaking[:, 4] = y * 0.5
-    assert is_problem(examine(network(), F.cross_entropy, leaking, y), "leak", "feature 4 alone tells every label")
+    assert is_problem(examine(network(), F.cross_entropy, leaking, y), "leak", "feature 4 alone determines every label")
     x[:, 2] *= 300.0
     assert is_problem(examine(network(), F.cross_entropy, x, y), "scale of features", "feature 2 varies by")
 
@@ -281,7 +281,7 @@ def test_some_equal_inputs_are_no_problem():
     y[:2] = 0, 1
     finding = found(examine(network(), F.cross_entropy, x, y), "labels")
     assert (finding.level, finding.what) == (
-        "notice", "1 equal inputs have different labels: 99% accuracy is the most there can be"
+        "notice", "1 equal inputs have different labels: the best possible accuracy is 99%"
     )  # fmt: skip
 
 
@@ -343,14 +343,14 @@ NAN, INF = float("nan"), float("inf")
     ({"train_loss": [1, 0.5, 0.4], "val_f1": [0.5, NAN, 0.7]}, "validation f1", "notice", "nan in epoch 2"),
     ({"train_loss": [1.0]}, "training loss", "notice", "1 epoch: too few to judge"),
     ({"train_loss": [1.0, 0.8]}, "training loss", "notice", "2 epochs: too few to judge"),
-    ({}, "history", "notice", "holds no values"),
-    ({"epoch": [1, 2], "lr": [0.1, 0.1]}, "history", "notice", "holds no values"),
-    ({"train_loss": [None, None]}, "history", "notice", "holds no values"),
+    ({}, "history", "notice", "has no values"),
+    ({"epoch": [1, 2], "lr": [0.1, 0.1]}, "history", "notice", "has no values"),
+    ({"train_loss": [None, None]}, "history", "notice", "has no values"),
     ({"train_loss": [1, 0.8, 0.6], "val_loss": [None, None, 0.6]}, "validation loss", "ok", "0.6 to 0.6, least after epoch 3"),
     ({"train_loss": [1, 0.8, 0.6, 0.5, 0.4], "val_loss": [None, 0.6, 0.7, 0.8, 0.9]}, "overfitting", "notice", "after epoch 2"),
     ({"train_loss": [1.0, 0.3, 0.2, 0.9]}, "training loss", "problem", "was least (0.2) after epoch 3, then rose to 0.9"),
     ({"train_loss": [-1.0, -2.0, -3.0]}, "training length", "notice", "still falling"),
-    ({"train_loss": [-1.0, -0.9, -0.8]}, "training loss", "problem", "does not go down"),
+    ({"train_loss": [-1.0, -0.9, -0.8]}, "training loss", "problem", "does not decrease"),
     ({"train_loss": [1, 1e-3, 1e-6, 2e-6, 1e-6, 2e-6, 1e-6]}, "training loss", "ok", "1 to 1e-06"),
     ({"train_loss": [1, 0.5, 0.4], "val_r2": [0.1, -0.2, -0.3]}, "validation r2", "problem", "worse than predicting the mean"),
     ({"val_accuracy": [0.2, 0.3, 0.31]}, "validation accuracy", "problem", "no better than the most frequent class"),
@@ -420,7 +420,7 @@ def test_command(tmp_path, capsys, monkeypatch):
     assert "training loss: it is nan in epoch 2" in capsys.readouterr().out
     (tmp_path / "run/history.csv").write_text("")
     assert main(["doctor", "run", "--backend", "numpy"]) == 0
-    assert "history: it holds no values" in capsys.readouterr().out
+    assert "history: it has no values" in capsys.readouterr().out
     (tmp_path / "run/history.csv").write_text("epoch,train_loss\n1,x\n")
     assert main(["doctor", "run"]) == 1
     assert "history.csv was damaged or edited" in capsys.readouterr().err

@@ -63,7 +63,7 @@ def test_squeezenet(data_dir):
 
 
 def test_other_networks_are_named(tmp_path, data_dir, vgg):
-    with pytest.raises(ValueError, match=r"mnist-8.onnx is no SqueezeNet 1.0: it computes no 'conv1_2'"):
+    with pytest.raises(ValueError, match=r"mnist-8.onnx is not SqueezeNet 1.0: it has no value 'conv1_2'"):
         explore.SqueezeNetFeatures(data_dir / "pretrained/mnist-8.onnx", backend="numpy")
     save_npz({"fc.weight": np.zeros((2, 2), np.float32)}, tmp_path / "other.npz")
     with pytest.raises(ValueError, match=r"other.npz holds no weights of VGG: expected features.0.weight"):

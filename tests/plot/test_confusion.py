@@ -95,8 +95,8 @@ def test_arrays_of_any_backend(backend):
     ("matrix", "message"),
     [
         ([[1, 2, 3], [4, 5, 6]], r"square matrix of counts, got shape \(2, 3\)"),
-        ([[0.5, 0.5], [0.0, 1.0]], "whole numbers from 0 on, got float64"),
-        ([[1, -2], [0, 1]], "whole numbers from 0 on, got int64 from -2"),
+        ([[0.5, 0.5], [0.0, 1.0]], "integers of at least 0, got float64"),
+        ([[1, -2], [0, 1]], "integers of at least 0, got int64 from -2"),
         ([[1]], "2 class names for a matrix of 1 classes"),
     ],
 )

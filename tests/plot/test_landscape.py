@@ -85,7 +85,7 @@ def test_wrong_use():
         plot.loss_surface({"x": Surface(XS, YS, BOWL.losses.T)})
     with pytest.raises(ValueError, match="has no finite loss"):
         plot.loss_contours(Surface(XS, YS, BOWL.losses * np.nan))
-    with pytest.raises(ValueError, match=r"logarithmic scale needs losses above 0, .* draw with log=False"):
+    with pytest.raises(ValueError, match=r"logarithmic scale needs positive losses, .* draw with log=False"):
         plot.loss_contours(Surface(XS, YS, -BOWL.losses))
     with pytest.raises(ValueError, match=r"the path of 'SGD' must have shape \(K, 2\), got \(3,\)"):
         plot.loss_contours(BOWL, {"SGD": [1, 2, 3]})

@@ -1,4 +1,4 @@
-"""Datasets, batches, and what is done to them."""
+"""Datasets, loaders and transforms."""
 
 from . import augment
 from .errors import DataError, DataUnavailableError

@@ -2,8 +2,8 @@
 
 
 class DataError(ValueError):
-    """A data file that is damaged or of another format.  Names the file, what was found, and the fix."""
+    """A data file that is damaged or has another format.  The message names the file, the fault and the fix."""
 
 
 class DataUnavailableError(DataError):
-    """Data that were found nowhere: not in a folder, not in the cache, not on the network."""
+    """Data that were not found in a folder, in the cache, or on the network."""

@@ -1,4 +1,4 @@
-"""Scaling columns, with what was learned from the training part only.  Names and numbers are scikit-learn's."""
+"""Scalers of columns, fitted on the training part only.  Names and results are those of scikit-learn."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ScalerType = TypeVar("ScalerType", bound="_Scaler")
 
 
 class _Scaler:
-    """``y = (x − shift) / scale``: one number of each for a series (T,), one a column for (T, F)."""
+    """``y = (x − shift) / scale``: one shift and scale for a series (T,), one per column for (T, F)."""
 
     def __init__(self) -> None:
         self.shift: np.ndarray | None = None
@@ -23,7 +23,7 @@ class _Scaler:
         raise NotImplementedError
 
     def fit(self: ScalerType, x: Any) -> ScalerType:
-        """Learn from the training part: nothing of what is to be predicted may be in it.
+        """Fit on the training part; it must not contain values that will be predicted.
 
         Raises: ``ValueError`` for no values, or values that are not finite.
         """
@@ -39,17 +39,17 @@ class _Scaler:
         return self
 
     def transform(self, x: Any) -> Array:
-        """Scale values, of the training part or later ones."""
+        """Scale values of the training part, or later values."""
         x, shift, scale = self._parts(x)
         return (x - shift) / scale
 
     def inverse_transform(self, y: Any) -> Array:
-        """Back to the original units."""
+        """Transform back to the original units."""
         y, shift, scale = self._parts(y)
         return y * scale + shift
 
     def fit_transform(self, x: Any) -> Array:
-        """Fit, and scale the same values."""
+        """Fit on values, and scale them."""
         return self.fit(x).transform(x)
 
     def _parts(self, x: Any) -> tuple[Array, Array, Array]:
@@ -77,7 +77,7 @@ class _Scaler:
 
 
 class StandardScaler(_Scaler):
-    """``y = (x − mean) / deviation``, of every column; the deviation is that of the population, as in scikit-learn.
+    """``y = (x − mean) / deviation`` for every column; the population deviation, as in scikit-learn.
 
     >>> scaler = StandardScaler().fit([1.0, 2.0, 3.0])
     >>> scaler.inverse_transform(scaler.transform([4.0])).tolist()
@@ -86,13 +86,13 @@ class StandardScaler(_Scaler):
 
     def _learn(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         mean, deviation = values.mean(axis=0), values.std(axis=0)
-        # a deviation that is only rounding error is none (scikit-learn's bound)
+        # a deviation within rounding error counts as 0 (scikit-learn's bound)
         floor = len(values) * np.finfo(np.float64).eps * np.abs(mean)
         return np.asarray(mean), np.where(deviation <= floor, 0.0, deviation)
 
 
 class MinMaxScaler(_Scaler):
-    """``y = (x − low) / (high − low)``, of every column, stretched to ``feature_range``.
+    """``y = (x − low) / (high − low)`` for every column, scaled to ``feature_range``.
 
     >>> MinMaxScaler().fit([1.0, 2.0, 3.0]).transform([2.0, 4.0]).tolist()
     [0.5, 1.5]

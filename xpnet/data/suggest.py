@@ -1,4 +1,4 @@
-"""What somebody may have meant who named something that does not exist."""
+"""Suggestions for misspelled names in error messages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 def did_you_mean(wrong: str, known: Iterable[str]) -> str:
-    """``"; did you mean 'Survived'?"`` where a known name is near, else nothing.
+    """``"; did you mean 'Survived'?"`` if a known name is similar, else "".
 
     >>> did_you_mean("survivd", ["Age", "Survived"])
     "; did you mean 'Survived'?"
@@ -18,12 +18,12 @@ def did_you_mean(wrong: str, known: Iterable[str]) -> str:
 
 
 def short(name: str) -> str:
-    """A name of a readable length."""
+    """A name shortened to a readable length."""
     return name if len(name) <= 40 else f"{name[:37]}..."
 
 
 def listed(names: Iterable[str], most: int = 12) -> str:
-    """Names with commas between them, the first ones where there are many, each of a readable length.
+    """Names separated by commas; only the first of many, each shortened to a readable length.
 
     >>> listed(["Age", "Sex", "Fare"]), listed(map(str, range(785)), most=3)
     ('Age, Sex, Fare', '0, 1, 2, and 782 more')

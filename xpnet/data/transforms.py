@@ -1,4 +1,4 @@
-"""From stored values to what a network likes."""
+"""Convert stored values to inputs and targets of a network."""
 
 from __future__ import annotations
 
@@ -12,14 +12,22 @@ from xpnet_backends import Array, backend_of, to_numpy
 
 
 def to_float(images: Array) -> Array:
-    """uint8 0..255 to float32 0..1; floating-point values become float32 as they are."""
+    """Convert uint8 0..255 to float32 0..1; floating-point values are converted to float32 without scaling.
+
+    >>> to_float(np.array([0, 255], dtype="uint8")).tolist()
+    [0.0, 1.0]
+    """
     if images.dtype == np.uint8:
         return images.astype("float32") * (1.0 / 255.0)
     return images.astype("float32", copy=False)
 
 
 def one_hot(labels: Array, num_classes: int, dtype: Any = "float32") -> Array:
-    """Rows of zeros with a one at the label.  labels (N, ...) -> (N, ..., num_classes)."""
+    """Rows of zeros with a one at the label.  labels (N, ...) -> (N, ..., num_classes).
+
+    >>> one_hot(np.array([0, 2]), 3).tolist()
+    [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
+    """
     if labels.dtype.kind not in "iu":
         raise TypeError(f"one_hot: labels must be integers, got {labels.dtype}")
     if backend_of(labels).on_host and labels.size and not 0 <= labels.min() <= labels.max() < num_classes:
@@ -29,20 +37,23 @@ def one_hot(labels: Array, num_classes: int, dtype: Any = "float32") -> Array:
 
 @dataclass(frozen=True)
 class Normalize:
-    """``y = (x − mean) / std``: one number each, or one for each feature.
+    """``y = (x − mean) / std``, with one mean and std, or one for each feature.
 
-    For the channels of images (N, C, H, W) the numbers stand as [[[a]], [[b]], ...], as ``fit(axis=(0, 2, 3))`` gives.
+    For the channels of images (N, C, H, W) they are [[[a]], [[b]], ...], as ``fit(axis=(0, 2, 3))`` gives.
+
+    >>> Normalize.fit(np.array([1.0, 3.0]))(np.array([1.0, 3.0, 5.0])).tolist()
+    [-1.0, 1.0, 3.0]
     """
 
     mean: float | list[Any]
     std: float | list[Any]
-    _brought: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)  # once a backend
+    _brought: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)  # per backend
 
     @classmethod
     def fit(cls, x: Array, axis: int | tuple[int, ...] | None = None) -> Normalize:
-        """Mean and standard deviation of the training data, over ``axis`` or all; a deviation of 0 counts as 1."""
+        """Fit mean and deviation of the training data, over ``axis`` or all axes; a deviation of 0 counts as 1."""
         values = to_numpy(x)
-        keep = axis is not None  # so that what remains lines up with the features
+        keep = axis is not None  # so that the result broadcasts with the features
         mean = np.asarray(values.mean(axis=axis, dtype=np.float64, keepdims=keep))
         std = np.asarray(values.std(axis=axis, dtype=np.float64, keepdims=keep))
         if keep and len(mean) == 1:  # the axis of the samples is not kept

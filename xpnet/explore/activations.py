@@ -1,4 +1,4 @@
-"""What each layer of a network made of a batch."""
+"""The output of each layer of a network for a batch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from xpnet_backends import Array
 def find_layer(model: Module, path: str) -> Module:
     """The layer at a path such as "conv1" or "layer3.0.conv2".
 
-    Raises: ``ValueError`` with the paths that there are.
+    Raises: ``ValueError`` for an unknown path; it lists the known ones.
     """
     layers = {name: module for name, module in model.named_modules() if name}
     if path not in layers:
@@ -24,9 +24,14 @@ def find_layer(model: Module, path: str) -> Module:
 
 
 def activations(model: Module, x: TensorLike, layers: Sequence[str] | None = None) -> dict[str, Array]:
-    """The outputs of ``layers`` (by default all without layers of their own) for a batch, in evaluation mode.
+    """The outputs of ``layers`` (by default all layers without sublayers) for a batch, in evaluation mode.
 
-    Raises: ``ValueError`` for a layer that is not there or was not used.
+    Raises: ``ValueError`` for a layer that does not exist or was not used.
+
+    >>> from xpnet import nn
+    >>> found = activations(nn.Sequential(nn.Linear(2, 3), nn.ReLU()), [[1.0, 2.0]])
+    >>> {name: y.shape for name, y in found.items()}
+    {'0': (1, 3), '1': (1, 3)}
     """
     paths = layers if layers is not None else [n for n, m in model.named_modules() if n and not list(m.children())]
     found: dict[str, Array] = {}
@@ -48,5 +53,5 @@ def activations(model: Module, x: TensorLike, layers: Sequence[str] | None = Non
             remove()
     for path in layers or ():
         if path not in found:
-            raise ValueError(f"the layer {path!r} was not used, or its output is no tensor")
+            raise ValueError(f"the layer {path!r} was not used, or its output is not a tensor")
     return {path: found[path] for path in paths if path in found}

@@ -1,4 +1,4 @@
-"""What is wrong with this training?  The checks that an experienced person makes, each with a remedy."""
+"""What is wrong with this training?  The checks that an experienced person makes, each with a fix."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from xpnet_backends import Array, is_array, to_numpy
 Loss = Callable[[Any, Any], Tensor]
 Columns: TypeAlias = Mapping[str, Sequence[Any]] | Sequence[dict[str, Any]]
 
-DEAD, SATURATED = 0.5, 0.5  # share of a layer's units from which it is worth a word
+DEAD, SATURATED = 0.5, 0.5  # share of a layer's units from which it is a problem
 FLAT = {"sigmoid": (0.02, 0.98), "tanh": (-0.98, 0.98)}  # outside, the slope is below a tenth of its largest
-VANISHING = (1e-4, 1e-3)  # the first layer's gradient against the last one's, per weight: a problem, worth a word
-EXPLODING = (1e2, 1e3)  # the same: worth a word, a problem
-EXPLODED = 1e3  # a gradient against its weights
-UPDATE = (1e-5, 1e-1, 1.0)  # of the size of the weights, per step: too little, worth a word, a problem
-GROWN = 30  # how much larger than at the start weights may be
-SCALES = 100  # the largest feature's deviation against that of the one in the middle
+VANISHING = (1e-4, 1e-3)  # ratio of the first layer's gradient to the last one's, per weight: a problem, a notice
+EXPLODING = (1e2, 1e3)  # the same: a notice, a problem
+EXPLODED = 1e3  # ratio of a gradient to its weights
+UPDATE = (1e-5, 1e-1, 1.0)  # size of a step relative to the weights: too small, a notice, a problem
+GROWN = 30  # by which factor weights may grow during training
+SCALES = 100  # ratio of the largest feature's deviation to the median one
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One check: ``level`` is "ok", "notice" or "problem"; ``what`` was seen, and the ``remedy``."""
+    """The result of one check: ``level`` is "ok", "notice" or "problem", ``what`` was found, and the ``remedy``."""
 
     level: str
     check: str
@@ -50,11 +50,11 @@ class Report:
 
     @property
     def problems(self) -> list[Finding]:
-        """Those that are wrong."""
+        """The findings of level "problem"."""
         return [f for f in self.findings if f.level == "problem"]
 
     def add(self, level: str, check: str, what: str, remedy: str = "") -> None:
-        """One finding more."""
+        """Add a finding."""
         self.findings.append(Finding(level, check, what, remedy))
 
     def __str__(self) -> str:
@@ -78,19 +78,24 @@ def examine(
     history: History | Columns | None = None,
     optimizer: str = "adam",
 ) -> Report:
-    """Look at data, network, gradients and history.
+    """Check the data, the network, its gradients and the history of a training.
 
-    The model and the random state are as they were afterwards.
+    The model and the random state are left unchanged.
 
     Parameters
     ----------
-    inputs, targets : samples as the network gets them, a few hundred are enough.
-    fresh : makes another such network, with initial weights; four checks need it.
-    lr, optimizer : those in use.  With "sgd" and "momentum" a step is as long as the gradient, else about ``lr``.
-    history : a trainer's, its rows, or its columns by name.  Rows may lack values, as before validation began; columns
-        hold None there.
+    inputs, targets : samples as the network gets them; a few hundred are enough.
+    fresh : creates the same network with initial weights; four checks need it.
+    lr, optimizer : those in use.  A step of "sgd" and "momentum" is proportional to the gradient, else about ``lr``.
+    history : a trainer's history, its rows, or its columns by name.  Missing values are absent in rows and None in
+        columns.
 
-    Raises: ``ValueError`` for fewer than two samples, inside ``no_grad()``, or for a history that is not of numbers.
+    Raises: ``ValueError`` for fewer than two samples, inside ``no_grad()``, or for a history that is not numeric.
+
+    >>> from xpnet import nn
+    >>> report = examine(nn.Linear(1, 2), nn.CrossEntropyLoss(), np.zeros((4, 1), "float32"), np.array([0, 1, 0, 1]))
+    >>> [(f.what, f.remedy) for f in report.problems if f.check == "inputs"]
+    [('all samples are equal', 'check how they are read')]
     """
     inputs, targets = (_array(x) for x in (inputs, targets))
     if len(inputs) < 2:
@@ -124,7 +129,7 @@ def _array(x: Any) -> Array:
 
 
 def check_data(report: Report, inputs: Array, targets: Array) -> None:
-    """Finite, of a reasonable scale, not constant; labels that vary, and are not simply sorted."""
+    """Inputs must be finite, of a reasonable scale and not constant; labels must vary, and should not be sorted."""
     x, t = to_numpy(inputs), to_numpy(targets)
     bad = int((~np.isfinite(x)).sum()) if x.dtype.kind == "f" else 0
     if bad:
@@ -141,7 +146,7 @@ def check_data(report: Report, inputs: Array, targets: Array) -> None:
         if x.ndim == 2:
             _check_features(report, flat)
     if len(np.unique(flat, axis=0)) == 1:
-        report.add("problem", "inputs", "all samples are equal", "look at how they are read")
+        report.add("problem", "inputs", "all samples are equal", "check how they are read")
     if t.dtype.kind in "iu" and t.ndim == 1:
         _check_labels(report, flat, t)
     elif t.dtype.kind == "f":
@@ -149,7 +154,7 @@ def check_data(report: Report, inputs: Array, targets: Array) -> None:
 
 
 def _check_features(report: Report, flat: np.ndarray) -> None:
-    """No column of a table on a scale of its own."""
+    """No column of a table should have a much larger scale than the others."""
     deviations = flat.std(axis=0, dtype=np.float64)
     varying = deviations[deviations > 0]
     if len(varying) > 1 and varying.max() > SCALES * np.median(varying):
@@ -158,15 +163,15 @@ def _check_features(report: Report, flat: np.ndarray) -> None:
 
 
 def _check_values(report: Report, t: np.ndarray) -> None:
-    """Targets of a regression: finite, varying, of a scale that a network can reach."""
+    """Targets of a regression must be finite, must vary, and should have a scale that a network can reach."""
     if bad := int((~np.isfinite(t)).sum()):
         report.add("problem", "targets", f"{bad} values are NaN or infinite", "leave these samples out")
         return
     mean, deviation = float(t.mean(dtype=np.float64)), float(t.std(dtype=np.float64))
     if deviation == 0:
-        report.add("problem", "targets", f"all are {mean:.3g}", "look at how they are read")
+        report.add("problem", "targets", f"all are {mean:.3g}", "check how they are read")
     elif deviation > 20 or abs(mean) > 20 * deviation:
-        remedy = "standardise them for training (xpnet.data.StandardScaler), and turn predictions back"
+        remedy = "standardise them for training (xpnet.data.StandardScaler), and transform predictions back"
         report.add("notice", "scale of targets", f"mean {mean:.3g}, deviation {deviation:.3g}", remedy)
     else:
         report.add("ok", "scale of targets", f"mean {mean:.3g}, deviation {deviation:.3g}")
@@ -175,21 +180,21 @@ def _check_values(report: Report, t: np.ndarray) -> None:
 def _check_labels(report: Report, flat: np.ndarray, labels: np.ndarray) -> None:
     classes, counts = np.unique(labels, return_counts=True)
     if len(classes) == 1:
-        report.add("problem", "labels", f"all are {classes[0]}", "shuffle before splitting; look at how they are read")
+        report.add("problem", "labels", f"all are {classes[0]}", "shuffle before splitting; check how they are read")
         return
     if len(labels) > 2 * len(classes) and np.count_nonzero(np.diff(labels)) == len(classes) - 1:
-        report.add("notice", "labels", "they come sorted by class", "shuffle, else each batch sees one class")
+        report.add("notice", "labels", "they are sorted by class", "shuffle, otherwise each batch has one class only")
     rare = counts.min() / counts.max()
     if rare < 0.1:
         what = f"the rarest class has {rare:.0%} of the samples of the most frequent"
-        report.add("notice", "labels", what, "look at F1 instead of accuracy; class weights")
+        report.add("notice", "labels", what, "use F1 instead of accuracy; class weights")
     _, inverse = np.unique(flat, axis=0, return_inverse=True)
     counts = np.zeros((inverse.max() + 1, len(classes)), dtype=np.int64)
     np.add.at(counts, (inverse.ravel(), np.searchsorted(classes, labels)), 1)
     clashes, best = int((np.count_nonzero(counts, axis=1) > 1).sum()), counts.max(axis=1).sum() / len(labels)
     if clashes:
-        what = f"{clashes} equal inputs have different labels: {best:.0%} accuracy is the most there can be"
-        remedy = "no network can learn both: look at how labels are matched to inputs"
+        what = f"{clashes} equal inputs have different labels: the best possible accuracy is {best:.0%}"
+        remedy = "no network can learn both: check how labels are matched to inputs"
         report.add("problem" if best < 0.95 else "notice", "labels", what, remedy)
     elif rare >= 0.1:
         report.add("ok", "labels", f"{len(classes)} classes")
@@ -197,7 +202,7 @@ def _check_labels(report: Report, flat: np.ndarray, labels: np.ndarray) -> None:
 
 
 def _check_leak(report: Report, flat: np.ndarray, labels: np.ndarray, classes: int) -> None:
-    """A feature that is a code of the label: one value for each class, another for every class."""
+    """Find a feature that encodes the label: constant within each class, and different for every class."""
     if flat.shape[1] < 2 or len(labels) < 10 * classes or flat.dtype.kind not in "fiu":
         return
     means = np.stack([flat[labels == c].mean(axis=0) for c in np.unique(labels)])  # (C, D)
@@ -205,17 +210,18 @@ def _check_leak(report: Report, flat: np.ndarray, labels: np.ndarray, classes: i
     gaps = np.diff(np.sort(means, axis=0), axis=0).min(axis=0)
     leaks = np.flatnonzero((gaps > 0) & (spreads < 0.01 * gaps))
     if len(leaks):
-        what = f"feature {leaks[0]} alone tells every label"
-        report.add("problem", "leak", what, "leave it out, if it is not known when the network is used")
+        what = f"feature {leaks[0]} alone determines every label"
+        report.add("problem", "leak", what, "leave it out if it is not known when the network is used")
 
 
 # -- what guessing would give ------------------------------------------------------------------------------------------
 
 
 def _chance(model: Module, loss: Loss, inputs: Array, targets: Array) -> float | None:
-    """The loss of the best output that is the same for all samples; None where that cannot be said.
+    """The loss of the best output that is the same for all samples; None if it cannot be determined.
 
-    For classes their frequencies, as logarithms; for values their mean, or the logit of it where that is better.
+    For classes the output is the logarithm of their frequencies; for values it is their mean, or the logit of the mean
+    if that is better.
     """
     with no_grad():
         output = model.eval()(Tensor(inputs))
@@ -235,7 +241,7 @@ def _chance(model: Module, loss: Loss, inputs: Array, targets: Array) -> float |
             rows = np.ascontiguousarray(np.broadcast_to(constant, output.shape)).astype(str(output.dtype))
             try:
                 values.append(float(loss(Tensor(output.backend.asarray(rows)), targets).numpy()))
-            except (ValueError, TypeError, RuntimeError):  # a loss with rules of its own
+            except (ValueError, TypeError, RuntimeError):  # the loss does not accept such outputs
                 continue
     return min((v for v in values if math.isfinite(v)), default=None)
 
@@ -249,7 +255,7 @@ def _is_classification(output: Any, t: np.ndarray) -> bool:
 
 
 def check_first_loss(report: Report, model: Module, loss: Loss, inputs: Array, targets: Array) -> None:
-    """A network that knows nothing yet should say so: cross-entropy ln C."""
+    """The loss of a fresh network should be that of guessing: ln C for cross-entropy."""
     with no_grad():
         output = model.eval()(inputs)
         value = float(loss(output, targets).numpy())
@@ -258,7 +264,7 @@ def check_first_loss(report: Report, model: Module, loss: Loss, inputs: Array, t
         report.add("ok" if math.isfinite(value) else "problem", "loss at the start", f"{value:.3g}")
         return
     expected = math.log(output.shape[1])
-    what = f"{value:.3g}, and ln {output.shape[1]} = {expected:.3g} for a network that knows nothing"
+    what = f"{value:.3g}; guessing gives ln {output.shape[1]} = {expected:.3g}"
     if not value < 1.5 * expected + 0.5:
         remedy = (
             "smaller initial weights in the last layer; normalise the inputs; logits, not probabilities, to the loss"
@@ -271,8 +277,8 @@ def check_first_loss(report: Report, model: Module, loss: Loss, inputs: Array, t
 
 
 def check_one_batch(report: Report, fresh: Callable[[], Module], loss: Loss, inputs: Array, targets: Array) -> None:
-    """Any network that works can learn a few samples by heart, at one learning rate or another."""
-    spread = slice(None, None, max(len(inputs) // 16, 1))  # sorted samples: not one class only
+    """A correct network can overfit a few samples, with at least one of several learning rates."""
+    spread = slice(None, None, max(len(inputs) // 16, 1))  # spread out: sorted samples would have one class only
     x, t = inputs[spread][:16], targets[spread][:16]
     for lr in (1e-2, 1e-3):
         model = fresh()
@@ -280,20 +286,20 @@ def check_one_batch(report: Report, fresh: Callable[[], Module], loss: Loss, inp
             first, last, steps = _by_heart(model, loss, x, t, lr)
             known = _knows(model, x, t)
         what = f"loss {first:.3g} to {last:.3g} on {len(x)} samples in {steps} steps"
-        enough = 0.8 if to_numpy(t).dtype.kind == "f" else 0.9  # numbers are harder to learn exactly
-        if last < first - enough * abs(first) or (known and last < first):  # smoothed labels keep a loss above 0
+        enough = 0.8 if to_numpy(t).dtype.kind == "f" else 0.9  # real values are harder to fit exactly
+        if last < first - enough * abs(first) or (known and last < first):  # smoothed labels: loss > 0
             report.add("ok", "learns one batch by heart", what)
             return
     remedy = "the bug is in the network or the loss: wrong axis, detached part, labels that do not belong to inputs"
     if to_numpy(t).dtype.kind == "f":
         remedy += "; or targets on a large scale: standardise them"
     if not math.isfinite(last):
-        remedy = "look at the data and the loss: logarithms, divisions and roots of 0, values that are too large"
+        remedy = "check the data and the loss: logarithms, divisions and roots of 0, values that are too large"
     report.add("problem", "learns one batch by heart", what, remedy)
 
 
 def _knows(model: Module, x: Array, t: Array) -> bool:
-    """Whether each sample's largest output is its class."""
+    """Whether the largest output of each sample is its class."""
     with no_grad():
         output = model.eval()(Tensor(x))
     classes = to_numpy(t)
@@ -327,7 +333,7 @@ def _by_heart(model: Module, loss: Loss, x: Array, t: Array, lr: float, steps: i
 def check_output(
     report: Report, model: Module, loss: Loss, inputs: Array, targets: Array, *, trained: bool = False
 ) -> None:
-    """Outputs that are finite and differ from sample to sample; a loss that is better than guessing."""
+    """Outputs must be finite and differ between samples; the loss must be better than guessing."""
     with no_grad():
         output = model.eval()(Tensor(inputs))
         if not isinstance(output, Tensor) or output.ndim < 1 or len(output) != len(inputs):
@@ -342,12 +348,10 @@ def check_output(
     classified = _is_classification(output, t)
     guesses: Any = np.unique(y.argmax(axis=1)) if classified else []
     if not differ:
-        remedy = (
-            "units are dead or saturated, or the weights are 0: look at the other findings; a smaller learning rate"
-        )
+        remedy = "units are dead or saturated, or the weights are 0: see the other findings; a smaller learning rate"
         report.add("problem", "outputs", "they are the same for every sample", remedy)
     elif trained and len(guesses) == 1 and len(np.unique(t)) > 1:
-        remedy = "another learning rate, more epochs; for classes of unlike size, class weights"
+        remedy = "another learning rate, more epochs; for imbalanced classes, class weights"
         report.add("problem", "outputs", f"class {guesses[0]} is predicted for every sample", remedy)
     if classified and _takes_logits(y, t, value):
         remedy = "leave out the softmax at the end of the network"
@@ -355,15 +359,15 @@ def check_output(
     what = f"{value:.3g}" + ("" if chance is None else f", where guessing gives {chance:.3g}")
     if chance is not None and not value < 1.5 * chance + 0.5 * (1.0 if classified else abs(chance)):
         remedy = "a smaller learning rate; train again" + ("" if classified else "; standardise the targets")
-        report.add("problem", "loss now", what, f"worse than knowing nothing: {remedy}")
+        report.add("problem", "loss now", what, f"worse than guessing: {remedy}")
     elif chance is not None and trained and value > chance - 0.05 * abs(chance):
-        report.add("notice", "loss now", what, "it has learned nothing: look at the other findings")
+        report.add("notice", "loss now", what, "it has learned nothing: see the other findings")
     else:
         report.add("ok", "loss now", what)
 
 
 def _takes_logits(y: np.ndarray, t: np.ndarray, value: float) -> bool:
-    """Whether probabilities went to the cross-entropy of logits: its value is known."""
+    """Whether probabilities were given to the cross-entropy of logits, recognised by its value."""
     if y.min() < 0 or np.abs(y.sum(axis=1) - 1).max() > 1e-4 or t.max() >= y.shape[1]:
         return False
     of_logits = (np.log(np.exp(y).sum(axis=1)) - y[np.arange(len(t)), t]).mean()
@@ -380,7 +384,7 @@ def _recorded(model: Module, loss: Loss, inputs: Array, targets: Array) -> tuple
 
 
 def check_units(report: Report, model: Module, loss: Loss, inputs: Array, targets: Array) -> None:
-    """ReLU units that are zero for every sample; sigmoid and tanh units that are flat for most."""
+    """Find ReLU units that are zero for every sample, and sigmoid and tanh units that are saturated for most."""
     recording, value, output = _recorded(model, loss, inputs, targets)
     seen = 0
     for node, outputs in walk(value):
@@ -388,7 +392,7 @@ def check_units(report: Report, model: Module, loss: Loss, inputs: Array, target
         if node.name in ("relu", "relu6"):
             seen += 1
             _dead(report, layer, to_numpy(outputs[0].data), _unit_axis(node, outputs[0].ndim))
-        elif node.name in FLAT and outputs[0] is not output:  # an output that is sure of itself is no fault
+        elif node.name in FLAT and outputs[0] is not output:  # a saturated output of the network is not a fault
             seen += 1
             _saturated(report, layer, to_numpy(outputs[0].data), *FLAT[node.name])
     if seen and not any(f.check in ("dead units", "saturated units") for f in report.findings):
@@ -396,7 +400,7 @@ def check_units(report: Report, model: Module, loss: Loss, inputs: Array, target
 
 
 def _unit_axis(node: Node, ndim: int) -> int:
-    """1, that of the channels; the last one for what linear layers made of sequences (N, T, F)."""
+    """The axis of the units: 1, or the last one for linear layers on sequences (N, T, F)."""
     if ndim != 3:
         return min(1, ndim - 1)
     before: Node | None = node
@@ -422,7 +426,7 @@ def _dead(report: Report, layer: str, y: np.ndarray, axis: int) -> None:
 def _saturated(report: Report, layer: str, y: np.ndarray, low: float, high: float) -> None:
     share = float(((y < low) | (y > high)).mean())
     if share >= SATURATED:
-        remedy = "smaller weights (Xavier), normalised inputs, or batch norm before it: a flat unit learns nothing"
+        remedy = "smaller weights (Xavier), normalised inputs, or batch norm before it: a saturated unit hardly learns"
         report.add("problem", "saturated units", f"{share:.0%} of the outputs of {layer} are at their limits", remedy)
     elif share >= SATURATED / 2:
         report.add("notice", "saturated units", f"{share:.0%} of the outputs of {layer} are at their limits")
@@ -432,7 +436,7 @@ Size = tuple[str, float, float]  # a weight's name, root mean squares of its gra
 
 
 def _sizes(model: Module, loss: Loss, inputs: Array, targets: Array) -> list[Size]:
-    """Of each matrix that has a gradient."""
+    """The sizes of each matrix that has a gradient."""
     with left_as_it_was(model):
         model.eval()
         value = loss(model(Tensor(inputs)), targets)
@@ -453,7 +457,7 @@ def check_gradients(
     first: Sequence[Size] | None = None,
     optimizer: str = "adam",
 ) -> None:
-    """Size by layer, from the first to the last; the size of weights and steps, ``first`` being those at the start."""
+    """Check gradients from the first layer to the last, and the size of weights and steps; ``first``: at the start."""
     sizes = _sizes(model, loss, inputs, targets)
     matrices = [n for n, p in model.named_parameters() if p.ndim >= 2 and p.requires_grad]
     if without := sorted(set(matrices) - {n for n, _, _ in sizes}, key=matrices.index):
@@ -464,7 +468,7 @@ def check_gradients(
         report.add("problem", "weights", f"not finite: {', '.join(broken)}", remedy)
         return
     if bad := [n for n, g, _ in sizes if not math.isfinite(g)]:
-        report.add("problem", "gradients", f"not finite in {', '.join(bad)}", "train again: the run will name the op")
+        report.add("problem", "gradients", f"not finite in {', '.join(bad)}", "train again: the error names the op")
         return
     if len(sizes) > 1:
         _check_flow(report, sizes)
@@ -489,15 +493,15 @@ def _check_flow(report: Report, sizes: Sequence[Size]) -> None:
     first, last = sizes[0][1], sizes[-1][1]
     ratio = first / last if last else math.inf
     what = f"{sizes[0][0]} {first:.2g}, {sizes[-1][0]} {last:.2g} (root mean square): ratio {ratio:.2g}"
-    vanish = "they vanish on the way: ReLU instead of sigmoid, residual connections, batch norm, better initial weights"
-    explode = "they explode on the way: clip them, normalise, smaller weights"
+    vanish = "they vanish with depth: ReLU instead of sigmoid, residual connections, batch norm, better initial weights"
+    explode = "they explode with depth: clip them, normalise, smaller weights"
     silent = [n for n, g, _ in sizes if g == 0]
     if first == last == 0:
         report.add("notice", "gradients by layer", "all are zero: nothing is left to learn, or all units are dead")
     elif ratio < VANISHING[0]:
         report.add("problem", "gradients by layer", what, vanish)
     elif ratio > EXPLODING[1] or any(g > EXPLODED * w > 0 for _, g, w in sizes):
-        remedy = f"{explode}; or the last units are dead or saturated, and learn nothing"
+        remedy = f"{explode}; or the last units are dead or saturated"
         report.add("problem", "gradients by layer", what, remedy)
     elif silent:
         report.add("problem", "gradients by layer", f"{', '.join(silent)}: all are zero", "its units are dead")
@@ -547,7 +551,7 @@ def check_history(
     chance: float | None = None,
     targets: Array | None = None,
 ) -> None:
-    """Does it learn, does it jump, does it learn by heart, did it stop too early?  Is it better than guessing?
+    """Check that the training learns and is stable, whether it overfits or stopped too early, and beats guessing.
 
     chance : the loss of an output that is the same for all samples.
     """
@@ -555,18 +559,16 @@ def check_history(
     rows = {n: [(i, v) for i, v in enumerate(c, 1) if v is not None] for n, c in columns.items()}
     seen = {n: c for n, c in rows.items() if n.startswith(("train_", "val_")) and c}
     if not seen:
-        report.add("notice", "history", "it holds no values of train_ or val_ columns", "look at how it was written")
+        report.add("notice", "history", "it has no values in train_ or val_ columns", "check how it was written")
         return
     broken = {n: next((e for e, v in c if not math.isfinite(v)), None) for n, c in seen.items()}
     for name in [n for n, epoch in broken.items() if epoch is not None]:
         bad = next(v for e, v in seen[name] if e == broken[name])
-        remedy = (
-            "a smaller learning rate, clipped gradients; look at the data, and at logarithms and divisions in the loss"
-        )
+        remedy = "a smaller learning rate, clipped gradients; check the data, and logarithms and divisions in the loss"
         if _words(name).endswith("loss"):
             report.add("problem", _words(name), f"it is {bad:g} in epoch {broken[name]}", remedy)
         else:
-            report.add("notice", _words(name), f"it is {bad:g} in epoch {broken[name]}", "look at how it is computed")
+            report.add("notice", _words(name), f"it is {bad:g} in epoch {broken[name]}", "check how it is computed")
     finite = {n: c for n, c in seen.items() if broken[n] is None}
     for name, course in finite.items():
         _check_score(report, name, course, targets)
@@ -602,16 +604,16 @@ def _check_training(report: Report, course: Course, chance: float | None, *, alo
     elif last > first - 0.05 * abs(first):
         slow = all(b <= a for a, b in pairwise(train))
         remedy = "a larger learning rate (range test), or more epochs" if slow else "another learning rate (range test)"
-        what = f"{what}: it does not go down"
+        what = f"{what}: it does not decrease"
         report.add("problem", "training loss", what, f"{remedy}; look at the other findings")
     elif chance is not None and last > chance - 0.05 * abs(chance):
         remedy = "another learning rate (range test); look at the other findings"
         report.add("problem", "training loss", f"{what}: no better than guessing, which gives {chance:.3g}", remedy)
     elif jumps > len(train) // 4:
-        report.add("problem", "training loss", "it jumps up again and again", "a smaller learning rate, larger batches")
+        report.add("problem", "training loss", "it repeatedly jumps up", "a smaller learning rate, larger batches")
     elif last - least > 0.5 * gain:
         what = f"it was least ({least:.3g}) after epoch {course[train.index(least)][0]}, then rose to {last:.3g}"
-        report.add("problem", "training loss", what, "a smaller learning rate, or one that falls; clipped gradients")
+        report.add("problem", "training loss", what, "a smaller or decreasing learning rate; clipped gradients")
     elif alone and train[-2] - last > 0.03 * abs(train[-2]) and last == least and abs(last) > 0.02 * abs(first):
         report.add("notice", "training length", "training loss was still falling", "train for more epochs")
     else:
@@ -625,10 +627,10 @@ def _check_validation(report: Report, train: Course, course: Course, chance: flo
     rose = val[-1] > val[best] + 0.15 * abs(val[best]) and best < len(val) - 2
     if chance is not None and val[-1] > chance + 0.1 * abs(chance) and not (rose and val[best] < 0.8 * chance):
         what = f"{val[-1]:.3g} at the end, where guessing gives {chance:.3g}"
-        remedy = "worse than knowing nothing: a smaller learning rate"
+        remedy = "worse than guessing: a smaller learning rate"
         if train and train[-1][1] < 0.8 * chance:
-            remedy = "what it learns holds for no other samples: look at how labels are matched to inputs; prepare "
-            remedy += "validation data as training data; early stopping, more data"
+            remedy = "it does not generalise at all: check how labels are matched to inputs; prepare "
+            remedy += "validation data like training data; early stopping, more data"
         report.add("problem", "validation loss", what, remedy)
     elif rose:
         what = f"validation loss was least ({val[best]:.3g}) after epoch {course[best][0]}, then rose to {val[-1]:.3g}"
@@ -646,7 +648,7 @@ def _check_validation(report: Report, train: Course, course: Course, chance: flo
 
 
 def _check_score(report: Report, name: str, course: Course, targets: Array | None) -> None:
-    """Accuracy against the most frequent class; R² against the mean; either much worse than it was."""
+    """Compare accuracy with the most frequent class and R² with the mean, and find a large fall from its best value."""
     what, last = _words(name), course[-1][1]
     best, epoch = max((v, -e) for e, v in course)
     if what.endswith(" r2"):

@@ -1,4 +1,4 @@
-"""Where a convolutional network looked when it decided for a class."""
+"""Grad-CAM: which part of an image a convolutional network used for a class."""
 
 from __future__ import annotations
 
@@ -14,14 +14,23 @@ from .activations import find_layer
 
 
 def gradcam(model: Module, layer: str, x: TensorLike, target: Any = None) -> Array:
-    """``relu(Σₖ αₖ Aₖ)``: the maps Aₖ of a layer, weighted by ``αₖ = mean over places of ∂y_c/∂Aₖ``; y_c is a logit.
+    """``relu(Σₖ αₖ Aₖ)``: the maps Aₖ of a layer, weighted by ``αₖ``, the mean of ∂y_c/∂Aₖ; y_c is a logit.
 
-    x (N, C, H, W) -> (N, H, W) from 0 to 1, each map divided by its largest value and enlarged to the images' size.
-    ``layer`` is the path of one that gives maps (N, K, P, Q), best the last of them; ``target`` the class: a number,
-    one for each image, or None for the predicted ones.  The model stays as it is, gradients of parameters too.
+    x (N, C, H, W) -> (N, H, W) from 0 to 1; each map is divided by its largest value and resized to the images' size.
+    The model is left unchanged, including the gradients of its parameters.
+
+    Parameters
+    ----------
+    layer : path of a layer with maps (N, K, P, Q), usually the last one.
+    target : the class, one class for each image, or None for the predicted classes.
+
     Source: Selvaraju et al. 2016, arXiv:1610.02391, eqs. 1 and 2.
 
     Raises: ``ValueError`` for a layer without maps, one on which the output does not depend, or a class out of range.
+
+    >>> from xpnet import models
+    >>> gradcam(models.LeNet5(), "relu2", [[[[0.5] * 28] * 28]], target=3).shape
+    (1, 28, 28)
     """
     images, place = for_model(model, x).detach(), find_layer(model, layer)
     if not is_grad_enabled():
@@ -31,7 +40,7 @@ def gradcam(model: Module, layer: str, x: TensorLike, target: Any = None) -> Arr
     def cut(module: Module, inputs: Any, output: Any) -> Tensor:
         if not isinstance(output, Tensor) or output.ndim != 4:
             raise ValueError(f"gradcam: the layer {layer!r} gives {_shape(output)}, not maps (N, K, P, Q)")
-        maps.append(Tensor(output.data, requires_grad=True))  # the derivative ends here
+        maps.append(Tensor(output.data, requires_grad=True))  # a new leaf: the backward stops here
         return maps[-1]
 
     parameters = [(p, p.requires_grad) for p in model.parameters()]
@@ -48,7 +57,7 @@ def gradcam(model: Module, layer: str, x: TensorLike, target: Any = None) -> Arr
             p.requires_grad = required
     if not maps or not logits.requires_grad:
         raise ValueError(f"gradcam: the output does not depend on the layer {layer!r}")
-    (logits * _chosen(logits, target)).sum().backward()  # samples do not touch each other in evaluation mode
+    (logits * _chosen(logits, target)).sum().backward()  # samples are independent in evaluation mode
     a, slope = maps[-1].data, maps[-1].grad
     assert slope is not None
     heat = F.relu(
@@ -61,7 +70,7 @@ def gradcam(model: Module, layer: str, x: TensorLike, target: Any = None) -> Arr
 
 
 def _chosen(logits: Tensor, target: Any) -> Array:
-    """One where a row's class is, else zero: (N, C)."""
+    """One-hot rows of the chosen classes: (N, C)."""
     if logits.ndim != 2:
         raise ValueError(f"gradcam: expected a model that gives logits (N, C), got {_shape(logits)}")
     n, classes = logits.shape

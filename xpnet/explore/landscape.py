@@ -1,11 +1,11 @@
-"""The loss as a function of the weights, seen along lines and in planes.
+"""The loss as a function of the weights, along lines and in planes.
 
     xs = np.linspace(-1, 1, 21)
     first, second = (landscape.random_direction(model, number) for number in (0, 1))
     surface = landscape.across(model, loss, batches, first, second, xs, xs)
 
-Everything is evaluated in evaluation mode and without recording; afterwards each layer's mode, all weights and all
-buffers are as they were, bit for bit.  Weights are written as dicts from names to arrays, as ``state_dict()`` gives.
+Everything is computed in evaluation mode and without the tape.  Afterwards each layer's mode, all weights and all
+buffers are restored bit for bit.  Weights are dicts from names to arrays, as ``state_dict()`` gives.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from xpnet.tensor import Tensor, no_grad
 from xpnet_backends import Array, backend_of, get_backend, is_array, random, to_numpy
 
 Weights: TypeAlias = Mapping[str, Any]
-"""Arrays by the names of ``model.named_parameters()``; further ones, as a state dict has them, are passed over."""
+"""Arrays by the names of ``model.named_parameters()``; further entries of a state dict are ignored."""
 
 Loss: TypeAlias = Callable[[Any, Any], Tensor]
 
@@ -52,9 +52,9 @@ class Surface:
 
 @dataclass(frozen=True)
 class Plane:
-    """A plane in the space of the weights: ``origin + x first + y second``, both directions of length one.
+    """A plane in weight space: ``origin + x first + y second``, both directions of length one.
 
-    explained : the part of the path's variance that lies along each direction.
+    explained : the share of the path's variance along each direction.
     """
 
     origin: dict[str, np.ndarray]
@@ -63,7 +63,7 @@ class Plane:
     explained: tuple[float, float]
 
     def project(self, path: Sequence[Weights]) -> tuple[np.ndarray, np.ndarray]:
-        """Where the plane comes nearest to each point of a path, and how far away that is.  -> (K, 2), (K,)."""
+        """The projection of each point of a path onto the plane, and its distance.  -> (K, 2), (K,)."""
         offsets = _rows(path, self.origin) - _row(self.origin, self.origin)
         axes = np.stack([_row(d, self.origin) for d in (self.first, self.second)])  # (2, D)
         places = offsets @ axes.T
@@ -74,17 +74,17 @@ class Plane:
 
 
 def snapshot(model: Module) -> dict[str, np.ndarray]:
-    """A copy of all parameters on the host: one point of a path."""
+    """Copy all parameters to the host: one point of a path."""
     return {name: np.array(p.numpy()) for name, p in model.named_parameters()}
 
 
 def random_direction(model: Module, number: int = 0, *, normalize: bool = True) -> dict[str, np.ndarray]:
-    """A normal random direction in which each filter is as long as that of the model: ``dᵢ ← dᵢ ‖wᵢ‖ / ‖dᵢ‖``.
+    """A normal random direction with the norms of the model's filters: ``dᵢ ← dᵢ ‖wᵢ‖ / ‖dᵢ‖``.
 
-    A filter i is a row of a weight's first axis: all that leads to one unit.  Biases and the parameters of norm
-    layers stay where they are (zero in the direction), as in the authors' own plots.  So networks whose weights differ
-    in scale can be compared: a ReLU network computes the same with one layer's weights doubled and the next one's
-    halved.  ``number`` counts directions; each depends on it and on the seed alone.
+    Filter i is a row of a weight's first axis: all weights of one unit.  Biases and the parameters of norm layers have
+    a zero direction, as in the authors' own plots.  Networks whose weights differ in scale can then be compared: a ReLU
+    network computes the same function with one layer's weights doubled and the next one's halved.  The direction
+    depends only on ``number`` and the seed.
 
     Source: Li, Xu, Taylor, Studer, Goldstein 2018, arXiv:1712.09913, section 4.
     """
@@ -105,21 +105,21 @@ def _is_of_norm(model: Module, parameter: Parameter) -> bool:
 
 
 def _lengths(w: np.ndarray) -> np.ndarray:
-    """Of each row of the first axis, ready to be broadcast."""
+    """The norm of each row of the first axis, with a shape that broadcasts."""
     lengths: np.ndarray = np.sqrt((w.astype(np.float64) ** 2).sum(axis=tuple(range(1, w.ndim)), keepdims=True))
     return lengths
 
 
 def pca_plane(model: Module, path: Sequence[Weights], through: Weights | None = None) -> Plane:
-    """The plane along which a path varies most: its first two principal components, through its last point.
+    """The plane in which a path varies most: its first two principal components, through its last point.
 
-    path : weights in the order of training, of one run or of several, one after the other.
-    through : another point for the plane to go through.
+    path : weights in the order of training, of one run, or of several runs concatenated.
+    through : another point that the plane contains.
 
-    A large explained variance says little by itself: of a long random walk in many dimensions, two components explain
+    A large explained variance alone says little: for a long random walk in many dimensions, two components explain
     ``6/π² (1 + 1/4) = 76%`` (Antognini & Sohl-Dickstein 2018, arXiv:1806.08805).
 
-    Raises: ``ValueError`` where the path does not span a plane.
+    Raises: ``ValueError`` if the path does not span a plane.
     """
     names = {name: p.numpy() for name, p in model.named_parameters()}
     points = _rows(path, names)
@@ -131,7 +131,7 @@ def pca_plane(model: Module, path: Sequence[Weights], through: Weights | None = 
     if sizes[1] <= 1e-12 * max(sizes[0], 1e-300):
         raise ValueError("pca_plane: the path lies on a line, or in one point: take one that turns, or several runs")
     variance = sizes**2 / (sizes**2).sum()
-    first, second = (axis if (points[-1] - points[0]) @ axis >= 0 else -axis for axis in axes[:2])  # signs settled
+    first, second = (axis if (points[-1] - points[0]) @ axis >= 0 else -axis for axis in axes[:2])  # fix the signs
     origin = points[-1] if through is None else _row(through, names)
     a, b, c = (_split(row, names) for row in (origin, first, second))
     return Plane(a, b, c, (float(variance[0]), float(variance[1])))
@@ -170,10 +170,14 @@ def _on_host(values: Any) -> np.ndarray:
 def along(
     model: Module, loss: Loss, batches: Loader, direction: Weights, steps: Any, *, origin: Weights | None = None
 ) -> Curve:
-    """``L(θ + a d)`` for each a in ``steps``; θ is where the model is, or ``origin``.
+    """``L(θ + a d)`` for each a in ``steps``; θ are the model's weights, or ``origin``.
 
-    loss : of the model's outputs and the targets, the mean over samples; batches are weighted by their sizes.
+    Parameters
+    ----------
+    loss : function of the outputs and the targets; the mean over samples, batches are weighted by their sizes.
     batches : pairs of inputs and targets.
+    direction : d, by the names of the parameters.
+    steps : the values of a.
     """
     steps = _axis("steps", steps)
     with _Probe(model, loss, batches) as probe:
@@ -208,8 +212,8 @@ def across(
 def between(model: Module, loss: Loss, batches: Loader, start: Weights, end: Weights, steps: Any) -> Curve:
     """``L((1 − a) θ₀ + a θ₁)`` for each a in ``steps``: the line from one solution (a = 0) to another (a = 1).
 
-    start, end : state dicts, or snapshots.  Where both hold running statistics, those move along too, but not beyond
-    the ends, where a variance could become negative.  Source: Goodfellow, Vinyals, Saxe 2014, arXiv:1412.6544.
+    start, end : state dicts, or snapshots.  If both have running statistics, these are interpolated too, but not
+    extrapolated, because a variance could become negative.  Source: Goodfellow, Vinyals, Saxe 2014, arXiv:1412.6544.
     """
     steps = _axis("steps", steps)
     losses = []
@@ -229,13 +233,13 @@ def _axis(name: str, values: Any) -> np.ndarray:
 
 
 class _Probe:
-    """While it is open, a model may be given any weights and be asked for its loss; then all is as it was."""
+    """A context that computes the loss of a model with any weights, and restores everything afterwards."""
 
     def __init__(self, model: Module, loss: Loss, batches: Loader) -> None:
         self._model, self._loss = model, loss
         self._parameters: dict[str, Parameter] = dict(model.named_parameters())
         if not self._parameters:
-            raise ValueError("this model has no parameters: there is no landscape")
+            raise ValueError("the model has no parameters, so it has no loss landscape")
         self._backend = next(iter(self._parameters.values())).backend
         with keep_place(batches):
             self._batches = [(self._brought(x), self._brought(t)) for x, t in batches]
@@ -262,14 +266,14 @@ class _Probe:
         return values if backend_of(values) is self._backend else self._backend.asarray(to_numpy(values))
 
     def bring(self, weights: Weights | None) -> dict[str, Array]:
-        """Weights or a direction, by default the model's own weights, as arrays beside the model's."""
+        """Weights or a direction, by default the model's own weights, as arrays on the model's backend."""
         if weights is None:
             return {name: p.data.copy() for name, p in self._parameters.items()}
-        _row(weights, self._parameters)  # names and shapes are held against the model's
+        _row(weights, self._parameters)  # checks names and shapes against the model's
         return {name: self._backend.asarray(_on_host(weights[name]), p.dtype) for name, p in self._parameters.items()}
 
     def mix_buffers(self, start: Weights, end: Weights, t: float) -> None:
-        """Give the running statistics their values between two states."""
+        """Interpolate the running statistics between two states."""
         for path, module in self._model.named_modules():
             for name, array in module._buffers.items():
                 key = f"{path}.{name}" if path else name

@@ -1,4 +1,4 @@
-"""Pages that need nothing but a browser: a template of this package, and the numbers it shows."""
+"""Self-contained HTML pages: a template of this package with the data it shows."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def page(template: str, data: dict[str, Any]) -> str:
 def simulator_page(
     record: Trace, title: str = "Backpropagation, step by step", about: str = "", most: int = 1024
 ) -> str:
-    """A page that steps through a record, forward and back, with numbers and formulas.
+    """A page that steps through a record, forward and backward, with numbers and formulas.
 
-    Networks of Linear layers, activations and a loss can be edited in the page: it computes them again.
+    The numbers of networks of Linear layers, activations and a loss can be edited in the page, which recomputes them.
     """
     return page("simulator", {"title": title, "about": about, "trace": record.to_dict(most)})

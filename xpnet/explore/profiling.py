@@ -1,4 +1,4 @@
-"""Where the time and the memory of a training step go: by layer and by op, forward and backward."""
+"""Time and memory of a training step, by layer and by op, forward and backward."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ MODEL, LOSS = "(model)", "(loss)"
 
 @dataclass(frozen=True)
 class Cost:
-    """What an op costs in a layer, or a whole layer, or an op in all layers.
+    """The cost of an op in a layer, of a whole layer, or of an op in all layers.
 
     Attributes
     ----------
-    layer : its path; "(model)" for what a model does outside its layers, "(loss)" for what comes after the model.
-    kind : the layer's class.  op : the op's name.  Both are "" where costs are summed up.
-    calls : how often in a step.
+    layer : its path; "(model)" for ops of the model outside its layers, "(loss)" for ops after the model.
+    kind : the layer's class; "" in a sum over layers.
+    op : the op's name; "" in a sum over ops.
+    calls : number of calls in a step.
     forward, backward : seconds; the median of several steps.
-    kept : bytes that stay in memory from the forward until the backward, besides parameters and batch; each is counted
-        where it is first held.
+    kept : bytes that stay in memory from the forward until the backward, without parameters and batch; each array is
+        counted where it is first held.
     """
 
     layer: str
@@ -50,12 +51,13 @@ class Cost:
 
 @dataclass(frozen=True)
 class Profile:
-    """The costs of one training step, without the optimizer's.
+    """The costs of one training step, without the optimizer.
 
     Attributes
     ----------
     costs : one for each layer and op, in the order in which they first ran.
-    backend : where it ran.  repeats : how many steps were timed.
+    backend : the backend it ran on.
+    repeats : the number of steps that were timed.
     """
 
     costs: list[Cost]
@@ -63,11 +65,11 @@ class Profile:
     repeats: int
 
     def layers(self) -> list[Cost]:
-        """Summed up by layer, in the order of the forward pass."""
+        """Costs summed by layer, in the order of the forward pass."""
         return _summed(self.costs, lambda c: (c.layer, c.kind, ""))
 
     def ops(self) -> list[Cost]:
-        """Summed up by op, the dearest first."""
+        """Costs summed by op, the most expensive first."""
         return sorted(_summed(self.costs, lambda c: ("", "", c.op)), key=lambda c: -c.seconds)
 
     @property
@@ -129,14 +131,17 @@ def profile(
     repeats: int = 5,
     warmup: int = 1,
 ) -> Profile:
-    """Time every op of a training step, forward and backward; the device is waited for after each.
+    """Time every op of a training step, forward and backward, with a synchronisation after each.
 
-    inputs : what the model is called with, on the host or on the model's backend; a tuple (tokens, lengths) as it is.
-    loss : ``loss(output)`` gives the tensor to differentiate; without one, the mean of the outputs is.
+    The model runs in its current mode.  Its weights, gradients and running statistics, and the random state, are left
+    unchanged.  Time between two ops of the forward, including checks, is added to the second op.  Synchronising after
+    each op adds overhead to small ops, so shares are more reliable than totals.
 
-    The model is run in its own mode and left as it was: weights, gradients and running statistics, and the random state
-    too.  Every moment of the forward pass is given to the op that it led up to, checks included.
-    Waiting after each op costs time of its own where ops are small: shares say more than sums.
+    Parameters
+    ----------
+    inputs : the model's input, on the host or on the model's backend; a tuple (tokens, lengths) is passed on as it is.
+    loss : ``loss(output)`` gives the tensor to differentiate; by default the mean of the outputs.
+    repeats, warmup : the number of timed steps, and of steps before them that are not timed.
 
     >>> from xpnet import nn
     >>> import numpy as np
@@ -162,7 +167,7 @@ def profile(
 
 
 def _merged(steps: list[_TimedStep]) -> list[Cost]:
-    """The median of each figure over the steps; a step without an op of another counts as 0 there."""
+    """The median of each figure over the steps; an op that is missing in a step counts as 0 there."""
     keys = dict.fromkeys(key for step in steps for key in step.forward)
     costs = []
     for key in keys:
@@ -176,7 +181,7 @@ def _merged(steps: list[_TimedStep]) -> list[Cost]:
 
 
 class _TimedStep:
-    """One forward and backward with a clock."""
+    """One timed forward and backward."""
 
     def __init__(self, model: Module, backend: Backend) -> None:
         self.model, self.backend = model, backend
@@ -230,7 +235,7 @@ class _TimedStep:
         return self._keys.get(node.time, (LOSS, node.name))
 
     def _measure_kept(self, nodes: Iterable[Node], inputs: Any) -> None:
-        """Bytes of the memory that each backward closes over and no earlier one does, but for parameters and batch."""
+        """Bytes that each backward holds and no earlier one does, without parameters and batch."""
         given = inputs if isinstance(inputs, tuple) else (inputs,)
         known = [p.data for p in self.model.parameters()]
         known += [x.data if isinstance(x, Tensor) else x for x in given]
@@ -244,14 +249,14 @@ class _TimedStep:
 
 
 def _mean(output: Any) -> Tensor:
-    while isinstance(output, (tuple, list)):  # recurrent layers give their states too
+    while isinstance(output, (tuple, list)):  # recurrent layers also return their states
         output = output[0]
     found: Tensor = output.mean()
     return found
 
 
 def _owner(array: Array) -> Array:
-    """The array whose memory a view shows."""
+    """The array that owns the memory of a view."""
     while type(base := getattr(array, "base", None)) is type(array):
         array = base
     return array

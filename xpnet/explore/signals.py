@@ -1,4 +1,4 @@
-"""How signal and gradient fare on their way through a deep network."""
+"""Variance of signal and gradient by depth in a deep network."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from xpnet_backends import to_numpy
 def variance_by_depth(
     model: Module, x: TensorLike, loss: Callable[[Tensor], Tensor]
 ) -> tuple[list[float], list[float]]:
-    """Variance of what each linear and convolutional layer gives, and of the gradient that comes back to there.
+    """Variance of the output of each linear and convolutional layer, and of the gradient of that output.
 
-    Both in the order in which the layers are run, in float64, for what is left may be too small for float32.  The model
-    runs in its own mode and is left as it was, its gradients and running statistics too.
+    Both are in the order in which the layers run, and in float64, because the values may be too small for float32.  The
+    model runs in its current mode and is left unchanged, including gradients and running statistics.
 
-    Raises: ``ValueError`` where there is no such layer.
+    Raises: ``ValueError`` if there is no such layer.
     """
     signals: list[float] = []
     gradients: list[float] = []

@@ -1,4 +1,4 @@
-"""A pass told step by step, and edits of a network's numbers: what if this weight were different?"""
+"""A forward and backward as text, step by step, and edits of a network's numbers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .trace import Numbers, Trace, TracedOp, TracedValue
 
 @dataclass(frozen=True)
 class Edit:
-    """One number to be changed: ``name[index] = value``."""
+    """A change of one number: ``name[index] = value``."""
 
     name: str
     index: tuple[int, ...]
@@ -43,7 +43,7 @@ class Edit:
         return cls(found[1], index, value)
 
     def apply(self, tensors: Mapping[str, Tensor]) -> float:
-        """Change the number in place; returns what it was.
+        """Change the number in place; returns its previous value.
 
         Raises: ``ValueError`` for a name or an index that does not exist.
         """
@@ -61,9 +61,9 @@ class Edit:
 def finite_differences(
     gradients: Mapping[str, Numbers], tensors: Mapping[str, Tensor], loss: Callable[[], Tensor], nudge: float = 1e-6
 ) -> float:
-    """The largest ``|g − (L(w + ε) − L(w − ε)) / 2ε|`` over every number w of the tensors, g its gradient.
+    """The largest ``|g − (L(w + ε) − L(w − ε)) / 2ε|`` over every number w of the tensors, where g is its gradient.
 
-    For small networks in float64: each number costs two passes.  The numbers are put back.
+    For small networks in float64: each number needs two forward passes.  The numbers are restored.
     """
     worst = 0.0
     for name, gradient in gradients.items():
@@ -81,7 +81,7 @@ def finite_differences(
 
 
 def narrate(record: Trace) -> Iterator[str]:
-    """The whole pass as text, a block for each step: forward in order, then backward from the loss."""
+    """The whole record as text, one block for each step: forward in order, then backward from the loss."""
     count = len(record.steps)
     for place, step in enumerate(record.steps, start=1):
         yield "\n".join([_heading(f"→ {place}/{count}", step, step.formula), *_forward(step)])
@@ -122,7 +122,7 @@ def _row(name: str, array: Numbers) -> str:
 
 
 def flow(record: Trace, width: int = 32) -> str:
-    """The norm of the gradient that arrives at each op, as bars on a logarithmic scale; NaN and infinity without."""
+    """The norm of the gradient at each op, as bars on a logarithmic scale; without a bar for NaN and infinity."""
     norms = [(s, s.gradient_norm) for s in record.steps if s.gradient_norm]
     logs = np.log10([norm for _, norm in norms if np.isfinite(norm)])
     if not len(logs):

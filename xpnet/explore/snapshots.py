@@ -1,4 +1,4 @@
-"""A network as it trains: its weights, and what its units answer to the same samples, at one moment after another."""
+"""Snapshots of a network during training: its weights, and its activations for the same samples."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ _BINS = 30
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One moment.
+    """One moment of the training.
 
     Attributes
     ----------
-    moment : the epoch or step, and ``figures`` its loss and so on.
+    moment : the epoch or step.
+    figures : the loss, and other numbers of this moment.
     weights, biases : one array for each Linear layer; None for a layer without bias.
     activations : one (N, units) for each column of units, the input first: after the activation function.
     """
@@ -40,9 +41,9 @@ class Snapshot:
 
 
 class Snapshots:
-    """Pictures of a network of Linear layers in a row, taken during training.
+    """Snapshots of a sequence of Linear layers, taken during training.
 
-    samples (N, features) : what the units are watched on; always the same ones, in evaluation mode.
+    samples (N, features) : the samples whose activations are recorded, in evaluation mode.
 
     >>> from xpnet import nn
     >>> model = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1))
@@ -66,7 +67,7 @@ class Snapshots:
         self.shots: list[Snapshot] = []
 
     def take(self, moment: int, **figures: float) -> Snapshot:
-        """Note weights and activations as they are now."""
+        """Record the current weights and activations."""
         weights = tuple(_copy(m.weight.data) for _, m in self._layers)
         biases = tuple(None if m.bias is None else _copy(m.bias.data) for _, m in self._layers)
         found = Snapshot(moment, {k: float(v) for k, v in figures.items()}, weights, biases, tuple(self._watch()))
@@ -90,13 +91,13 @@ class Snapshots:
                 remove()
 
     def limits(self) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
-        """The least and the largest weight of each layer, and value of each column, over all moments."""
+        """The smallest and the largest weight of each layer, and value of each column, over all moments."""
         weights = [_range([shot.weights[i] for shot in self.shots]) for i in range(len(self.names))]
         values = [_range([shot.activations[i] for shot in self.shots]) for i in range(len(self.names) + 1)]
         return weights, values
 
     def histograms(self, shot: Snapshot, bins: int = _BINS) -> tuple[list[Any], list[Any]]:
-        """``(counts, edges)`` of the weights of each layer and the values of each column, on lasting scales."""
+        """``(counts, edges)`` of the weights of each layer and the values of each column, on a common scale."""
         weights, values = self.limits()
         return (
             [np.histogram(w, bins, limits) for w, limits in zip(shot.weights, weights, strict=True)],
@@ -113,9 +114,13 @@ class Snapshots:
     ) -> str:
         """A self-contained page with a slider over the moments.
 
-        samples : names for the rows of the samples whose activations can be looked at; the first one by default.
+        Parameters
+        ----------
+        title, about : the heading of the page, and a line below it.
+        inputs, outputs : names of the first and of the last column of units.
+        samples : names and row numbers of the samples whose activations are shown; by default the first row.
 
-        Raises: ``ValueError`` where nothing was taken, or for a row that does not exist.
+        Raises: ``ValueError`` if no snapshot was taken, or for a row that does not exist.
         """
         if not self.shots:
             raise ValueError("Snapshots: nothing was taken: call take(moment) during training")
@@ -164,7 +169,7 @@ def _range(arrays: Sequence[Numbers]) -> tuple[float, float]:
 
 
 def _short(x: Any) -> Any:
-    """Four significant digits; None for what is not finite."""
+    """Four significant digits; None for NaN and infinity."""
     if isinstance(x, np.ndarray):
         return _short(x.tolist())
     if isinstance(x, list):

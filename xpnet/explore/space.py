@@ -1,6 +1,6 @@
-"""What a search may choose from: one dimension for each setting.
+"""The search space: one dimension for each setting.
 
-A dimension turns a number u, uniform in [0, 1), into a value.  Everything random about a search is in its u.
+A dimension maps a number u, uniform in [0, 1), to a value.  The only random part of a search is u.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class Dimension(Protocol):
 
     @property
     def scale(self) -> Literal["linear", "log", "choice"]:
-        """How its values are best spread out on paper."""
+        """The scale of an axis that shows its values."""
 
     def at(self, u: float) -> Any:
         """The value at ``u`` in [0, 1)."""
@@ -25,9 +25,9 @@ class Dimension(Protocol):
 
 @dataclass(frozen=True, init=False)
 class Choice:
-    """One of several options, each as likely.
+    """One of several options with equal probability.
 
-    Options may be anything; a search with a file takes plain values only: None, truth values, numbers, text, NumPy's
+    Options may be any objects.  A search with a file accepts plain values only: None, booleans, numbers, text, NumPy
     numbers, and tuples, lists and dicts of these.
 
     >>> Choice("sgd", "adam").at(0.7)
@@ -60,7 +60,7 @@ def _alike(options: tuple[Any, ...]) -> bool:
 
 @dataclass(frozen=True)
 class Uniform:
-    """Any number between ``low`` and ``high``."""
+    """A number uniformly distributed between ``low`` and ``high``."""
 
     low: float
     high: float
@@ -79,7 +79,7 @@ class Uniform:
 
 @dataclass(frozen=True)
 class LogUniform:
-    """Any number between ``low`` and ``high``; 0.001 to 0.01 is as likely as 0.01 to 0.1.  For rates and penalties.
+    """A number from ``low`` to ``high`` with a uniform logarithm: 0.001 to 0.01 is as likely as 0.01 to 0.1.
 
     >>> round(LogUniform(0.001, 0.1).at(0.5), 12)
     0.01
@@ -102,7 +102,7 @@ class LogUniform:
 
 @dataclass(frozen=True)
 class Integers:
-    """A whole number from ``low`` to ``high``, both included; with ``log`` the small ones more often.
+    """An integer from ``low`` to ``high``, both included; with ``log`` small numbers are more likely.
 
     >>> Integers(1, 3).at(0.99)
     3
@@ -128,7 +128,7 @@ class Integers:
         """The setting at ``u`` of the way, 0 <= u < 1."""
         if not self.log:
             return self.low + int(u * (self.high - self.low + 1))
-        low, high = self.low - 0.5, self.high + 0.5  # each number has the half around it
+        low, high = self.low - 0.5, self.high + 0.5  # each integer has an interval of length 1
         return int(min(max(round(low * (high / low) ** u), self.low), self.high))
 
 

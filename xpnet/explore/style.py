@@ -1,7 +1,7 @@
-"""Networks for neural style transfer, whose features say what is in a picture, and in which style.
+"""Feature networks for neural style transfer.
 
-Each takes pictures (N, 3, H, W) in 0..1, and gives the features of several layers for the style and those of one for
-the content:
+Each takes pictures (N, 3, H, W) in 0..1, and returns the features of several layers for the style and those of one
+layer for the content:
 
     style, content = RandomFeatures()(x)
 """
@@ -26,7 +26,7 @@ _VGG_DEPTHS = {8: 11, 10: 13, 13: 16, 16: 19}  # by the number of its convolutio
 
 
 class RandomFeatures(nn.Module):
-    """VGG's pattern, 3x3 convolutions and pools, with random weights; mean pools, as Gatys et al. 2015 prefer."""
+    """A network like VGG, with 3x3 convolutions and random weights; mean pooling, as Gatys et al. 2015 recommend."""
 
     def __init__(self, widths: Sequence[int] = (24, 48, 96, 128), backend: str | Backend | None = None) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class RandomFeatures(nn.Module):
             first = nn.Conv2d(channels, width, 3, padding=1, backend=backend)
             second = nn.Conv2d(width, width, 3, padding=1, backend=backend)
             for layer in (first, second):
-                nn.init.orthogonal_(layer.weight, gain=2.0**0.5)  # kernels that differ: less hangs on the seed
+                nn.init.orthogonal_(layer.weight, gain=2.0**0.5)  # orthogonal kernels: results depend less on the seed
                 if layer.bias is not None:
                     nn.init.zeros_(layer.bias)
             self.stages.append(nn.Sequential(first, nn.ReLU(), second, nn.ReLU()))
@@ -64,8 +64,8 @@ class SqueezeNetFeatures(nn.Module):
         target = get_backend(backend)
         self.network = from_onnx(path, backend=target, dtype="float32")
         if missing := {*self.STYLE, self.CONTENT} - {*self.network.value_names}:
-            raise ValueError(f"{os.fspath(path)} is no SqueezeNet 1.0: it computes no {min(missing)!r}")
-        # A 1x1 convolution swaps the colours and takes ImageNet's mean away.
+            raise ValueError(f"{os.fspath(path)} is not SqueezeNet 1.0: it has no value {min(missing)!r}")
+        # A 1x1 convolution swaps the colours and subtracts ImageNet's mean.
         self.swap = target.asarray(255.0 * np.eye(3)[::-1, :, None, None], "float32")
         self.shift = target.asarray([-103.94, -116.78, -123.68], "float32")
 
@@ -115,7 +115,7 @@ class VGGFeatures(nn.Module):
                 style.append(y)
             if (block, number) == (4, 2):
                 content = y
-            if block == 5:  # no later layer is asked for
+            if block == 5:  # no later layer is needed
                 break
         return style, content
 

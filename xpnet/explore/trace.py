@@ -1,4 +1,4 @@
-"""The record of one pass through a network: every op forward, and every gradient on the way back."""
+"""The record of one forward and backward of a network: every op, and every gradient."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from xpnet_backends import is_array, to_numpy
 
 Numbers: TypeAlias = np.ndarray[Any, Any]
 
-_MOST = 1024  # elements of an array that is written out; of a larger one only its range
+_MOST = 1024  # largest number of elements of an array that is written in full; of a larger one only its range
 
 
 @dataclass(frozen=True)
 class TracedValue:
-    """An array that went into an op or came out of it.
+    """An input or a result of an op.
 
     Attributes
     ----------
-    argument : what the op calls it, "x" or "weight"; "y" for a result.
+    argument : its name in the op, "x" or "weight"; "y" for a result.
     kind : "input", "parameter", "result" or "constant".
     name : path of the parameter; "input", or "input 1" and so on; "" for others.
-    source : of a result, the number of the step that computed it, and ``part`` which of its results it is.
+    source, part : for a result, the number of the step that computed it, and the index among its results.
     array : its values.
     gradient : of an op's result, ∂L/∂y; of its input, the part of ∂L/∂x that this op contributed; None without one.
     """
@@ -53,10 +53,10 @@ class TracedOp:
 
     Attributes
     ----------
-    number : its place in the order of computing, from 0.  The way back visits the steps in the opposite order.
-    layer : path of the innermost layer that it happened in, "" outside of all layers.
+    number : its position in the order of the forward, from 0.  The backward visits the steps in reverse order.
+    layer : path of the innermost layer that ran it, "" outside of all layers.
     formula, derivative : from the op's docstring.
-    gradient_norm : the root of the sum of squares of ∂L/∂y; None where no gradient came by.
+    gradient_norm : the root of the sum of squares of ∂L/∂y; None without a gradient.
     """
 
     number: int
@@ -80,13 +80,13 @@ Step, Value = TracedOp, TracedValue  # the old names
 
 @dataclass(frozen=True)
 class Trace:
-    """What ``trace`` wrote down.
+    """The record that ``trace`` returns.
 
     Attributes
     ----------
-    steps : every op, in the order of computing.
-    loss : the number that the gradients are of.
-    gradients : the whole gradient of each parameter, and of each input that is not of whole numbers.
+    steps : every op, in the order of the forward.
+    loss : the number that was differentiated.
+    gradients : the total gradient of each parameter, and of each floating-point input.
     """
 
     steps: tuple[TracedOp, ...]
@@ -100,8 +100,8 @@ class Trace:
     def to_dict(self, most: int = _MOST) -> dict[str, Any]:
         """Plain lists and numbers, ready for JSON.
 
-        Of an array with more than ``most`` elements only shape, range and norm are kept.  NaN and infinities become
-        the strings "nan", "inf" and "-inf".
+        Arrays with more than ``most`` elements are reduced to shape, range and norm.  NaN and infinities become the
+        strings "nan", "inf" and "-inf".
         """
         steps = [
             {
@@ -119,7 +119,7 @@ class Trace:
         return json.dumps(self.to_dict(most), allow_nan=False, ensure_ascii=False)
 
     def __str__(self) -> str:
-        """A line for each step."""
+        """One line for each step."""
         lines = [f"{'':>4}  {'layer':12}  {'op':24}  {'result':16}  {'‖∂L/∂y‖':>10}  formula"]
         for s in self.steps:
             shapes = ", ".join(str(v.array.shape) for v in s.outputs)
@@ -129,10 +129,10 @@ class Trace:
 
 
 def trace(model: Module, *inputs: Any, loss: Callable[[Any], Tensor] | None = None) -> Trace:
-    """Run ``model(*inputs)`` and ``loss(output)``, walk back, and write everything down.
+    """Run ``model(*inputs)``, ``loss(output)`` and the backward, and record everything.
 
-    Without ``loss`` it is the sum of the output, of all outputs where there are several.  The model is left as it was,
-    its gradients and running statistics too, and so is the random state.
+    Without ``loss`` the sum of all outputs is used.  The model is left unchanged, including gradients and running
+    statistics, and so is the random state.
 
     >>> from xpnet import nn
     >>> found = trace(nn.Sequential(nn.Linear(2, 3), nn.Tanh()), [[1.0, 2.0]], loss=lambda y: (y * y).mean())
@@ -141,7 +141,7 @@ def trace(model: Module, *inputs: Any, loss: Callable[[Any], Tensor] | None = No
     >>> found.steps[0].inputs[1].name, found.gradients["0.weight"].shape
     ('0.weight', (3, 2))
 
-    Raises: ``ValueError`` where the loss is not one number, or nothing in it has a gradient.
+    Raises: ``ValueError`` if the loss is not one number, or if nothing in it requires a gradient.
     """
     given = [_fresh(model, x) for x in inputs]
     names = {id(p): path for path, p in model.named_parameters()}
@@ -164,7 +164,7 @@ def trace(model: Module, *inputs: Any, loss: Callable[[Any], Tensor] | None = No
 
 
 class _Draft:
-    """A step while it is being written."""
+    """A step while it is recorded."""
 
     def __init__(self, op: Op, options: dict[str, Any], inputs: list[TracedValue], outputs: list[TracedValue]) -> None:
         self.op, self.options, self.inputs, self.outputs = op, options, inputs, outputs
@@ -176,18 +176,18 @@ class _Draft:
         formula, derivative = describe(self.op)
         inputs = [_with_gradient(v, self.passed_on, i) for i, v in enumerate(self.inputs)]
         outputs = [_with_gradient(v, self.arrived, i) for i, v in enumerate(self.outputs)]
-        kept = tuple(v for v in inputs if v.array.dtype != object)  # arguments that were left out
+        kept = tuple(v for v in inputs if v.array.dtype != object)  # without omitted arguments
         return TracedOp(number, layer, self.op.__name__, formula, derivative, self.options, kept, tuple(outputs))
 
 
 class _Book:
-    """Collects the ops as they run; listens to their backwards."""
+    """Collects the ops as they run, and the gradients of their backwards."""
 
     def __init__(self, names: dict[int, str], parameters: set[int]) -> None:
         self._names, self._parameters = names, parameters
         self._drafts: list[_Draft] = []
-        self._made: dict[int, tuple[int, int]] = {}  # id of a tensor: the step, and which of its results
-        self._alive: list[Any] = []  # so that no id is given out twice
+        self._made: dict[int, tuple[int, int]] = {}  # id of a tensor -> its step, and the index among its results
+        self._alive: list[Any] = []  # keeps tensors alive, so that no id is reused
         self.follow = False
 
     def note(self, op: Op, args: tuple[Any, ...], options: dict[str, Any], result: Any) -> None:
@@ -236,10 +236,10 @@ def _with_gradient(value: TracedValue, gradients: tuple[Any, ...], place: int) -
 
 
 def describe(op: Op) -> tuple[str, str]:
-    """Formula and derivative of an op, as its docstring states them; "" where it does not.
+    """Formula and derivative of an op, from its docstring; "" if the docstring has none.
 
-    A derivative is what begins with ```` ``dx = ````, ```` ``dy/dx = ```` or ```` ``∂ ````; the formula is the first
-    clause that is none.  A clause ends at the end of a line, or before two spaces, after ";" or ".".
+    A derivative is a clause that begins with ```` ``dx = ````, ```` ``dy/dx = ```` or ```` ``∂ ````; the formula is the
+    first other clause.  A clause ends at the end of a line, or with ";" or "." before two spaces.
 
     >>> from xpnet import ops
     >>> describe(ops.linear)
@@ -256,19 +256,19 @@ _SLOPE = re.compile(r"``(?:d\S+ \+?=|∂)")
 
 
 def _without_ticks(text: str) -> str:
-    """Without markup, and without who wrote it."""
+    """The text without markup and without authors."""
     return re.sub(r"\s*\([^()]*\b(?:19|20)\d\d[^()]*\)", "", text).replace("``", "").rstrip(",.;: ")
 
 
 def _arguments(op: Op, count: int) -> list[str]:
-    """What the op calls its arrays."""
+    """The names of the op's arrays."""
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     names = [p.name for p in inspect.signature(op).parameters.values() if p.kind in kinds][1:]
     return [names[i] if i < len(names) else f"x{i}" for i in range(count)]
 
 
 def _fresh(model: Module, x: Any) -> Any:
-    """An input as a tensor of its own, whose gradient is asked for where it can have one."""
+    """A copy of an input as a tensor that requires a gradient, if its dtype is floating point."""
     if not (isinstance(x, (Tensor, list, int, float)) or is_array(x)):
         return x
     tensor = for_model(model, x).detach()
@@ -284,7 +284,7 @@ def _sum(output: Any) -> Tensor:
     if isinstance(output, Tensor):
         return output.sum()
     if not isinstance(output, (tuple, list)) or not output:
-        raise ValueError(f"trace: the model returned {type(output).__name__}: give loss=..., to make a number of it")
+        raise ValueError(f"trace: the model returned {type(output).__name__}: give loss=..., which returns a number")
     total = _sum(output[0])
     for part in output[1:]:
         total = total + _sum(part)

@@ -1,8 +1,8 @@
-"""Search for good settings: at random, or by successive halving.
+"""Search for good settings: random search and successive halving.
 
-A search calls ``objective(settings)`` for settings drawn from a space, notes what comes back, and goes on where one
-fails.  Trial n draws the same settings whatever was drawn before, so that a search that was stopped goes on as if it
-had not been, and more trials can be added later.
+A search calls ``objective(settings)`` for settings drawn from a space, records the scores, and continues after a trial
+fails.  The settings of trial n do not depend on earlier trials.  So an interrupted search continues as if it had not
+been interrupted, and more trials can be added later.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class Trial:
 
     Attributes
     ----------
-    number : which settings; in successive halving several trials have the same, with growing budgets.
-    score : what the objective returned; None where it failed, and then ``error`` says why.
+    number : identifies the settings; in successive halving several trials have the same number, with growing budgets.
+    score : the value of the objective; None if it failed, and then ``error`` gives the reason.
     """
 
     number: int
@@ -51,7 +51,7 @@ class Trial:
 
 @dataclass
 class Results:
-    """The trials of a search, in the order in which they ran; ``space`` is what they were drawn from."""
+    """The trials of a search, in the order in which they ran, and the ``space`` they were drawn from."""
 
     space: dict[str, Dimension]
     maximize: bool = False
@@ -61,7 +61,10 @@ class Results:
         return len(self.trials)
 
     def ranked(self) -> list[Trial]:
-        """The best first.  A larger budget goes before a smaller one: their scores do not compare.  Failures last."""
+        """The trials, the best first.  Larger budgets come first, because scores of different budgets do not compare.
+
+        Failed trials come last.
+        """
         sign = -1.0 if self.maximize else 1.0
 
         def place(trial: Trial) -> tuple[bool, int, float]:
@@ -71,11 +74,11 @@ class Results:
 
     @property
     def best(self) -> Trial:
-        """The trial with the best score, of those with the largest budget.
+        """The trial with the best score among those with the largest budget.
 
-        Its score was chosen for being good, and flatters: measure the settings again on data that no trial saw.
+        Its score is optimistic, because it was selected: measure the settings again on data that no trial used.
 
-        Raises: ``ValueError`` where no trial succeeded.
+        Raises: ``ValueError`` if no trial succeeded.
         """
         ranked = self.ranked()
         if not ranked or ranked[0].score is None:
@@ -128,13 +131,19 @@ def random_search(
 ) -> Results:
     """Call ``objective(settings)`` for ``trials`` settings drawn from ``space``, independently of one another.
 
-    Where few settings matter, it tries more values of each of them than a grid of the same size does.
+    If only a few settings matter, it tries more values of each of them than a grid of the same size.
 
-    path : a JSON file that holds the trials; a search whose file exists goes on from there.
+    Parameters
+    ----------
+    objective : takes a dict of settings and returns the score.
+    space : a dimension for each setting.
+    trials : the number of trials.
+    seed : every trial starts with ``manual_seed(seed)``; the random state is restored at the end.
+    maximize : look for the largest score; by default for the smallest.
+    path : a JSON file for the trials; if it exists, the search continues from it.
     watch : called with every trial when it has ended.
 
-    Every trial starts from ``manual_seed(seed)``; the random state is put back at the end.  A trial that raises an
-    exception, or whose score is not finite, is noted as failed.
+    A trial that raises an exception, or whose score is not finite, is recorded as failed.
 
     Raises: ``ValueError`` for a file of another search.
 
@@ -167,12 +176,16 @@ def successive_halving(
     path: str | os.PathLike[str] | None = None,
     watch: Watcher | None = None,
 ) -> Results:
-    """Try many settings briefly, the best of them longer, and so on until one is left, or the budget is ``most``.
+    """Try many settings with a small budget, the best again with a larger one, until one is left or it is ``most``.
 
-    Calls ``objective(settings, budget)``, where the budget, e.g. a number of epochs, begins with ``least``; the best
-    ``1 / factor`` go on with a budget ``factor`` times as large.  Each call trains from the start.
+    Settings that learn slowly but would be best in the end may be stopped too early.
 
-    All else is as in ``random_search``.  It goes wrong where what learns slowly would have been best in the end.
+    Parameters
+    ----------
+    objective : takes settings and a budget, e.g. a number of epochs, trains from the start, and returns the score.
+    least, most : the first budget, and the largest one.
+    factor : the best ``1 / factor`` of the settings continue with a budget ``factor`` times as large.
+    space, trials, seed, maximize, path, watch : as in ``random_search``.
 
     Source: Jamieson & Talwalkar 2015, arXiv:1502.07943.
     """
@@ -211,7 +224,7 @@ def halving_cost(trials: int, *, least: int = 1, most: int | None = None, factor
 
 
 def _whole(value: Any, otherwise: Any) -> Any:
-    """A whole number of NumPy's as Python's."""
+    """An integer as a Python int; ``otherwise`` for other values."""
     return value if isinstance(value, int) else int(value) if isinstance(value, np.integer) else otherwise
 
 
@@ -227,7 +240,7 @@ def _check_most(least: int, most: int | None) -> None:
 
 
 class _Search:
-    """Runs trials, once each, and keeps them in a file."""
+    """Runs each trial once, and stores the trials in a file."""
 
     def __init__(
         self,
@@ -266,7 +279,7 @@ class _Search:
             return self.done[number, budget]
         settings = self._draw(number)
         if self.path is not None:
-            to_plain(settings)  # before the objective's time is spent
+            to_plain(settings)  # fails before the objective runs
         random.state.manual_seed(self.seed)
         started = time.perf_counter()
         score, error = _call(self.objective, copy.deepcopy(settings), budget)
@@ -282,7 +295,7 @@ class _Search:
         return trial
 
     def _as_drawn(self, trial: Trial) -> Trial:
-        """Older files hold tuples as lists: where the draw is the same but for that, it is the settings."""
+        """Older files store tuples as lists: if the settings differ from the draw only in this, use the draw."""
         drawn = self._draw(trial.number)
         same = drawn.keys() == trial.settings.keys() and all(
             (isinstance(value, tuple) and list(value) == trial.settings[name]) or value == trial.settings[name]
@@ -291,7 +304,7 @@ class _Search:
         return replace(trial, settings=drawn) if same else trial
 
     def _draw(self, number: int) -> Settings:
-        """Each setting has a stream of its own: another one more in the space changes nothing about it."""
+        """Each setting has its own random stream, so that adding a setting to the space does not change the others."""
         host = get_backend("numpy")
         streams = {name: random.Stream(self.seed, f"tune.{name}", step=number) for name in self.results.space}
         return {
@@ -301,7 +314,7 @@ class _Search:
 
 
 def _call(objective: Callable[[Settings, Any], float], settings: Settings, budget: int | None) -> tuple[Any, str]:
-    """The score, or why there is none."""
+    """The score, or the reason for a failure."""
     try:
         score = float(objective(settings, budget))
     except Exception as error:
@@ -310,12 +323,12 @@ def _call(objective: Callable[[Settings, Any], float], settings: Settings, budge
 
 
 def _writable(text: str) -> str:
-    """With what UTF-8 cannot hold, halves of a character, spelled out."""
+    """The text with lone surrogates, which UTF-8 cannot encode, escaped."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _check_plain(space: Mapping[str, Dimension]) -> None:
-    """Before the first trial: what a file cannot hold would end the search after it."""
+    """Check before the first trial that the file can store every option."""
     for name, dimension in space.items():
         try:
             to_plain(list(getattr(dimension, "options", ())))
@@ -335,7 +348,7 @@ def _read(path: Path, about: Mapping[str, Any]) -> list[Trial]:
             [Trial(**{**entry, "settings": from_plain(entry["settings"])}) for entry in content["trials"]],
         )
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} holds no search, or was damaged: {error!r}") from error
+        raise ValueError(f"{path} is not the file of a search, or is damaged: {error!r}") from error
     for name, value in about.items():
         if theirs.get(name) != value:
             raise ValueError(
@@ -346,5 +359,5 @@ def _read(path: Path, about: Mapping[str, Any]) -> list[Trial]:
 
 
 def in_words(value: Any) -> str:
-    """A setting as people read it: four digits are enough."""
+    """A setting for display, with four significant digits."""
     return f"{value:.4g}" if isinstance(value, float | np.floating) else _writable(str(value))

@@ -1,8 +1,8 @@
-"""How good a prediction is.
+"""Metrics of predictions.
 
-Functions take arrays of either backend (or tensors) and give an array of the same backend, in float64: nothing is
-read here.  ``metric(output, target)``, as for losses; and as there, samples of the label -100 are not counted.
-Classes do the same over batches; ``get("f1")`` makes one by name, for a network's logits.
+Functions are called as ``metric(output, target)``, like losses, and like them they ignore samples with the label -100.
+They take arrays of either backend (or tensors) and return a float64 array of the same backend, without a transfer to
+the host.  Classes compute the same over batches; ``get("f1")`` creates one by name, for a network's logits.
 """
 
 from .bootstrap import Interval, bootstrap

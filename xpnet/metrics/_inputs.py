@@ -1,4 +1,4 @@
-"""What all metrics share: the shapes they take, weights, and sums that are merged batch by batch."""
+"""Shared parts of all metrics: input shapes, weights, and sums that are merged batch by batch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from xpnet.tensor import Tensor, TensorLike
 from xpnet_backends import Array, Namespace, backend_of, is_array
 
 Part: TypeAlias = dict[str, Array]
-"""What a metric keeps of some samples: the parts of batches merge into the part of all samples."""
+"""The state of a metric for some samples: the parts of batches merge into the part of all samples."""
 
 
 IGNORED = -100
@@ -19,7 +19,7 @@ IGNORED = -100
 
 
 def raw(x: Any) -> Array:
-    """The array behind a tensor; lists become NumPy arrays.  Raises: ``ValueError`` for what are no numbers."""
+    """The array behind a tensor; lists become NumPy arrays.  Raises: ``ValueError`` for values that are not numbers."""
     if isinstance(x, np.ma.MaskedArray):
         raise ValueError(
             "metrics do not look at masks: leave the masked samples out, or give them a sample_weight of 0"
@@ -34,19 +34,20 @@ def raw(x: Any) -> Array:
 
 
 def namespace(*arrays: Array) -> Namespace:
-    """The array functions of the arrays' backend; NumPy's own numbers, such as a sum, count as its arrays."""
+    """The array functions of the arrays' backend; NumPy scalars, such as a sum, count as NumPy arrays."""
     return backend_of(*[np.asarray(x) if isinstance(x, np.generic) else x for x in arrays]).xp
 
 
 def scores_and_labels(name: str, output: TensorLike, target: TensorLike) -> tuple[Array, Array]:
     """``output`` as (N, C) scores or (N,), ``target`` as (N,) class numbers.
 
-    output (..., C) with target (...), one-hot (..., C), or probabilities (..., C), as mixed samples have, of which the
-    largest counts; or both (N,) or (N, 1).  Rows that are neither are an error on the host and become class -1, which
-    does not exist, on a device.  Raises: ``ValueError``.
+    output (..., C) with target (...), one-hot (..., C), or probabilities (..., C) of mixed samples, whose largest gives
+    the class; or both (N,) or (N, 1).  Other rows are an error on the host, and become the invalid class -1 on a
+    device.
+    Raises: ``ValueError``.
     """
     output, target = raw(output), raw(target)
-    namespace(output, target)  # of two backends, or of none: an error that says so
+    namespace(output, target)  # raises for arrays of two backends, or of an unknown one
     if is_by_class(output, target):
         rows = are_shares(target)
         if backend_of(target).on_host and not rows.all():
@@ -73,12 +74,12 @@ def scores_and_labels(name: str, output: TensorLike, target: TensorLike) -> tupl
 
 
 def is_by_class(output: Array, target: Array) -> bool:
-    """Whether a target has a column for each class, as one-hot rows have."""
+    """Whether a target has a column for each class, like one-hot rows."""
     return bool(output.shape == target.shape and output.ndim > 1 and output.shape[-1] > 1 and output.dtype.kind == "f")
 
 
 def are_shares(target: Array) -> Array:
-    """Which rows are one-hot, or probabilities.  target (..., C) -> (...)."""
+    """Which rows are one-hot or probabilities.  target (..., C) -> (...)."""
     total = target.sum(axis=-1, dtype="float64")
     shares: Array = (target >= 0).all(axis=-1) & (abs(total - 1.0) < 1e-3)
     return shares
@@ -93,7 +94,7 @@ def _refuse_rows(name: str, row: Array) -> None:
 
 
 def predicted(output: Array, *, logits: bool) -> Array:
-    """The class numbers that scores stand for: the largest of (N, C); of (N,) scores, whether class 1 is likelier."""
+    """The predicted class numbers: the largest score of (N, C); for scores (N,), whether class 1 is more likely."""
     if output.ndim == 2:
         return output.argmax(axis=1)
     if output.dtype.kind != "f":
@@ -104,11 +105,11 @@ def predicted(output: Array, *, logits: bool) -> Array:
 def class_numbers(
     name: str, output: TensorLike, target: TensorLike, num_classes: int | None, *, logits: bool
 ) -> tuple[Array, Array, int, Array]:
-    """Predicted and true class numbers, int64 (N,), how many classes there are, and ``doubt``."""
+    """Predicted and true class numbers, int64 (N,), the number of classes, and ``doubt``."""
     scores, labels = scores_and_labels(name, output, target)
     classes = num_classes
     if scores.ndim == 1 and scores.dtype.kind == "f" and classes is not None and classes > 2:
-        unclear = doubt(name, scores, labels, classes, logits=True)  # class numbers, written as floats
+        unclear = doubt(name, scores, labels, classes, logits=True)  # class numbers as floats
         check_labels(name, classes, output=scores)
         unclear = unclear + namespace(scores).where(are_classes(scores, classes).all(), 0.0, float("nan"))
         return scores.astype("int64"), labels.astype("int64"), classes, unclear
@@ -125,11 +126,11 @@ def class_numbers(
 
 
 def doubt(name: str, scores: Array, labels: Array, classes: int | None, *, logits: bool) -> Array:
-    """0, or NaN, to be added to what is computed: where a score is NaN; on a device where a label is none, too.
+    """A term to add to results: NaN for a score that is NaN, and on a device also for an invalid label; else 0.
 
-    classes : None where an output of class numbers does not tell.
+    classes : None if it is unknown, for an output of class numbers.
 
-    Raises: ``ValueError``, on the host, for labels that are no classes, and for (N,) scores that are no probabilities.
+    Raises: ``ValueError``, on the host, for invalid labels, and for scores (N,) that are not probabilities.
     """
     check_labels(name, classes, target=labels, ignored=True)
     xp = namespace(scores)
@@ -142,7 +143,9 @@ def doubt(name: str, scores: Array, labels: Array, classes: int | None, *, logit
 
 
 def check_probabilities(name: str, scores: Array, *, sums: bool = False) -> Array:
-    """Whether any score is none; on the host that raises.  scores (N,) or (N, C), and with ``sums`` rows add up to 1.
+    """Whether any score is not a probability; on the host an error.  scores (N,) or (N, C).
+
+    sums : also check that rows add up to 1.
 
     Raises: ``ValueError``.
     """
@@ -152,7 +155,7 @@ def check_probabilities(name: str, scores: Array, *, sums: bool = False) -> Arra
     off = None if total is None else abs(total - 1.0) > 0.05
     if backend_of(scores).on_host:
         hint = "for what comes before softmax or sigmoid, logits=True"
-        outside = outside & (abs(scores) < float("inf"))  # a network that diverged gives NaN, not an error
+        outside = outside & (abs(scores) < float("inf"))  # a diverged network gives NaN, not an error
         if outside.any():
             raise ValueError(f"{name}: the output holds {float(scores[outside][0]):g}, which is no probability: {hint}")
         if off is not None and total is not None and off.any() and not wrong:
@@ -163,13 +166,13 @@ def check_probabilities(name: str, scores: Array, *, sums: bool = False) -> Arra
 
 
 def are_classes(numbers: Array, classes: int | None) -> Array:
-    """Which numbers are those of classes."""
+    """Which numbers are valid class numbers."""
     whole: Array = numbers % 1 == 0
     return whole if classes is None else (numbers >= 0) & (numbers < classes) & whole
 
 
 def check_labels(name: str, classes: int | None, *, ignored: bool = False, **labels: Array) -> None:
-    """Class numbers in range, or ``IGNORED`` where that may be; only on a host, because a device would have to wait."""
+    """Check the range of class numbers (with ``ignored`` also ``IGNORED``), on the host only: a device would wait."""
     for what, numbers in labels.items():
         if not backend_of(numbers).on_host or numbers.dtype.kind == "b":
             continue
@@ -185,7 +188,7 @@ def check_labels(name: str, classes: int | None, *, ignored: bool = False, **lab
 def weights(name: str, sample_weight: Any, samples: int, labels: Array | None = None) -> Array | None:
     """Weights as float64 (N,), or None; 0 where a label is ``IGNORED``.
 
-    Raises: ``ValueError``, on the host also for a negative one or NaN.
+    Raises: ``ValueError``; on the host also for a negative weight or NaN.
     """
     given = None if sample_weight is None else _checked_weights(name, sample_weight, samples)
     if labels is None or labels.dtype.kind not in "if":
@@ -231,7 +234,7 @@ def mean(part: Part) -> Array:
 
 
 def check_alike(name: str, a: Mapping[str, Array], b: Mapping[str, Array], *, first_axis: bool = True) -> None:
-    """Whether parts of two batches can be merged.  Raises: ``ValueError``."""
+    """Check that parts of two batches can be merged.  Raises: ``ValueError``."""
     for key in a:
         shapes = [tuple(part[key].shape[0 if first_axis else 1 :]) for part in (a, b)]
         if shapes[0] != shapes[1]:
@@ -239,5 +242,5 @@ def check_alike(name: str, a: Mapping[str, Array], b: Mapping[str, Array], *, fi
 
 
 def add(a: Part, b: Part) -> Part:
-    """Parts that are sums merge by adding."""
+    """Merge parts that are sums by adding."""
     return {key: a[key] + b[key] for key in a}

@@ -1,4 +1,4 @@
-"""How sure a measured number is: the spread over samples drawn again from the samples."""
+"""Confidence intervals of metrics by resampling."""
 
 from __future__ import annotations
 
@@ -33,12 +33,20 @@ def bootstrap(
     sample_weight: TensorLike | None = None,
     **options: Any,
 ) -> Interval:
-    """The percentile interval of ``metric(output, target)``, a function, a metric or its name.
+    """The percentile interval of ``metric(output, target)``.
 
-    A name stands for ``get(name, **options)``, which takes logits: for probabilities ``logits=False``.
-    Resample i draws N of the N samples, with replacement, from ``Stream(seed, "metrics.bootstrap", i)``: the same
-    interval for the same seed on every backend.  Resamples without a value (NaN) are left out.  Source: Efron 1979,
-    "Bootstrap methods: another look at the jackknife".
+    Resample i draws N of the N samples, with replacement, from ``Stream(seed, "metrics.bootstrap", i)``, so that the
+    same seed gives the same interval on every backend.  Resamples without a value (NaN) are left out.
+
+    Parameters
+    ----------
+    metric : a function, a metric or its name.  A name stands for ``get(name, **options)``, which takes logits; give
+        ``logits=False`` for probabilities.
+    level : the confidence level.
+    resamples, seed : number of resamples, and the seed of their random numbers.
+    sample_weight : weights (N,) of the samples.
+
+    Source: Efron 1979, "Bootstrap methods: another look at the jackknife".
     """
     if not 0.0 < level < 1.0:
         raise ValueError(f"bootstrap: level must be between 0 and 1, e.g. 0.95, got {level!r}")

@@ -1,10 +1,10 @@
-"""How well classes are told apart: from class numbers, or from scores whose largest is the prediction.
+"""Classification metrics from class numbers, or from scores whose largest is the prediction.
 
 ``output`` is (N, C) scores, (N,) or (N, 1) scores of class 1 (probabilities, or with ``logits=True`` any numbers that
 are positive for class 1), or (N,) class numbers, which need ``num_classes``.  ``target`` is (N,) class numbers, or
-one-hot (N, C), or the probabilities of mixed samples, of which the largest counts.  What is none of these, a class
-number out of range, a weight below 0, is an error on the host and gives NaN on a device; a score that is NaN gives
-NaN everywhere.
+one-hot (N, C), or the probabilities of mixed samples, whose largest gives the class.  Other values, class numbers out
+of range and negative weights are an error on the host and give NaN on a device.  A score that is NaN gives NaN
+everywhere.
 """
 
 from __future__ import annotations
@@ -29,7 +29,11 @@ AVERAGES = ("auto", "binary", "macro", "micro", "weighted", None)
 def accuracy(
     output: TensorLike, target: TensorLike, *, sample_weight: TensorLike | None = None, logits: bool = False
 ) -> Array:
-    """The share of samples whose largest output is the target's class.  output (N, C), target (N,) or (N, C) -> ()."""
+    """The share of samples whose largest output is the target's class.  output (N, C), target (N,) or (N, C) -> ().
+
+    >>> float(accuracy([[0.2, 0.8], [0.6, 0.4]], [1, 1]))
+    0.5
+    """
     return _inputs.mean(accuracy_part(output, target, sample_weight, logits=logits))
 
 
@@ -48,7 +52,7 @@ def accuracy_part(
 def top_k_accuracy(
     output: TensorLike, target: TensorLike, *, k: int = 2, sample_weight: TensorLike | None = None
 ) -> Array:
-    """The share of samples whose class is among the k largest outputs.  Of equal outputs, the later class goes first.
+    """The share of samples whose class is among the k largest outputs.  Of equal outputs, the later class ranks first.
 
     output (N, C), target (N,) or (N, C) -> ().
     """
@@ -75,9 +79,12 @@ def top_k_part(output: TensorLike, target: TensorLike, sample_weight: TensorLike
 def confusion_matrix(
     target: TensorLike, predicted: TensorLike, num_classes: int, *, sample_weight: TensorLike | None = None
 ) -> Array:
-    """Counts by true class (row) and predicted class (column): the target comes first here.
+    """Counts by true class (row) and predicted class (column).  Note that the target is the first argument.
 
     target (N,), predicted (N,) -> (C, C), int64; with ``sample_weight`` (N,) sums of weights, float64.
+
+    >>> confusion_matrix([0, 1, 1, 1], [0, 1, 0, 1], 2).tolist()
+    [[1, 0], [1, 2]]
     """
     return confusion_part(predicted, target, sample_weight, num_classes=num_classes)["matrix"]
 
@@ -90,12 +97,12 @@ def confusion_part(
     num_classes: int | None = None,
     logits: bool = False,
 ) -> Part:
-    """The confusion matrix.  Counts have no NaN: on a device, samples without a class are left out."""
+    """The confusion matrix.  Counts cannot be NaN: on a device, samples without a valid class are left out."""
     name = "confusion_matrix"
     columns, rows, classes, doubt = _inputs.class_numbers(name, output, target, num_classes, logits=logits)
     xp = namespace(rows)
     if backend_of(rows).on_host and xp.isnan(doubt):
-        raise ValueError("confusion_matrix: the output holds NaN, which is no prediction")
+        raise ValueError("confusion_matrix: the output holds NaN, which is not a prediction")
     weight = _inputs.weights(name, sample_weight, len(rows))
     values = xp.ones(len(rows), dtype="int64") if weight is None else weight
     inside = (rows >= 0) & (rows < classes) & (columns >= 0) & (columns < classes)
@@ -117,9 +124,9 @@ def class_counts(
     num_classes: int | None = None,
     logits: bool = False,
 ) -> Part:
-    """For each class, weights of its samples (``true``), of its predictions (``guessed``), of both (``hits``).
+    """For each class, the weight of its samples (``true``), of its predictions (``guessed``), and of both (``hits``).
 
-    ``seen`` counts without weights: averages are over the classes that occur.
+    ``seen`` counts samples without weights, because averages are over the classes that occur.
     """
     guesses, labels, classes, doubt = _inputs.class_numbers(
         "classification", output, target, num_classes, logits=logits
@@ -156,7 +163,7 @@ def precision(
     num_classes: int | None = None,
     logits: bool = False,
 ) -> Array:
-    """``TP / (TP + FP)``: of what was taken for a class, the share that is.  The options are those of ``fbeta``."""
+    """``TP / (TP + FP)``: the share of a class's predictions that are correct.  The options are those of ``fbeta``."""
     counts = class_counts(output, target, sample_weight, num_classes=num_classes, logits=logits)
     return precision_value(counts, average=average, pos_label=pos_label, zero_division=zero_division)
 
@@ -172,7 +179,7 @@ def recall(
     num_classes: int | None = None,
     logits: bool = False,
 ) -> Array:
-    """``TP / (TP + FN)``: of what is of a class, the share that was found.  The options are those of ``fbeta``."""
+    """``TP / (TP + FN)``: the share of a class's samples that are found.  The options are those of ``fbeta``."""
     counts = class_counts(output, target, sample_weight, num_classes=num_classes, logits=logits)
     return recall_value(counts, average=average, pos_label=pos_label, zero_division=zero_division)
 
@@ -188,7 +195,11 @@ def f1(
     num_classes: int | None = None,
     logits: bool = False,
 ) -> Array:
-    """``2 TP / (2 TP + FP + FN)``, the harmonic mean of precision and recall.  The options are those of ``fbeta``."""
+    """``2 TP / (2 TP + FP + FN)``, the harmonic mean of precision and recall.  The options are those of ``fbeta``.
+
+    >>> float(f1([0.9, 0.8, 0.1, 0.3], [1, 0, 0, 1]))  # probabilities of class 1
+    0.5
+    """
     counts = class_counts(output, target, sample_weight, num_classes=num_classes, logits=logits)
     return f1_value(counts, average=average, pos_label=pos_label, zero_division=zero_division)
 
@@ -207,10 +218,17 @@ def fbeta(
 ) -> Array:
     """``(1 + β²) TP / ((1 + β²) TP + FP + β² FN)``: recall counts β times as much as precision.
 
-    average : "binary" for class ``pos_label`` alone; "macro", the mean over the classes that occur; "weighted", by how
-    often they occur; "micro" over all samples; None for each class, (C,); "auto" is "binary" for two classes, else
-    "macro".
-    zero_division : the value where nothing can be divided; NaN leaves a class out of the mean.
+    Parameters
+    ----------
+    beta : the weight of recall relative to precision.
+    average : "binary" for class ``pos_label`` only; "macro", the mean over the classes that occur; "weighted", that
+        mean weighted by their frequencies; "micro" over all samples; None for each class, (C,); "auto" is "binary" for
+        two classes, else "macro".
+    pos_label : the positive class of "binary", 0 or 1.
+    zero_division : the value if the denominator is 0; NaN leaves a class out of the mean.
+    sample_weight : weights (N,) of the samples.
+    num_classes : needed if the output is class numbers.
+    logits : the output is logits; matters for scores (N,) of class 1.
     """
     counts = class_counts(output, target, sample_weight, num_classes=num_classes, logits=logits)
     return fbeta_value(counts, beta=beta, average=average, pos_label=pos_label, zero_division=zero_division)
@@ -247,7 +265,7 @@ def fbeta_value(
 
 
 def _summed(counts: Part, average: Average) -> tuple[Array, Array, Array]:
-    """Hits, true and guessed weights, for each class or (micro) over all, (C,) or (1,)."""
+    """Hits, true and guessed weights, for each class (C,), or with "micro" over all (1,)."""
     if average not in AVERAGES:
         raise ValueError(f"average must be one of {', '.join(map(repr, AVERAGES))}, got {average!r}")
     found = counts["hits"], counts["true"], counts["guessed"]
@@ -278,7 +296,7 @@ def _averaged(score: Array, counts: Part, average: Average, pos_label: int) -> A
 
 
 def _void(counts: Part) -> Array:
-    """NaN without samples, or where none has a weight; else 0."""
+    """NaN without samples, or if all weights are 0; else 0."""
     return namespace(counts["true"]).where(counts["true"].sum() == 0, math.nan, 0.0)
 
 
@@ -299,7 +317,7 @@ def balanced_accuracy(
     num_classes: int | None = None,
     logits: bool = False,
 ) -> Array:
-    """The mean recall over the classes that occur in the target; ``adjusted`` so that guessing scores 0."""
+    """The mean recall over the classes that occur in the target; with ``adjusted`` guessing scores 0."""
     counts = class_counts(output, target, sample_weight, num_classes=num_classes, logits=logits)
     return balanced_value(counts, adjusted=adjusted)
 
@@ -322,9 +340,9 @@ def matthews_corrcoef(
     num_classes: int | None = None,
     logits: bool = False,
 ) -> Array:
-    """The correlation of predicted and true classes, in -1..1; 0 where one of them never changes.
+    """The correlation of predicted and true classes, in -1..1; 0 if one of them is constant.
 
-    ``(N Σ hits_c − Σ p_c t_c) / √((N² − Σ p_c²)(N² − Σ t_c²))``, of class c: p predicted, t true, hits both.
+    ``(N Σ hits_c − Σ p_c t_c) / √((N² − Σ p_c²)(N² − Σ t_c²))``; counts of class c: p predicted, t true, hits both.
     Source: Gorodkin 2004, "Comparing two K-category assignments by a K-category correlation coefficient".
     """
     return matthews_value(class_counts(output, target, sample_weight, num_classes=num_classes, logits=logits))
@@ -351,7 +369,7 @@ def classification_report(
     num_classes: int | None = None,
     logits: bool = False,
 ) -> str:
-    """Precision, recall, F1 and support as a table: for each class that occurs, and averaged.  Reads the numbers."""
+    """Precision, recall, F1 and support as text, for each class that occurs and averaged.  Waits for a device."""
     counts = class_counts(output, target, sample_weight, num_classes=num_classes, logits=logits)
     if np.isnan(to_numpy(counts["seen"])).any():
         raise ValueError("classification_report: the output holds NaN, or a class number is out of range")

@@ -1,8 +1,8 @@
-"""How far predicted probabilities can be trusted.
+"""Metrics of predicted probabilities.
 
-``output`` is (N, C) probabilities, or (N,) or (N, 1) that of class 1; with ``logits=True`` what a network gives before
-softmax or sigmoid.  ``target`` is (N,) class numbers, or one-hot (N, C), or the probabilities of mixed samples.  What
-are no probabilities is an error on the host and gives NaN on a device; NaN gives NaN everywhere.
+``output`` is (N, C) probabilities, or (N,) or (N, 1) probabilities of class 1; with ``logits=True`` the network's
+outputs before softmax or sigmoid.  ``target`` is (N,) class numbers, or one-hot (N, C), or the probabilities of mixed
+samples. Values that are not probabilities are an error on the host and give NaN on a device; NaN gives NaN everywhere.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ def softmax(x: Array) -> Array:
 def _columns(
     name: str, output: TensorLike, target: TensorLike, logits: bool, *, sums: bool = True
 ) -> tuple[Array, Array, Array, Array]:
-    """(N, C) probabilities or logits, float64 with at least two columns; class numbers (N,), and ``doubt``.
+    """Probabilities or logits (N, C), target probabilities (N, C), class numbers (N,), and ``doubt``.
 
-    Between them what the target says of each class, (N, C): one-hot, or the probabilities of mixed samples.
+    The first is float64 with at least two columns.  Target probabilities are one-hot, or those of mixed samples.
     """
     scores, labels = _inputs.scores_and_labels(name, output, target)
     scores = scores.astype("float64")
@@ -56,7 +56,7 @@ def _columns(
 
 
 def _are_probabilities(scores: Array) -> bool:
-    """Whether logits are certainly probabilities; only on a host.  One row, or zeros and ones, may be anything."""
+    """Whether logits are certainly probabilities; on the host only.  A single row, or zeros and ones, may be either."""
     if not backend_of(scores).on_host or len(scores) < 2 or not (scores >= 0).all():
         return False
     certain: bool = (abs(scores.sum(axis=1) - 1.0) < 1e-5).all() and not ((scores == 0) | (scores == 1)).all()
@@ -66,7 +66,7 @@ def _are_probabilities(scores: Array) -> bool:
 def log_loss(
     output: TensorLike, target: TensorLike, *, sample_weight: TensorLike | None = None, logits: bool = False
 ) -> Array:
-    """``−ln p(class)``, the mean over the samples.  Probabilities are kept away from 0 by their dtype's precision."""
+    """``−ln p(class)``, the mean over the samples.  Probabilities are clipped at the precision of their dtype."""
     return _inputs.mean(log_loss_part(output, target, sample_weight, logits=logits))
 
 
@@ -119,7 +119,8 @@ def calibration_error(
 ) -> Array:
     """``Σ (nᵇ/n) |accuracy − confidence|`` over bins of the confidence, the largest probability (ECE).
 
-    Bins of equal width, closed above.  Source: Guo, Pleiss, Sun, Weinberger 2017, arXiv:1706.04599, eq. 3.
+    Bins have equal width and include their upper end.  Source: Guo, Pleiss, Sun, Weinberger 2017, arXiv:1706.04599, eq.
+    3.
     """
     return calibration_value(calibration_part(output, target, sample_weight, bins=bins, logits=logits))
 
@@ -132,7 +133,7 @@ def calibration_part(
     bins: int = 15,
     logits: bool = False,
 ) -> Part:
-    """By bin, the sum of ``hit − confidence``."""
+    """The sum of ``hit − confidence`` in each bin."""
     if bins < 1:
         raise ValueError(f"calibration_error: bins must be at least 1, got {bins}")
     values, _, labels, doubt = _columns("calibration_error", output, target, logits, sums=False)

@@ -1,9 +1,9 @@
-"""How well scores rank the samples of a class before the others: no threshold, exact where scores are equal.
+"""Ranking metrics: how well scores rank the samples of a class above the others, without a threshold; ties are exact.
 
-``output`` is (N,) or (N, 1) scores of class 1, or (N, C) one score for each class, of which two are taken for the
-binary case; with ``logits=True`` (N, C) are turned into probabilities first, for logits of different samples cannot be
-compared.  ``target`` is (N,) class numbers, or one-hot (N, C); or, for the areas, several labels a sample, zeros and
-ones (N, C): each class against its absence.  On a device, where nothing is looked at, two columns are one-hot.
+``output`` is (N,) or (N, 1) scores of class 1, or (N, C) scores of each class; two columns are the binary case.  With
+``logits=True`` (N, C) are first converted to probabilities, because logits of different samples cannot be compared.
+``target`` is (N,) class numbers, or one-hot (N, C); or, for the areas, several labels per sample as zeros and ones
+(N, C), with each class against its absence.  On a device, which is not read, two columns are taken as one-hot.
 """
 
 from __future__ import annotations
@@ -30,11 +30,21 @@ def roc_auc(
     sample_weight: TensorLike | None = None,
     logits: bool = False,
 ) -> Array:
-    """The chance that a sample of the class scores higher than one of another class, half of it where they are equal.
+    """The probability that a sample of the class scores higher than one of another class; ties count half.
 
-    Of more than two classes, each against the rest: the mean ("macro"), by how often the classes occur ("weighted"),
-    or each, (C,) (None).  NaN where a class, or the rest, does not occur.  Source: Fawcett 2006, "An introduction to
-    ROC analysis".
+    For more than two classes, each is compared with the rest.  NaN if a class, or the rest, does not occur.
+
+    Parameters
+    ----------
+    average : for more than two classes: "macro", the mean; "weighted", the mean weighted by the classes' frequencies;
+        None for each class, (C,).
+    sample_weight : weights (N,) of the samples.
+    logits : the output is logits.
+
+    Source: Fawcett 2006, "An introduction to ROC analysis".
+
+    >>> float(roc_auc([0.9, 0.8, 0.1, 0.3], [1, 0, 0, 1]))
+    0.75
     """
     return _over_classes("roc_auc", _auc, output, target, average, sample_weight, logits)
 
@@ -49,7 +59,7 @@ def average_precision(
 ) -> Array:
     """``Σ (Rₙ − Rₙ₋₁) Pₙ``, precision weighted by the recall that each threshold adds.  Options as in ``roc_auc``.
 
-    0 where the class does not occur.
+    0 if the class does not occur.
     """
     return _over_classes("average_precision", _average_precision, output, target, average, sample_weight, logits)
 
@@ -63,7 +73,7 @@ def _over_classes(
     sample_weight: TensorLike | None,
     logits: bool,
 ) -> Array:
-    """A binary measure ``(scores, weight of positives, weight of negatives)``, once or for each class."""
+    """Apply a binary measure ``(scores, weight of positives, weight of negatives)``, once or for each class."""
     if average not in ("macro", "weighted", None):
         raise ValueError(f"{name}: average must be 'macro', 'weighted' or None, got {average!r}")
     scores, positive, weight = _ranked(name, output, target, sample_weight, logits, several=True)
@@ -89,9 +99,9 @@ def _ranked(
     *,
     several: bool = False,
 ) -> tuple[Array, Array, Array]:
-    """Scores (N,) of two classes or (N, C) of more, float64; which are of the class, the same shape; weights (N,).
+    """Scores (N,) of two classes or (N, C) of more, float64; which samples are positive, same shape; weights (N,).
 
-    several : several labels a sample may come, (N, C) zeros and ones.
+    several : allow several labels per sample, (N, C) zeros and ones.
     """
     raw_output, raw_target = _inputs.raw(output), _inputs.raw(target)
     on_host = backend_of(raw_output).on_host
@@ -102,7 +112,7 @@ def _ranked(
         one_hot, labels = _inputs.are_shares(rows).all(), rows.argmax(axis=1)
         flags = ((rows == 0) | (rows == 1)).all()
         if on_host and not (one_hot or flags):
-            _inputs.scores_and_labels(name, output, target)  # says what is wrong
+            _inputs.scores_and_labels(name, output, target)  # raises the error
         by_class = not on_host or not one_hot
         spoiled = ~(one_hot | flags)
     if not by_class:
@@ -147,11 +157,11 @@ def _auc(scores: Array, positive: Array, negative: Array) -> Array:
 
 
 def _average_precision(scores: Array, positive: Array, negative: Array) -> Array:
-    """``Σ w⁺ P(score or higher) / W⁺``: every positive adds its weight to the recall of its own threshold."""
+    """``Σ w⁺ P(score or higher) / W⁺``: each positive sample adds its weight to the recall at its own threshold."""
     xp = namespace(scores)
     order = (-scores).argsort()
     ranked, gain = -scores[order], positive[order]
-    last = xp.searchsorted(ranked, ranked, "right")  # of the samples with an equal score
+    last = xp.searchsorted(ranked, ranked, "right")  # index after the samples with an equal score
     hits = _sums(gain)[last]
     return divide((gain * divide(hits, hits + _sums(negative[order])[last], 0.0)).sum(), gain.sum(), 0.0)
 
@@ -164,10 +174,15 @@ def roc_curve(
     drop_intermediate: bool = True,
     logits: bool = False,
 ) -> tuple[Array, Array, Array]:
-    """False positive rate, true positive rate and falling thresholds, from (0, 0) at ∞ to (1, 1); two classes.
+    """False positive rate, true positive rate and decreasing thresholds, from (0, 0) at ∞ to (1, 1); two classes.
 
-    The number of points depends on the scores, so on a device this waits.  ``drop_intermediate`` leaves out points on
-    a straight line.
+    The number of points depends on the scores, so this waits for a device.
+
+    Parameters
+    ----------
+    sample_weight : weights (N,) of the samples.
+    drop_intermediate : leave out points on a straight line.
+    logits : the output is logits.
     """
     hits, alarms, thresholds = _at_thresholds("roc_curve", output, target, sample_weight, logits)
     xp = namespace(hits)
@@ -185,9 +200,9 @@ def roc_curve(
 def precision_recall_curve(
     output: TensorLike, target: TensorLike, *, sample_weight: TensorLike | None = None, logits: bool = False
 ) -> tuple[Array, Array, Array]:
-    """Precision and recall (T + 1,) at rising thresholds (T,), ended by precision 1 and recall 0; two classes.
+    """Precision and recall (T + 1,) at increasing thresholds (T,), ending with precision 1 and recall 0; two classes.
 
-    The number of points depends on the scores, so on a device this waits.
+    The number of points depends on the scores, so this waits for a device.
     """
     hits, alarms, thresholds = _at_thresholds("precision_recall_curve", output, target, sample_weight, logits)
     xp = namespace(hits)
@@ -199,7 +214,7 @@ def precision_recall_curve(
 def _at_thresholds(
     name: str, output: TensorLike, target: TensorLike, sample_weight: TensorLike | None, logits: bool
 ) -> tuple[Array, Array, Array]:
-    """Weights of positives and of negatives that score at least as high as each distinct score, highest first."""
+    """Total weights of positives and negatives with at least each distinct score, highest score first."""
     scores, true, weight = _ranked(name, output, target, sample_weight, logits)
     if scores.ndim != 1:
         raise ValueError(f"{name} is of two classes, got {scores.shape[1]}: take one class, {name}(p[:, c], target==c)")

@@ -1,4 +1,4 @@
-"""Metrics by name, as a trainer and the command line take them."""
+"""Metrics by name, for the trainer and the command line."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _NUMBERS: dict[str, type[Metric]] = {
     "r2": streaming.R2,
     "explained_variance": streaming.ExplainedVariance,
 }
-_NOT_MEANS = (  # of batches, their mean is not the value over all samples
+_NOT_MEANS = (  # the mean over batches is not the value over all samples
     classification.precision, classification.recall, classification.f1, classification.fbeta,
     classification.balanced_accuracy, classification.matthews_corrcoef, ranking.roc_auc, ranking.average_precision,
     probability.calibration_error, regression.rmse, regression.r2, regression.explained_variance,
@@ -88,10 +88,10 @@ def get(name: str, **options: Any) -> Metric:
 
 
 def named(metrics: Mapping[str, Any] | Iterable[str] | None) -> dict[str, Metric | Callable[..., Any]]:
-    """What a trainer is given, by the name in the history: names become metrics, functions stay as they are.
+    """The metrics of a trainer by their names in the history: names become metrics, functions are unchanged.
 
-    Raises: ``ValueError`` for an unknown name, a metric that is not one number, or a function of ours whose mean over
-    batches would be wrong.
+    Raises: ``ValueError`` for an unknown name, a metric that is not one number, or a function of this package whose
+    mean over batches would be wrong.
     """
     if isinstance(metrics, str):
         raise TypeError(f"metrics must be a list of names or a dict, got the text {metrics!r}: metrics=[{metrics!r}]")

@@ -1,7 +1,7 @@
-"""How far predicted numbers are off.
+"""Regression metrics.
 
-``output`` and ``target`` are (N,) or (N, 1), or (N, M) for M numbers each; ``multioutput`` says whether to give the
-mean over the M ("uniform_average") or each, (M,) ("raw_values").
+``output`` and ``target`` are (N,) or (N, 1), or (N, M) for M values per sample; ``multioutput`` selects the mean over
+the M values ("uniform_average") or one result for each, (M,) ("raw_values").
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MultiOutput: TypeAlias = Literal["uniform_average", "raw_values"]
 
 
 def _columns(name: str, output: TensorLike, target: TensorLike) -> tuple[Array, Array]:
-    """Both as (N, M), float64; (N,) and (N, 1) fit each other and are never broadcast to (N, N)."""
+    """Both as (N, M), float64; (N,) and (N, 1) match and are never broadcast to (N, N)."""
     output, target = raw(output), raw(target)
     namespace(output, target)
     columns = [x[:, None] if x.ndim == 1 else x for x in (output, target)]
@@ -102,7 +102,7 @@ def mape(
     sample_weight: TensorLike | None = None,
     multioutput: MultiOutput = "uniform_average",
 ) -> Array:
-    """Mean absolute percentage error, ``|y − ŷ| / |y|``: 0.1 is ten per cent; huge where y is 0."""
+    """Mean absolute percentage error, ``|y − ŷ| / |y|``: 0.1 is ten percent; very large where y is 0."""
     return mean_value(mape_part(output, target, sample_weight), multioutput=multioutput)
 
 
@@ -122,7 +122,7 @@ def r2(
 ) -> Array:
     """``1 − Σ(y − ŷ)² / Σ(y − ȳ)²``: 1 is perfect, 0 no better than the mean.
 
-    Where y never changes, 1 if the prediction is perfect, else 0.  NaN for fewer than two samples.
+    If y is constant, it is 1 for a perfect prediction, else 0.  NaN for fewer than two samples.
     """
     return r2_value(moments(output, target, sample_weight), multioutput=multioutput)
 
@@ -134,12 +134,12 @@ def explained_variance(
     sample_weight: TensorLike | None = None,
     multioutput: MultiOutput = "uniform_average",
 ) -> Array:
-    """``1 − Var(y − ŷ) / Var(y)``: as ``r2``, but a constant offset costs nothing."""
+    """``1 − Var(y − ŷ) / Var(y)``: like ``r2``, but a constant offset has no effect."""
     return explained_value(moments(output, target, sample_weight), multioutput=multioutput)
 
 
 def moments(output: TensorLike, target: TensorLike, sample_weight: TensorLike | None = None) -> Part:
-    """Means and sums of squares around them, of the target and of the error, and the sum of squared errors."""
+    """Means and sums of squared deviations of the target and of the error, and the sum of squared errors."""
     guess, y = _columns("r2", output, target)
     xp = namespace(y)
     weight = _inputs.weights("r2", sample_weight, len(y))
@@ -158,7 +158,7 @@ def moments(output: TensorLike, target: TensorLike, sample_weight: TensorLike | 
 
 
 def merge_moments(a: Part, b: Part) -> Part:
-    """The moments of both: sums of squares are not added around different means.
+    """The moments of both parts, corrected for their different means.
 
     Source: Chan, Golub, LeVeque 1983, "Algorithms for computing the sample variance", eq. 2.1.
     """
@@ -184,7 +184,7 @@ def explained_value(part: Part, *, multioutput: MultiOutput = "uniform_average")
 
 
 def _one_minus(left: Array, all_of_it: Array) -> Array:
-    """``1 − a / b``; where b is 0, 1 if a is 0 too, else 0."""
+    """``1 − a / b``; if b is 0, it is 1 for a = 0, else 0."""
     xp = namespace(left)
     unclear = xp.where(xp.isnan(left), math.nan, 0.0)
     return xp.where(all_of_it == 0, 1.0 * (left == 0), 1.0 - divide(left, all_of_it, 0.0)) + unclear

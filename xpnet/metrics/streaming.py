@@ -1,7 +1,8 @@
-"""Metrics over many batches: ``update`` with each, ``compute`` over all of them at once.
+"""Metrics over many batches: ``update`` with each, then ``compute`` over all of them.
 
-What is kept lives where the batches live, and nothing is read: counts and sums in float64 where the metric allows it,
-else (ranking) the scores themselves.  The value is that of the function over all samples, however they were batched.
+The state stays on the batches' backend, without transfers to the host.  It consists of counts and sums in float64 if
+the metric allows it, else (ranking) of the scores themselves.  The value equals that of the function over all samples,
+for any batch sizes.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from ._inputs import Part
 
 
 class Metric(ABC):
-    """``update(output, target)`` for each batch, then ``compute()``; ``reset()`` starts over.
+    """Call ``update(output, target)`` for each batch, then ``compute()``; ``reset()`` starts again.
 
-    Options are those of the function of the same name.  ``metric(output, target)`` is the value of these samples alone.
+    The options are those of the function of the same name.  ``metric(output, target)`` is the value for these samples
+    only.
 
     >>> import numpy as np
     >>> metric = Accuracy()
@@ -41,21 +43,21 @@ class Metric(ABC):
 
     @abstractmethod
     def part(self, output: TensorLike, target: TensorLike, sample_weight: TensorLike | None = None) -> Part:
-        """What is kept of a batch."""
+        """The state for one batch."""
 
     @abstractmethod
     def value(self, part: Part) -> Array:
-        """The metric from what was kept."""
+        """The metric from the state."""
 
     @abstractmethod
     def merge(self, part: Part) -> None:
-        """Take in what was kept of a further batch."""
+        """Add the state of another batch."""
 
     def __call__(self, output: TensorLike, target: TensorLike, sample_weight: TensorLike | None = None) -> Array:
         return self.value(self.part(output, target, sample_weight))
 
     def update(self, output: TensorLike, target: TensorLike, sample_weight: TensorLike | None = None) -> None:
-        """Take in a batch."""
+        """Add a batch."""
         self.merge(self.part(output, target, sample_weight))
 
     def compute(self) -> Array:
@@ -70,13 +72,13 @@ class Metric(ABC):
         self._state = None
 
     def fresh(self) -> Metric:
-        """Another one with the same options that has seen nothing."""
+        """A new metric with the same options and an empty state."""
         other = copy.copy(self)
         other.reset()
         return other
 
     def state_dict(self) -> Part:
-        """What is kept of all batches, by name; empty before the first."""
+        """The state over all batches, by name; empty before the first batch."""
         return dict(self._state or {})
 
     def load_state_dict(self, state: Mapping[str, Array]) -> None:
@@ -94,7 +96,7 @@ class Metric(ABC):
 
 
 class Mean(Metric):
-    """The mean of values, each batch by its size: ``update(losses)``, or ``update(mean_of_batch, sample_weight=n)``.
+    """The mean of values over all samples: ``update(losses)``, or ``update(mean_of_batch, sample_weight=n)``.
 
     values (N,) or (), weight (N,) or a number.
     """
@@ -109,7 +111,7 @@ class Mean(Metric):
         return _inputs.weighted_sum(values, _inputs.weights("Mean", sample_weight, len(values)))
 
     def update(self, output: TensorLike, target: TensorLike = None, sample_weight: TensorLike | None = None) -> None:
-        """Take in values."""
+        """Add values."""
         self.merge(self.part(output, target, sample_weight))
 
     def value(self, part: Part) -> Array:
@@ -124,7 +126,7 @@ class Mean(Metric):
 class Summed(Metric):
     """A metric of sums: ``value_of(part_of(batch) + part_of(batch) + ...)``.
 
-    Options go to whichever of the two takes them.
+    Each option is passed to the function that takes it.
     """
 
     part_of: ClassVar[Callable[..., Part]]
@@ -160,7 +162,7 @@ class Summed(Metric):
 
 
 class Stored(Metric):
-    """A metric that needs all samples at once: outputs and targets are kept."""
+    """A metric that needs all samples at once, and stores outputs and targets."""
 
     task = "classification"
     function: ClassVar[Callable[..., Any]]
@@ -175,7 +177,7 @@ class Stored(Metric):
         """A copy of the batch."""
         name = type(self).__name__
         scores, labels = _inputs.raw(output), _inputs.raw(target)
-        if _inputs.is_by_class(scores, labels):  # whether one-hot or several labels a sample, all batches will tell
+        if _inputs.is_by_class(scores, labels):  # one-hot or several labels per sample is decided over all batches
             scores, labels = (x.reshape(-1, scores.shape[-1]) for x in (scores, labels))
         else:
             scores, labels = _inputs.scores_and_labels(name, output, target)
@@ -184,11 +186,11 @@ class Stored(Metric):
         return part if weight is None else {**part, "weight": weight}
 
     def value(self, part: Part) -> Array:
-        """The function of all samples."""
+        """The function applied to all samples."""
         return type(self).function(part["output"], part["target"], sample_weight=part.get("weight"), **self._options)
 
     def merge(self, part: Part) -> None:
-        """Keep a further batch."""
+        """Add another batch."""
         if self._parts:
             self._agree(self._parts[0], part)
             _inputs.check_alike(type(self).__name__, self._parts[0], part, first_axis=False)
@@ -216,7 +218,7 @@ class Stored(Metric):
 
 
 def _keywords(function: Callable[..., Any]) -> dict[str, bool]:
-    """The options that a function takes, and whether it needs them."""
+    """The options of a function, and whether they are required."""
     parameters = inspect.signature(function).parameters.values()
     return {p.name: p.default is p.empty for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "sample_weight"}
 
@@ -297,13 +299,13 @@ class MatthewsCorrCoef(_Counted):
 
 
 class ROCAUC(Stored):
-    """Streaming ``roc_auc``; keeps all scores, for with bins it would not be exact."""
+    """Streaming ``roc_auc``; stores all scores, because a histogram would not be exact."""
 
     function = staticmethod(ranking.roc_auc)
 
 
 class AveragePrecision(Stored):
-    """Streaming ``average_precision``; keeps all scores."""
+    """Streaming ``average_precision``; stores all scores."""
 
     function = staticmethod(ranking.average_precision)
 

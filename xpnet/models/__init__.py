@@ -1,4 +1,4 @@
-"""Networks to start from."""
+"""Standard network architectures."""
 
 from .alexnet import AlexNet, SmallAlexNet
 from .lenet import LeNet5

@@ -1,4 +1,4 @@
-"""AlexNet, and a version of it for small images."""
+"""AlexNet, and a version for small images."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from xpnet_backends import Backend
 
 
 class _AlexNet(nn.Module):
-    """Features, a fixed number of them by averaging, a classifier."""
+    """Convolutional features, adaptive average pooling to a fixed size, and a classifier."""
 
     features: nn.Sequential
     avgpool: nn.AdaptiveAvgPool2d
@@ -54,7 +54,11 @@ class AlexNet(_AlexNet):
 
 
 class SmallAlexNet(_AlexNet):
-    """The same plan for images of about 32x32: smaller kernels and strides, an eighth of the linear width."""
+    """The same architecture for images of about 32x32: smaller kernels and strides, an eighth of the linear width.
+
+    >>> SmallAlexNet(10).summary().splitlines()[-1]
+    'total 3,044,170 parameters (3,044,170 trainable), 11.61 MiB'
+    """
 
     def __init__(
         self,

@@ -13,8 +13,17 @@ class LeNet5(nn.Sequential):
     """``[conv 5x5, ReLU, max-pool] × 2, conv 5x5, ReLU, linear 84, ReLU, linear``.  x (N, C, 28, 28) -> logits.
 
     Widths 6, 16, 120, 84 as in LeCun, Bottou, Bengio, Haffner 1998, "Gradient-based learning applied to document
-    recognition", with today's ReLU and maximum in place of tanh and trained averages.  Images of 28x28 get a border of
-    two pixels, as there; images of 32x32 fit without.
+    recognition", but with ReLU and max-pooling instead of tanh and trained averages.
+
+    Parameters
+    ----------
+    num_classes, in_channels : the number of logits, and of input channels.
+    image_size : 28 or 32; images of 28x28 are padded by two pixels, as in the paper.
+    dropout : probability of dropping a unit before the last layer.
+    backend, dtype : of the parameters.
+
+    >>> LeNet5().summary().splitlines()[-1]
+    'total 61,706 parameters (61,706 trainable), 0.24 MiB'
     """
 
     def __init__(

@@ -13,6 +13,12 @@ from xpnet_backends import Backend
 class MLP(nn.Sequential):
     """``Flatten, [Linear, ReLU, Dropout] × len(hidden), Linear``.  x (N, ...) -> logits (N, out_features).
 
+    Parameters
+    ----------
+    in_features, hidden, out_features : the number of inputs, the widths of the hidden layers, the number of logits.
+    dropout : probability of dropping a hidden unit.
+    backend, dtype : of the parameters.
+
     >>> MLP(784, [128], 10).summary().splitlines()[-1]
     'total 101,770 parameters (101,770 trainable), 0.39 MiB'
     """

@@ -1,4 +1,4 @@
-"""Residual networks: each block learns what to add to its input (He, Zhang, Ren, Sun 2015, arXiv:1512.03385)."""
+"""Residual networks: each block computes a term that is added to its input (He et al. 2015, arXiv:1512.03385)."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class ZeroPadding(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """``relu(shortcut(x) + 1x1 (3x3 (1x1 x)))``: the 3x3 works on a quarter of the channels; the stride is its own."""
+    """``relu(shortcut(x) + 1x1 (3x3 (1x1 x)))``: the 3x3 has a quarter of the output channels, and the stride."""
 
     expansion = 4
 
@@ -78,24 +78,24 @@ class Bottleneck(nn.Module):
 
 
 class ResNet(nn.Module):
-    """A stem, stages of blocks each half as large and twice as wide as the one before, a mean, a linear layer.
+    """A stem, stages of blocks, global average pooling, and a linear layer.
 
     x (N, C, H, W) -> logits (N, num_classes).
 
     Parameters
     ----------
     block, depths :
-        The kind of block, and how many of them each stage has.
+        The block class, and the number of blocks in each stage.
     num_classes, in_channels :
-        Of the outputs and the images.
+        The number of logits, and of input channels.
     width :
         Channels of the first stage.
     stem :
         ``"imagenet"`` (7x7 stride 2 and a max-pool; torchvision's state-dict names) or ``"cifar"`` (one 3x3).
     shortcut :
-        Where a block changes the shape: ``"B"``, a 1x1 convolution, or ``"A"``, zeros for the new channels and no
-        parameters (section 3.3).  The paper's nets for CIFAR-10 have A.  With it and the stem "cifar" the last layer is
-        called ``linear``, as in the weights that are commonly shared for those nets (``resnet20-12fca82f.th``).
+        For blocks that change the shape: ``"B"``, a 1x1 convolution, or ``"A"``, zeros for the new channels and no
+        parameters (section 3.3).  The paper's networks for CIFAR-10 have A.  With A and the stem "cifar" the last layer
+        is called ``linear``, as in the commonly shared weights of those networks (``resnet20-12fca82f.th``).
     backend, dtype :
         Of the parameters.
 
@@ -165,7 +165,7 @@ def _stage(
     shortcut_of: Callable[..., nn.Module],
     where: dict[str, Any],
 ) -> tuple[nn.Sequential, int]:
-    """``depth`` blocks, the first with the stride and, where shapes change, a shortcut that changes them too."""
+    """``depth`` blocks; the first has the stride and, if shapes change, a shortcut that changes them too."""
     out, blocks = width * block.expansion, []
     for i in range(depth):
         shortcut: nn.Module | None = None
@@ -192,7 +192,11 @@ def resnet50(num_classes: int = 1000, **options: Any) -> ResNet:
 
 
 def resnet20(num_classes: int = 10, **options: Any) -> ResNet:
-    """20 layers for CIFAR: 3, 3, 3 basic blocks of 16, 32, 64 channels (section 4.2; the paper's has shortcut="A")."""
+    """20 layers for CIFAR: 3, 3, 3 basic blocks of 16, 32, 64 channels (section 4.2; the paper's has shortcut="A").
+
+    >>> resnet20().summary().splitlines()[-1]
+    'total 272,474 parameters (272,474 trainable), 1.04 MiB'
+    """
     return _for_cifar(3, num_classes, options)
 
 

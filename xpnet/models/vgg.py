@@ -1,4 +1,4 @@
-"""VGG: convolutions 3x3 all the way."""
+"""VGG: a network of 3x3 convolutions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,13 @@ _PLANS: dict[int, list[int | str]] = {
 class VGG(nn.Module):
     """VGG of ``depth`` 11, 13, 16 or 19, torchvision's state-dict names.  x (N, C, H, W), at least 32x32 -> logits.
 
-    ``small=True`` is the form for images of 32x32: one linear layer behind a 1x1 average, as in common use on CIFAR-10.
+    Parameters
+    ----------
+    depth, num_classes, in_channels : the number of layers, of logits, and of input channels.
+    batch_norm : batch normalisation after each convolution.
+    dropout : probability of dropping a unit in the classifier.
+    small : the version for images of 32x32, as commonly used on CIFAR-10: one linear layer after a 1x1 average.
+    backend, dtype : of the parameters.
     """
 
     def __init__(

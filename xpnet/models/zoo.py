@@ -17,10 +17,10 @@ from xpnet.models.vgg import VGG
 
 @dataclass(frozen=True)
 class Entry:
-    """A model by name: what it is, which images (C, H, W) it takes, and how it is made.
+    """A named model: its description, the images (C, H, W) it takes, and how to build it.
 
-    ``build(channels, height, classes, dropout=..., backend=...)``; ``sizes`` is None where any size of at least
-    ``smallest`` will do.
+    ``build(channels, height, classes, dropout=..., backend=...)``; ``sizes`` is None if any size of at least
+    ``smallest`` is allowed.
     """
 
     about: str
@@ -68,9 +68,9 @@ NAMES = ("mlp", *ZOO)
 def build(
     name: str, shape: Sequence[int], classes: int, *, hidden: Sequence[int], dropout: float, backend: Any = None
 ) -> nn.Module:
-    """The model called ``name`` for images of ``shape`` (H, W) or (C, H, W).
+    """Build the model ``name`` for images of ``shape`` (H, W) or (C, H, W).
 
-    Raises: ``ValueError`` for an unknown name, a size that the model does not take, or dropout where it has none.
+    Raises: ``ValueError`` for an unknown name, a size that the model does not take, or dropout for a model without it.
     """
     if name == "mlp":
         return MLP(math.prod(shape), hidden, classes, dropout=dropout, backend=backend)

@@ -1,4 +1,4 @@
-"""Pictures.  Every function takes lists or arrays and returns a figure; matplotlib is imported when one is called.
+"""Pictures.  Every function takes lists or arrays and returns a figure; matplotlib is imported on the first call.
 
 >>> from xpnet import plot
 >>> figure = plot.curves({"epoch": [1, 2], "train_loss": [0.9, 0.4]})       # doctest: +SKIP

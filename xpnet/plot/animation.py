@@ -1,4 +1,4 @@
-"""Pictures that move."""
+"""Animations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from xpnet._files import write_atomically
 
 from .style import Figure, without_glyph_warnings
 
-_SAMPLES = 8  # frames that the common palette is chosen from
+_SAMPLES = 8  # frames from which the common palette is computed
 
 
 def save_gif(
@@ -26,11 +26,16 @@ def save_gif(
     hold: float = 1.5,
     colors: int = 48,
 ) -> None:
-    """Write figures as the frames of a GIF that repeats, whole or not at all; the same figures give the same bytes.
+    """Write figures as the frames of a repeating GIF.
 
-    seconds : that a frame is shown; the last one ``hold`` seconds.  colors : of the palette that all frames share: few
-    colours and no dithering keep the file small, for then a frame holds only what changed.
-    Figures may come from a generator: one is in memory at a time.
+    The file is written atomically, and the same figures give the same bytes.  Figures may come from a generator, so
+    that only one is in memory at a time.
+
+    Parameters
+    ----------
+    seconds, hold : how long a frame is shown, and the last one.
+    colors : size of the palette that all frames share.  Few colours and no dithering keep the file small, because a
+        frame then stores only what changed.
 
     Raises: ``ValueError`` for no figures, figures of different sizes, or a name that does not end in .gif;
     ``MissingExtraError``.
@@ -62,7 +67,7 @@ def _pixels(figure: Figure) -> np.ndarray:
 
 
 def _palette(image: Any, frames: Sequence[Any], colors: int) -> Any:
-    """An image whose palette suits frames from the whole animation.  An octree keeps the colours of small marks."""
+    """An image with a palette for the whole animation.  An octree keeps the colours of small marks."""
     chosen = [frames[i] for i in sorted({round(i) for i in np.linspace(0, len(frames) - 1, _SAMPLES)})]
     sheet = image.fromarray(np.concatenate([np.asarray(frame) for frame in chosen]))
     return sheet.quantize(colors=colors, method=image.Quantize.FASTOCTREE, dither=image.Dither.NONE)

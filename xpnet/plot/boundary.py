@@ -1,4 +1,4 @@
-"""What a classifier says everywhere in the plane."""
+"""Decision regions of a classifier in the plane."""
 
 from __future__ import annotations
 
@@ -29,13 +29,18 @@ def decision_boundary(
     margin: float = 0.12,
     axes: Axes | None = None,
 ) -> Figure:
-    """The samples over the regions where ``predict`` gives each class; samples on the wrong side are ringed.
+    """The samples over the regions where ``predict`` gives each class; misclassified samples are ringed.
 
-    predict : points (M, 2) in x's dtype, on the host (a model gets them where it lives) -> class numbers (M,); or a
-    score (M,), floating, of class 1 against class 0, which part at ``level``; or scores (M, C), of which the largest
-    wins.  Arrays of any backend, or tensors.
-    x (N, 2), y (N,) whole numbers 0..C-1.  names : of the classes.  margin : room around the samples, a
-    share of their extent.  axes : drawn into, if given; else a new figure.
+    Parameters
+    ----------
+    predict : takes points (M, 2) in x's dtype, on the host (for a model, on its backend).  Returns class numbers (M,);
+        or a floating score (M,) of class 1 against class 0; or scores (M, C), of which the largest gives the class.
+        Arrays of any backend, or tensors.
+    x, y : samples (N, 2) and their classes (N,), integers 0..C-1.
+    names : names of the classes, for a legend.
+    level : the score that separates class 1 from class 0.
+    margin : space around the samples, relative to their extent.
+    axes : axes to draw into; by default those of a new figure.
 
     Raises: ``ValueError`` for other shapes or classes; ``MissingExtraError``.
     """
@@ -53,7 +58,7 @@ def decision_boundary(
     (left, low), (right, high) = points.min(axis=0) - margin * span, points.max(axis=0) + margin * span
     columns, rows = np.meshgrid(np.linspace(left, right, resolution), np.linspace(low, high, resolution))
     grid = np.stack([columns.ravel(), rows.ravel()], axis=1).astype(points.dtype if points.dtype.kind == "f" else float)
-    leads = _leads(_asked(predict, grid), len(grid), level)  # (C, M): by how much each class leads
+    leads = _leads(_asked(predict, grid), len(grid), level)  # (C, M): lead of each class
     for color, lead in zip(COLORS, leads.reshape(-1, *columns.shape), strict=False):
         if lead.max() > 0:
             axes.contourf(columns, rows, lead, levels=[0, np.inf], colors=[color + "38"])
@@ -79,7 +84,7 @@ def decision_boundary(
 
 
 def _asked(predict: Callable[[Any], Any], points: np.ndarray) -> Any:
-    """What ``predict`` says of host points; a model gets them where it lives."""
+    """The result of ``predict`` for host points; a model gets them on its own backend."""
     first = next(predict.parameters(), None) if hasattr(predict, "parameters") else None
     return predict(points if first is None else backend_of(first.data).asarray(points))
 
@@ -92,7 +97,7 @@ def _emptiest(places: np.ndarray) -> str:
 
 
 def _leads(answer: Any, count: int, level: float) -> np.ndarray:
-    """By how much each class leads the next best at each point, from what ``predict`` gave: (C, M)."""
+    """The lead of each class over the best other class at each point, from the result of ``predict``: (C, M)."""
     values = to_host(answer)
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]

@@ -1,4 +1,4 @@
-"""Which classes are taken for which."""
+"""Confusion matrices."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from .style import AS_IT_IS, GREY, INK, LIGHT, VERMILLION, Axes, Figure, names_o
 _MOST_NUMBERS = 30  # classes: up to here each cell has its number, each row its total and recall
 _SIDE = 12.0  # inches of a matrix without numbers
 _LONGEST = 30  # characters of a name
-_FULL = 0.05  # of a class: the scale of colours ends here at least, so that a few errors do not look like a disaster
+_FULL = 0.05  # share of a class: the smallest end of the colour scale, so that a few errors do not look dramatic
 _POWER = 0.6  # of the scale of colours: one error in a thousand shows
 
 
 def confusion(matrix: Any, classes: Sequence[str]) -> Figure:
-    """Counts by true class (row) and predicted class (column), with total and recall of each class at the side.
+    """Counts by true class (row) and predicted class (column), with the total and the recall of each class.
 
-    Colour shows errors only: the share of the true class's samples.  matrix (C, C), one name for each class.  Of more
-    than 30 classes the colours alone are drawn, with their scale, and of very many only some names.
+    Only errors are coloured, by their share of the true class.  matrix (C, C), one name for each class.  With more than
+    30 classes only the colours and their scale are drawn, and with very many classes only some names.
 
     Raises: ``ValueError`` for a matrix that is not square, not of counts, or does not fit the classes;
     ``MissingExtraError``.
@@ -51,7 +51,7 @@ def _check(matrix: Any, classes: Sequence[str]) -> tuple[np.ndarray, list[str]]:
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or len(counts) < 1:
         raise ValueError(f"confusion: expected a square matrix of counts, got shape {counts.shape}")
     if counts.dtype.kind not in "iu" or counts.min() < 0:
-        raise ValueError(f"confusion: counts must be whole numbers from 0 on, got {counts.dtype} from {counts.min()}")
+        raise ValueError(f"confusion: counts must be integers of at least 0, got {counts.dtype} from {counts.min()}")
     if len(names) != len(counts):
         raise ValueError(f"confusion: {len(names)} class names for a matrix of {len(counts)} classes")
     return counts.astype(np.int64), names
@@ -119,7 +119,7 @@ def _draw_names(axes: Axes, names: list[str], cell: float) -> None:
 
 
 def _draw_sums(axes: Axes, counts: np.ndarray, size: float) -> None:
-    """At the right the total and the recall of each class."""
+    """Write the total and the recall of each class on the right."""
     totals, right = counts.sum(axis=1), np.diag(counts)
     for shift, heading, texts in (
         (46, "total", [str(total) for total in totals]),

@@ -1,4 +1,4 @@
-"""How a training went."""
+"""Training curves."""
 
 from __future__ import annotations
 
@@ -21,20 +21,25 @@ _TITLES = {"r2": "R²", **{name: name.upper() for name in ("auc", "f1", "mae", "
 _RATE = "lr"
 _PARTS = {"train": ("training", TRAIN), "val": ("validation", VALIDATION)}
 _LABEL_GAP = 0.065  # of the height of the axes, between two labels
-_FEW = 15  # epochs: up to here each one gets a dot
+_FEW = 15  # up to this number of epochs each one gets a dot
 
 
 def curves(
     history: Mapping[str, Sequence[Any]] | str | os.PathLike[str] | Any, best_epoch: int | None = None
 ) -> Figure:
-    """Every quantity of a history by epoch, of training and validation, with the best epoch marked.
+    """Loss, metrics and learning rate by epoch, for training and validation, with the best epoch marked.
 
-    history : a trainer's, or columns of equal length by name, or the path of a ``history.csv``.  There is a panel for
-    the loss, one for each metric (``train_NAME``, ``val_NAME``), and one for the learning rate (``lr``) where it
-    changes; None and NaN are left out, and so is every other column.
-    best_epoch : the epoch to mark; None or 0 for that of the lowest val_loss.
+    There is a panel for the loss, one for each metric (``train_NAME``, ``val_NAME``), and one for the learning rate
+    (``lr``) if it changes.  None, NaN and all other columns are left out.
 
-    Raises: ``ValueError`` where there is nothing to draw, or columns differ in length; ``MissingExtraError``.
+    history : a trainer's history, or columns of equal length by name, or the path of a ``history.csv``.
+    best_epoch : the epoch to mark; None or 0 marks the one with the lowest val_loss.
+
+    Raises: ``ValueError`` if there is nothing to draw, or if columns differ in length; ``MissingExtraError``.
+
+    >>> figure = curves({"epoch": [1, 2], "train_loss": [0.9, 0.4], "val_loss": [1.0, 0.7]})
+    >>> [axes.get_title(loc="left") for axes in figure.axes]
+    ['Loss']
     """
     columns = _columns(history)
     epochs, panels = _read(columns)
@@ -67,12 +72,12 @@ def _title(kind: str) -> str:
 
 
 def _is_share(kind: str) -> bool:
-    """Whether a quantity is shown in per cent."""
+    """Whether a quantity is shown in percent."""
     return re.fullmatch(r"(.*_)?accuracy", kind) is not None
 
 
 def _read(history: Mapping[str, Sequence[Any]]) -> tuple[np.ndarray, dict[str, list[Curve]]]:
-    """The epochs, and by panel the curves that have values: the loss first, the learning rate last."""
+    """The epochs, and the curves with values for each panel: the loss first, the learning rate last."""
     found = [name.partition("_")[2] for name in history if name.startswith(tuple(f"{part}_" for part in _PARTS))]
     kinds = sorted(dict.fromkeys(found), key=lambda kind: kind != "loss")
     names = [name for kind in kinds for part in _PARTS if (name := f"{part}_{kind}") in history]
@@ -95,7 +100,7 @@ def _read(history: Mapping[str, Sequence[Any]]) -> tuple[np.ndarray, dict[str, l
 
 
 def _numbers(name: str, values: Sequence[Any]) -> np.ndarray:
-    """None becomes NaN, as do infinities."""
+    """Numbers; None and infinities become NaN."""
     try:
         numbers = np.array([math.nan if v is None else float(v) for v in to_host(values).tolist()], dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -128,7 +133,7 @@ def _draw(axes: Axes, kind: str, epochs: np.ndarray, lines: list[Curve], best: f
 
 
 def _falls(kind: str, line: Curve) -> bool:
-    """Whether a curve goes from above to below, as that of a loss."""
+    """Whether a curve falls, like a loss."""
     known = line[2][np.isfinite(line[2])]
     return kind == "loss" or bool(known[-1] < known[0])
 
@@ -140,7 +145,7 @@ def _set_x(axes: Axes, epochs: np.ndarray) -> None:
 
 
 def _set_y(axes: Axes, kind: str, values: np.ndarray, falls: bool) -> None:
-    """Limits in which the bulk of the epochs can be told apart, whatever the first one was like."""
+    """Set limits that resolve most epochs, even if the first values are far off."""
     values = values[np.isfinite(values)]
     low, high = float(values.min()), float(values.max())
     if _is_share(kind) or (kind != _RATE and not falls and high <= 1):
@@ -164,7 +169,7 @@ def _percent(value: float, _: object = None) -> str:
 
 
 def _mark(axes: Axes, kind: str, best: float, epochs: np.ndarray, line: Curve) -> None:
-    """A line at the best epoch, and a ring around what was reached there."""
+    """Draw a line at the best epoch, and a ring around its value."""
     _, color, values = line
     axes.axvline(best, color=GREY, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
     if kind != _RATE:
@@ -181,7 +186,7 @@ def _mark(axes: Axes, kind: str, best: float, epochs: np.ndarray, line: Curve) -
 
 
 def _label_ends(axes: Axes, kind: str, epochs: np.ndarray, lines: list[Curve]) -> None:
-    """Name and last value of each curve at its end, moved apart where they would cover each other."""
+    """Write name and last value of each curve at its end, moved apart if they would overlap."""
     ends = []
     for name, color, values in lines:
         last = np.flatnonzero(np.isfinite(values))[-1]
@@ -197,7 +202,7 @@ def _label_ends(axes: Axes, kind: str, epochs: np.ndarray, lines: list[Curve]) -
 
 
 def _apart(heights: list[float]) -> list[float]:
-    """Two heights with room for a line of text between them; one as it is."""
+    """Move two heights apart to leave room for a line of text; a single one is unchanged."""
     if len(heights) < 2 or abs(heights[0] - heights[1]) >= _LABEL_GAP:
         return heights
     middle = min(max(sum(heights) / 2, _LABEL_GAP / 2), 1 - _LABEL_GAP / 2)

@@ -1,4 +1,4 @@
-"""Ways down a surface over the plane."""
+"""Paths of optimizers over a function of two variables."""
 
 from __future__ import annotations
 
@@ -23,7 +23,13 @@ def descent(
 ) -> Figure:
     """Contours of ``function``, and named paths (T, 2) over them; a dot for each step, a star at the minimum.
 
-    function : host arrays (H, W) of x and y -> heights (H, W).  axes : drawn into, if given; else a new figure.
+    Parameters
+    ----------
+    function : takes host arrays (H, W) of x and y, returns heights (H, W).
+    paths : points (T, 2) by name.
+    xlim, ylim : the ends of the axes.
+    minimum : where to draw the star.
+    axes : axes to draw into; by default those of a new figure.
 
     Raises: ``ValueError`` for a path of another shape; ``MissingExtraError``.
     """

@@ -1,4 +1,4 @@
-"""What became of an image on its way through a network."""
+"""The feature maps of an image in each layer of a network."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 from .pixels import as_pixels, mosaic
 from .style import AS_IT_IS, GREY, Figure, name_of, new_figure, title, to_host
 
-_MOST = 64  # maps of one layer
+_MOST = 64  # maps drawn for one layer
 
 
 def feature_maps(layers: Mapping[str, Any], image: Any = None, columns: int = 8) -> Figure:
-    """A row of maps for each layer, dark 0 and bright the layer's largest value; the image itself on the left.
+    """The maps of each layer, from 0 (dark) to the layer's largest value (bright), with the image on the left.
 
-    layers: maps (C, H, W) of one image by name, in the order of the network; only the first 64 channels are drawn.
-    image (H, W), (C, H, W) or (H, W, 3).
+    layers : maps (C, H, W) of one image by name, in the order of the network; only the first 64 channels are drawn.
+    image : (H, W), (C, H, W) or (H, W, 3).
 
     Raises: ``ValueError`` for other shapes or no layers; ``MissingExtraError``.
     """
@@ -48,6 +48,6 @@ def feature_maps(layers: Mapping[str, Any], image: Any = None, columns: int = 8)
 
 
 def _sheet(maps: np.ndarray, columns: int) -> np.ndarray:
-    """Maps of one pixel as one row; others in rows of ``columns``."""
+    """Arrange maps in rows of ``columns``; maps of a single pixel in one row."""
     single = maps.shape[1:] == (1, 1)
     return mosaic(maps, len(maps) if single else columns, gap=0 if single else max(1, round(maps.shape[2] / 16)))

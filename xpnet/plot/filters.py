@@ -1,4 +1,4 @@
-"""What a convolution looks for: its kernels as small pictures."""
+"""The kernels of a convolution as small pictures."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import numpy as np
 from .pixels import mosaic
 from .style import GREY, Figure, new_figure, title, to_host
 
-_MOST = 64  # input channels, or output channels, in one picture
+_MOST = 64  # largest number of input or output channels in one picture
 
 
 def filters(weight: Any, columns: int = 8, name: str = "filters") -> Figure:
-    """Kernels (O, C, K, L) as pictures: blue is negative, white 0, red positive, on one scale for all.
+    """Kernels (O, C, K, L) as pictures: blue is negative, white is 0, red is positive, on a common scale.
 
-    One input channel: a grid of the O kernels, in rows of ``columns``.  Three: in colour, each from its least value
-    to its largest.  Otherwise a row for each output channel and a column for each input channel.
+    With one input channel it is a grid of the O kernels, in rows of ``columns``.  Kernels of three input channels are
+    drawn in colour, each scaled from its smallest to its largest value.  Otherwise there is a row for each output
+    channel and a column for each input channel.
 
     Raises: ``ValueError`` for other shapes; ``MissingExtraError``.
     """
@@ -49,6 +50,6 @@ def filters(weight: Any, columns: int = 8, name: str = "filters") -> Figure:
 
 
 def _coloured(kernels: np.ndarray) -> np.ndarray:
-    """(O, 3, K, L) -> (O, K, L, 3), each kernel from 0 to 1."""
+    """(O, 3, K, L) -> (O, K, L, 3), each kernel scaled to 0..1."""
     low, high = (limit(axis=(1, 2, 3), keepdims=True) for limit in (kernels.min, kernels.max))
     return np.moveaxis((kernels - low) / np.maximum(high - low, 1e-12), 1, -1)

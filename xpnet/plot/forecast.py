@@ -1,4 +1,4 @@
-"""Forecasts beside what came, and how their errors grow with the steps ahead."""
+"""Forecasts with the observed values, and their errors by steps ahead."""
 
 from __future__ import annotations
 
@@ -47,13 +47,18 @@ def forecast(
     unit: str = "",
     time: str = "time",
 ) -> Figure:
-    """Values of a series, and the forecasts made at each origin, drawn over what came (or beyond the end).
+    """A series, and the forecasts made at each origin, drawn over the observed values (or beyond the end).
 
-    values (T,); origins (K,): the place of the first value that each forecast is of; predicted (K, horizon), or several
-    by name; low and high (K, horizon), the ends of a ``band`` around the forecasts.  The i-th value is drawn at
-    ``begin + i * every``, of which only the last ``show`` values are seen.
+    Parameters
+    ----------
+    values : the series (T,).
+    origins : for each of the K forecasts the index of its first value.
+    predicted : forecasts (K, horizon), or several of them by name.
+    low, high : the ends (K, horizon) of an interval around the forecasts; ``band`` is its label.
+    begin, every : value i is drawn at ``begin + i * every``.
+    show : draw only the last ``show`` values; by default all.
 
-    Raises: ``ValueError`` for shapes that do not belong together, origins outside the series, or more than six names;
+    Raises: ``ValueError`` for shapes that do not match, origins outside the series, or more than six names;
     ``MissingExtraError``.
     """
     series, starts = to_host(values).astype(float), to_host(origins)
@@ -65,7 +70,7 @@ def forecast(
     axes = figure.subplots()
     first = 0 if show is None else max(0, len(series) - show)
     x = begin + every * np.arange(first, len(series))
-    drawn = [(axes.plot(x, series[first:], color=INK, linewidth=1.4, zorder=3, label="what came")[0], "what came")]
+    drawn = [(axes.plot(x, series[first:], color=INK, linewidth=1.4, zorder=3, label="observed")[0], "observed")]
     for i, (name, made) in enumerate(lines.items()):
         for k, (start, row) in enumerate(zip(starts.tolist(), made, strict=True)):
             at = begin + every * (start + np.arange(len(row)))
@@ -87,7 +92,7 @@ def forecast(
 
 
 def errors_by_step(errors: Mapping[str, Any], *, heading: str = "Mean absolute error by steps ahead") -> Figure:
-    """One line for each method, named at its end: its error one step ahead, two, ...  Each (horizon,).
+    """One labelled line for each method: its error (horizon,) by the number of steps ahead.
 
     Raises: ``ValueError`` for none, more than six, or lengths that differ; ``MissingExtraError``.
     """
@@ -133,7 +138,7 @@ def _check(
     if not 1 <= len(lines) <= len(_COLORS):
         raise ValueError(f"forecast: expected 1 to {len(_COLORS)} forecasts, got {len(lines)}")
     if starts.ndim != 1 or starts.dtype.kind not in "iu" or not all(0 <= s <= len(series) for s in starts.tolist()):
-        raise ValueError(f"forecast: origins must be places in 0..{len(series)}, (K,), got {starts.tolist()}")
+        raise ValueError(f"forecast: origins must be indices in 0..{len(series)}, (K,), got {starts.tolist()}")
     shapes = {name: array.shape for name, array in {**lines, **bands}.items()}
     if len(set(shapes.values())) != 1 or next(iter(lines.values())).ndim != 2:
         raise ValueError(f"forecast: expected (K, horizon) for each, got {shapes}")

@@ -1,4 +1,4 @@
-"""Training and validation loss of several trainings, side by side on one scale."""
+"""Training and validation loss of several runs, side by side on one scale."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from .style import GREY, LIGHT, TRAIN, VALIDATION, Axes, Figure, clean, new_figu
 
 
 def gaps(histories: Mapping[str, Mapping[str, Sequence[Any]]], columns: int = 4) -> Figure:
-    """A panel for each training, all of one scale, with the gap between its two losses shaded and named at the end.
+    """A panel for each run, on a common scale, with the final gap between its two losses shaded and labelled.
 
-    histories : by name, columns ``epoch``, ``train_loss`` and ``val_loss``.
+    histories : columns ``epoch``, ``train_loss`` and ``val_loss``, by the name of the run.
 
     Raises: ``ValueError`` for no history, a missing column, or columns that differ in length; ``MissingExtraError``.
     """

@@ -1,4 +1,4 @@
-"""How large the gradient is at each depth."""
+"""The size of the gradient by depth."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ _WIDEST = 16.0  # inches
 def gradient_flow(norms: Mapping[str, Any] | Mapping[str, Mapping[str, Any]], heading: str = "Gradient flow") -> Figure:
     """The norm of the gradient by layer, from the input (left) to the loss (right), on a logarithmic axis.
 
-    norms : ``{layer: norm}``, or ``{network: {layer: norm}}`` to compare several of the same layers.  A norm of 0
-    cannot stand on the axis and is marked at its lower end.
+    norms : ``{layer: norm}``, or ``{network: {layer: norm}}`` to compare networks with the same layers.  A norm of 0 is
+    marked at the lower end of the axis.
 
     Raises: ``ValueError`` for no layers, layers that differ, or norms that are not numbers; ``MissingExtraError``.
     """

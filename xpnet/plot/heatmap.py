@@ -1,4 +1,4 @@
-"""Where a network looked: a map laid over its image."""
+"""Heat maps over images, as of Grad-CAM."""
 
 from __future__ import annotations
 
@@ -16,10 +16,14 @@ _MOST = 100
 def heatmap_overlay(
     images: Any, heat: Any, titles: Sequence[str] = (), columns: int = 6, opacity: float = 0.75
 ) -> Figure:
-    """Each image in grey, and under it the same image with its map in colour: dark where low, yellow where high.
+    """Each image in grey, and below it the same image with its map in colour, from dark (low) to yellow (high).
 
-    images as in ``predictions``; heat (N, H, W) from 0 on, as ``explore.gradcam`` gives, of the images' size.
-    One title for each image, or none.
+    Parameters
+    ----------
+    images : as in ``predictions``.
+    heat : maps (N, H, W) of at least 0, of the images' size, as ``explore.gradcam`` returns.
+    titles : one for each image, or none.
+    columns, opacity : images in a row, and the opacity of the maps.
 
     Raises: ``ValueError`` for other shapes, or lengths that differ; ``MissingExtraError``.
     """

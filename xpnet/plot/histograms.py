@@ -1,4 +1,4 @@
-"""How values spread, and how that changes over time."""
+"""Histograms over time."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 
 from .style import AS_IT_IS, BLUE, GREY, Axes, Figure, clean, names_of, new_figure, plain, title, to_host
 
-_MOST = 12  # moments in one picture
+_MOST = 12  # largest number of moments in one picture
 
 
 def histograms(values: Mapping[str, Sequence[Any]], moments: Sequence[Any], label: str = "epoch") -> Figure:
-    """One panel for each name; in it one histogram for each moment, the first at the top, behind one another.
+    """One panel for each name, with overlapping histograms for each moment, the first at the top.
 
     values : ``{name: [array, ...]}``, an array of any shape for each moment.  Infinite values and NaN are left out.
-    Of more than 12 moments, 12 are drawn, evenly chosen.  Within a panel all histograms share one scale.
+    If there are more than 12 moments, 12 evenly spaced ones are drawn.  The histograms of a panel share one scale.
 
     Raises: ``ValueError`` for nothing to draw, or a name without an array for each moment; ``MissingExtraError``.
     """
@@ -47,7 +47,7 @@ def _finite(array: Any) -> np.ndarray:
 
 
 def _lighter(share: float) -> tuple[float, ...]:
-    """Blue mixed with white; opaque, so that what is in front hides what is behind."""
+    """Blue mixed with white; opaque, so that a histogram covers those behind it."""
     parts = [int(BLUE[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     return tuple(1 + share * (part - 1) for part in parts)
 
@@ -59,7 +59,7 @@ def _draw(axes: Axes, name: str, arrays: list[np.ndarray], names: list[str]) -> 
     most = max(a.size for a in arrays)
     edges = np.linspace(low - pad, high + pad, 1 + int(np.clip(2.5 * math.sqrt(most), 8, 40)))
     shares = [np.histogram(a, edges)[0] / max(a.size, 1) for a in arrays]
-    height = 1.7 / max(np.quantile([s.max() for s in shares], 0.7), 1e-9)  # a narrow start may rise above the others
+    height = 1.7 / max(np.quantile([s.max() for s in shares], 0.7), 1e-9)  # narrow initial histograms may be higher
     for place, share in enumerate(shares):
         base = len(shares) - 1.0 - place
         shade = 0.25 + 0.65 * (place + 1) / len(shares)

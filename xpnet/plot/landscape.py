@@ -1,4 +1,4 @@
-"""The loss around and between solutions: curves, contours with the paths of training, surfaces."""
+"""Loss landscapes: curves, contours with the paths of training, surfaces."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ _PLAIN = ("first direction", "second direction")
 def loss_curves(
     curves: Mapping[str, Curve], *, heading: str = "The loss along a line", x_label: str = "step", log: bool = False
 ) -> Figure:
-    """The loss along one line or several, by name, against the step.
+    """The loss along one or several lines, by name, against the step.
 
-    Raises: ``ValueError`` where there is nothing to draw; ``MissingExtraError``.
+    Raises: ``ValueError`` if there is nothing to draw; ``MissingExtraError``.
     """
     if not curves:
         raise ValueError("loss_curves: nothing to draw: expected at least one curve")
@@ -75,14 +75,18 @@ def loss_contours(
     log: bool = True,
     top: float | None = None,
 ) -> Figure:
-    """Lines of equal loss; several surfaces side by side, by name, with one scale of colours.
+    """Lines of equal loss; several surfaces side by side, by name, with a common colour scale.
 
-    log : logarithmic levels show the bottom of a valley; plain ones let valleys of different depth be compared.
-    top : larger losses are drawn like this one.
-    paths : by name, the places (K, 2) of the weights in the plane, in the order of training: each is drawn with a dot
-    where it starts and a sign of its own where it ends.
+    Parameters
+    ----------
+    surfaces : one surface, or several by name.
+    paths : positions (K, 2) of the weights in the plane, in the order of training, by name.  Each path has a dot at its
+        start and its own marker at its end.
+    labels : labels of the two axes.
+    log : logarithmic levels show the bottom of a valley; linear levels allow comparing valleys of different depth.
+    top : larger losses are clipped to this value.
 
-    Raises: ``ValueError`` where there is nothing to draw, or a path is not (K, 2); ``MissingExtraError``.
+    Raises: ``ValueError`` if there is nothing to draw, or a path is not (K, 2); ``MissingExtraError``.
     """
     panels = _panels("loss_contours", surfaces, heading)
     figure = new_figure(0.9 + 4.7 * len(panels), 4.6, "drawing a loss landscape")
@@ -112,9 +116,13 @@ def loss_surface(
     log: bool = True,
     top: float | None = None,
 ) -> Figure:
-    """The loss as a surface in three dimensions; several side by side with one scale.  ``log`` and ``top`` as above.
+    """The loss as a surface in three dimensions; several side by side on a common scale.
 
-    Raises: ``ValueError`` where there is nothing to draw; ``MissingExtraError``.
+    Parameters
+    ----------
+    surfaces, log, top : as in ``loss_contours``.
+
+    Raises: ``ValueError`` if there is nothing to draw; ``MissingExtraError``.
     """
     panels = _panels("loss_surface", surfaces, heading)
     figure = new_figure(0.6 + 4.7 * len(panels), 4.4, "drawing a loss landscape")
@@ -161,9 +169,9 @@ def _finite(values: np.ndarray) -> np.ndarray:
 
 
 def _levels(panels: Mapping[str, Surface], log: bool, top: float | None) -> tuple[np.ndarray, np.ndarray]:
-    """Levels from the least loss to the largest, in equal steps or ratios, and the round numbers between them.
+    """Levels from the smallest loss to the largest, in equal steps or ratios, and the round numbers between them.
 
-    On a logarithmic scale not below a millionth of the largest loss.
+    On a logarithmic scale levels are not below a millionth of the largest loss.
     """
     losses = np.concatenate([s.losses[np.isfinite(s.losses)] for s in panels.values()])
     low, high = float(losses.min()), float(losses.max())
@@ -172,7 +180,7 @@ def _levels(panels: Mapping[str, Surface], log: bool, top: float | None) -> tupl
         high = max(high, low + 1e-9 * max(1.0, abs(low)))
         return np.linspace(low, high, 25), _within(_round_numbers(high - low) * np.arange(-50, 51), low, high)
     if high <= 0:
-        raise ValueError(f"a logarithmic scale needs losses above 0, the largest is {high:g}: draw with log=False")
+        raise ValueError(f"a logarithmic scale needs positive losses, the largest is {high:g}: draw with log=False")
     low = min(max(low, 1e-6 * high), high / 1.001)
     decades = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
     return np.geomspace(low, high, 25), _within(np.outer(decades, [1, 2, 5] if high < 1000 * low else [1]), low, high)
@@ -185,13 +193,13 @@ def _round_numbers(span: float) -> float:
 
 
 def _within(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Those in the range, or its ends where there are hardly any."""
+    """The values in the range, or its two ends if there are fewer than two."""
     inside = np.unique(values[(values >= low) & (values <= high)])
     return inside if len(inside) > 1 else np.array([low, high])
 
 
 def _clipped(surface: Surface, levels: np.ndarray) -> np.ndarray:
-    """What overflowed counts as the largest loss."""
+    """Losses clipped to the levels; a loss that overflowed becomes the largest."""
     losses = np.where(np.isfinite(surface.losses), surface.losses, levels[-1])
     clipped: np.ndarray = np.clip(losses, levels[0], levels[-1])
     return clipped

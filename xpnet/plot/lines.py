@@ -1,4 +1,4 @@
-"""Curves to be compared, each with its name at its end."""
+"""Labelled curves for comparison."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ from .style import (
 
 COLORS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, INK, GREY)
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)))
-_FEW = 15  # points: up to here each one gets a dot
+_FEW = 15  # up to this number of points each one gets a dot
 
 
 def panels(
     titles: Sequence[str], width: float = 3.6, height: float = 3.4, columns: int = 4
 ) -> tuple[Figure, list[Axes]]:
-    """An empty figure with one pair of axes for each title, to be drawn into: ``lines(..., axes=axes[0])``.
+    """An empty figure with one pair of axes for each title; draw into them with ``lines(..., axes=axes[0])``.
 
-    width, height : inches of each one.
+    width, height : size of each pair of axes in inches.
 
     Raises: ``ValueError`` without a title; ``MissingExtraError``.
     """
@@ -67,15 +67,19 @@ def lines(
     ylim: tuple[float, float] | None = None,
     axes: Axes | None = None,
 ) -> Figure:
-    """Named curves in one pair of axes, each name at the end of its curve, in the curve's colour.
+    """Curves by name in one pair of axes, each labelled at its end in its colour.
 
     Of more curves than there is room for names, evenly chosen ones have their names.
 
-    values : name -> numbers (T,), or a pair (x, y) of its own; None, NaN and infinities leave a gap.
-    x : where the curves without an x of their own stand, 1..T if not given.
-    axes : drawn into, if given; else a new figure.
+    Parameters
+    ----------
+    values : numbers (T,) by name, or pairs (x, y); None, NaN and infinities leave a gap.
+    x : positions of the curves without their own x; by default 1..T.
+    xscale, yscale : "linear" or "log".
+    ylim : the ends of the y axis.
+    axes : axes to draw into; by default those of a new figure.
 
-    Raises: ``ValueError`` where there is nothing to draw, or lengths differ; ``MissingExtraError``.
+    Raises: ``ValueError`` if there is nothing to draw, or lengths differ; ``MissingExtraError``.
     """
     if not values:
         raise ValueError("lines: there is no curve to draw")
@@ -114,7 +118,7 @@ def _points(name: str, curve: Any, x: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _name_ends(axes: Axes, curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
-    """The names right of the axes, at the heights of the last values, moved apart where they would cover each other."""
+    """Write the names right of the axes, at the heights of the last values, moved apart if they would overlap."""
     low, high = axes.get_ylim()
     axes.set_ylim(low, high)
     ends = []
@@ -136,7 +140,7 @@ def _name_ends(axes: Axes, curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) 
 
 
 def spread(heights: Sequence[float], gap: float) -> list[float]:
-    """Rising heights, moved so that neighbours are at least ``gap`` apart, and kept in 0..1 where they fit.
+    """Increasing heights, moved so that neighbours are at least ``gap`` apart, within 0..1 if possible.
 
     >>> [round(h, 2) for h in spread([0.5, 0.5, 0.9], 0.1)]
     [0.45, 0.55, 0.9]

@@ -1,4 +1,4 @@
-"""The learning-rate range test as a picture."""
+"""The result of a learning-rate range test."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 def lr_range(result: LRRange) -> Figure:
     """The loss against the learning rate, on a logarithmic axis, with the suggested rate.
 
-    Raises: ``ValueError`` where there are fewer than two points; ``MissingExtraError``.
+    Raises: ``ValueError`` for fewer than two points; ``MissingExtraError``.
     """
     rates, losses, smoothed = (np.asarray(v, dtype=float) for v in (result.rates, result.losses, result.smoothed))
     if len(rates) < 2:
-        raise ValueError(f"a range test needs at least two points to be drawn, got {len(rates)}")
+        raise ValueError(f"drawing a range test needs at least two points, got {len(rates)}")
     figure = new_figure(6.4, 3.8, "drawing a learning-rate range test")
     axes = figure.subplots()
     axes.plot(rates, losses, color=GREY, alpha=0.5, linewidth=0.9, label="each step")

@@ -24,7 +24,7 @@ from .style import (
     to_host,
 )
 
-_MOST = 16  # units of a layer that are drawn
+_MOST = 16  # largest number of units drawn for one layer
 
 Numbers = np.ndarray
 
@@ -39,15 +39,17 @@ def network(
     scale: float | None = None,
     histograms: Sequence[tuple[str, Any, Any]] = (),
 ) -> Figure:
-    """Units and weighted edges.  Blue is positive; vermillion, broken, negative; a thick line is a large weight.
+    """Units and weighted edges.  Positive weights are blue, negative ones vermillion and dashed; width shows size.
 
-    weights : one (O, I) for each layer, the O of one being the I of the next.
-    activations : values of the units, one (units,) for each column, the input first; they fill the circles.
-    inputs, outputs : names beside the first and the last column.
-    scale : the weight of the thickest line, the same for all pictures of an animation; the largest one by default.
-    histograms : at the right, one ``(name, counts, edges)`` each, as of ``numpy.histogram``.
+    If a layer has more than 16 units, 16 evenly spaced ones are drawn.
 
-    Of a layer with more than 16 units, 16 are drawn, evenly chosen.
+    Parameters
+    ----------
+    weights : one (O, I) for each layer; the O of a layer is the I of the next.
+    activations : values (units,) for each column of units, the input first; they set the fill of the circles.
+    inputs, outputs : names of the units in the first and the last column.
+    scale : the weight of the thickest line, for a common scale in an animation; by default the largest weight.
+    histograms : ``(name, counts, edges)`` of each histogram on the right, as ``numpy.histogram`` returns.
 
     Raises: ``ValueError`` for shapes that do not fit; ``MissingExtraError``.
     """
@@ -94,7 +96,7 @@ def _check(
 
 
 def _heights(count: int) -> Numbers:
-    """From the top down, around the middle; few units stand closer together than the picture is high."""
+    """Heights from the top down, centred; few units do not fill the whole height."""
     room = min(1.0, 0.2 * (count - 1))
     return np.linspace(0.5 + room / 2, 0.5 - room / 2, count)
 

@@ -11,11 +11,11 @@ from .style import Figure, new_figure, title, to_host
 
 
 def pictures(named: Mapping[str, Any], *, height: float = 2.6) -> Figure:
-    """Pictures in a row, each under its name: uint8, or 0..1; (H, W), (H, W, 3) or (3, H, W), of any sizes.
+    """Pictures in a row, each with its name above: uint8 or 0..1; (H, W), (H, W, 3) or (3, H, W), of any sizes.
 
-    height : of each picture, in inches.
+    height : height of each picture in inches.
 
-    Raises: ``ValueError`` where there is no picture, or one of another shape; ``MissingExtraError``.
+    Raises: ``ValueError`` if there is no picture, or one has another shape; ``MissingExtraError``.
     """
     images = {name: _as_rgb(name, to_host(image)) for name, image in named.items()}
     if not images:

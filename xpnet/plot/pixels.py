@@ -1,4 +1,4 @@
-"""Images of any layout as matplotlib takes them, and many small ones side by side as one."""
+"""Images of any layout in the layout of matplotlib, and mosaics of small images."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 def as_pixels(images: np.ndarray, purpose: str) -> np.ndarray:
     """Images of any layout as (N, H, W) or (N, H, W, 3) in 0..1.
 
-    uint8, or floating point, of which the least becomes black and the largest white.
+    Images are uint8, or floating point; then the smallest value becomes black and the largest white.
     """
     if images.ndim == 4 and images.shape[-1] not in (1, 3) and images.shape[1] in (1, 3):
         images = np.moveaxis(images, 1, -1)
@@ -26,9 +26,9 @@ def as_pixels(images: np.ndarray, purpose: str) -> np.ndarray:
 
 
 def mosaic(tiles: np.ndarray, columns: int, gap: int = 1) -> np.ndarray:
-    """Tiles (N, H, W, ...) in rows of ``columns``, NaN between them and where there is none.
+    """Tiles (N, H, W, ...) in rows of ``columns``, with NaN in the gaps and in missing tiles.
 
-    One image of a hundred tiles is drawn in the time of one; a hundred axes are not.
+    One image of a hundred tiles draws much faster than a hundred axes.
     """
     n, height, width = tiles.shape[:3]
     columns = min(columns, n)

@@ -1,4 +1,4 @@
-"""Images and what a network made of them."""
+"""Images with the predictions of a network."""
 
 from __future__ import annotations
 
@@ -23,11 +23,16 @@ def predictions(
     columns: int = 8,
     classes: Sequence[str] | None = None,
 ) -> Figure:
-    """A grid of images with the predicted class; wrong ones are framed, crossed and say the true class.
+    """A grid of images with the predicted class; errors have a frame, a cross and the true class.
 
-    images (N, H, W) grey or (N, H, W, 3) colour, also with the channel in PyTorch's place: (N, 1 or 3, H, W);
-    uint8, or floating point, of which the least becomes black and the largest white.  labels, predicted (N,);
-    probabilities (N,) of the predicted class, or (N, C).  classes: names for labels that are numbers.
+    Parameters
+    ----------
+    images : (N, H, W), (N, H, W, 3) or (N, 1 or 3, H, W); uint8, or floating point, then the smallest value becomes
+        black and the largest white.
+    labels, predicted : true and predicted classes (N,).
+    probabilities : (N,) of the predicted class, or (N, C).
+    columns : images in a row.
+    classes : names of the classes, if labels are numbers.
 
     Raises: ``ValueError`` for other shapes, lengths that differ, or too many images; ``MissingExtraError``.
     """

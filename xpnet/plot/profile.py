@@ -1,4 +1,4 @@
-"""Where the time and the memory of a training step go, as a picture."""
+"""Time and memory of a training step by layer or op."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from .style import AS_IT_IS, BLUE, GREY, INK, ORANGE, SKY, Figure, clean, names_
 if TYPE_CHECKING:
     from xpnet.explore import Profile
 
-_MOST = 24  # bars that can be read
+_MOST = 24  # largest number of readable bars
 
 
 def profile(result: Profile, by: str = "layer") -> Figure:
-    """Bars for each layer, in order, or each op, the dearest first: forward and backward time, and memory kept.
+    """Bars for each layer, in order, or each op, the most expensive first: forward and backward time, memory kept.
 
-    What costs least is summed up where there are more than 24.
+    If there are more than 24, the cheapest are summed up.
 
     Raises: ``ValueError`` for another ``by`` than "layer" and "op"; ``MissingExtraError``.
     """

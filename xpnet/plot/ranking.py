@@ -1,4 +1,4 @@
-"""How well scores rank: what is gained and what is lost at every threshold."""
+"""ROC and precision-recall curves."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ _DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (2, 1.2)), (0, (6, 2, 1.5, 2))
 def roc(curves: Mapping[str, Any]) -> Figure:
     """True positive rate against false positive rate, with the area under each curve.
 
-    curves: by name ``(false positive rate, true positive rate)``, as ``metrics.roc_curve`` begins.
+    curves : ``(false positive rate, true positive rate)`` by name, the first two results of ``metrics.roc_curve``.
 
-    Raises: ``ValueError`` for none, more than six, or values that are no rates; ``MissingExtraError``.
+    Raises: ``ValueError`` for none, more than six, or values outside 0..1; ``MissingExtraError``.
     """
     points = _check("roc", curves)
     figure = new_figure(4.9, 4.6, "drawing ROC curves")
@@ -52,10 +52,10 @@ def roc(curves: Mapping[str, Any]) -> Figure:
 def precision_recall(curves: Mapping[str, Any], share: float | None = None) -> Figure:
     """Precision against recall, with the average precision of each curve.
 
-    curves: by name ``(precision, recall)``, as ``metrics.precision_recall_curve`` begins; ``share`` is that of the
-    positive samples, the precision of guessing.
+    curves : ``(precision, recall)`` by name, the first two results of ``metrics.precision_recall_curve``.
+    share : the share of positive samples, which is the precision of guessing.
 
-    Raises: ``ValueError`` for none, more than six, or values that are no rates; ``MissingExtraError``.
+    Raises: ``ValueError`` for none, more than six, or values outside 0..1; ``MissingExtraError``.
     """
     points = _check("precision_recall", curves)
     figure = new_figure(4.9, 4.6, "drawing precision-recall curves")

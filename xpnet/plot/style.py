@@ -1,4 +1,4 @@
-"""What all pictures have in common: colours, clean axes, and figures that need no screen."""
+"""Shared parts of all pictures: colours, clean axes, and figures without a window."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Figure: TypeAlias = Any
 Axes: TypeAlias = Any
 """A ``matplotlib.axes.Axes``."""
 
-# Told apart by colour-blind readers as well: Okabe & Ito 2008, "Color Universal Design".
+# Colour-blind readers can distinguish these: Okabe & Ito 2008, "Color Universal Design".
 BLUE, VERMILLION, GREEN, ORANGE, SKY, PURPLE = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7"
 INK, GREY, LIGHT = "#222222", "#6B6B6B", "#E6E6E6"
 TRAIN, VALIDATION, WRONG = BLUE, VERMILLION, VERMILLION
@@ -33,7 +33,7 @@ _BOX = "\N{REPLACEMENT CHARACTER}"
 
 
 def new_figure(width: float, height: float, purpose: str) -> Figure:
-    """An empty figure of so many inches, drawn in memory: no window, and nothing of pyplot's global state.
+    """An empty figure of this size in inches, drawn in memory, without a window and without pyplot's global state.
 
     Raises: ``MissingExtraError`` that names ``purpose``.
     """
@@ -46,7 +46,7 @@ def new_figure(width: float, height: float, purpose: str) -> Figure:
 
 
 def clean(axes: Axes, grid: bool = True) -> None:
-    """Only the lines that help to read: the two axes, and light ones at the ticks of y."""
+    """Keep only the two axes, and light grid lines at the ticks of y."""
     axes.set_facecolor("white")
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(GREY)
@@ -80,7 +80,7 @@ def names_of(texts: Iterable[Any], most: int = 60) -> list[str]:
 
 
 def title(axes: Axes, text: Any) -> None:
-    """A title above the left end, where reading begins."""
+    """Set a left-aligned title."""
     axes.set_title(plain(text), loc="left", fontsize=11, color=INK, fontweight="bold", **AS_IT_IS)
 
 
@@ -107,7 +107,7 @@ def to_host(values: Any) -> np.ndarray:
 
 @contextlib.contextmanager
 def without_glyph_warnings() -> Iterator[None]:
-    """Draw a box for a character that no font has, without a warning: names may be in any script."""
+    """Suppress the warning for characters that no font has, because names may be in any script."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
         warnings.filterwarnings("ignore", "Matplotlib currently does not support", UserWarning)  # ... of some scripts
@@ -115,9 +115,9 @@ def without_glyph_warnings() -> Iterator[None]:
 
 
 def save(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Write a figure as PNG, whole or not at all; the same figure always gives the same bytes.
+    """Write a figure as PNG, atomically; the same figure always gives the same bytes.
 
-    Raises: ``ValueError`` for a name that does not end in .png, ``OSError`` where it cannot be written.
+    Raises: ``ValueError`` for a name that does not end in .png; ``OSError`` if the file cannot be written.
     """
     if Path(path).suffix.lower() != ".png":
         raise ValueError(f"pictures are saved as PNG: {os.fspath(path)!r} must end in .png")

@@ -1,4 +1,4 @@
-"""What a search for good settings found, as pictures."""
+"""Results of a search for good settings."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
     from xpnet.explore.tune import Results, Trial
 
 _COLUMNS = 3
-_SMALL_BUDGET, _LARGE_BUDGET = "#A9D3EC", BLUE  # the more budget, the darker
+_SMALL_BUDGET, _LARGE_BUDGET = "#A9D3EC", BLUE  # larger budgets are darker
 
 
 def tuning(results: Results, *, score: str = "score") -> Figure:
-    """The score against each setting, one panel for each; the best trial in red, failures as crosses at the edge.
+    """The score against each setting, one panel per setting; the best trial in red, failures as crosses at the edge.
 
-    Trials with a larger budget are darker.  Which settings matter is seen at a glance: their panel has a slope.
+    Trials with a larger budget are darker.  In the panel of a setting that matters, the score has a trend.
 
-    Raises: ``ValueError`` where no trial succeeded; ``MissingExtraError``.
+    Raises: ``ValueError`` if no trial succeeded; ``MissingExtraError``.
     """
     best = results.best
     names = list(results.space)
@@ -69,7 +69,7 @@ def _panel(axes: Axes, results: Results, name: str, best: Trial) -> None:
     low, high = _limits(scores, results.maximize)
     x = _places(dimension, name, fine)
     colors = _colors(fine)
-    # what lies far outside is drawn at the edge, where it does not squeeze the rest
+    # outliers are drawn at the edge, so that they do not compress the rest
     axes.scatter(x, np.clip(scores, low, high), s=28, c=colors, edgecolors="white", linewidths=0.5, zorder=2)
     chosen = _places(dimension, name, [t for t in fine if t is best])
     axes.scatter(chosen, [best.score], s=70, color=VERMILLION, edgecolors="white", linewidths=0.8, zorder=4)
@@ -83,7 +83,7 @@ def _panel(axes: Axes, results: Results, name: str, best: Trial) -> None:
 
 
 def _limits(scores: np.ndarray, maximize: bool) -> tuple[float, float]:
-    """From the best score to the worst, or as far as the better half of the trials reaches six times over."""
+    """From the best score to the worst, but at most six times the distance from the best to the median."""
     low, high = float(scores.min()), float(scores.max())
     if low > 0 and not maximize:  # a logarithmic axis has room for all
         return (low, high) if high > low else (low * 0.9, low * 1.1)
@@ -96,7 +96,7 @@ def _limits(scores: np.ndarray, maximize: bool) -> tuple[float, float]:
 
 
 def _set_y(axes: Axes, low: float, high: float) -> None:
-    """Logarithmic where the scores differ by factors: small differences among the good ones are what matters."""
+    """Use a logarithmic axis if scores differ by factors, because small differences among the best matter."""
     if low > 0 and high > 8 * low:
         room = (high / low) ** 0.08
         axes.set_yscale("log")
@@ -112,7 +112,7 @@ def _set_y(axes: Axes, low: float, high: float) -> None:
 
 
 def _places(dimension: Any, name: str, trials: list[Trial]) -> list[float]:
-    """Where a setting lies on the axis; options side by side, their trials a little apart."""
+    """Positions of a setting on its axis; options are side by side, and their trials are spread a little."""
     values = [t.settings[name] for t in trials]
     aside = [0.32 * ((0.618 * t.number) % 1 - 0.5) for t in trials]
     if dimension.scale == "choice":
@@ -153,7 +153,7 @@ def _set_x(axes: Axes, dimension: Any) -> None:
 
 
 def _few_ticks(axes: Axes, dimension: Any) -> None:
-    """Whole powers of ten where there are several, else the two ends and the middle."""
+    """Ticks at powers of ten if there are at least three, else at the two ends and the middle."""
     low, high = dimension.low, dimension.high
     powers = [10.0**k for k in range(math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9) + 1)]
     ticks = powers if len(powers) >= 3 else [low, math.sqrt(low * high), high]
@@ -162,7 +162,7 @@ def _few_ticks(axes: Axes, dimension: Any) -> None:
 
 
 def tuning_table(results: Results, count: int = 10) -> Figure:
-    """The ``count`` best trials as a table.  Raises: ``ValueError`` where there is none; ``MissingExtraError``."""
+    """The ``count`` best trials as a table.  Raises: ``ValueError`` if there is none; ``MissingExtraError``."""
     rows = results.rows(count)
     if len(rows) < 2:
         raise ValueError("there are no trials to show")

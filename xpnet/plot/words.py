@@ -1,4 +1,4 @@
-"""Which words spoke for a class, and which against it."""
+"""Texts with each word shaded by its contribution to a prediction."""
 
 from __future__ import annotations
 
@@ -21,12 +21,16 @@ def words(
     *,
     heading: str = "blue words speak for it, orange ones against",
 ) -> Figure:
-    """Texts with their words shaded by what each contributed: blue where positive, orange where negative.
+    """Texts with each word shaded by its contribution: blue if positive, orange if negative.
 
-    texts: up to 40 lists of words; weights: for each text as many numbers, of which each text's largest is shaded
-    fully; captions: a line above each text.
+    Parameters
+    ----------
+    texts : up to 40 lists of words.
+    weights : one number for each word of each text; the largest of a text has the full shade.
+    captions : a line above each text.
 
-    Raises: ``ValueError`` for numbers of texts, words or weights that differ or are not finite; ``MissingExtraError``.
+    Raises: ``ValueError`` if the numbers of texts, words and weights differ, or weights are not finite;
+    ``MissingExtraError``.
     """
     rows = [to_host(w).astype(float) for w in weights]
     titles = [""] * len(texts) if captions is None else [str(c) for c in captions]
@@ -68,7 +72,7 @@ def words(
 
 
 def _lay_out(ruler: Figure, text: Sequence[str]) -> list[tuple[float, int]]:
-    """Where each word begins, in inches, and on which line."""
+    """The start of each word in inches, and its line."""
     places, x, line = [], _MARGIN, 0
     renderer = ruler.canvas.get_renderer()
     for word in text:
@@ -83,7 +87,7 @@ def _lay_out(ruler: Figure, text: Sequence[str]) -> list[tuple[float, int]]:
 
 
 def _shade(share: float) -> tuple[float, float, float]:
-    """White for 0, up to a light blue for 1 and a light orange for −1: black letters stay readable."""
+    """White for 0, light blue for 1, light orange for −1, so that black text stays readable."""
     full = BLUE if share > 0 else VERMILLION
     strength = 0.6 * math.sqrt(abs(share)) if abs(share) > 0.05 else 0.0
     red, green, blue = (1 - strength * (1 - int(full[i : i + 2], 16) / 255) for i in (1, 3, 5))

@@ -1,4 +1,4 @@
-"""Networks as scikit-learn estimators: for its pipelines, searches and cross-validation.
+"""Networks as scikit-learn estimators, for pipelines, searches and cross-validation.
 
 >>> from xpnet.sklearn import XPClassifier
 >>> few = XPClassifier((8,), lr=0.05, epochs=50, random_state=0).fit([[0.0], [0.2], [0.8], [1.0]], ["a", "a", "b", "b"])

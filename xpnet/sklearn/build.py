@@ -1,4 +1,4 @@
-"""How an estimator's parameters become a network and its optimizer."""
+"""Build a network and its optimizer from an estimator's parameters."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ OPTIMIZERS = {
 
 
 def build(recipe: Mapping[str, Any]) -> tuple[nn.Module, optim.Optimizer]:
-    """The network and its optimizer, with fresh weights, in floating-point numbers of the data's dtype."""
+    """The network and its optimizer, with initial weights in the dtype of the data."""
     if recipe["model"] is None:
         model = _layers(recipe)
     elif isinstance(recipe["model"], nn.Module) or not callable(recipe["model"]):
         raise TypeError(
-            f"model must be a function (n_features, n_outputs) -> Module, so that each fit starts afresh, "
+            f"model must be a function (n_features, n_outputs) -> Module, so that each fit creates a new network, "
             f"got {type(recipe['model']).__name__}"
         )
     else:
@@ -55,7 +55,7 @@ def _layers(recipe: Mapping[str, Any]) -> nn.Module:
 
 
 def on_host(value: Any) -> Any:
-    """Dicts and lists with all arrays in them on the host."""
+    """Nested dicts and lists with all arrays copied to the host."""
     if isinstance(value, dict):
         return {key: on_host(entry) for key, entry in value.items()}
     if isinstance(value, list):

@@ -20,7 +20,7 @@ from xpnet_backends import Array
 
 
 class XPClassifier(ClassifierMixin, Network):  # type: ignore[misc]
-    __doc__ = f"""A network that tells classes apart, trained on the cross-entropy.
+    __doc__ = f"""A classification network, trained on the cross-entropy.
 
     ``class_weight`` : "balanced", or weights by class.  ``classes_`` : the classes, in the order of ``predict_proba``.
 
@@ -71,7 +71,7 @@ class XPClassifier(ClassifierMixin, Network):  # type: ignore[misc]
         self.class_weight = class_weight
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Learn from samples X (N, D) and their classes y (N,)."""
+        """Train on samples X (N, D) and their classes y (N,)."""
         fresh = not (self.warm_start and hasattr(self, "model_"))
         X, y = self._checked(X, y, fresh=fresh)
         check_classification_targets(y)
@@ -81,7 +81,7 @@ class XPClassifier(ClassifierMixin, Network):  # type: ignore[misc]
         return self._learn(X, y, sample_weight, fresh=fresh, epochs=self.epochs)
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
-        """One more epoch, on these samples.  The first call needs all ``classes`` that will ever come."""
+        """Train for one more epoch, on these samples.  The first call needs the list of all ``classes``."""
         fresh = not hasattr(self, "model_")
         if fresh and classes is None:
             raise ValueError("the first call of partial_fit needs classes: all that will ever come")
@@ -111,7 +111,7 @@ class XPClassifier(ClassifierMixin, Network):  # type: ignore[misc]
         return probabilities
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Their logarithms."""
+        """Logarithms of the probabilities (N, C)."""
         logits = self._outputs(X)
         z = logits - logits.max(axis=1, keepdims=True)  # exp cannot overflow: z <= 0
         log_probabilities: np.ndarray = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
@@ -139,7 +139,7 @@ class XPClassifier(ClassifierMixin, Network):  # type: ignore[misc]
 
 
 def _checked_classes(classes: np.ndarray) -> np.ndarray:
-    """Classes that a file can hold."""
+    """Classes of a dtype that a file can store."""
     try:
         to_plain(classes)
     except TypeError as error:

@@ -1,4 +1,4 @@
-"""What classifier and regressor share."""
+"""The shared base of classifier and regressor."""
 
 from __future__ import annotations
 
@@ -23,34 +23,37 @@ from xpnet.train.trainer import predict
 from xpnet_backends import Array, get_backend, to_numpy
 from xpnet_backends.random import fork_rng
 
-FORMAT, FIRST_FORMAT = "xpnet-estimator-2", "xpnet-estimator-1"  # the first wrote tuples as lists
+FORMAT, FIRST_FORMAT = "xpnet-estimator-2", "xpnet-estimator-1"  # the first stored tuples as lists
 NOT_PLAIN = ("model", "optimizer", "random_state")  # parameters that may be functions and generators
 
 
 class Network(BaseEstimator):  # type: ignore[misc]
-    """What classifier and regressor share: the parameters, fitting, and what is kept.
+    """The shared base of classifier and regressor: parameters, fitting and saving.
 
     Parameters
     ----------
     hidden_layer_sizes : widths of the hidden layers.
     activation : between the layers: relu, tanh, logistic, leaky_relu, elu, gelu, identity.
-    dropout : share of hidden units that are dropped in training.
-    model : ``model(n_features, n_outputs)`` makes another network, a ``Module``, in place of the three above.
+    dropout : probability of dropping a hidden unit in training.
+    model : ``model(n_features, n_outputs)`` returns a ``Module``; it replaces the three parameters above.
     optimizer : sgd, rmsprop, adam, adamw, nadam, radam, adagrad, adamax; or a function
         ``(parameters, lr=, weight_decay=) -> Optimizer``.
-    lr, weight_decay : the optimizer's.
+    lr, weight_decay : learning rate and weight decay of the optimizer.
     epochs : passes over the training data.
-    batch_size : samples a step; "auto" is 200, or all where there are fewer.
-    early_stopping : keep ``validation_fraction`` of the data aside, stop when its loss has not become better by ``tol``
-        for ``n_iter_no_change`` epochs, and take the best weights.
-    warm_start : let ``fit`` go on from the weights there are.
+    batch_size : samples per step; "auto" is 200, or all samples if there are fewer.
+    early_stopping : hold out ``validation_fraction`` of the data, stop when its loss has not improved by ``tol`` for
+        ``n_iter_no_change`` epochs, and restore the best weights.
+    warm_start : let ``fit`` continue from the current weights.
     random_state : a seed, a generator, or None.
-    backend : where it computes; None is the one in force.
-    verbose : print a line an epoch.
+    backend : where it computes; None for the selected backend.
+    verbose : print one line per epoch.
 
     Attributes
     ----------
-    model_ : the network.  history_ : a row an epoch.  n_iter_ : epochs done.  n_features_in_, feature_names_in_ : of X.
+    model_ : the network.
+    history_ : one row per epoch.
+    n_iter_ : the number of epochs.
+    n_features_in_, feature_names_in_ : number and names of the columns of X.
     """
 
     def __init__(
@@ -95,7 +98,7 @@ class Network(BaseEstimator):  # type: ignore[misc]
     # -- fitting -------------------------------------------------------------------------------------------------
 
     def _fit(self, X: np.ndarray, y: np.ndarray, weight: Any, outputs: int, *, fresh: bool, epochs: Any) -> Self:
-        """y: class numbers, or values (N, O).  Weighted so that a weight of 2 is the same as a row that comes twice."""
+        """y: class numbers, or values (N, O).  A weight of 2 has the same effect as a duplicate row."""
         epochs = _positive("epochs", epochs)
         weight = _check_sample_weight(weight, X, dtype=X.dtype)
         if (weight < 0).any() or not weight.any():
@@ -129,7 +132,7 @@ class Network(BaseEstimator):  # type: ignore[misc]
 
         def loss(output: Tensor, rows: Array) -> Tensor:
             each: Tensor = self._losses(output, y_there[rows]) * weight_there[rows]
-            return each.mean()  # divided by the number, not the weight, of this batch: no batch counts more
+            return each.mean()  # divided by the number of samples, not their weight, so that all batches count equally
 
         def metric(output: Array, rows: Array) -> Array:
             return (output.argmax(axis=1) == y_there[rows]).mean()
@@ -146,7 +149,7 @@ class Network(BaseEstimator):  # type: ignore[misc]
             early_stopping=None if aside is None else EarlyStopping(patience=self.n_iter_no_change, min_delta=self.tol),
             callbacks=[_AtEpochEnd(_say)] if self.verbose else [],
         )
-        trainer.epoch, trainer.history = len(self.history_), self.history_  # the epochs of earlier calls count
+        trainer.epoch, trainer.history = len(self.history_), self.history_  # continue counting epochs
         data = DataLoader(ArrayDataset(X[rows], rows), size, shuffle=True, seed=self._seed, backend=backend)
         val = None if aside is None else ArrayDataset(X[aside], aside)
         trainer.fit(data, val, trainer.epoch + epochs, verbose=0)
@@ -170,7 +173,7 @@ class Network(BaseEstimator):  # type: ignore[misc]
         raise NotImplementedError
 
     def _checked(self, X: Any, y: Any, *, fresh: bool, **options: Any) -> tuple[np.ndarray, np.ndarray]:
-        """X float32 or float64, as the network computes; y as it is.  Looks at the parameters first."""
+        """Check the parameters, then X and y.  X becomes float32 or float64, y is unchanged."""
         self._not_plain()
         X, y = validate_data(self, X, y, reset=fresh, dtype=(np.float64, np.float32), **options)
         return (X if fresh else X.astype(self._recipe["dtype"], copy=False)), y
@@ -184,7 +187,7 @@ class Network(BaseEstimator):  # type: ignore[misc]
     # -- keeping -------------------------------------------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, Any]:
-        """Network and optimizer as arrays on the host, and how they were made."""
+        """Network and optimizer as arrays on the host, and the recipe to rebuild them."""
         state = dict(super().__getstate__())
         if "model_" in state:
             state["model_"] = {key: to_numpy(value) for key, value in self.model_.state_dict().items()}
@@ -200,12 +203,12 @@ class Network(BaseEstimator):  # type: ignore[misc]
             self._optimizer.load_state_dict(state["_optimizer"])
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the fitted estimator: weights as safetensors, all else as JSON.
+        """Write the fitted estimator: weights as safetensors, the rest as JSON.
 
-        Parameters come back as they were, tuples and NumPy's numbers too.  Functions (``model``, ``optimizer``) and
-        generators (``random_state``) are not written: give them to ``load`` again.
+        Parameters are restored exactly, including tuples and NumPy numbers.  Functions (``model``, ``optimizer``) and
+        generators (``random_state``) are not written: pass them to ``load``.
 
-        Raises: ``NotFittedError`` (a ``ValueError``) before ``fit``; ``TypeError`` for a parameter that is no plain
+        Raises: ``NotFittedError`` (a ``ValueError``) before ``fit``; ``TypeError`` for a parameter that is not a plain
         value.
         """
         check_is_fitted(self, "model_")
@@ -225,7 +228,7 @@ class Network(BaseEstimator):  # type: ignore[misc]
         save(self.model_.state_dict(), path, {"format": FORMAT, "estimator": text})
 
     def _not_plain(self) -> set[str]:
-        """Names of the parameters that a file does not hold.  Raises: ``TypeError`` for one that it should hold."""
+        """Names of the parameters that are not stored.  Raises: ``TypeError`` for one that should be but cannot."""
         left_out = set()
         for name, value in self.get_params(deep=False).items():
             try:
@@ -244,11 +247,11 @@ class Network(BaseEstimator):  # type: ignore[misc]
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], **params: Any) -> Self:
-        """What ``save`` wrote, ready to predict; ``params`` are put in place of those in the file.
+        """Load an estimator that ``save`` wrote; ``params`` replace those in the file.
 
-        The optimizer starts afresh where training goes on.
+        If training continues, the optimizer starts with a new state.
 
-        Raises: ``CheckpointError`` where the file is damaged, or is no such estimator.
+        Raises: ``CheckpointError`` if the file is damaged, or is not such an estimator.
         """
         arrays, metadata = load_with_metadata(path, "numpy")
         if metadata.get("format") not in (FORMAT, FIRST_FORMAT):
@@ -281,14 +284,14 @@ class Network(BaseEstimator):  # type: ignore[misc]
 
 
 def _python(value: Any) -> Any:
-    """NumPy's numbers and arrays as Python's, also in a tuple or list."""
+    """NumPy numbers and arrays as Python objects, also inside tuples and lists."""
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
     return type(value)(map(_python, value)) if type(value) in (tuple, list) else value
 
 
 def python_number(name: str, value: Any) -> float:
-    """A parameter that is a number, as Python's.  Raises: ``ValueError``."""
+    """A numeric parameter as a Python number.  Raises: ``ValueError``."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, (int, float, np.number)):
         raise ValueError(f"{name} must be a number, got {value!r}")
     number = value.item() if isinstance(value, np.number) else value
@@ -302,7 +305,7 @@ def _positive(name: str, value: Any) -> int:
 
 
 class _AtEpochEnd:
-    """A callback for the end of each epoch."""
+    """A callback that runs a function at the end of each epoch."""
 
     def __init__(self, act: Callable[[Trainer, Mapping[str, Any]], None]) -> None:
         self.on_epoch_end = act

@@ -15,17 +15,17 @@ from xpnet_backends import Array
 
 
 class XPRegressor(RegressorMixin, Network):  # type: ignore[misc]
-    __doc__ = f"""A network that predicts numbers, one or several a sample, trained on the squared error.
+    __doc__ = f"""A regression network with one or several values per sample, trained on the squared error.
 
     {(Network.__doc__ or "").partition(chr(10))[2].strip()}
     """
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Learn from samples X (N, D) and their values y (N,) or (N, O)."""
+        """Train on samples X (N, D) and their values y (N,) or (N, O)."""
         return self._learn(X, y, sample_weight, not (self.warm_start and hasattr(self, "model_")), self.epochs)
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """One more epoch, on these samples."""
+        """Train for one more epoch, on these samples."""
         return self._learn(X, y, sample_weight, not hasattr(self, "model_"), 1)
 
     def _learn(self, X: Any, y: Any, weight: Any, fresh: bool, epochs: Any) -> Self:
@@ -41,7 +41,7 @@ class XPRegressor(RegressorMixin, Network):  # type: ignore[misc]
         return F.mse_loss(output, y, reduction="none").mean(axis=1)
 
     def predict(self, X: Any) -> np.ndarray:
-        """The value of each sample, of y's shape in ``fit``: (N,) or (N, O)."""
+        """The value of each sample, with the shape of y in ``fit``: (N,) or (N, O)."""
         values = self._outputs(X)
         return values[:, 0] if self._one_column else values
 

@@ -1,4 +1,4 @@
-"""Training: the loop and what it keeps."""
+"""Training: the step, the loop, history and checkpoints."""
 
 from .early_stopping import EarlyStopping
 from .history import History

@@ -1,4 +1,4 @@
-"""The weights of the best epoch: in the run's folder, or in memory where there is none."""
+"""The weights of the best epoch, in the run's folder, or in memory without a folder."""
 
 from __future__ import annotations
 
@@ -10,28 +10,30 @@ from xpnet_backends import Array, Backend
 
 
 class BestWeights:
-    """Keeps the best state dict, and gives it back."""
+    """Stores the best state dict, and restores it."""
 
     def __init__(self) -> None:
         self._memory: dict[str, Array] | None = None
 
     def keep(self, model: Module, folder: Path | None, info: dict[str, str]) -> None:
-        """Keep the weights that the model has now."""
+        """Store the model's current weights."""
         if folder is None:
             self._memory = model.state_dict()
         else:
             save(model.state_dict(), folder / "best.safetensors", info)
 
     def take_over(self, checkpoint: Path, folder: Path | None, backend: Backend) -> None:
-        """Without a folder: read what stands beside a checkpoint, if anything: the epochs to come may all be worse."""
+        """Without a folder: read the best weights beside a checkpoint, because all later epochs may be worse."""
         beside = checkpoint.with_name("best.safetensors")
         self._memory = load(beside, backend) if folder is None and beside.exists() else None
 
     def load_into(self, model: Module, folder: Path | None, backend: Backend, epochs: int, found: bool) -> None:
-        """Give the model the best weights; ``epochs`` are done, and ``found`` says that one of them was the best.
+        """Load the best weights into the model.
 
-        Raises: ``CheckpointError`` where the file is missing, damaged or of another model, ``ValueError`` where nothing
-        was kept.
+        epochs, found : the number of finished epochs, and whether one of them was the best.
+
+        Raises: ``CheckpointError`` if the file is missing, damaged or of another model; ``ValueError`` if no weights
+        were stored.
         """
         if folder is None:
             if self._memory is None:

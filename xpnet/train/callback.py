@@ -1,4 +1,4 @@
-"""What a callback of the trainer looks like."""
+"""The protocol of the trainer's callbacks."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 class Callback(Protocol):
-    """Told what happens.  All methods are called by the trainer, in this order, epoch by epoch.
+    """The trainer calls these methods in this order in every epoch.
 
-    One that prints how training goes sets ``shows_progress = True``, and ``fit`` then shows nothing of its own.
+    A callback that prints progress sets ``shows_progress = True``; ``fit`` then prints nothing.
     """
 
     def on_epoch_start(self, trainer: Trainer, epoch: int, batches: int) -> None:

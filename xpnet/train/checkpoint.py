@@ -1,7 +1,7 @@
-"""All that a resumed run needs, in one file.
+"""Checkpoints: everything that a resumed run needs, in one file.
 
-``last.safetensors`` holds weights and optimizer vectors as tensors, and all else as JSON in its metadata.  It is
-written beside, flushed and renamed, so that at every moment there is a whole one.
+``last.safetensors`` stores weights and optimizer vectors as tensors, and the rest as JSON in its metadata.  It is
+written to a temporary file, flushed and renamed, so that a complete checkpoint exists at any time.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def save_checkpoint(
     arrays: Mapping[str, Array],
     state: Mapping[str, Any],
 ) -> None:
-    """Write a model's and an optimizer's state dict, further arrays, and ``state``, which must be JSON."""
+    """Write the state dicts of a model and an optimizer, other arrays, and ``state``, which must be JSON."""
     vectors = {
         f"optimizer.{key}.{name}": value
         for key, entry in optimizer["state"].items()
@@ -45,16 +45,16 @@ def save_checkpoint(
 
 
 def _python(value: Any) -> Any:
-    """NumPy's numbers, in a rate or a schedule, as Python's."""
+    """A NumPy number, as in a rate or a schedule, as a Python number."""
     if isinstance(value, np.generic):
         return value.item()
     raise TypeError(f"a checkpoint cannot hold {value!r}, a {type(value).__name__}")
 
 
 def load_checkpoint(path: str | os.PathLike[str], backend: str | Backend | None = None) -> dict[str, Any]:
-    """What ``save_checkpoint`` wrote: ``model, optimizer, arrays, state``.
+    """Read a file that ``save_checkpoint`` wrote: ``model, optimizer, arrays, state``.
 
-    Raises: ``CheckpointError`` where the file is damaged or holds something else.
+    Raises: ``CheckpointError`` if the file is damaged or is not a checkpoint.
     """
     tensors, metadata = load_with_metadata(path, backend)
     if metadata.get("format") != FORMAT:
@@ -80,7 +80,7 @@ def load_checkpoint(path: str | os.PathLike[str], backend: str | Backend | None 
 
 
 def check_state(state: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
-    """Whether a trainer could have written this.  Raises: ``ValueError``, ``KeyError`` or ``TypeError`` if not."""
+    """Check that a trainer could have written this.  Raises: ``ValueError``, ``KeyError`` or ``TypeError`` if not."""
     stopping = state["early_stopping"]
     sizes, history, best = state["batch_sizes"], state["history"], stopping["best"]
     counts = [state["epoch"], state["step"], state["samples"], *sizes]

@@ -1,8 +1,8 @@
-"""What the mean of a batch's loss is taken over, so that batches count as if they were one larger batch.
+"""The count that the mean of a batch's loss is divided by, so that batches combine like one larger batch.
 
-Usually that is the samples.  With ``ignore_index`` it is the targets that are not ignored, with class weights the sum
-of the targets' weights, for a loss of every element the elements.  The loss's own op says so: it is observed while it
-runs.
+Usually it is the number of samples.  With ``ignore_index`` it is the number of targets that are not ignored, with class
+weights the sum of the targets' weights, and for an elementwise loss the number of elements.  It is determined by
+observing the op of the loss while it runs.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _OF_ELEMENTS = {
 
 
 class _Reductions:
-    """An observer that notes the ops with a reduction."""
+    """An observer that records the ops with a reduction."""
 
     def __init__(self) -> None:
         self.seen: list[tuple[str, tuple[Any, ...], dict[str, Any], Any]] = []
@@ -49,23 +49,23 @@ class _Reductions:
 def weighed(
     loss: Callable[[Any, Any], Tensor], output: Any, target: Any, count: Callable[[Any, Any], Any] | None = None
 ) -> tuple[Tensor, Count | None, int | None]:
-    """The loss of a batch, what its mean is taken over, and the target that it ignores.
+    """The loss of a batch, the count that its mean is divided by, and the target that it ignores.
 
-    The second is ``count(output, target)``, or what the loss's op says; None stands for the samples.  The third is None
-    where the loss does not ignore any target.
+    The count is ``count(output, target)``, or that of the loss's op; None stands for the number of samples.  The
+    ignored target is None if the loss ignores none.
 
-    Raises: ``ValueError`` for a loss of several elements, or a count that is no number >= 0.
+    Raises: ``ValueError`` for a loss of several elements, or a count that is not a number >= 0.
     """
     if count is not None:
         return check_loss(loss(output, target)), _checked(count(output, target)), None
     reductions = _Reductions()
     with observe(reductions):
         value = check_loss(loss(output, target))
-    if not _count_alike(reductions.seen):  # a loss made by hand, or of several parts
+    if not _count_alike(reductions.seen):  # a custom loss, or one with several terms
         return value, None, None
     name, args, options, result = reductions.seen[0]
     if options["reduction"] == "sum":
-        return value, SUMMED if result is value else None, None  # what is done with the sum afterwards is not known
+        return value, SUMMED if result is value else None, None  # later operations on the sum are unknown
     if options["reduction"] != "mean":
         return value, None, None
     if name in _OF_CLASSES:
@@ -111,7 +111,7 @@ def _checked(count: Any) -> Count:
 
 
 def _count_targets(logits: Array, target: Array, weight: Array | None, ignore_index: int) -> Count:
-    """``Σ w_t`` over the targets that are not ignored; the positions, for targets that are probabilities."""
+    """``Σ w_t`` over the targets that are not ignored; for targets that are probabilities, the number of positions."""
     classes = logits.shape[min(logits.ndim - 1, 1)]
     if target.dtype.kind == "f":
         return logits.size // max(classes, 1)

@@ -1,4 +1,4 @@
-"""Attributes of the trainer that its step holds."""
+"""Attributes of the trainer that are stored in its step."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class OfStep(Generic[T]):
-    """An attribute that the trainer's step holds: it may be changed between two calls of ``fit``."""
+    """An attribute that is stored in the trainer's step; it may be changed between two calls of ``fit``."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name

@@ -1,4 +1,4 @@
-"""What is said when training stops because a number was not finite."""
+"""The error that stops training when a number is not finite."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from xpnet_backends import is_array, random
 
 
 class NonFiniteLossError(RuntimeError):
-    """The loss or a gradient became NaN or infinite.  The run was stopped; weights and checkpoint stand.
+    """The loss or a gradient became NaN or infinite, and the run was stopped.  Weights and checkpoint are still valid.
 
-    ``provenance`` says where it came from: layer, op, operands, likely cause.
+    ``provenance`` describes its origin: layer, op, operands, likely cause.
     """
 
     provenance: Provenance | None = None
 
 
 def diagnose(step: Step, feed: Feed, epoch: int, folder: Path | None) -> NonFiniteLossError:
-    """Run the first bad update again, batch by batch, to say where the bad value came from.
+    """Repeat the first bad update, batch by batch, to find the origin of the bad value.
 
-    ``epoch`` is the number of epochs that are done, ``folder`` the run's.
+    ``epoch`` is the number of finished epochs, ``folder`` that of the run.
     """
     update = step.guard.good
     first = update * step.accumulate

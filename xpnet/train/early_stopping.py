@@ -1,4 +1,4 @@
-"""Stop when a number no longer gets better."""
+"""Early stopping: stop when a quantity no longer improves."""
 
 from __future__ import annotations
 
@@ -8,12 +8,25 @@ from typing import Any
 
 
 class EarlyStopping:
-    """Watch one column of the history: ``update(value)`` says whether it is the best so far.
+    """Monitor one column of the history: ``update(value, epoch)`` returns whether the value is the best so far.
 
-    ``mode`` is "min" for losses, "max" for accuracies; an improvement of less than ``min_delta`` does not count.
-    NaN and infinities are never the best; an epoch with one counts as one without improvement.
-    ``patience`` epochs without improvement set ``should_stop``; None never does, and only the best is kept track of.
+    NaN and infinities are never the best; an epoch with one counts as an epoch without improvement.
+
+    Parameters
+    ----------
+    monitor : the column.
+    mode : "min" for losses, "max" for accuracies.
+    patience : the number of epochs without improvement after which ``should_stop`` is true; None never stops, and only
+        records the best epoch.
+    min_delta : a smaller change does not count as an improvement.
+
     Source: Prechelt 1998, "Early stopping - but when?".
+
+    >>> stopping = EarlyStopping(patience=2)
+    >>> [stopping.update(loss, epoch) for epoch, loss in enumerate([0.9, 0.5, 0.6, 0.7], 1)]
+    [True, True, False, False]
+    >>> stopping.should_stop, stopping.best
+    (True, 0.5)
     """
 
     def __init__(
@@ -29,7 +42,7 @@ class EarlyStopping:
         self.epochs_without_improvement = 0
 
     def update(self, value: float, epoch: int) -> bool:
-        """Take in an epoch's value; True where it is the best so far."""
+        """Record the value of an epoch; returns whether it is the best so far."""
         sign = 1.0 if self.mode == "min" else -1.0
         better = self.best is None or sign * value < sign * self.best - self.min_delta
         if math.isfinite(value) and better:
@@ -44,7 +57,7 @@ class EarlyStopping:
         return self.patience is not None and self.epochs_without_improvement >= self.patience
 
     def state_dict(self) -> dict[str, Any]:
-        """The best value, its epoch and the count."""
+        """The best value, its epoch, and the number of epochs without improvement."""
         return {
             "best": self.best,
             "best_epoch": self.best_epoch,
@@ -52,8 +65,8 @@ class EarlyStopping:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over a state dict."""
+        """Restore a state dict."""
         self.best, self.best_epoch = state["best"], state["best_epoch"]
-        if self.best is not None and not math.isfinite(self.best):  # as older versions kept it
+        if self.best is not None and not math.isfinite(self.best):  # from older versions
             self.best, self.best_epoch = None, 0
         self.epochs_without_improvement = state["epochs_without_improvement"]

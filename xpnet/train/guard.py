@@ -1,4 +1,4 @@
-"""What keeps bad numbers out of the weights."""
+"""The guard keeps NaN and infinity out of the weights."""
 
 from __future__ import annotations
 
@@ -10,24 +10,23 @@ from xpnet_backends import Array, Backend
 
 
 class Guard:
-    """Watches losses and gradients of an epoch, and remembers the first update that was not finite.
+    """Checks the losses and gradients of an epoch, and records the first update that was not finite.
 
-    On the host every number is looked at, and a bad one stops the run at once.  On a device looking would stop the
-    pipeline: a truth value there goes along, false from the first bad update on, so that none of the updates after it
-    has an effect; it is read at the end of the epoch.  Either way the weights are those before the bad update.
+    On the CPU every number is checked, and a bad one stops the run at once.  On a GPU reading it would force a
+    synchronisation.  Instead a flag on the device becomes false at the first bad update, and later updates have no
+    effect; the flag is read at the end of the epoch.  In both cases the weights are those before the bad update.
 
-    Both numbers on the device keep their place in memory.  ``stopped`` says that a bad number was seen; only on the
-    host.
+    Both numbers on the device keep their place in memory.  ``stopped``, on the CPU only, is true after a bad number.
     """
 
     def __init__(self, backend: Backend) -> None:
         self._backend, self._on_host = backend, backend.on_host
         self._fine = backend.xp.ones((), dtype=bool)
-        self._counted: Any = backend.xp.zeros((), dtype="int64")  # updates that were fine
+        self._counted: Any = backend.xp.zeros((), dtype="int64")  # number of good updates
         self.start(0)
 
     def start(self, step: int, done: int = 0) -> None:
-        """Begin an epoch: ``step`` is the random step now, ``done`` the updates of this epoch before a resume."""
+        """Begin an epoch: ``step`` is the current random step, ``done`` the updates of this epoch before a resume."""
         self._first_step, self._updates, self.stopped = step - done, done, False
         self._fine[...] = True
         if self._on_host:
@@ -36,7 +35,7 @@ class Guard:
             self._counted[...] = done
 
     def passes(self, loss: Array, counts: Array | None = None) -> bool:
-        """Whether to go on after a loss.  Where ``counts`` is false nothing was counted, and NaN is no fault."""
+        """Whether to continue after a loss.  If ``counts`` is false nothing was counted, and NaN is allowed."""
         if self._on_host:
             self.stopped = not math.isfinite(float(loss)) and (counts is None or bool(counts))
             return not self.stopped
@@ -44,9 +43,9 @@ class Guard:
         return True
 
     def admits(self, squares: Sequence[Array], counts: Array | None = None) -> Array | None:
-        """Look at an update with these sums of squared gradients.
+        """Check an update with these sums of squared gradients.
 
-        Returns the truth value to hand to the optimizer's step, or None where there is nothing to hold back.
+        Returns the flag for the optimizer's step, or None if the update is unconditional.
         """
         if self._on_host:
             empty = counts is not None and not bool(counts)
@@ -68,7 +67,7 @@ class Guard:
         yield self._counted
 
     def advance(self) -> None:
-        """The host's count of updates, also after a replay."""
+        """Advance the host's count of updates, also after a replay."""
         self._updates += 1
 
     def step_of(self, update: int) -> int:
@@ -77,7 +76,7 @@ class Guard:
 
     @property
     def good(self) -> int:
-        """How many updates were fine before the first bad one; reading it waits for a device."""
+        """The number of good updates before the first bad one; reading it waits for a device."""
         return int(self._counted)
 
     def found_bad(self) -> bool:

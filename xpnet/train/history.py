@@ -1,4 +1,4 @@
-"""What a training run has seen: one row an epoch."""
+"""The history of a training run: one row per epoch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Row = dict[str, Any]
 
 
 class History:
-    """Rows of numbers, one an epoch.  Holds nothing that differs between two runs of one seed, such as times.
+    """Rows of numbers, one per epoch.  It contains nothing that differs between runs of the same seed, such as times.
 
     >>> history = History([{"epoch": 1, "train_loss": 0.5}, {"epoch": 2, "train_loss": 0.25}])
     >>> history["train_loss"]
@@ -32,7 +32,7 @@ class History:
         return list(dict.fromkeys(name for row in self.rows for name in row))
 
     def as_dict(self) -> dict[str, list[Any]]:
-        """Columns by name, None where a row lacks one."""
+        """Columns by name, with None for missing values."""
         return {name: [row.get(name) for row in self.rows] for name in self.columns()}
 
     def __getitem__(self, name: str) -> list[Any]:
@@ -52,7 +52,7 @@ class History:
         return f"<History of {len(self)} epochs: {', '.join(self.columns())}>"
 
     def to_csv(self) -> str:
-        """The rows as text, every number with all its digits."""
+        """The rows as text, with all digits."""
         text = io.StringIO()
         writer = csv.DictWriter(text, self.columns(), lineterminator="\n")
         writer.writeheader()
@@ -61,7 +61,7 @@ class History:
 
     @classmethod
     def from_csv(cls, text: str | bytes) -> History:
-        """What ``to_csv`` wrote, also after a spreadsheet saved it.
+        """Read text that ``to_csv`` wrote, even if a spreadsheet saved it since.
 
         Raises: ``ValueError`` for a cell that is no number, with its row and column.
         """

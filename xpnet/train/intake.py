@@ -1,4 +1,4 @@
-"""What ``fit`` and ``evaluate`` are given: arrays, frames, lists, datasets or loaders, looked at before training."""
+"""Check and convert the data for ``fit`` and ``evaluate``: arrays, frames, lists, datasets or loaders."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _PAIR = "the {} must be a pair (inputs, targets), a dataset or a loader, got {}"
 
 
 def refuse_names(unknown: dict[str, Any]) -> None:
-    """Say what to write in place of other libraries' names.  Raises: ``TypeError``."""
+    """Reject unknown options, with the replacement for names of other libraries.  Raises: ``TypeError``."""
     for name in unknown:
         fix = _OTHER_NAMES.get(name)
         known = "train, y, epochs, batch_size, val, verbose"
@@ -35,9 +35,9 @@ def refuse_names(unknown: dict[str, Any]) -> None:
 
 
 def is_loader(data: Any) -> bool:
-    """Whether ``data`` gives batches itself: it can be iterated, and is neither values nor a dataset of samples.
+    """Whether ``data`` yields batches: it can be iterated, and is neither values nor a dataset of samples.
 
-    A list of batches is one, where its entries are tuples or dicts of arrays.
+    A list whose entries are tuples or dicts of arrays is a list of batches.
     """
     if isinstance(data, list) and data:
         parts = data[0].values() if isinstance(data[0], Mapping) else data[0] if isinstance(data[0], tuple) else ()
@@ -54,7 +54,7 @@ def is_dataset(data: Any) -> bool:
 
 
 def is_values(data: Any) -> bool:
-    """Whether ``data`` is one array, or can be made one: a tensor, a frame or a column of pandas, numbers in lists."""
+    """Whether ``data`` is or can become one array: a tensor, a pandas frame or column, lists of numbers."""
     return is_array(data) or isinstance(data, Tensor | list) or hasattr(data, "to_numpy")
 
 
@@ -67,10 +67,10 @@ def _is_pair(data: Any) -> bool:
 def split(train: Any, y: Any, val: Any) -> tuple[Any, Any]:
     """Training and validation data from the arguments of ``fit``.
 
-    An array first means that the second is its target; a pair, a dataset or a loader first, that the second is the
-    validation data.
+    If the first argument is an array, the second is its target.  If it is a pair, a dataset or a loader, the second is
+    the validation data.
 
-    Raises: ``TypeError`` or ``ValueError`` for what is neither.
+    Raises: ``TypeError`` or ``ValueError`` for other combinations.
     """
     listed = isinstance(train, list) and _is_pair(train) and not (is_values(y) and not _is_pair(y))
     if not (is_values(train) or is_loader(train) or is_dataset(train) or isinstance(train, tuple)):
@@ -99,7 +99,7 @@ def split(train: Any, y: Any, val: Any) -> tuple[Any, Any]:
 
 
 def describe(data: Any) -> str:
-    """Data in a few words."""
+    """A short description of data for error messages."""
     if isinstance(data, tuple | list) and len(data) <= 4 and all(is_values(part) for part in data):
         return f"{type(data).__name__} ({', '.join(describe(part) for part in data)})"
     if hasattr(data, "shape"):
@@ -111,9 +111,9 @@ def describe(data: Any) -> str:
 def as_dataset(data: Any, model: nn.Module, what: str = "data") -> ArrayDataset:
     """A dataset of arrays from a dataset or a pair.
 
-    Lists and frames take the model's dtype, arrays keep theirs.
+    Lists and frames are converted to the model's dtype; arrays keep theirs.
 
-    Raises: ``TypeError`` or ``ValueError`` that names what was given.
+    Raises: ``TypeError`` or ``ValueError`` that describes the data.
     """
     dataset = data if isinstance(data, ArrayDataset) else _from_pair(data, model, what)
     if dataset.targets is None:
@@ -134,7 +134,7 @@ def _from_pair(data: Any, model: nn.Module, what: str) -> ArrayDataset:
 
 
 def _array(values: Any, model: nn.Module, what: str, *, numbers: bool) -> Array:
-    """``values`` as an array; ``numbers`` makes whole numbers in lists and frames floating-point."""
+    """``values`` as an array; with ``numbers``, integers in lists and frames become floating point."""
     if isinstance(values, Tensor):
         values = values.data
     if is_array(values) and values.dtype.kind in "fiub":
@@ -149,7 +149,7 @@ def _array(values: Any, model: nn.Module, what: str, *, numbers: bool) -> Array:
     try:
         array = np.asarray(values.to_numpy() if hasattr(values, "to_numpy") else values)
     except ValueError as error:
-        raise ValueError(f"the {what} are no array: their rows differ in length ({error})") from error
+        raise ValueError(f"the {what} are not an array: their rows differ in length ({error})") from error
     if array.dtype.kind not in "fiub":
         raise TypeError(_not_numbers(array, what))
     dtype = next((p.dtype for p in model.parameters()), np.dtype("float32"))
@@ -167,9 +167,9 @@ def _not_numbers(array: np.ndarray, what: str) -> str:
 def as_loader(
     data: Any, model: nn.Module, backend: Backend, batch_size: int, *, shuffle: bool, what: str = "data"
 ) -> Any:
-    """``data`` itself if it gives batches, else a loader of it.
+    """``data`` itself if it yields batches, else a loader for it.
 
-    Raises: ``TypeError`` or ``ValueError`` that names what was given.
+    Raises: ``TypeError`` or ``ValueError`` that describes the data.
     """
     if is_loader(data):
         return data

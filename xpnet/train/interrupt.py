@@ -1,4 +1,4 @@
-"""Ctrl-C that lets the step at hand finish."""
+"""Ctrl-C that lets the current step finish."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 
 class Interrupt:
-    """Inside the block, the first Ctrl-C only sets ``requested``; a second one stops at once.
+    """Inside the block, the first Ctrl-C only sets ``requested``; a second one stops immediately.
 
-    In other threads than the main one signals cannot be caught, and Ctrl-C does what it did before.
+    Signals can only be caught in the main thread; in other threads Ctrl-C is unchanged.
     """
 
     def __init__(self) -> None:

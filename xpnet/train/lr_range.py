@@ -1,4 +1,4 @@
-"""The learning-rate range test: raise the rate step by step and watch the loss."""
+"""The learning-rate range test: raise the rate step by step and record the loss."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _END: Any = object()
 
 @dataclass(frozen=True)
 class LRRange:
-    """Rates, the loss at each, the smoothed loss, and the rate to begin with: a tenth of where the loss is least."""
+    """Rates, the loss at each, the smoothed loss, and the suggested rate: a tenth of the rate with the least loss."""
 
     rates: list[float]
     losses: list[float]
@@ -46,13 +46,13 @@ def lr_range_test(
 ) -> LRRange:
     """Train for up to ``steps`` steps while the rate grows from ``low`` to ``high`` by a constant factor.
 
-    Ends early where the smoothed loss is ``stop_at`` times its least value, or not finite.  Batches are gone through
-    again where there are fewer than ``steps``; those of an iterator, which cannot start over, are kept for that.
+    The test ends early if the smoothed loss reaches ``stop_at`` times its smallest value, or is not finite.  If there
+    are fewer batches than ``steps``, they are repeated; batches of an iterator, which cannot restart, are stored for
     A pair of arrays or a dataset is taken in shuffled batches of 64, as by ``Trainer.fit``.
-    Afterwards, also after an error or Ctrl-C, all is as it was: weights, buffers, gradients, modes, optimizer, the
-    loader's epoch and position, random state.  Source: Smith 2015, arXiv:1506.01186, section 3.3.
+    that. Afterwards, even after an error or Ctrl-C, everything is restored: weights, buffers, gradients, modes,
+    optimizer, the loader's epoch and position, random state.  Source: Smith 2015, arXiv:1506.01186, section 3.3.
 
-    Raises: ``ValueError`` for rates out of order, no batches, or where the loss is bad already at the lowest rate.
+    Raises: ``ValueError`` for rates out of order, no batches, or a loss that is not finite at the lowest rate.
     """
     if not 0.0 < low < high or steps < 10:
         raise ValueError(f"lr_range_test needs 0 < low < high and steps >= 10, got {low!r}, {high!r}, {steps!r}")
@@ -68,7 +68,7 @@ def lr_range_test(
             rates.append(low * (high / low) ** (i / (steps - 1)))
             losses.append(_step(model, loss, optimizer, inputs, target, rates[-1]))
             average = _SMOOTHING * average + (1 - _SMOOTHING) * losses[-1]
-            smoothed.append(average / (1 - _SMOOTHING ** (i + 1)))  # without the pull of the zero at the start
+            smoothed.append(average / (1 - _SMOOTHING ** (i + 1)))  # corrects the bias of starting at 0
             if not math.isfinite(losses[-1]) or smoothed[-1] > stop_at * min(smoothed):
                 break
     if len(losses) < 2:
@@ -98,12 +98,12 @@ def _in_batches(given: Any, model: Module) -> Any:
 
 
 def _repeated(batches: Loader, count: int) -> Iterator[tuple[Array, Any]]:
-    """``count`` batches, in as many passes as that takes."""
+    """``count`` batches, in as many passes as necessary."""
     seen: list[tuple[Array, Any]] = []
     total = count
     while count:
         source = iter(batches)
-        once = source is batches  # an iterator: a second pass would give nothing
+        once = source is batches  # an iterator: a second pass would be empty
         before = count
         try:
             while count and (batch := next(source, _END)) is not _END:
@@ -126,7 +126,7 @@ def _repeated(batches: Loader, count: int) -> Iterator[tuple[Array, Any]]:
 
 @contextmanager
 def _left_as_they_were(optimizer: Optimizer) -> Iterator[None]:
-    """Put back an optimizer's options and state."""
+    """Restore an optimizer's options and state."""
     groups, state = [dict(group) for group in optimizer.param_groups], optimizer.state_dict()
     try:
         yield
@@ -134,5 +134,5 @@ def _left_as_they_were(optimizer: Optimizer) -> Iterator[None]:
         for group, before in zip(optimizer.param_groups, groups, strict=True):
             group.clear()
             group.update(before)
-        names = [{"params": group["params"]} for group in state["param_groups"]]  # the options are back already
+        names = [{"params": group["params"]} for group in state["param_groups"]]  # the options are already restored
         optimizer.load_state_dict({**state, "param_groups": names})

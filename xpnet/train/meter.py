@@ -1,4 +1,4 @@
-"""The numbers of an epoch, kept on the device until somebody looks."""
+"""Loss and metrics of an epoch, kept on the device until they are read."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ SUMMED = -1.0  # in place of a count: the loss is a sum, and the batches' losses
 
 
 def measure(metric: Any, output: Array, target: Array) -> Any:
-    """What a meter takes in of a batch: a function's mean over it, or a part of it.
+    """The value of a metric for a batch: the mean of a function, or a part.
 
-    Parts are given by streaming metrics, and by functions that do not count every sample.
+    Streaming metrics give parts, and so do functions that do not count every sample.
     """
     if isinstance(metric, Metric):
         return metric.part(output, target)
@@ -28,11 +28,11 @@ def measure(metric: Any, output: Array, target: Array) -> Any:
 
 
 class Meter:
-    """One value for each batch and quantity, and the mean over the samples; or, for a streaming metric, what it keeps.
+    """One value for each batch and quantity, and the mean over the samples; for a streaming metric its state.
 
-    ``write`` is work on the backend: on a device it puts the values where a counter there points, so that it may be
-    recorded once and replayed.  ``advance`` is the host's part.  Only ``mean`` and ``value`` read, which on a device
-    waits for it.
+    ``write`` is the part on the backend: on a device it stores the values at the index of a counter there, so that it
+    can be recorded once and replayed.  ``advance`` is the host's part.  Only ``mean`` and ``value`` read values, which
+    waits for a device.
     """
 
     def __init__(self, backend: Backend, quantities: Mapping[str, Any], batches: int = 0) -> None:
@@ -47,7 +47,7 @@ class Meter:
 
     def _allocate(self, batches: int) -> None:
         self._values = {name: self._backend.xp.zeros(batches, dtype="float32") for name in self._means}
-        # what the mean of each batch was taken over, where that is not the samples
+        # the count that the mean of each batch was divided by, if not the number of samples
         self._counts = {name: self._backend.xp.zeros(batches, dtype="float64") for name in self._counting}
         self._room = batches
 
@@ -62,15 +62,15 @@ class Meter:
             metric.reset()
 
     def add(self, size: int, values: Mapping[str, Any], count: Any = None) -> None:
-        """Note a batch of ``size`` samples: what ``measure`` gave, by name.
+        """Record a batch of ``size`` samples: the results of ``measure``, by name.
 
-        ``count`` is what the mean of the loss was taken over, if not the samples.
+        ``count`` is the count that the mean of the loss was divided by, if not the number of samples.
         """
         self.write(values, size if count is None else count)
         self.advance(size, values)
 
     def write(self, values: Mapping[str, Any], count: Any) -> None:
-        """Put the values of a batch, but for those of streaming metrics, where the counter points."""
+        """Store the values of a batch, except for streaming metrics, at the index of the counter."""
         on_host = self._backend.on_host
         place = len(self._sizes) if on_host else self._place
         for name in self._means:
@@ -94,18 +94,18 @@ class Meter:
         yield from self._values.values()
 
     def advance(self, size: int, values: Mapping[str, Any]) -> None:
-        """Count a batch on the host, and give streaming metrics their part."""
+        """Count a batch on the host, and update streaming metrics."""
         for name, metric in self._metrics.items():
             metric.merge(values[name])
         self._sizes.append(size)
 
     @property
     def capacity(self) -> int:
-        """How many batches there is room for."""
+        """The number of batches that fit."""
         return self._room
 
     def grow(self) -> None:
-        """Make room for twice as many batches, in other memory: where nobody knows how many there will be."""
+        """Allocate memory for twice as many batches, for loaders of unknown length."""
         arrays, sizes = self.state()
         self._allocate(max(16, 2 * self.capacity))
         self._expected = self.capacity
@@ -117,19 +117,19 @@ class Meter:
 
     @property
     def batches(self) -> int:
-        """How many batches were noted."""
+        """The number of recorded batches."""
         return len(self._sizes)
 
     @property
     def samples(self) -> int:
-        """How many samples were noted."""
+        """The number of recorded samples."""
         return sum(self._sizes)
 
     def mean(self, name: str) -> float:
         """``Σ nᵢ vᵢ / Σ nᵢ`` or the metric's value over the batches so far, NaN before the first.
 
-        nᵢ is the number of samples; for the loss, what its mean was taken over; for our own accuracy and losses, the
-        samples whose label is not ignored.  A loss that is a sum adds up.
+        nᵢ is the number of samples; for the loss, its count; for accuracies and losses of this library, the number of
+        samples whose label is not ignored.  A loss that is a sum is added.
         """
         if not self._sizes:
             return math.nan
@@ -158,10 +158,10 @@ class Meter:
         return arrays, list(self._sizes)
 
     def restore(self, values: Mapping[str, Any], sizes: Sequence[int]) -> None:
-        """Go on from a saved state.
+        """Continue from a saved state.
 
-        Raises: ``CheckpointError`` where it was saved with other metrics, ``ValueError`` where it has more batches
-        than there are.
+        Raises: ``CheckpointError`` if it was saved with other metrics; ``ValueError`` if it has more batches than the
+        loader.
         """
         for name in self._names:
             if name not in values and not any(key.startswith(f"{name}.") for key in values):
@@ -186,6 +186,6 @@ def _count(name: str) -> str:
 
 
 def _mean(values: np.ndarray, weights: np.ndarray) -> float:
-    """``Σ wᵢ vᵢ / Σ wᵢ``; a value of weight 0 has no part in it, whatever it is; NaN where nothing has weight."""
+    """``Σ wᵢ vᵢ / Σ wᵢ``; values of weight 0 are ignored, even NaN; NaN if all weights are 0."""
     total = float(weights.sum())
     return float(np.dot(np.where(weights == 0, 0.0, values), weights) / total) if total else math.nan

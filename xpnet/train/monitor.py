@@ -1,4 +1,4 @@
-"""Which way the monitored number goes, known before the first epoch."""
+"""The direction of the monitored quantity, known before the first epoch."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def columns(quantities: Mapping[str, Any], validated: bool) -> list[str]:
 
 
 def direction(monitor: str, quantities: Mapping[str, Any], optimizer: Optimizer) -> str | None:
-    """Whether "min" or "max" of a column is best; None where that is not known, as for a function of one's own."""
+    """Whether "min" or "max" of a column is best; None if unknown, as for a user's own function."""
     part, _, name = monitor.partition("_")
     if part not in ("train", "val"):
         return None
@@ -52,7 +52,7 @@ def direction(monitor: str, quantities: Mapping[str, Any], optimizer: Optimizer)
 def check_monitor(
     stopping: EarlyStopping, scheduler: Any, quantities: Mapping[str, Any], optimizer: Optimizer, validated: bool
 ) -> None:
-    """Whether what is monitored exists, and early stopping and schedule know which way it goes.
+    """Check that the monitored column exists, and that early stopping and schedule agree with its direction.
 
     Raises: ``ValueError`` with the fix.
     """

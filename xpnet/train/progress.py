@@ -1,4 +1,4 @@
-"""What ``Trainer.fit`` shows: a bar during an epoch on a terminal, and a line of numbers after each epoch."""
+"""Progress of ``Trainer.fit``: a bar during an epoch on a terminal, and a line of numbers after each epoch."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 
 from xpnet.train.meter import Meter
 
-REFRESH = 0.1  # seconds between two looks at the running loss: on a device each look waits for it
+REFRESH = 0.1  # seconds between two updates of the running loss, because each one waits for a device
 
 
 def verbosity(verbose: Any, callbacks: Any) -> int:
-    """0, 1 or 2 from what ``fit`` was given; None is 1, unless a callback shows the progress already.
+    """The level 0, 1 or 2 from the argument of ``fit``; None is 1, or 0 if a callback already shows the progress.
 
     Raises: ``ValueError``.
     """
@@ -55,7 +55,7 @@ class FitProgress:
         self._bar.start()
 
     def end_batch(self, meter: Meter) -> None:
-        """Move the bar on, a few times a second."""
+        """Update the bar, a few times a second."""
         if self._bar is None or time.monotonic() - self._looked < REFRESH:
             return
         self._looked = time.monotonic()

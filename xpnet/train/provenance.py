@@ -1,4 +1,4 @@
-"""Where a NaN or infinity came from: a step is run again, op by op, up to the first that made one."""
+"""The origin of a NaN or infinity: a step is repeated op by op, up to the first op that produced one."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ EXPLODED = "values grew until they overflowed: a smaller learning rate, gradient
 
 @dataclass(frozen=True)
 class Provenance:
-    """The first place with a value that is not finite.
+    """The origin of the first value that is not finite.
 
     Attributes
     ----------
     phase : "data", "parameters", "forward", "backward", or "gradient" (finite, but its square overflows).
-    layer : path of the layer that it happened in, "" for the model or the loss.
-    op : name of the op, ``formula`` the first line of its docstring.
-    operands : a line for each input: shape, range, and how many values are not finite.
-    cause : what is likely behind it, and what to do.
+    layer : path of the layer, "" for the model or the loss.
+    op, formula : name of the op, and the first line of its docstring.
+    operands : a line for each input: shape, range, and the number of values that are not finite.
+    cause : the likely cause, with a fix.
     """
 
     phase: str
@@ -61,7 +61,7 @@ class Provenance:
 
 
 def trace_step(model: Module, loss: Callable[[], tuple[Tensor, Tensor]]) -> Provenance | None:
-    """The first bad value of a step; None where all is finite.
+    """The first bad value of a step; None if all values are finite.
 
     ``loss()`` runs the model and returns its input as a tensor, and the loss.
     """
@@ -88,7 +88,7 @@ def _in_parameters(model: Module) -> Provenance | None:
 
 
 def _in_graph(value: Tensor, recording: Recording) -> Provenance | None:
-    """Forward in the order of time, then backward node by node."""
+    """Search the forward in the order of execution, then the backward node by node."""
     order = walk(value)
     for node, outputs in order:
         if not all(_finite(t.data) for t in outputs):
@@ -124,7 +124,7 @@ def _finite(array: Array | None) -> bool:
 
 
 def _describe(x: Any) -> str:
-    """Shape, range of what is finite, and how much is not."""
+    """Shape, range of the finite values, and the number of others."""
     if not hasattr(x, "dtype"):
         return repr(x)
     host = to_numpy(x)
@@ -138,7 +138,7 @@ def _describe(x: Any) -> str:
 
 
 def overflowing_gradient(model: Module) -> Provenance:
-    """All values are finite, yet the sum of squares of the gradients is not."""
+    """For finite gradients whose sum of squares overflows."""
     sizes = {
         n: float(np.abs(to_numpy(p.grad)).max()) for n, p in model.named_parameters() if p.grad is not None and p.size
     }

@@ -1,4 +1,4 @@
-"""One batch through model and loss before training, so that data which do not fit are refused at once."""
+"""Run one batch through model and loss before training, to reject unsuitable data immediately."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _OF_CLASSES = {"cross_entropy", "nll_loss", "focal_loss"}
 
 
 class _Classes:
-    """An observer that notes how many classes a loss of class numbers has, and which label it ignores."""
+    """An observer that records the number of classes of a loss of class numbers, and the ignored label."""
 
     def __init__(self, targets: Any) -> None:
         self._targets = targets
@@ -39,12 +39,12 @@ def _owner(array: Any) -> Any:
 
 
 def rehearse(step: Step, loader: Any, what: str) -> None:
-    """Run model and loss on the first samples in evaluation mode, and look at all labels.
+    """Run model and loss on the first samples in evaluation mode, and check all labels.
 
-    Only where the loader was made from arrays: one of the user's own is not run before its time.
+    This is done for loaders made from arrays only, because iterating over a user's own loader may have side effects.
 
-    Raises: the model's or the loss's own error, with the data's shapes and a fix in front; ``ValueError`` for a label
-    out of range.
+    Raises: the error of the model or the loss, with the shapes of the data and a fix; ``ValueError`` for a label out of
+    range.
     """
     dataset = loader.dataset
     inputs, targets = dataset[: min(len(dataset), loader.batch_size)]

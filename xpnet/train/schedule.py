@@ -1,4 +1,4 @@
-"""A learning-rate schedule in the training loop: when it steps, and whether it fits the run."""
+"""Learning-rate schedules in the training loop: when they step, and whether their length fits the run."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ def check_interval(interval: str) -> str:
 
 
 def step_after_update(scheduler: Any, interval: str) -> None:
-    """Go on with a schedule that counts updates."""
+    """Step a schedule that counts updates."""
     if scheduler is not None and interval == "step":
         scheduler.step()
 
 
 def step_after_epoch(scheduler: Any, interval: str, value: float) -> None:
-    """Go on with a schedule that counts epochs; one that looks at the monitored value gets it."""
+    """Step a schedule that counts epochs; ``ReduceLROnPlateau`` gets the monitored value."""
     if isinstance(scheduler, ReduceLROnPlateau):
         scheduler.step(value)
     elif scheduler is not None and interval == "epoch":
@@ -31,9 +31,9 @@ def step_after_epoch(scheduler: Any, interval: str, value: float) -> None:
 
 
 def check_schedule(scheduler: Any, interval: str, epochs: int, updates: int, done: int = 0) -> None:
-    """Whether a schedule fits a run of ``epochs`` more epochs with ``updates`` updates each.
+    """Check that a schedule fits a run of ``epochs`` more epochs with ``updates`` updates each.
 
-    ``done`` updates of the first of them are behind us.
+    ``done`` updates of the first epoch are already done.
 
     Raises: ``ValueError`` with the numbers.
     """
@@ -57,7 +57,7 @@ def check_schedule(scheduler: Any, interval: str, epochs: int, updates: int, don
 
 
 def _check_total(scheduler: Any, behind: int, left: int, counted: str, hint: str) -> None:
-    """``behind`` steps of this schedule are taken, ``left`` will be."""
+    """Check a schedule with ``behind`` steps taken and ``left`` steps to come."""
     for part, begin, end in _parts(scheduler, behind + left):
         _check_total(part, 0, end - begin, counted, hint)
     ends = behind + left
@@ -75,7 +75,7 @@ def _check_total(scheduler: Any, behind: int, left: int, counted: str, hint: str
 
 
 def _parts(scheduler: Any, ends: int) -> list[tuple[Any, int, int]]:
-    """The schedules inside a schedule, each with the steps between which it is in force."""
+    """The schedules inside a schedule, each with its first and last step."""
     inside = list(getattr(scheduler, "schedulers", ()) or getattr(scheduler, "_schedulers", ()))
     marks = list(getattr(scheduler, "milestones", ()) or getattr(scheduler, "_milestones", ()))
     if not inside:

@@ -1,4 +1,4 @@
-"""A trainer's state to its checkpoint and back."""
+"""Save a trainer's state to its checkpoint, and restore it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def save_trainer(trainer: Trainer, path: Path, values: dict[str, Array], sizes: Sequence[int]) -> None:
-    """Write all that a resumed run needs; ``values`` and ``sizes`` are the meter's, in the middle of an epoch."""
+    """Write everything that a resumed run needs; ``values`` and ``sizes`` are the meter's, within an epoch."""
     state: dict[str, Any] = {
         "epoch": trainer.epoch,
         "seed": random.state.seed,
@@ -41,9 +41,9 @@ def save_trainer(trainer: Trainer, path: Path, values: dict[str, Array], sizes: 
 
 
 def resume_trainer(trainer: Trainer, path: Path) -> None:
-    """Take over what ``save_trainer`` wrote.
+    """Restore the state that ``save_trainer`` wrote.
 
-    Raises: ``CheckpointError`` where the file is damaged or of another model or optimizer.
+    Raises: ``CheckpointError`` if the file is damaged, or of another model or optimizer.
     """
     saved = load_checkpoint(path, trainer.backend)
     state, arrays = saved["state"], saved["arrays"]

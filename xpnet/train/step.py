@@ -1,31 +1,31 @@
 """One training step as an object.
 
-``Step(model, loss, optimizer)(inputs, target)`` runs the model and its loss, looks whether the loss is finite, computes
-gradients, clips them, updates the weights and their averages, and writes down loss and metrics.
+``Step(model, loss, optimizer)(inputs, target)`` runs the model and its loss, checks that the loss is finite, computes
+gradients, clips them, updates the weights and their averages, and records loss and metrics.
 
-The contract, which a recording of a step (``Backend.capture``) relies on:
+A recording of a step (``Backend.capture``) relies on this contract:
 
-- A step has three parts.  ``prepare`` brings what changed on the host (a learning rate) to the backend.  ``compute``
-  is all work on the backend.  ``advance`` keeps the host's books: counts, the random step, the tape's notes of what
-  changed.  A call runs them in this order.  A replay of a recorded ``compute`` stands between the same two others, so
-  that ``state_dict()`` and checkpoints are the same after replays as after steps that ran eagerly.
-- All that lives from one step to the next keeps its place in memory and is written in place: parameters, gradients and
-  state of the optimizer, learning rates and step counts (float64 beside float64 parameters, else float32), running
+- A step has three parts.  ``prepare`` copies changes on the host (a learning rate) to the backend.  ``compute`` is all
+  work on the backend.  ``advance`` updates the state on the host: counts, the random step, the tape's record of
+  changes. A call runs them in this order.  A replay of a recorded ``compute`` runs between the same two others, so that
+  ``state_dict()`` and checkpoints are the same after replays as after eager steps.
+- All state that lasts from step to step keeps its place in memory and is written in place: parameters, gradients and
+  state of the optimizer, learning rates and step counts (float64 for float64 parameters, else float32), running
   statistics of batch norm, averages of weights and their count, the guard, the meter with its counter, the counts of
-  accumulated batches, and the random step where a backend was asked for it (``random.state.cell``).
-- ``compute`` reads only what is the same in every step: options, shapes, and where in an update a batch stands.  On a
-  device it never waits.  On the host it looks at the loss and at the gradients, and ends early where they are bad.
+  accumulated batches, and the random step if a backend uses it (``random.state.cell``).
+- ``compute`` reads only what is the same in every step: options, shapes, and the position of a batch in its update.  On
+  a device it never waits.  On the host it checks the loss and the gradients, and ends early if they are not finite.
 - On a device ``recordings`` runs ``compute``, or replays a recording of it (``xpnet.train.recording``).  What only
   ``compute`` writes on the host is the same in every step, and is put back after a replay.
-- Two parts belong to the host by their nature and stay outside: what streaming metrics keep grows with the data, and
-  an optimizer with a ``step`` of its own (``LBFGS``, or a user's) is called whole, so ``recordable`` is false.
+- Two parts run on the host and are not recorded: the state of streaming metrics grows with the data, and an optimizer
+  with its own ``step`` (``LBFGS``, or a user's) is called as a whole, so ``recordable`` is false.
 
-With ``accumulate`` the gradients of several batches make one update, as if they were one larger batch: each is weighted
-by what its loss was averaged over (``xpnet.train.counting``), and the sum is divided by the sum of the weights:
+With ``accumulate`` the gradients of several batches make one update, like one larger batch: each is weighted by the
+count of its loss (``xpnet.train.counting``), and the sum is divided by the sum of the weights:
 
     ``g = Σ_b n_b ∇L_b / Σ_b n_b``,  for a loss that is a sum ``g = Σ_b ∇L_b``.
 
-An update in which nothing was counted (every label ignored) moves no weight.
+An update in which nothing was counted (every label ignored) changes no weight.
 """
 
 from __future__ import annotations
@@ -54,8 +54,9 @@ from xpnet_backends import Array, Backend, get_backend, random
 class Step:
     """One training step: ``step(inputs, target)`` updates the model and returns the loss of the batch.
 
-    The model should be in training mode.  ``stopped`` says, on the host, that the loss or a gradient was not finite;
-    the weights are those before.  On a device nothing is read, and ``guard.found_bad()`` says so at the end.
+    The model should be in training mode.  On the host, ``stopped`` is true after a loss or gradient that was not
+    finite, and the weights are those before the step.  On a device nothing is read; ``guard.found_bad()`` tells at the
+    end.
 
     >>> import xpnet
     >>> model = xpnet.nn.Linear(2, 1)
@@ -68,14 +69,14 @@ class Step:
     Parameters
     ----------
     model : maps a batch of inputs to outputs.
-    loss : ``loss(output, target)`` gives a tensor with one element.
+    loss : ``loss(output, target)`` returns a tensor with one element.
     optimizer : updates the model's parameters.
-    metrics : measured in every step, see ``Trainer``.
+    metrics : computed in every step, see ``Trainer``.
     max_grad_norm : clip the norm of the gradients.
-    accumulate : batches that make one update.
-    penalty : ``penalty(model)`` is added to what is minimised, not to the loss that is noted.
+    accumulate : the number of batches per update.
+    penalty : ``penalty(model)`` is added to the objective, but not to the recorded loss.
     ema : averages of the weights, updated after every update.
-    count : ``count(output, target)`` says what the mean of a loss of one's own is taken over, as a mask's sum.
+    count : ``count(output, target)`` is the count that a custom loss divides by in its mean, e.g. the sum of a mask.
     capture : on a device, record steps that are alike and replay them (``xpnet.train.recording``).  ``XPNET_GRAPH=0``
         in the environment does so nowhere.
     """
@@ -108,18 +109,18 @@ class Step:
 
     @property
     def backend(self) -> Backend:
-        """Where the model lives."""
+        """The model's backend."""
         first = next(self.model.parameters(), None)
         return get_backend() if first is None else first.backend
 
     @property
     def stopped(self) -> bool:
-        """Whether the last batch had a loss or gradient that was not finite; only on the host."""
+        """Whether the last batch had a loss or gradient that was not finite; on the host only."""
         return self.guard.stopped
 
     @property
     def recordable(self) -> bool:
-        """Whether the optimizer's step comes in the three parts that a recording needs."""
+        """Whether the optimizer's step has the three parts that a recording needs."""
         own = "step" in getattr(self.optimizer, "__dict__", {})
         return not own and getattr(type(self.optimizer), "step", None) is Optimizer.step
 
@@ -128,16 +129,16 @@ class Step:
         return self.capture and self._home.captures and os.environ.get("XPNET_GRAPH", "1") != "0"
 
     def _settle(self) -> None:
-        """Make guard and meter where the model lives."""
+        """Create guard and meter on the model's backend."""
         self._home = backend = self.backend
         self._quantities = dict(self.metrics)
         self.guard = Guard(backend)
         self.meter = Meter(backend, {"loss": None, **self.metrics})
-        self._total = backend.xp.zeros((), dtype="float64")  # Σ n_b of the update at hand
+        self._total = backend.xp.zeros((), dtype="float64")  # Σ n_b of the current update
         self.recordings = Recordings(self, backend) if self._may_record else None
 
     def start(self, batches: int, pending: tuple[Mapping[str, Any], list[int]] | None = None) -> None:
-        """Begin an epoch of ``batches`` batches, or go on with one: ``pending`` is what the meter kept of it."""
+        """Begin an epoch of ``batches`` batches, or continue one: ``pending`` is the meter's saved state."""
         if self._home is not self.backend or self._quantities != self.metrics:
             self._settle()
         self.meter.start(batches)
@@ -153,7 +154,7 @@ class Step:
     # -- one batch -----------------------------------------------------------------------------------------------
 
     def __call__(self, inputs: Any, target: Any, *, last: bool = False) -> Tensor:
-        """Train on a batch.  ``last`` makes the update now, though fewer than ``accumulate`` batches were seen."""
+        """Train on a batch.  ``last`` forces the update, even after fewer than ``accumulate`` batches."""
         if self.meter.batches == self.meter.capacity:
             self.meter.grow()
         updates = last or self.place + 1 == self.accumulate
@@ -168,7 +169,7 @@ class Step:
         return loss
 
     def prepare(self, updates: bool = True) -> None:
-        """Bring to the backend what changed on the host: the random step, and before an update the learning rates."""
+        """Copy changes on the host to the backend: the random step, and before an update the learning rates."""
         random.state.write_cells()
         self._in_parts = self.recordable
         if updates and self._in_parts:
@@ -177,7 +178,7 @@ class Step:
     def compute(self, inputs: Any, target: Any, *, first: bool = True, last: bool = True) -> Tensor:
         """The work on the backend: from the forward pass to the update, the same in every step.
 
-        ``first`` and ``last`` say where the batch stands in its update.
+        ``first`` and ``last`` give the position of the batch in its update.
         """
         if first:
             self.optimizer.zero_grad()
@@ -194,7 +195,7 @@ class Step:
         return {"loss": loss.data, **{name: measure(metric, raw, target) for name, metric in self.metrics.items()}}
 
     def _backward(self, loss: Tensor, count: Count, samples: int, *, first: bool, last: bool) -> None:
-        """Gradients of a batch, and after the last one of an update the update."""
+        """Compute the gradients of a batch; after the last batch of an update, do the update."""
         counts = _some(self._home, count)
         if self.accumulate == 1:
             total = loss if self.penalty is None else loss + self.penalty(self.model)
@@ -220,7 +221,7 @@ class Step:
         return None if isinstance(count, int) and count == self.unit else count / self.unit
 
     def _finish_accumulation(self, count: Count) -> None:
-        """Divide the gradients by the weights' sum, the penalty's among them once, and update."""
+        """Divide the gradients by the sum of the weights, add the penalty's gradient once, and update."""
         xp, whole = self._home.xp, None if _is_sum(count) else self._total / self.unit
         if self.penalty is not None:
             penalty = self.penalty(self.model)
@@ -241,7 +242,7 @@ class Step:
         return value.astype(like.dtype).reshape(like.shape)
 
     def _update(self, counts: Array | None) -> None:
-        """A step with gradients that are finite; on a device the step itself is told whether they are."""
+        """Update with finite gradients; on a device the optimizer's step gets a flag that says whether they are."""
         fine = self.guard.admits(self.optimizer.squared_gradients(), counts)
         if self.guard.stopped:
             return
@@ -255,7 +256,7 @@ class Step:
             self.ema.blend()
 
     def advance(self, samples: int, updated: bool) -> None:
-        """Keep the host's books for a batch of ``samples``, with an update or without; also after a replay."""
+        """Update the host's state after a batch of ``samples``, with or without an update; also after a replay."""
         self.meter.advance(samples, self.measured)
         if self.guard.stopped:
             return
@@ -270,12 +271,12 @@ class Step:
 
 
 def unwarned() -> np.errstate:
-    """No warnings of NumPy's: what is not finite is seen by the guard, or stands in the history."""
+    """Suppress NumPy's warnings, because the guard or the history shows values that are not finite."""
     return np.errstate(over="ignore", invalid="ignore", divide="ignore")
 
 
 def samples_of(inputs: Any) -> int:
-    """How many there are in a batch; sequences come as (tokens, lengths)."""
+    """The number of samples in a batch; sequences are (tokens, lengths)."""
     return samples_in(inputs if isinstance(inputs, Inputs) else Inputs((inputs,), {}))
 
 
@@ -284,7 +285,7 @@ def _is_sum(count: Count) -> bool:
 
 
 def _some(backend: Backend, count: Count) -> Array | None:
-    """Whether anything was counted, where that is not plain."""
+    """Whether anything was counted, if that is not known on the host."""
     if isinstance(count, int | float):
         return None if count else backend.xp.zeros((), dtype=bool)
     return count > 0

@@ -1,4 +1,4 @@
-"""How long training took, and how many samples it saw."""
+"""Training time and number of samples."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import time
 
 
 class Stopwatch:
-    """Seconds and samples of the whole run, resumed or not, evaluation and saving aside."""
+    """Seconds and samples of the whole run, across resumes, without evaluation and saving."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
         self.samples = 0
-        self._mark = (0.0, 0)  # the moment up to which they are counted, and the samples of its epoch by then
+        self._mark = (0.0, 0)  # time of the last count, and samples of the epoch at that time
 
     def start(self, samples: int) -> None:
-        """Go on counting from here; ``samples`` of this epoch were counted before."""
+        """Start counting now; ``samples`` of this epoch were counted before."""
         self._mark = (time.perf_counter(), samples)
 
     def count(self, samples: int) -> None:
-        """Add the time and the samples since the last look; ``samples`` are those of this epoch by now."""
+        """Add the time and the samples since the last count; ``samples`` is the number in this epoch so far."""
         (started, before), now = self._mark, time.perf_counter()
         self.seconds += now - started
         self.samples += samples - before

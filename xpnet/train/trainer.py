@@ -1,6 +1,6 @@
 """The training loop: epochs, callbacks, early stopping, checkpoints.
 
-One batch is the business of ``Step``; what is written down of it, of ``Meter`` and ``History``.
+``Step`` trains on one batch; ``Meter`` and ``History`` record the results.
 """
 
 from __future__ import annotations
@@ -42,30 +42,37 @@ __all__ = ["Callback", "NonFiniteLossError", "Trainer", "predict"]
 class Trainer:
     """Fits a model to data.
 
-    >>> trainer = Trainer(model, F.cross_entropy, optimizer, metrics={"accuracy": accuracy})   # doctest: +SKIP
-    >>> history = trainer.fit((x, labels), val=(x_val, labels_val), epochs=5)                  # doctest: +SKIP
+    >>> import numpy as np
+    >>> from xpnet import nn, optim
+    >>> x = np.linspace(-1.0, 1.0, 20, dtype="float32")[:, None]
+    >>> model = nn.Linear(1, 1)
+    >>> trainer = Trainer(model, nn.MSELoss(), optim.SGD(model.parameters(), lr=0.5))
+    >>> history = trainer.fit(x, 2 * x, epochs=20, verbose=0)
+    >>> len(history), history["train_loss"][-1] < 1e-3
+    (20, True)
 
     Parameters
     ----------
     model : maps a batch of inputs to outputs.
-    loss : ``loss(output, target)`` gives a tensor with one element, the mean over the batch.
+    loss : ``loss(output, target)`` returns a tensor with one element, the mean over the batch.
     optimizer : updates the model's parameters.
     scheduler : its ``step()`` is called after every epoch (with the monitored value for ``ReduceLROnPlateau``).
-    interval : "step" calls it after every update instead, as ``OneCycleLR`` and ``CyclicLR`` want it.
-    metrics : for the history; names (``["accuracy", "f1"]``), or by name a function ``metric(output, target)`` that
-        gives the mean over a batch, or a metric of ``xpnet.metrics``, which is computed over the whole epoch.
-    early_stopping : which column decides what is best, and when to stop; without one, the validation loss and never.
+    interval : "step" calls it after every update instead, as ``OneCycleLR`` and ``CyclicLR`` require.
+    metrics : for the history: names (``["accuracy", "f1"]``), or by name a function ``metric(output, target)`` that
+        returns the mean over a batch, or a metric of ``xpnet.metrics``, which is computed over the whole epoch.
+    early_stopping : the column that decides which epoch is best, and when to stop; by default the validation loss,
+        without stopping.
     max_grad_norm : clip the norm of the gradients.
-    accumulate : batches whose gradients are averaged before each update, as if they were one larger batch: each counts
-        by what its loss is the mean of.
-    penalty : ``penalty(model)`` is added to what is minimised, not to the loss that is shown.
-    ema : the average of the weights, updated after every step; it is what is validated and kept as the best.
-    count : ``count(output, target)`` says what the mean of a loss of one's own is taken over, as a mask's sum.
-        The losses of ``xpnet.nn`` say so themselves: the targets that are not ignored, or the sum of their weights.
+    accumulate : the number of batches per update.  Their gradients are averaged as in one larger batch, each weighted
+        by the count of its loss.
+    penalty : ``penalty(model)`` is added to the objective, but not to the displayed loss.
+    ema : the average of the weights, updated after every step; it is used for validation and for the best weights.
+    count : ``count(output, target)`` is the count that a custom loss divides by in its mean, e.g. the sum of a mask.
+        The losses of ``xpnet.nn`` need none: it is the number of targets that are not ignored, or the sum of weights.
     capture : on a device, record steps that are alike and replay them; see ``Step``.
-    folder : where ``best.safetensors``, ``last.safetensors`` and ``history.csv`` go; nothing is written
-        without one, and the best weights are kept in memory, where the model is.
-    callbacks : told of every epoch and batch.
+    folder : for ``best.safetensors``, ``last.safetensors`` and ``history.csv``.  Without a folder nothing is written,
+        and the best weights are kept in memory, on the model's backend.
+    callbacks : called in every epoch and batch, see ``Callback``.
     """
 
     model = OfStep[Module]()
@@ -108,27 +115,27 @@ class Trainer:
         self.epoch = 0  # epochs finished
         self.best = BestWeights()
         self.last_lr: float | None = None  # of the last update
-        self.pending: tuple[dict[str, Array], list[int]] | None = None  # the begun epoch of an interrupted run
+        self.pending: tuple[dict[str, Array], list[int]] | None = None  # the unfinished epoch of an interrupted run
         self.watch = Stopwatch()
 
     @property
     def backend(self) -> Backend:
-        """Where the model lives."""
+        """The model's backend."""
         return self.step.backend
 
     @property
     def stopping(self) -> EarlyStopping:
-        """What decides which epoch is best."""
+        """The early stopping that decides which epoch is best."""
         return EarlyStopping() if self.early_stopping is None else self.early_stopping
 
     @property
     def seconds(self) -> float:
-        """Time in training over the whole run, resumed or not."""
+        """Training time of the whole run, across resumes."""
         return self.watch.seconds
 
     @property
     def samples(self) -> int:
-        """How many samples were trained on over the whole run, resumed or not."""
+        """The number of training samples of the whole run, across resumes."""
         return self.watch.samples
 
     def fit(
@@ -142,23 +149,23 @@ class Trainer:
         verbose: bool | int | None = None,
         **unknown: Any,
     ) -> History:
-        """Train until ``epochs`` epochs are done in all, counting those before a resume.
+        """Train until ``epochs`` epochs are done in total, including those before a resume.
 
-        ``fit(x, y)``: an array first means that the second is its target.  ``fit((x, y), (x_val, y_val))``: a pair, a
-        dataset or a loader first means that the second is the validation data, as ``val`` is.
+        In ``fit(x, y)`` the first argument is an array and the second its targets.  In ``fit((x, y), (x_val, y_val))``
+        the first argument is a pair, a dataset or a loader, and the second the validation data, like ``val``.
 
         Parameters
         ----------
-        train, y : arrays, frames of pandas or lists; or a pair, a dataset or a loader, and validation data.
-        epochs : how many in all.
-        batch_size : for the loaders that are made of arrays, shuffled for training.
+        train, y : arrays, pandas frames or lists; or a pair, a dataset or a loader, and validation data.
+        epochs : the total number.
+        batch_size : for loaders that are created from arrays; training data are shuffled.
         val : validation data: a pair ``(inputs, targets)``, a dataset or a loader.
-        verbose : what is shown: False or 0 nothing; True or 1 a bar on a terminal, and a line after each epoch; 2 the
-            lines only.  Without it 1, unless a callback shows the progress.
+        verbose : False or 0 shows nothing; True or 1 a bar on a terminal and a line after each epoch; 2 the lines only.
+            The default is 1, or 0 if a callback shows the progress.
 
         Raises: ``ValueError`` or ``TypeError`` before training for data that do not fit the model or the loss;
-        ``NonFiniteLossError`` with epoch and step; ``KeyboardInterrupt`` after Ctrl-C, when the step at hand is done
-        and everything is saved (a second Ctrl-C stops at once).
+        ``NonFiniteLossError`` with epoch and step; ``KeyboardInterrupt`` after Ctrl-C, when the current step is done
+        and everything is saved (a second Ctrl-C stops immediately).
         """
         refuse_names(unknown)
         check_complete(self.loss, self.optimizer)
@@ -184,7 +191,7 @@ class Trainer:
         return self.history
 
     def _check(self, feed: Feed, validated: bool, epochs: int) -> None:
-        """Refuse what could not go well, before anything is spent on it."""
+        """Reject invalid settings and data before training."""
         stopping = self.early_stopping or EarlyStopping("val_loss" if validated else "train_loss")
         check_monitor(stopping, self.scheduler, self.metrics, self.optimizer, validated)
         feed.check_passes(epochs - self.epoch)
@@ -252,13 +259,13 @@ class Trainer:
             callback.on_epoch_end(self, row)
 
     def _averaged(self) -> AbstractContextManager[None]:
-        """The model with the averaged weights, where there are some."""
+        """A context in which the model has the averaged weights, if there are any."""
         return nullcontext() if self.ema is None else self.ema.applied()
 
     def evaluate(self, data: Any, batch_size: int = 1024) -> dict[str, float]:
         """Loss and metrics over all of ``data``, in evaluation mode, without gradients.
 
-        A loader is gone through once, from its first batch; its epoch and position are as they were afterwards.
+        A loader is iterated once, from its first batch; its epoch and position are restored afterwards.
         """
         loader = self._loader(data, batch_size, shuffle=False)
         with keep_place(loader):
@@ -269,7 +276,7 @@ class Trainer:
         return predict(self.model, inputs, self.backend, batch_size)
 
     def _save(self, best: bool) -> None:
-        """The best weights first: if the run dies between the two files, the resumed epoch writes them again."""
+        """Write the best weights first: if the run is killed between the two files, the resumed epoch repeats it."""
         if best:
             info = {"epoch": str(self.epoch), self.stopping.monitor: repr(self.stopping.best)}
             with self._averaged():
@@ -279,7 +286,7 @@ class Trainer:
             write_atomically(self.folder / "history.csv", self.history.to_csv())
 
     def _save_interrupted(self, feed: Feed) -> None:
-        """Save in the middle of an epoch, and stop."""
+        """Save within an epoch, and stop."""
         meter = self.step.meter
         self.watch.count(meter.samples)
         if self.folder is None:
@@ -294,9 +301,9 @@ class Trainer:
         save_trainer(self, self.folder / "last.safetensors", values, sizes)
 
     def resume(self, path: str | Path | None = None) -> None:
-        """Take up a run where ``last.safetensors`` left it; ``fit`` then goes on as if nothing had happened.
+        """Restore a run from ``last.safetensors``; ``fit`` then continues as if it had not been interrupted.
 
-        Raises: ``CheckpointError`` where the file is damaged or of another model or optimizer.
+        Raises: ``CheckpointError`` if the file is damaged, or of another model or optimizer.
         """
         if path is None:
             if self.folder is None:
@@ -305,8 +312,8 @@ class Trainer:
         resume_trainer(self, Path(path))
 
     def load_best(self) -> None:
-        """Give the model the weights of the best epoch: from the folder, or from memory where there is none.
+        """Load the weights of the best epoch into the model, from the folder, or from memory without a folder.
 
-        Raises: ``CheckpointError`` where the file is damaged or of another model.
+        Raises: ``CheckpointError`` if the file is damaged or of another model.
         """
         self.best.load_into(self.model, self.folder, self.backend, self.epoch, self.stopping.best is not None)

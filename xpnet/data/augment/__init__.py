@@ -1,8 +1,8 @@
 """Random changes to a batch of images, on either backend.
 
-A transform is called with images (N, C, H, W) and a ``Draw``, which says whose random numbers to use: those of certain
-samples of a dataset, in one epoch.  So a sample's changes depend on (seed, epoch, its index) and on nothing else: not
-on the batch it stands in, its place there, or what was drawn before.  ``DataLoader(transform=, mix=)`` makes the draws.
+A transform is called with images (N, C, H, W) and a ``Draw``, which provides the random numbers of these samples of a
+dataset in one epoch.  So the changes of a sample depend only on (seed, epoch, its index), not on its batch, its
+position in the batch, or earlier draws.  ``DataLoader(transform=, mix=)`` creates the draws.
 
 >>> from xpnet_backends import get_backend
 >>> xp = get_backend("numpy").xp

@@ -1,4 +1,4 @@
-"""What every transform is built on: whose random numbers, and the checks."""
+"""The base of all transforms: random numbers per sample, and argument checks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from xpnet_backends.random import RowStream, Stream
 class Draw:
     """The random numbers of the samples ``index`` (N,) of a dataset in one epoch, for the consumer ``path``.
 
-    Each draw has a name.  The same name gives the same numbers again; another name gives others.
+    Each draw has a name.  The same name always gives the same numbers; different names give independent numbers.
     """
 
     seed: int
@@ -23,11 +23,11 @@ class Draw:
     path: str = "data.augment"
 
     def at(self, name: str | int) -> Draw:
-        """The same samples, for a part of the consumer."""
+        """The random numbers of the same samples for a part of the consumer."""
         return replace(self, path=f"{self.path}.{name}")
 
     def rows(self, name: str) -> RowStream:
-        """The stream behind a name."""
+        """The random stream of a name."""
         return Stream(self.seed, f"{self.path}.{name}", self.epoch).rows(self.index)
 
     def uniform(self, name: str, *shape: int, dtype: str = "float32") -> Array:
@@ -44,15 +44,15 @@ class Draw:
 
 
 class Transform(ABC):
-    """Something random that is done to a batch: a function of the batch and of a ``Draw``."""
+    """A random change of a batch: a function of the batch and of a ``Draw``."""
 
     @abstractmethod
     def __call__(self, x: Array, draw: Draw) -> Array:
-        """X (N, ...) -> a new array; ``x`` itself stays as it is."""
+        """X (N, ...) -> a new array; ``x`` is not changed."""
 
 
 class ImageTransform(Transform):
-    """A transform of images (N, C, H, W).  ``needs_float`` where it computes with the values."""
+    """A transform of images (N, C, H, W).  ``needs_float`` is true if it computes with the values."""
 
     needs_float: ClassVar[bool] = False
 
@@ -65,7 +65,7 @@ class ImageTransform(Transform):
 
     @abstractmethod
     def apply(self, x: Array, draw: Draw) -> Array:
-        """As ``__call__``, with checked arguments."""
+        """Like ``__call__``, with checked arguments."""
 
 
 def check_images(name: str, x: Array, index: Array) -> None:
@@ -97,7 +97,7 @@ def check_positive(name: str, what: str, value: float) -> None:
 
 
 def working_dtype(x: Array) -> Any:
-    """What positions and weights are computed in: float64 for float64 images, else float32."""
+    """The dtype of positions and weights: float64 for float64 images, else float32."""
     return "float64" if x.dtype == "float64" else "float32"
 
 

@@ -1,4 +1,4 @@
-"""Changes of value: brightness, contrast, saturation, hue, noise."""
+"""Transforms of pixel values: brightness, contrast, saturation, hue, noise."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ Change = Callable[[Namespace, Array, Array], Array]
 
 
 def _blend(xp: Namespace, x: Array, other: Array | float, ratio: Array) -> Array:
-    """``ratio · x + (1 − ratio) · other``, held to 0..1."""
+    """``ratio · x + (1 − ratio) · other``, clipped to 0..1."""
     return xp.clip(ratio * x + (1.0 - ratio) * other, 0.0, 1.0)
 
 
 def grayscale(x: Array) -> Array:
-    """``0.2989 R + 0.587 G + 0.114 B`` (ITU-R BT.601); one channel is its own.  (N, C, H, W) -> (N, 1, H, W)."""
+    """``0.2989 R + 0.587 G + 0.114 B`` (ITU-R BT.601); a single channel as it is.  (N, C, H, W) -> (N, 1, H, W)."""
     return x if x.shape[1] == 1 else 0.2989 * x[:, :1] + 0.587 * x[:, 1:2] + 0.114 * x[:, 2:]
 
 
 def adjust_brightness(xp: Namespace, x: Array, factor: Array) -> Array:
-    """Towards black.  x (N, C, H, W) in 0..1, factor (N, 1, 1, 1) >= 0."""
+    """Blend with black.  x (N, C, H, W) in 0..1, factor (N, 1, 1, 1) >= 0."""
     return xp.clip(factor * x, 0.0, 1.0)
 
 
 def adjust_contrast(xp: Namespace, x: Array, factor: Array) -> Array:
-    """Towards the mean of the grey image."""
+    """Blend with the mean of the grey image."""
     return _blend(xp, x, pairwise_mean(grayscale(x), (1, 2, 3), keepdims=True), factor)
 
 
 def adjust_saturation(xp: Namespace, x: Array, factor: Array) -> Array:
-    """Towards the grey image."""
+    """Blend with the grey image."""
     return x if x.shape[1] == 1 else _blend(xp, x, grayscale(x), factor)
 
 
 def adjust_hue(xp: Namespace, x: Array, factor: Array) -> Array:
-    """Turn the hue by ``factor`` of the whole circle, −0.5..0.5; saturation and value stay."""
+    """Rotate the hue by ``factor`` of the full circle, −0.5..0.5; saturation and value are unchanged."""
     if x.shape[1] == 1:
         return x
     hue, saturation, value = rgb_to_hsv(xp, x)
@@ -64,7 +64,7 @@ def rgb_to_hsv(xp: Namespace, x: Array) -> tuple[Array, Array, Array]:
 
 
 def hsv_to_rgb(xp: Namespace, hue: Array, saturation: Array, value: Array) -> Array:
-    """Back: ``v − v s · clip(min(k, 4 − k), 0, 1)`` with ``k = (n + 6 hue) mod 6``, n = 5, 3, 1 for r, g, b."""
+    """From HSV: ``v − v s · clip(min(k, 4 − k), 0, 1)`` with ``k = (n + 6 hue) mod 6``, n = 5, 3, 1 for r, g, b."""
     chroma = value * saturation
     channels = []
     for n in (5.0, 3.0, 1.0):
@@ -82,7 +82,7 @@ CHANGES: dict[str, Change] = {
 
 
 def _range(what: str, amount: Amount) -> tuple[float, float]:
-    """A number is around 1 (around 0 for the hue), two are the ends."""
+    """The range of an amount: a number is around 1 (around 0 for the hue), a pair gives the ends."""
     centre, lowest, highest = (0.0, -0.5, 0.5) if what == "hue" else (1.0, 0.0, math.inf)
     if not isinstance(amount, Sequence):
         if not 0.0 <= amount < math.inf:
@@ -101,9 +101,9 @@ def _range(what: str, amount: Amount) -> tuple[float, float]:
 class ColorJitter(ImageTransform):
     """Brightness, contrast, saturation and hue, each by a uniform amount; images in 0..1 of one channel or three.
 
-    A number a is a factor in max(0, 1 − a)..1 + a, for the hue a turn in −a..a; (low, high) is the range itself.  The
-    order of the four is drawn anew every epoch.  Grey images have no saturation and no hue to change.  The formulas
-    are torchvision's.
+    A number a is a factor in max(0, 1 − a)..1 + a, and for the hue a rotation in −a..a; (low, high) is the range
+    itself. The four changes have a new random order in every epoch.  The saturation and hue of grey images are
+    unchanged.  The formulas are torchvision's.
     """
 
     brightness: Amount = 0.0
@@ -117,7 +117,7 @@ class ColorJitter(ImageTransform):
         self._ranges()
 
     def _ranges(self) -> dict[str, tuple[float, float]]:
-        """Those of the four that change anything, with their ranges."""
+        """The changes that have an effect, with their ranges."""
         ranges = {what: _range(what, getattr(self, what)) for what in CHANGES}
         neutral = dict.fromkeys(CHANGES, (1.0, 1.0)) | {"hue": (0.0, 0.0)}
         return {what: ends for what, ends in ranges.items() if ends != neutral[what]}
@@ -138,7 +138,7 @@ class ColorJitter(ImageTransform):
 
 @dataclass(frozen=True)
 class GaussianNoise(ImageTransform):
-    """``x + mean + sigma · z``, z standard normal; held to 0..1 unless ``clip`` is False."""
+    """``x + mean + sigma · z``, z standard normal; clipped to 0..1 unless ``clip`` is False."""
 
     mean: float = 0.0
     sigma: float = 0.1

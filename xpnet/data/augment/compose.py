@@ -1,4 +1,4 @@
-"""Transforms made of transforms."""
+"""Combinations of transforms."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Step: TypeAlias = AnyTransform  # the old name
 
 
 def run(step: AnyTransform, x: Array, draw: Draw) -> Array:
-    """A transform gets the draw; any other function, like ``Normalize(...)`` or ``to_float``, the batch alone."""
+    """Call a transform with the draw, and any other function, like ``Normalize(...)``, with the batch only."""
     return step(x, draw) if isinstance(step, Transform) else step(x)
 
 
@@ -30,9 +30,9 @@ def _steps(name: str, steps: Sequence[AnyTransform]) -> tuple[AnyTransform, ...]
 
 @dataclass(frozen=True)
 class Compose(Transform):
-    """One transform after the other; each draws its own numbers, by its place in the list.
+    """Apply transforms one after the other; each has its own random numbers, by its position in the list.
 
-    Functions of the batch alone may stand among them: ``Compose([RandomCrop(padding=4), to_float, Normalize(...)])``.
+    The list may contain functions of the batch only: ``Compose([RandomCrop(padding=4), to_float, Normalize(...)])``.
     """
 
     transforms: Sequence[AnyTransform]
@@ -48,7 +48,7 @@ class Compose(Transform):
 
 @dataclass(frozen=True)
 class RandomApply(Transform):
-    """The list of transforms with probability ``p`` for each sample, else the sample as it is."""
+    """Apply a list of transforms to each sample with probability ``p``; other samples are unchanged."""
 
     transforms: Sequence[AnyTransform]
     p: float = 0.5

@@ -1,4 +1,4 @@
-"""Parts of the image are covered."""
+"""Transforms that erase parts of an image."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ ATTEMPTS = 10
 
 @dataclass(frozen=True)
 class RandomErasing(ImageTransform):
-    """With probability ``p`` a box of a random place, area and shape is covered by ``value``, or by "random" noise.
+    """With probability ``p`` a box of random position, area and shape is filled with ``value``, or with "random" noise.
 
-    ``scale``: the box's area as a share of the image's; ``ratio``: its height to its width, uniform in the logarithm.
-    The first of ten boxes that fits is taken; if none does, nothing is covered.
+    ``scale`` is the area of the box relative to the image, ``ratio`` its height divided by its width, with a uniform
+    logarithm.  The first of ten boxes that fits is used; if none fits, nothing is erased.
     Source: Zhong, Zheng, Kang, Li, Yang, "Random erasing data augmentation", AAAI 2020, arXiv:1708.04896, algorithm 1.
     """
 
@@ -54,7 +54,7 @@ class RandomErasing(ImageTransform):
         ratio = xp.exp(low + (high - low) * u[:, ATTEMPTS : 2 * ATTEMPTS])
         heights, widths = xp.rint(xp.sqrt(area * ratio)), xp.rint(xp.sqrt(area / ratio))
         fits = (heights < h) & (widths < w)
-        first = fits.argmax(axis=1)[:, None]  # where none fits, the first, which is made empty
+        first = fits.argmax(axis=1)[:, None]  # if none fits, the first, which is made empty
         fits, height, width = (xp.take_along_axis(a, first, axis=1)[:, 0] for a in (fits, heights, widths))
         height, width = height * fits, width * fits
         top, left = xp.floor(u[:, -2] * (h + 1 - height)), xp.floor(u[:, -1] * (w + 1 - width))
@@ -63,7 +63,7 @@ class RandomErasing(ImageTransform):
 
 @dataclass(frozen=True)
 class Cutout(ImageTransform):
-    """A square of ``length`` pixels around a random pixel is covered by ``value``; at the border it is cut off.
+    """A square of ``length`` pixels around a random pixel is filled with ``value``; it is clipped at the border.
 
     Source: DeVries, Taylor, "Improved regularization of convolutional neural networks with cutout", arXiv:1708.04552.
     """

@@ -1,4 +1,4 @@
-"""Flips and crops: pixels change places, none is computed."""
+"""Flips and crops, which move pixels without changing their values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .base import Draw, ImageTransform, check_probability
 
 @dataclass(frozen=True)
 class RandomHorizontalFlip(ImageTransform):
-    """Left and right change places with probability ``p``."""
+    """Flip left and right with probability ``p``."""
 
     p: float = 0.5
 
@@ -25,7 +25,7 @@ class RandomHorizontalFlip(ImageTransform):
 
 @dataclass(frozen=True)
 class RandomVerticalFlip(ImageTransform):
-    """Top and bottom change places with probability ``p``."""
+    """Flip top and bottom with probability ``p``."""
 
     p: float = 0.5
 
@@ -38,10 +38,13 @@ class RandomVerticalFlip(ImageTransform):
 
 @dataclass(frozen=True)
 class RandomCrop(ImageTransform):
-    """A random part of (height, width) ``size`` of the image with a border of ``padding`` pixels around it.
+    """A random crop of the padded image.  x (N, C, H, W) -> (N, C, P, Q).
 
-    ``size`` None is the image's own: a random shift by up to ``padding``.  ``padding_mode`` "constant" puts ``fill``
-    there, "edge", "reflect" and "symmetric" repeat or mirror the image.  x (N, C, H, W) -> (N, C, P, Q).
+    Parameters
+    ----------
+    size : (height, width) of the crop, or one number; None keeps the image's size: a random shift by up to ``padding``.
+    padding : pixels added on each side.
+    padding_mode : "constant" pads with ``fill``; "edge", "reflect" and "symmetric" repeat or mirror the image.
     """
 
     size: int | tuple[int, int] | None = None
@@ -68,9 +71,9 @@ class RandomCrop(ImageTransform):
         n, c, h, w = padded.shape
         u = draw.uniform("corner", 2)
         top, left = (u[:, 0] * (h - p + 1)).astype("int64"), (u[:, 1] * (w - q + 1)).astype("int64")
-        first = (xp.arange(n) * (c * h) + top) * w + left  # place of each crop's first pixel
+        first = (xp.arange(n) * (c * h) + top) * w + left  # index of each crop's first pixel
         channel, row = xp.arange(c)[:, None, None], xp.arange(p)[:, None]
-        beyond = (channel * h + row) * w + xp.arange(q)  # of each pixel, from there: (C, P, Q)
+        beyond = (channel * h + row) * w + xp.arange(q)  # offset of each pixel from there: (C, P, Q)
         return xp.take(padded.reshape(-1), first[:, None, None, None] + beyond)
 
     def _size(self, x: Array) -> tuple[int, int]:

@@ -1,7 +1,7 @@
-"""Two samples become one, and their answers with them.
+"""Mixing of two samples and their targets.
 
-The partner of a sample is drawn from the whole dataset, as the papers define it, and not from the batch: so the mixed
-sample, too, is a function of (seed, epoch, index) alone.  It costs the fetching and augmenting of a second batch.
+The partner of a sample is drawn from the whole dataset, as the papers define it, and not from the batch.  So the mixed
+sample is also a function of (seed, epoch, index) only.  The cost is fetching and augmenting a second batch.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from .base import Draw, box_mask, check_floating, check_images, check_positive, 
 
 
 class Mix(ABC):
-    """Mixes each sample with another one of the dataset; targets become probabilities (N, num_classes).
+    """Mixes each sample with another sample of the dataset; targets become probabilities (N, num_classes).
 
-    With probability 1 − ``p`` a sample stays alone.  ``F.cross_entropy`` takes such targets as they are.
+    With probability 1 − ``p`` a sample is not mixed.  ``F.cross_entropy`` accepts such targets.
     """
 
     p: float
@@ -27,14 +27,14 @@ class Mix(ABC):
 
     @abstractmethod
     def inputs(self, x: Array, other: Array, share: Array, draw: Draw) -> tuple[Array, Array]:
-        """The mixed inputs, and the share that ``x`` really has in them, (N,)."""
+        """The mixed inputs, and the actual share of ``x`` in them, (N,)."""
 
     @abstractmethod
     def share(self, draw: Draw) -> Array:
-        """How much of itself each sample keeps, in 0..1, (N,), float64."""
+        """The share of each sample in its mixture, in 0..1, (N,), float64."""
 
     def partners(self, draw: Draw, samples: int) -> Array:
-        """The sample that each one is mixed with, of a dataset of so many.  (N,), int64."""
+        """The partner of each sample, in a dataset of ``samples``.  (N,), int64."""
         return (draw.uniform("partner", dtype="float64") * samples).astype("int64")
 
     def __call__(self, x: Array, targets: Array, other: Array, other_targets: Array, draw: Draw) -> tuple[Array, Array]:
@@ -58,7 +58,7 @@ class Mix(ABC):
 
 
 def _mixed(x: Array, other: Array, weight: Array) -> Array:
-    """``w x + (1 − w) x'``, exactly x where w is 1, even if x' is NaN or infinite."""
+    """``w x + (1 − w) x'``; exactly x where w is 1, even if x' is NaN or infinite."""
     return backend_of(x).xp.where(weight == 1.0, x, weight * x + (1.0 - weight) * other)
 
 
@@ -101,7 +101,7 @@ class _ByBeta(Mix):
 
 @dataclass(frozen=True)
 class MixUp(_ByBeta):
-    """``λ x + (1 − λ) x'`` and the same of the targets, λ from Beta(``alpha``, ``alpha``) for each sample.
+    """``λ x + (1 − λ) x'``, and the same for the targets, with λ from Beta(``alpha``, ``alpha``) for each sample.
 
     Source: Zhang, Cisse, Dauphin, Lopez-Paz, "mixup: beyond empirical risk minimization", ICLR 2018, arXiv:1710.09412.
     """
@@ -114,9 +114,9 @@ class MixUp(_ByBeta):
 
 @dataclass(frozen=True)
 class CutMix(_ByBeta):
-    """A box of the partner in the image; targets by area.  The box covers 1 − λ, λ from Beta(``alpha``, ``alpha``).
+    """Paste a box of the partner; targets by area.  The box has area 1 − λ, with λ from Beta(``alpha``, ``alpha``).
 
-    The box's centre is a random pixel; what stands out beyond the border is cut off, and counted as such.
+    The centre of the box is a random pixel.  The box is clipped at the border, and the targets use its clipped area.
     Source: Yun et al., "CutMix: regularization strategy to train strong classifiers with localizable features",
     ICCV 2019, arXiv:1905.04899.
     """

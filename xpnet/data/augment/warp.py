@@ -1,4 +1,4 @@
-"""Images seen through a bent grid: rotation, shift, zoom, shear, and elastic deformation."""
+"""Geometric warps: rotation, shift, zoom, shear, and elastic deformation."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Range = tuple[float, float]
 
 
 def bilinear(xp: Namespace, x: Array, row: Array, column: Array, *, fill: float = 0.0) -> Array:
-    """The image between its pixels: the four around each position, weighted by nearness.
+    """Bilinear interpolation: the four pixels around each position, weighted by distance.
 
-    x (N, C, H, W), row and column (N, P, Q) in pixels, (0, 0) the centre of the first -> (N, C, P, Q).  Outside there
-    are pixels of value ``fill``.
+    x (N, C, H, W), row and column (N, P, Q) in pixels, with (0, 0) the centre of the first pixel -> (N, C, P, Q).
+    Pixels outside the image have the value ``fill``.
     """
     n, c, h, w = x.shape
     planes = xp.full((c, n, h + 3, w + 3), fill, dtype=x.dtype)  # a border of one pixel before, two after
@@ -31,7 +31,7 @@ def bilinear(xp: Namespace, x: Array, row: Array, column: Array, *, fill: float 
     place = (image * (h + 3) + top.astype("int64")) * (w + 3) + left.astype("int64")  # (N, P, Q)
 
     def along(place: Array) -> Array:
-        """Between a pixel and its right neighbour, (C, N, P, Q)."""
+        """Interpolate between a pixel and its right neighbour, (C, N, P, Q)."""
         return _between(xp, xp.take(planes, place, axis=1), xp.take(planes, place + 1, axis=1), right)
 
     y = _between(xp, along(place), along(place + (w + 3)), down)
@@ -39,7 +39,7 @@ def bilinear(xp: Namespace, x: Array, row: Array, column: Array, *, fill: float 
 
 
 def _between(xp: Namespace, a: Array, b: Array, weight: Array) -> Array:
-    """``a + weight · (b − a)``, exactly a where the weight is 0, even if b is NaN or infinite there."""
+    """``a + weight · (b − a)``; exactly a where the weight is 0, even if b is NaN or infinite."""
     b -= a
     b *= weight
     b += a
@@ -47,7 +47,7 @@ def _between(xp: Namespace, a: Array, b: Array, weight: Array) -> Array:
 
 
 def _range(name: str, what: str, value: float | Sequence[float]) -> Range:
-    """A number is ± itself, two are the ends."""
+    """The range of an amount: a number a is −a..a, a pair gives the ends."""
     if not isinstance(value, Sequence):
         if not 0.0 <= value < math.inf:
             raise ValueError(f"{name}: {what} as a single number must be >= 0, got {value!r}")
@@ -59,12 +59,17 @@ def _range(name: str, what: str, value: float | Sequence[float]) -> Range:
 
 @dataclass(frozen=True)
 class RandomAffine(ImageTransform):
-    """Turned by ``degrees``, sheared, zoomed by ``scale`` and shifted, about the centre; bilinear.
+    """Rotate, shear, zoom and shift about the centre, with bilinear interpolation.
 
-    Every amount is uniform in its range.  ``degrees`` and ``shear`` (degrees): a number for ±, or (low, high); positive
-    angles turn clockwise.  ``shear`` of four numbers is a range for x and one for y.  ``translate`` (a, b): at most the
-    share a of the width to either side, b of the height, in whole pixels.  What comes from outside is ``fill``.
-    The matrix is torchvision's.
+    Every amount is uniform in its range.  The matrix is torchvision's.
+
+    Parameters
+    ----------
+    degrees : rotation, a number for ±, or (low, high); positive angles are clockwise.
+    translate : (a, b) shifts by at most the share a of the width and b of the height, in whole pixels.
+    scale : the range (low, high) of the zoom.
+    shear : degrees, as a number for ±, (low, high), or four numbers: a range for x and one for y.
+    fill : value of pixels from outside the image.
     """
 
     degrees: float | Sequence[float]
@@ -104,7 +109,7 @@ class RandomAffine(ImageTransform):
         return bilinear(xp, x, row, column, fill=self.fill)
 
     def parameters(self, xp: Namespace, draw: Draw, height: int, width: int, dtype: Any) -> tuple[Array, ...]:
-        """``a b c d`` of the matrix from the result's pixels (x, y) back to the image's; the shift right and down.
+        """``a b c d`` of the matrix from the result's pixels (x, y) to the image's, and the shift right and down.
 
         With angle θ, shears s and t, zoom z:  a = (cos θ − tan s · sin(θ−t)/cos t)/z,
         b = (sin θ + tan s · cos(θ−t)/cos t)/z,  c = −sin(θ−t)/(z cos t),  d = cos(θ−t)/(z cos t).  Each (N, 1, 1).
@@ -129,10 +134,10 @@ class RandomAffine(ImageTransform):
 
 @dataclass(frozen=True)
 class ElasticDeformation(ImageTransform):
-    """Every pixel is fetched from a place that is off by ``alpha · (G_sigma ∗ u)``, u uniform in [−1, 1).
+    """Displace every pixel by ``alpha · (G_sigma ∗ u)``, u uniform in [−1, 1), with bilinear interpolation.
 
-    A field of its own for each sample and direction, smoothed by a Gaussian of ``sigma`` pixels; bilinear.
-    The default amounts are those for handwritten digits of 28x28 pixels.
+    Each sample and direction has its own field, smoothed by a Gaussian of ``sigma`` pixels.  The defaults are suitable
+    for handwritten digits of 28x28 pixels.
     Source: Simard, Steinkraus, Platt, "Best practices for convolutional neural networks applied to visual document
     analysis", ICDAR 2003.
     """
@@ -153,7 +158,7 @@ class ElasticDeformation(ImageTransform):
         h, w = x.shape[2:]
         dtype = working_dtype(x)
         field = 2.0 * draw.uniform("field", 2, h, w).astype(dtype, copy=False) - 1.0  # (N, 2, H, W)
-        # A product for each sample, not one for the batch: BLAS rounds differently where a matrix has more rows.
+        # One product per sample, not one for the batch, because BLAS rounds differently for matrices with more rows.
         across = matmul(field, gaussian_matrix(xp, w, self.sigma, dtype))
         offset = self.alpha * matmul(gaussian_matrix(xp, h, self.sigma, dtype), across)
         row = xp.arange(h).astype(dtype)[:, None] + offset[:, 0]
@@ -164,7 +169,7 @@ class ElasticDeformation(ImageTransform):
 def gaussian_matrix(xp: Namespace, length: int, sigma: float, dtype: Any) -> Array:
     """Convolution with a Gaussian as a symmetric matrix (length, length): weights up to 4σ away, zero beyond the ends.
 
-    The kernel sums to 1 where none of it is cut off.
+    The kernel sums to 1, except where it is cut off at the ends.
     """
     radius = int(4.0 * sigma + 0.5)
     total = math.fsum(math.exp(-0.5 * (k / sigma) ** 2) for k in range(-radius, radius + 1))

@@ -43,17 +43,17 @@ _OTHERS = ("batches.meta", "batches.meta.txt", "readme.html")
 
 
 def read_cifar_records(path: str | os.PathLike[str]) -> Images:
-    """Images uint8 (N, 3, 32, 32) and labels int64 (N,) of one file of the binary version, raw or gzip.
+    """Images uint8 (N, 3, 32, 32) and labels int64 (N,) from one file of the binary version, raw or gzip.
 
-    Raises: ``DataError`` where it is not made of whole records, or a label is no class.
+    Raises: ``DataError`` if it does not consist of whole records, or if a label is not a class.
     """
     return _from_records(read_bytes(path), os.fspath(path))
 
 
 def read_cifar_batch(path: str | os.PathLike[str]) -> Images:
-    """As ``read_cifar_records``, of one file of the Python version (``data_batch_1``); nothing in it is executed.
+    """As ``read_cifar_records``, from one file of the Python version (``data_batch_1``); nothing in it is executed.
 
-    Raises: ``DataError`` where it is damaged, holds something else, or asks for anything but data.
+    Raises: ``DataError`` if it is damaged, is another file, or contains anything except plain data.
     """
     return _from_pickle(read_bytes(path), os.fspath(path))
 
@@ -61,7 +61,7 @@ def read_cifar_batch(path: str | os.PathLike[str]) -> Images:
 def read_cifar_archive(path: str | os.PathLike[str]) -> tuple[Images, Images]:
     """Training and test data of ``cifar-10-binary.tar.gz`` or ``cifar-10-python.tar.gz``; nothing is extracted.
 
-    Raises: ``DataError`` where it is damaged, or not the archive as it is published.
+    Raises: ``DataError`` if it is damaged, or is not the published archive.
     """
     folder, files = read_tar(path, _LAYOUTS, others=_OTHERS, largest=_LARGEST)
     read = _from_pickle if folder.endswith("py") else _from_records
@@ -111,13 +111,13 @@ def load_cifar10(
 ) -> tuple[ArrayDataset, ArrayDataset]:
     """CIFAR-10 (Krizhevsky 2009): images uint8 (N, 3, 32, 32) and labels, for training and test.
 
-    Looked for in ``data_dir``, in the folder in ``XPNET_DATA``, in the cache; else downloaded (170 MB) into the cache.
-    In a folder and its usual sub-folders these are found, and a part of the set will do:
-    ``data_batch_*.bin`` or ``train*.bin`` and ``test*.bin``, packed or not; ``data_batch_*`` and ``test_batch`` of the
-    Python version; or an archive, ``cifar-10-binary.tar.gz`` or ``cifar-10-python.tar.gz``, which may also be named
-    itself.
+    The data are searched in ``data_dir``, in the folder in ``XPNET_DATA``, and in the cache; otherwise they are
+    downloaded (170 MB) into the cache.  A folder and its usual sub-folders may contain, also in part,
+    ``data_batch_*.bin`` or ``train*.bin`` and ``test*.bin``, compressed or not; ``data_batch_*`` and ``test_batch`` of
+    the Python version; or an archive, ``cifar-10-binary.tar.gz`` or ``cifar-10-python.tar.gz``.  ``data_dir`` may also
+    be the archive itself.
 
-    Raises: ``DataUnavailableError`` where it cannot be had, ``DataError`` for damaged files.
+    Raises: ``DataUnavailableError`` if the data cannot be found or downloaded; ``DataError`` for damaged files.
     """
     if data_dir is not None:
         read = _found_in(Path(data_dir))
@@ -133,7 +133,7 @@ def load_cifar10(
 
 
 def _found_in(place: Path) -> Callable[[], tuple[Images, Images]] | None:
-    """How to read what is there, if anything is."""
+    """A function that reads the files found in ``place``, or None."""
     if place.is_file():
         return partial(read_cifar_archive, place)
     for folder in (place, *(place / name for name in CIFAR10.folders)):

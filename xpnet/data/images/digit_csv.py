@@ -1,4 +1,4 @@
-"""Digits as a table: a label and a pixel to a column, as Kaggle and others write them; and the submission back."""
+"""Digits as a table with a label and one column per pixel, as on Kaggle; and the file of a submission."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from xpnet.data.tables.encoding import decode
 
 CLASSES = 10
 _MOST_CLASSES = 1000
-_FEWEST = 64  # pixels of files that do not call them pixels
+_FEWEST = 64  # smallest number of pixel columns without pixel names
 _LABELS = ("label", "labels", "class", "digit", "target", "y", "category")
 _KEYS = re.compile(r"|unnamed.*|id|index|idx|image_?id|row_?id|row", re.IGNORECASE)
 _PIXEL = re.compile(r"([a-z]{0,12})[ _.-]?(\d+)", re.IGNORECASE)
@@ -33,13 +33,13 @@ _DELIMITERS = ",;\t|"
 
 
 def is_csv(name: str) -> bool:
-    """Whether a file's name is a table's, packed or not."""
+    """Whether a file name is that of a table, compressed or not."""
     return name.casefold().removesuffix(".gz").endswith((".csv", ".tsv", ".txt", ".data", ".tab", ".dat"))
 
 
 @dataclass(frozen=True)
 class _Columns:
-    """Which columns hold what: the label's, where there is one; the first pixel; the side of the square images."""
+    """The roles of columns: the label, if there is one; the first pixel; the side of the square images."""
 
     header: bool
     width: int
@@ -53,14 +53,14 @@ class _Columns:
 
 
 def read_digit_csv(path: str | os.PathLike[str]) -> ArrayDataset:
-    """Images uint8 (N, S, S) and their labels; without a label column the targets are None.  Packed or not.
+    """Images uint8 (N, S, S) and their labels; without a label column the targets are None.  Compressed or not.
 
-    The pixels are columns called pixel0, pixel1, ... from 0 or 1, or 1x1, 1x2, ..., row by row; the label is the column
-    before or after them.  Files of numbers alone have the label first, or last where the first column never changes.
-    Pixels in 0..1, or in 0..16 for images of 8x8, become 0..255; ``notes`` says so.
+    Pixel columns are named pixel0, pixel1, ... from 0 or 1, or 1x1, 1x2, ..., row by row; the label is the column
+    before or after them.  In files without names the label is the first column, or the last if the first one is
+    constant. Pixels in 0..1, or in 0..16 for images of 8x8, are scaled to 0..255, with a note in ``notes``.
 
-    Raises: ``DataError`` with the line number: a missing column, text in a number, a ragged row, a value out of range;
-    for images in colour, or that are not square.
+    Raises: ``DataError`` with the line number for a missing column, text instead of a number, a ragged row, or a value
+    out of range; also for images in colour, or that are not square.
     """
     name = os.fspath(path)
     text, _, notes = decode(name, read_bytes(path))
@@ -80,7 +80,7 @@ def read_digit_csv(path: str | os.PathLike[str]) -> ArrayDataset:
     if columns.label is None:
         return ArrayDataset(images, classes=tuple("0123456789"), name=name, notes=notes)
     given = values[:, columns.label : columns.label + 1]
-    many = len(np.unique(given)) > CLASSES  # a single label above 9 is an error, ten more are classes
+    many = len(np.unique(given)) > CLASSES  # a few labels above 9 are errors, many are classes
     _check_range(name, given, _MOST_CLASSES - 1 if many else CLASSES - 1, "label", columns.label, first)
     labels = given[:, 0].astype(np.int64)
     classes = tuple(map(str, range(labels.max() + 1 if many else CLASSES)))
@@ -91,9 +91,9 @@ def read_digit_csv(path: str | os.PathLike[str]) -> ArrayDataset:
 
 
 def holds_digits(path: str | os.PathLike[str]) -> bool:
-    """Whether a file's first lines are those of a digit CSV, in names and shape.
+    """Whether a file's first lines look like a digit CSV, by names and shape.
 
-    Raises: ``DataError`` for what is no text.
+    Raises: ``DataError`` for a file that is not text.
     """
     name = os.fspath(path)
     text = decode(name, read_bytes(path))[0]
@@ -112,7 +112,7 @@ def holds_digits(path: str | os.PathLike[str]) -> bool:
 
 
 def _find_columns(name: str, rows: list[list[str]]) -> _Columns:
-    """Raises: ``DataError`` where the first row, or the width of the rows, is no digit CSV's."""
+    """Find the columns.  Raises: ``DataError`` if the first row, or the number of columns, does not match."""
     names = [cell.strip().strip('"').strip() for cell in rows[0]]
     if all(re.fullmatch(r"[+-]?\d*\.?\d+(?:e[+-]?\d+)?", cell, re.IGNORECASE) for cell in names):
         return _without_names(name, names, rows)
@@ -122,7 +122,7 @@ def _find_columns(name: str, rows: list[list[str]]) -> _Columns:
     others = [i for i in range(len(names)) if i not in pixels]
     keys = [i for i in others if i not in labels and _KEYS.fullmatch(names[i])]
     unknown = [i for i in others if i not in labels and i not in keys]
-    bare = all(names[i].isdigit() for i in pixels)  # pandas' names for columns without any
+    bare = all(names[i].isdigit() for i in pixels)  # pandas' default column names
     if (
         not labels
         and not unknown
@@ -148,7 +148,7 @@ def _find_columns(name: str, rows: list[list[str]]) -> _Columns:
 
 
 def _without_names(name: str, names: list[str], rows: list[list[str]]) -> _Columns:
-    """By the number of columns: a square, or one more."""
+    """The columns of a file without names, by their number: a square, or one more."""
     width = len(names)
     whole = all(cell.isdigit() for cell in names)
     counted = whole and [int(cell) for cell in names] == list(range(int(names[0]), int(names[0]) + width))
@@ -170,7 +170,7 @@ def _refuse_colour(name: str, pixels: int) -> None:
 
 
 def _check_names(name: str, names: list[str]) -> int:
-    """The side of the square images whose pixels have these names, in this order."""
+    """The side of square images whose pixel columns have these names, in this order."""
     count = len(names)
     _refuse_colour(name, count)
     side = max(math.isqrt(count), 1)
@@ -203,7 +203,7 @@ def _check_names(name: str, names: list[str]) -> int:
 
 
 def _label_first_or_last(columns: _Columns, values: np.ndarray) -> _Columns:
-    """A file without names: the label is the first column, unless only the last one can be it."""
+    """In a file without names the label is the first column, unless only the last one can be labels."""
 
     def can_be(column: np.ndarray) -> bool:
         whole = bool((column == np.floor(column)).all())
@@ -219,7 +219,7 @@ def _label_first_or_last(columns: _Columns, values: np.ndarray) -> _Columns:
 
 
 def _without_tail(lines: list[str], delimiter: str) -> list[str]:
-    """Without empty lines at the end, and without the empty columns that a spreadsheet leaves."""
+    """Remove empty lines at the end, and the empty columns that a spreadsheet leaves."""
     while lines and not lines[-1].strip(delimiter + ' "'):
         lines.pop()
     if not lines:
@@ -230,7 +230,7 @@ def _without_tail(lines: list[str], delimiter: str) -> list[str]:
 
 
 def _brightness(pixels: np.ndarray, side: int, notes: list[str]) -> np.ndarray:
-    """As 0..255, where all of them lie in 0..1, or in 0..16 as those of UCI's 8x8 digits."""
+    """Scale pixels to 0..255 if all lie in 0..1, or in 0..16 as in UCI's 8x8 digits."""
     if not pixels.size or not pixels.min() >= 0:
         return pixels
     largest, whole = pixels.max(), bool((pixels == np.floor(pixels)).all())
@@ -244,7 +244,7 @@ def _brightness(pixels: np.ndarray, side: int, notes: list[str]) -> np.ndarray:
 
 
 def _parse(name: str, lines: list[str], columns: int, delimiter: str, first: int) -> np.ndarray:
-    """All numbers at once; where that fails, line by line, to say where."""
+    """Parse all numbers at once; if that fails, line by line to find the error."""
     if not lines:
         return np.empty((0, columns))
     try:
@@ -280,7 +280,7 @@ def _check_range(name: str, values: np.ndarray, largest: int, what: str, skipped
 
 
 def write_submission(path: str | os.PathLike[str], labels: np.ndarray, classes: Sequence[str] = ()) -> None:
-    """``ImageId,Label``, counted from 1; where the classes have names of their own, a third column ``Class`` too."""
+    """Write ``ImageId,Label``, counted from 1; if the classes have names, also a third column ``Class``."""
     named = any(name != str(i) for i, name in enumerate(classes))
     rows = [["ImageId", "Label", *(["Class"] if named else [])]]
     rows += [[str(i), str(int(label)), *([classes[label]] if named else [])] for i, label in enumerate(labels, start=1)]

@@ -1,4 +1,4 @@
-"""The digits that come with scikit-learn, and no network needed."""
+"""The digits that are included in scikit-learn; no download is needed."""
 
 from __future__ import annotations
 

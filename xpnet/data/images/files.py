@@ -1,4 +1,4 @@
-"""Image files in; digits that look like MNIST's out.  Pillow is imported when a function needs it."""
+"""Read image files, and convert drawings of digits to the form of MNIST.  Pillow is imported on first use."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from xpnet._extras import require
 from xpnet._files import write_atomically
 from xpnet.data.errors import DataError
 
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # none that starts another program, as EPS does
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # none that runs another program, as EPS does
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, struct.error, zlib.error)
 
-_WORKING = 192  # pixels of the longer side on which ink is told from ground
-_COARSEST = 64  # ... or fewer, down to this, where there is much noise
-_GROUND = 48  # ... on which the light is measured
-_FAINTEST = 12.0  # grey levels between ink and ground below which nothing is taken for a digit
+_WORKING = 192  # pixels of the longer side for separating ink from background
+_COARSEST = 64  # ... or fewer, down to this, for noisy images
+_GROUND = 48  # ... for estimating the illumination
+_FAINTEST = 12.0  # smallest contrast between ink and background, in grey levels
 _DULL = 100  # grey level: ink of a dataset is brighter
 _NO_INK = "draw it in one colour that stands out from a plain ground, large in the picture"
 
@@ -34,17 +34,17 @@ _NO_INK = "draw it in one colour that stands out from a plain ground, large in t
 def read_image(path: str | os.PathLike[str]) -> np.ndarray:
     """The pixels of an image file, uint8: (H, W) if it is grey, (H, W, 3) if it has colours.
 
-    Upright as the camera noted it; 16 bits become 8; of several frames the first.  Behind transparent places comes
-    white, or black where the ink is light: white ink on a transparent ground is no blank.
+    The orientation in the metadata is applied, 16 bits are reduced to 8, and of several frames the first is read.  The
+    background of transparent pixels is white, or black if the ink is light, so that white ink remains visible.
 
-    Raises: ``FileNotFoundError``, ``DataError`` for what is no image, is damaged or far too large,
+    Raises: ``FileNotFoundError``; ``DataError`` for a file that is not an image, is damaged or much too large;
     ``MissingExtraError`` without Pillow.
     """
     name = os.fspath(path)
     pillow = _pillow("reading images")
     content = _read(name)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow warns of odd metadata; the pixels are fine
+        warnings.simplefilter("ignore")  # Pillow warns about unusual metadata; the pixels are valid
         warnings.simplefilter("error", pillow.DecompressionBombWarning)
         try:
             image = pillow.open(io.BytesIO(content), formats=FORMATS)
@@ -73,9 +73,9 @@ def load_photographs() -> dict[str, np.ndarray]:
 
 
 def write_image(path: str | os.PathLike[str], pixels: np.ndarray) -> None:
-    """Write pixels, uint8 (H, W) or (H, W, 3), as a PNG, whole or not at all.
+    """Write pixels, uint8 (H, W) or (H, W, 3), as a PNG, atomically.
 
-    Raises: ``ValueError`` for a name that does not end in .png or other pixels, ``OSError``, ``MissingExtraError``.
+    Raises: ``ValueError`` for a name that does not end in .png, or other pixels; ``OSError``; ``MissingExtraError``.
     """
     pixels = np.ascontiguousarray(pixels)
     if pixels.dtype != np.uint8 or not pixels.size or pixels.shape[2:] not in ((), (3,)) or pixels.ndim < 2:
@@ -117,10 +117,10 @@ def _pixels(image: Any) -> np.ndarray:
 
 
 def _behind(layer: Any) -> str:
-    """What to put behind an RGBA image: of black and white the one that is further from its ink.
+    """The background for an RGBA image: black or white, whichever is further from its ink.
 
-    Where the opaque part brings its own ground, with ink of another tone inside (a screenshot with round corners), the
-    surroundings get the tone of that ground.
+    If the opaque part has its own background, with ink of another tone inside (a screenshot with round corners), the
+    transparent part gets the tone of that background.
     """
     alpha, grey = np.asarray(layer.getchannel("A")), np.asarray(layer.convert("RGB").convert("L")).astype(int)
     visible = alpha > max(0.9 * int(alpha.max()), 0)
@@ -135,7 +135,7 @@ def _behind(layer: Any) -> str:
 
 
 def _inside(mask: np.ndarray) -> np.ndarray:
-    """The pixels of a mask whose four neighbours belong to it too."""
+    """The pixels of a mask whose four neighbours are in it too."""
     padded = np.pad(mask, 1)
     beside = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
     inside: np.ndarray = mask & beside
@@ -143,9 +143,9 @@ def _inside(mask: np.ndarray) -> np.ndarray:
 
 
 def _to_8_bits(values: np.ndarray) -> np.ndarray:
-    """Scale to 0..255: 16-bit values by their range, all others by their own least and largest.
+    """Scale to 0..255: 16-bit values by the range of 16 bits, others by their own minimum and maximum.
 
-    Whole numbers that are within 0..255, in an image of more bits, are grey levels already.
+    Integers within 0..255 in an image of more bits are already grey levels.
     """
     if values.dtype.kind in "iu" and values.size and 0 <= values.min() <= values.max() < 256:
         return values.astype(np.uint8)
@@ -164,15 +164,16 @@ def _to_8_bits(values: np.ndarray) -> np.ndarray:
 
 
 def to_digit(image: np.ndarray, size: int = 28) -> np.ndarray:
-    """A drawing or photo of one digit as MNIST would show it: white on black, uint8 (size, size).
+    """A drawing or photo of one digit in the form of MNIST: white on black, uint8 (size, size).
 
-    image uint8 (H, W) or (H, W, 3), of any size, dark on light or light on dark.  The light is evened out, the ground
-    becomes 0 and the ink 255.  The ink's box is scaled to 20 of 28 pixels with its aspect ratio, and its centre of mass
-    put in the middle (LeCun, Bottou, Bengio, Haffner 1998, "Gradient-based learning applied to document recognition").
-    Below 16 pixels, as for scikit-learn's digits, the ink fills the image.  An image that has the final size, a black
-    ground and its digit in the middle comes back as it is: so are the images of these datasets.
+    image uint8 (H, W) or (H, W, 3), of any size, dark on light or light on dark.  Uneven illumination is corrected; the
+    background becomes 0 and the ink 255.  The bounding box of the ink is scaled to 20 of 28 pixels with its aspect
+    ratio, and its centre of mass is centred (LeCun, Bottou, Bengio, Haffner 1998, "Gradient-based learning applied to
+    document recognition").  Below 16 pixels, as for scikit-learn's digits, the ink fills the image.  An image with the
+    final size, a black background and its digit in the middle is returned unchanged, so that images of these datasets
+    are too.
 
-    Raises: ``ValueError`` where there is no digit.
+    Raises: ``ValueError`` if no digit is found.
     """
     if not isinstance(size, int) or size < 4:
         raise ValueError(f"size must be a whole number of at least 4 pixels, got {size!r}")
@@ -181,7 +182,7 @@ def to_digit(image: np.ndarray, size: int = 28) -> np.ndarray:
     if grey.shape == (size, size) and _looks_finished(grey, ink):
         return grey.astype(np.uint8)
     close = _crop(grey, ink)
-    if close.size < 0.5 * grey.size:  # a small digit: look again from near
+    if close.size < 0.5 * grey.size:  # a small digit: repeat on the crop
         ink = _find_ink(close)
     elif grey.shape == (size, size) and _looks_placed(ink):
         return _to_uint8(ink)
@@ -236,10 +237,10 @@ def _shrink(values: np.ndarray, side: int) -> np.ndarray:
 
 
 def _find_ink(grey: np.ndarray, side: int = _WORKING) -> np.ndarray:
-    """How much ink each pixel of a smaller image holds, 0..1, without noise and stray marks."""
+    """The amount of ink in each pixel of a smaller image, 0..1, without noise and stray marks."""
     small = _shrink(grey, side)
     contrast = small - _ground(small)
-    noise = float(np.quantile(np.abs(contrast), 0.25)) / 0.3186  # the σ of a normal; most pixels are ground
+    noise = float(np.quantile(np.abs(contrast), 0.25)) / 0.3186  # σ of a normal distribution; most are background
     least = max(5.0 * noise, _FAINTEST)
     lighter, darker = (np.maximum(sign * contrast - least, 0).sum() for sign in (1, -1))
     contrast = contrast if lighter > darker else -contrast
@@ -255,8 +256,10 @@ def _find_ink(grey: np.ndarray, side: int = _WORKING) -> np.ndarray:
 
 
 def _ground(grey: np.ndarray) -> np.ndarray:
-    """The light on the ground: one level, that of the border, or a quadratic surface, whichever is nearer to a quarter
-    of all pixels.  The level suits a drawing that fills its image, the surface a photo.
+    """The illumination of the background: the level of the border, or a quadratic surface.
+
+    The one that is closer to a quarter of all pixels is used.  The level suits a drawing that fills its image, the
+    surface a photo.
     """
     border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
     level, surface = np.full_like(grey, np.median(border)), _surface(grey)
@@ -267,8 +270,8 @@ def _ground(grey: np.ndarray) -> np.ndarray:
 def _surface(grey: np.ndarray) -> np.ndarray:
     """A quadratic surface through the pixels without ink.
 
-    The least sum of absolute differences, by reweighted least squares, does not follow the ink as long as
-    that is less than half of it all; the border, where ink is rare, counts as much as the rest.
+    It minimises the sum of absolute differences by reweighted least squares, which ignores the ink as long as ink is
+    less than half of the weight; the border, where ink is rare, has as much weight as the rest.
     """
     small = _shrink(grey, _GROUND)
     inside = np.zeros(small.shape, dtype=bool)
@@ -292,8 +295,8 @@ def _quadratic(shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _without_stray_marks(ink: np.ndarray, sure: np.ndarray) -> np.ndarray:
-    """Keep the largest connected mark and those that are not small beside it."""
-    reach = max(ink.shape) // 64  # pixels: strokes this near to each other belong together
+    """Keep the largest connected mark, and others that are not much smaller."""
+    reach = max(ink.shape) // 64  # pixels: strokes at most this far apart belong together
     labels = _label(_grow(sure, reach))
     mass = np.bincount(labels.ravel(), (ink * sure).ravel())
     mass[0] = 0
@@ -337,7 +340,7 @@ def _box(ink: np.ndarray) -> tuple[int, int, int, int]:
 
 
 def _crop(grey: np.ndarray, ink: np.ndarray) -> np.ndarray:
-    """The part of an image around the ink that was found in a smaller version of it, with a margin."""
+    """The part of an image around the ink that was found in a smaller version, with a margin."""
     top, bottom, left, right = _box(ink)
     margin = 0.3 * max(bottom - top, right - left)
     y, x = (big / small for big, small in zip(grey.shape, ink.shape, strict=True))
@@ -347,12 +350,12 @@ def _crop(grey: np.ndarray, ink: np.ndarray) -> np.ndarray:
 
 
 def _inner(size: int) -> int:
-    """The side of the box that the ink is scaled to: 20 of 28 as in MNIST, all of a very small image."""
+    """The side of the box to which the ink is scaled: 20 of 28 as in MNIST, or the whole of a very small image."""
     return round(size * 20 / 28) if size >= 16 else size
 
 
 def _looks_placed(ink: np.ndarray) -> bool:
-    """Whether the ink of an image of the final size has the right size and place already, to a pixel or two."""
+    """Whether the ink of an image of the final size already has the correct size and position, within two pixels."""
     top, bottom, left, right = _box(ink)
     side, inner = max(bottom - top, right - left), _inner(len(ink))
     off_center = [abs(_center_of_mass(ink, axis) - len(ink) // 2) for axis in (0, 1)]
@@ -360,9 +363,9 @@ def _looks_placed(ink: np.ndarray) -> bool:
 
 
 def _looks_finished(grey: np.ndarray, ink: np.ndarray, most: float = 1.3) -> bool:
-    """Whether an image of the final size is like those of a dataset: bright ink on black, roughly in the middle.
+    """Whether an image of the final size resembles those of a dataset: bright ink on black, roughly centred.
 
-    Its longer side is 0.6 to ``most`` times what it should be.
+    The longer side of the ink is 0.6 to ``most`` times its target.
     """
     top, bottom, left, right = _box(ink)
     border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
@@ -378,7 +381,7 @@ def _center_of_mass(ink: np.ndarray, axis: int) -> float:
 
 
 def _scale(ink: np.ndarray, size: int) -> np.ndarray:
-    """Scale so that the longer side of the ink's box is that of MNIST's; thicken hair lines, which would fade."""
+    """Scale the longer side of the ink's box to that of MNIST, and thicken thin lines, which would fade."""
     top, bottom, left, right = _box(ink)
     scale = _inner(size) / max(bottom - top, right - left)
     width = _stroke_width(ink) * scale * 20 / _inner(size)  # in pixels of MNIST, where it is 2 to 5
@@ -391,7 +394,7 @@ def _scale(ink: np.ndarray, size: int) -> np.ndarray:
 
 
 def _stroke_width(ink: np.ndarray) -> float:
-    """Twice the area by the length of the outline, which is what losing one pixel all around takes away."""
+    """Twice the area divided by the length of the outline, measured by eroding one pixel all around."""
     mask = np.pad(ink > 0.5, 1)
     inner = mask[1:-1, 1:-1] & mask[:-2, 1:-1] & mask[2:, 1:-1] & mask[1:-1, :-2] & mask[1:-1, 2:]
     return float(2 * mask.sum() / max(1, mask.sum() - inner.sum()))
@@ -406,7 +409,7 @@ def _thicken(ink: np.ndarray, reach: int) -> np.ndarray:
 
 
 def _center(ink: np.ndarray, size: int) -> np.ndarray:
-    """Cut out size x size pixels with the centre of mass in the middle, but none of the ink's box cut off."""
+    """Cut out size x size pixels around the centre of mass, without cutting the ink's box."""
     box = _box(ink)
     padded = np.pad(ink, size)
     starts = []
@@ -427,7 +430,7 @@ def _to_uint8(ink: np.ndarray) -> np.ndarray:
 
 
 def show_digit(image: np.ndarray, ascii: bool = False) -> str:  # noqa: A002
-    """A small grey image, uint8 (H, W), as text for a terminal: one character for two pixels, one above the other.
+    """A small grey image, uint8 (H, W), as text for a terminal; one character shows two pixels, one above the other.
 
     >>> print(show_digit(np.array([[0, 0, 255, 255, 90], [0, 255, 255, 0, 90]], dtype=np.uint8)) + "|")
      ▄█▀░|

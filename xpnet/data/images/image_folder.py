@@ -1,4 +1,4 @@
-"""A folder of pictures, one subfolder a class, read when they are asked for."""
+"""A folder of pictures with one subfolder per class, read lazily."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", "
 class ImageFolder:
     """``root/cat/1.png``, ``root/dog/2.jpg``: sample i is ``(pixels (C, H, W) uint8, class number)``.
 
-    Only names are read at first.  A picture is read each time that it is asked for, so that a loader with
-    ``num_workers`` reads ahead.
+    The constructor reads file names only.  A picture is read whenever it is accessed; a loader with ``num_workers``
+    reads ahead.
 
     Parameters
     ----------
     root : the folder; each of its subfolders is a class, in alphabetical order.
-    size : (H, W) to which every picture is scaled, or one number for both; without one, pictures keep their size.
+    size : (H, W) to which every picture is resized, or one number for both; by default pictures keep their size.
     color : three channels for every picture if True, one if False.
-    transform : a function of the pixels, called on every picture after scaling.
+    transform : a function of the pixels, called on every picture after resizing.
 
-    Raises: ``DataError`` where there is no such folder, or where it holds no pictures.
+    Raises: ``DataError`` if there is no such folder, or if it has no pictures.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class ImageFolder:
         return (pixels if self.transform is None else self.transform(pixels)), number
 
     def _scaled(self, pixels: np.ndarray) -> np.ndarray:
-        """Of the wanted size, with the wanted number of channels, (H, W, C)."""
+        """The picture with the requested size and number of channels, (H, W, C)."""
         image = require("PIL.Image", extra="plot", purpose="reading images").fromarray(pixels)
         image = image.convert("RGB" if self.color else "L")
         if self.size is not None and (image.height, image.width) != self.size:

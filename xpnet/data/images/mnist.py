@@ -67,11 +67,13 @@ def load_mnist(
 ) -> tuple[ArrayDataset, ArrayDataset]:
     """MNIST: 60,000 training and 10,000 test images, uint8 (N, 28, 28), and their labels.
 
-    Looked for in ``data_dir``, in the folder in ``XPNET_DATA``, in the cache; else downloaded into the cache.
-    Files of another set with the same names (Fashion-MNIST, KMNIST, EMNIST) are known by their content: ``name`` and
-    ``classes`` are then that set's, and a warning says so.  What is said of other files is in ``notes``.
+    The data are searched in ``data_dir``, in the folder in ``XPNET_DATA``, and in the cache; otherwise they are
+    downloaded into the cache.  Files of another dataset with the same names (Fashion-MNIST, KMNIST, EMNIST) are
+    recognised by their content: ``name`` and ``classes`` are then those of that dataset, with a warning.  ``notes`` has
+    remarks on unknown files.
 
-    Raises: ``DataUnavailableError`` where it cannot be had, ``DataError`` for damaged files, or files of two sets.
+    Raises: ``DataUnavailableError`` if the data cannot be found or downloaded; ``DataError`` for damaged files, or
+    files of two datasets.
     """
     return _warned(MNIST, load_source(MNIST, data_dir, download=download, progress=progress))
 
@@ -84,7 +86,7 @@ def load_fashion_mnist(
 
 
 class OtherDatasetWarning(UserWarning):
-    """The files are another dataset's than the one that was asked for."""
+    """The files belong to another dataset than the requested one."""
 
 
 def _warned(source: Source, parts: tuple[ArrayDataset, ArrayDataset]) -> tuple[ArrayDataset, ArrayDataset]:
@@ -96,7 +98,7 @@ def _warned(source: Source, parts: tuple[ArrayDataset, ArrayDataset]) -> tuple[A
 def load_source(
     source: Source, data_dir: str | os.PathLike[str] | None, *, download: bool, progress: Progress | None = None
 ) -> tuple[ArrayDataset, ArrayDataset]:
-    """Find the four files of a dataset, and read them."""
+    """Find and read the four files of a dataset."""
     if data_dir is not None:
         paths = _in_folder(source, Path(data_dir))
         if paths is None:
@@ -113,9 +115,9 @@ def load_source(
 
 
 def _in_folder(source: Source, folder: Path) -> list[Path] | None:
-    """The files in a folder, in its parent's usual sub-folders, packed or not; None unless all are there.
+    """The files in a folder or its usual sub-folders, compressed or not; None unless all are there.
 
-    In a sub-folder that is called as another set's they count where they are known to be this one's.
+    In a sub-folder with the name of another dataset they are used only if they are recognised as this dataset.
     """
     for place in (folder, *(folder / name for name in (*source.folders, "raw"))):
         if (found := _in_place(place)) is not None:
@@ -128,9 +130,9 @@ def _in_folder(source: Source, folder: Path) -> list[Path] | None:
 
 
 def _in_place(folder: Path) -> list[Path] | None:
-    """The four files in one folder, under any of the names in use.
+    """The four files in one folder, under any common name.
 
-    ``train-images.idx3-ubyte``, in capitals, in a folder each, or of one split of EMNIST.
+    Examples are ``train-images.idx3-ubyte``, upper case, each file in its own folder, or one split of EMNIST.
     """
     files = _files_by_role(folder)
     splits = sorted({split for split, _, _ in files})
@@ -157,7 +159,7 @@ def _files_by_role(folder: Path) -> dict[tuple[str, str, str], Path]:
 
 
 def _plain(name: str) -> str:
-    """A file's name in small letters with dashes, without ``.gz``."""
+    """A file name in lower case with dashes, without ``.gz``."""
     return re.sub(r"[._ ]+", "-", name.casefold().removesuffix(".gz"))
 
 
@@ -179,7 +181,7 @@ def _missing(source: Source, folder: Path) -> str:
 
 
 def _read(source: Source, paths: list[Path]) -> tuple[ArrayDataset, ArrayDataset]:
-    """Both parts, under the name and classes of the set that they are."""
+    """Both parts, with the name and classes of the dataset they belong to."""
     split = (match := _ROLE.fullmatch(_plain(paths[0].name))) and match["split"]
     if split:
         return _read_emnist(split, paths)
@@ -213,7 +215,7 @@ def _has_ink_of_fashion(images: np.ndarray) -> bool:
 
 
 def _whose(path: Path, array: np.ndarray) -> str | None:
-    """The set that a file is of, by the published sums of the packed file, or by its first labels."""
+    """The dataset of a file, by the published checksums of the compressed file, or by its first labels."""
     size = path.stat().st_size
     content = path.read_bytes() if path.suffix == ".gz" else b""
     for source in (MNIST, FASHION_MNIST):
@@ -230,7 +232,7 @@ def _whose(path: Path, array: np.ndarray) -> str | None:
 
 
 def _of_unknown(source: Source, path: Path, images: np.ndarray) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Classes and a note for files that are no published set's: they are taken as they are."""
+    """Classes and a note for files of no published dataset, which are used unchanged."""
     share = ink(images)
     said = f"the files in {path.parent} are not the published ones of {source.name}: they are taken as they are"
     plenty = images.shape[1:] == (28, 28) and len(images) >= 100
@@ -245,7 +247,7 @@ def _of_unknown(source: Source, path: Path, images: np.ndarray) -> tuple[tuple[s
 
 
 def _read_emnist(split: str, paths: list[Path]) -> tuple[ArrayDataset, ArrayDataset]:
-    """A split of EMNIST: its images lie on their side, and its letters are counted from 1."""
+    """A split of EMNIST, whose images are transposed, and whose letters are numbered from 1."""
     classes = EMNIST_CLASSES.get(split)
     if classes is None:
         raise DataError(f"{paths[0]}: the splits of EMNIST are {', '.join(EMNIST_CLASSES)}, not {split!r}")

@@ -1,4 +1,4 @@
-"""Which set of MNIST's kind some files are: they share names and shapes, so that only their content can tell."""
+"""Recognise datasets in the format of MNIST by content, because they share file names and shapes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EMNIST_CLASSES = {
 
 @dataclass(frozen=True)
 class Member:
-    """A published set: the names of its classes, its first labels, and MD5 sums of its packed files."""
+    """A published dataset: the names of its classes, its first labels, and MD5 sums of its compressed files."""
 
     name: str
     classes: tuple[str, ...]
@@ -51,7 +51,7 @@ FAMILY = {
 
 
 def of_labels(labels: np.ndarray) -> str | None:
-    """The set whose training or test labels begin like these; None for fewer than twenty, or others."""
+    """The dataset whose training or test labels begin like these; None if unknown, or for fewer than twenty."""
     if len(labels) < 20 or labels[:20].max() > 9:
         return None
     first = "".join(map(str, labels[:20].tolist()))
@@ -59,13 +59,13 @@ def of_labels(labels: np.ndarray) -> str | None:
 
 
 def ink(images: np.ndarray) -> float:
-    """The share of pixels that are not black, of some thousand images: about 0.19 for MNIST, 0.50 for Fashion-MNIST."""
+    """The share of pixels that are not black, in some thousand images: about 0.19 for MNIST, 0.50 for Fashion-MNIST."""
     some = images[:: max(1, len(images) // 1000)]
     return float(np.count_nonzero(some) / max(some.size, 1))
 
 
 def looks_like_fashion(images: np.ndarray, labels: np.ndarray) -> bool:
-    """Whether images in any order have Fashion-MNIST's numbers: as many of each class, and half of the pixels used."""
+    """Whether shuffled images match Fashion-MNIST: equal numbers of each class, and half of the pixels not black."""
     counts = np.bincount(labels, minlength=10)
     even = len(counts) == 10 and len(labels) in (60_000, 10_000, 70_000) and bool((counts == len(labels) // 10).all())
     return even and images.shape[1:] == (28, 28) and 0.45 < ink(images) < 0.55

@@ -1,4 +1,4 @@
-"""Pictures of any size and kind, as the images that a network was trained on."""
+"""Convert pictures of any size and kind to the form of the training images."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from xpnet._extras import MissingExtraError, require
 from xpnet.data.images.files import ink_levels, looks_like_mnist, to_digit
 
 GROUNDS = ("", "dark", "light")
-_SAMPLE = 20  # training images that are looked at
-_SHARE = 0.8  # of them must agree
+_SAMPLE = 20  # number of training images that are examined
+_SHARE = 0.8  # share of them that must agree
 _DARK, _LIGHT = 64, 191  # grey levels
 
 
 @dataclass(frozen=True)
 class PictureRecipe:
-    """What training images are like, so that pictures can be made the same.
+    """The form of the training images, for converting pictures to the same form.
 
     Parameters
     ----------
     size : height and width in pixels.
     channels : 1 for grey, 3 for colour.
-    digits : whether the images are digits as in MNIST, each scaled and put in the middle: pictures get ``to_digit``.
-    ground : "dark" or "light" where the border of the images is, else "".
+    digits : whether the images are digits as in MNIST, scaled and centred; pictures are converted by ``to_digit``.
+    ground : "dark" or "light" if the border of the images is, else "".
     """
 
     size: tuple[int, int]
@@ -49,7 +49,7 @@ class PictureRecipe:
     def fit(cls, images: np.ndarray, classes: Sequence[str] = ()) -> PictureRecipe:
         """The recipe of a dataset.  images uint8 (N, H, W), (N, 1, H, W) or (N, 3, H, W).
 
-        Digits are what has the classes 0 to 9 and stands in the image as MNIST's digits do.
+        Images are taken as digits if the classes are 0 to 9 and they are placed like MNIST's digits.
         """
         channels = 3 if images.ndim == 4 and images.shape[1] == 3 else 1
         chosen = images[np.linspace(0, len(images) - 1, min(len(images), _SAMPLE)).astype(int)]
@@ -65,11 +65,11 @@ class PictureRecipe:
     def __call__(self, picture: np.ndarray) -> np.ndarray:
         """A picture, uint8 (H, W) or (H, W, 3) of any size, as a training image: uint8 (H, W), or (3, H, W).
 
-        A picture of the right size, or such a one enlarged by a whole factor, stays as it is; digits only if they are
-        in the middle.  Another one is scaled: with margins of its own ground where the training images have an even
-        one, and inverted where its ground is the opposite; else its middle is cut out.
+        A picture of the correct size, or one enlarged by an integer factor, is unchanged; a digit only if it is
+        centred. Other pictures are scaled.  If the training images have a uniform background, the picture gets margins
+        of its own background, and is inverted if its background is the opposite; otherwise its middle is cut out.
 
-        Raises: ``ValueError`` where digits are wanted and there is none, ``MissingExtraError`` without Pillow.
+        Raises: ``ValueError`` if a digit is required and none is found; ``MissingExtraError`` without Pillow.
         """
         if self.digits:
             picture = _shrunk_back(ink_levels(picture), self.size)
@@ -83,14 +83,16 @@ class PictureRecipe:
         return picture if self.channels == 1 else np.ascontiguousarray(picture.transpose(2, 0, 1))
 
     def inverts(self, picture: np.ndarray) -> bool:
-        """Whether a plain picture is inverted: its ground is light and that of the training images dark, or so."""
+        """Whether a picture is inverted, because its background is light and that of the training images dark, or vice
+        versa.
+        """
         if self.digits or not self.ground or picture.shape[:2] == self.size:
             return False
         grey = picture if picture.ndim == 2 else picture.mean(axis=2)
         return _ground_of(grey[None]) == {"dark": "light", "light": "dark"}[self.ground]
 
     def describe(self) -> str:
-        """In words, as ``"28x28, grey, digits put in the middle, dark ground"``."""
+        """A description, e.g. ``"28x28, grey, digits put in the middle, dark ground"``."""
         parts = [f"{self.size[1]}x{self.size[0]}", "grey" if self.channels == 1 else "colour"]
         parts += ["digits put in the middle"] if self.digits else []
         return ", ".join([*parts, f"{self.ground} ground"] if self.ground else parts)
@@ -101,7 +103,7 @@ class PictureRecipe:
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> PictureRecipe:
-        """Back from ``state()``.  Raises: ``ValueError`` where something else stands there."""
+        """Restore from ``state()``.  Raises: ``ValueError`` for other content."""
         if set(state) != {"size", "channels", "digits", "ground"} or not isinstance(state["size"], (list, tuple)):
             raise ValueError(f"expected size, channels, digits and ground, got {', '.join(state) or 'nothing'}")
         return cls(**{**state, "size": tuple(state["size"])})
@@ -119,7 +121,7 @@ def _ground_of(grey: np.ndarray) -> str:
 def _are_digits(images: np.ndarray) -> bool:
     try:
         return bool(np.mean([looks_like_mnist(image) for image in images]) >= _SHARE)
-    except MissingExtraError:  # without Pillow large images cannot be judged; nor can pictures be read
+    except MissingExtraError:  # without Pillow large images cannot be examined, nor pictures read
         return True
 
 
@@ -135,7 +137,7 @@ def _image(picture: np.ndarray) -> Any:
 
 
 def _shrunk_back(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """An image of this size again, where each of its pixels was made a square of several; else the picture."""
+    """The original of an image that was enlarged to this picture by repeating pixels; else the picture."""
     factor = len(picture) // size[0]
     if factor < 2 or picture.shape != (size[0] * factor, size[1] * factor):
         return picture
@@ -144,7 +146,7 @@ def _shrunk_back(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def _padded(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The whole picture scaled into ``size``, with margins of the tone of its border."""
+    """The whole picture scaled to fit ``size``, with margins in the tone of its border."""
     height, width = picture.shape[:2]
     scale = min(size[0] / height, size[1] / width)
     small = _resized(picture, (max(1, round(height * scale)), max(1, round(width * scale))))
@@ -166,7 +168,7 @@ def _cut(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def _resized(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Scaled to ``size``; an image that was enlarged by a whole factor comes back exactly."""
+    """The picture scaled to ``size``; enlargement by an integer factor is reversed exactly."""
     whole = all(big % small == 0 for big, small in zip(picture.shape, size, strict=False))
     resampling = require("PIL.Image", extra="plot", purpose="reading images").Resampling
     image = _image(picture).resize((size[1], size[0]), resampling.BOX if whole else resampling.BICUBIC)

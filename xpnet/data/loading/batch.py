@@ -1,4 +1,4 @@
-"""What is in a batch: the inputs of the model, the target of the loss, the number of samples."""
+"""The parts of a batch: inputs of the model, target of the loss, number of samples."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from xpnet.tensor import Tensor
 from xpnet_backends import is_array
 
 TARGETS = ("target", "targets", "label", "labels", "y")
-"""Names under which a dict holds its target, in this order."""
+"""Keys of the target in a dict batch, in order of preference."""
 
 
 class Inputs(NamedTuple):
-    """What the model is called with: ``model(*arguments, **named)``."""
+    """The arguments of the model: ``model(*arguments, **named)``."""
 
     arguments: tuple[Any, ...]
     named: dict[str, Any]
@@ -34,9 +34,10 @@ def split_batch(batch: Any) -> tuple[Inputs, Any]:
     ``x`` or ``(x,)``                       ``model(x)``        None
     ======================================  ==================  ==========
 
-    A dict's target stands under one of the names in ``TARGETS``.  A single other entry is passed by position.
+    The target of a dict has one of the keys in ``TARGETS``.  If there is a single other entry, it is passed by
+    position.
 
-    Raises: ``TypeError`` for what is no batch, ``ValueError`` for an empty one.
+    Raises: ``TypeError`` for an object that is not a batch; ``ValueError`` for an empty one.
 
     >>> split_batch(([1], [2], [3]))
     (Inputs(arguments=([1], [2]), named={}), [3])
@@ -61,7 +62,7 @@ def split_batch(batch: Any) -> tuple[Inputs, Any]:
 
 
 def samples_in(inputs: Inputs) -> int:
-    """How many samples a batch holds: the length of its first array, also inside tuples and dicts."""
+    """The number of samples in a batch: the length of its first array, also inside tuples and dicts."""
     first: Any = inputs.arguments[0] if inputs.arguments else next(iter(inputs.named.values()))
     while not is_array(first) and not isinstance(first, Tensor) and isinstance(first, (tuple, list, Mapping)) and first:
         inside = next(iter(first.values())) if isinstance(first, Mapping) else first[0]

@@ -1,4 +1,4 @@
-"""Samples into batches."""
+"""Collate samples into batches."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from xpnet_backends import Backend, backend_of, is_array
 
 
 def default_collate(samples: Sequence[Any]) -> Any:
-    """One batch of a list of samples: arrays are stacked, numbers become an array, texts stay a list.
+    """A batch from a list of samples: arrays are stacked, numbers become an array, texts remain a list.
 
-    Tuples, named tuples, lists and dicts are taken entry by entry.  Python floats become float32, as everywhere.
+    Tuples, named tuples, lists and dicts are collated entry by entry.  Python floats become float32, as everywhere.
 
-    Raises: ``ValueError`` for arrays of different shapes, naming the first that differs; ``TypeError`` for what cannot
-    be put into an array.
+    Raises: ``ValueError`` for arrays of different shapes, with the first that differs; ``TypeError`` for objects that
+    do not fit into an array.
 
     >>> default_collate([(np.zeros(2), 1), (np.ones(2), 0)])
     (array([[0., 0.],
@@ -68,7 +68,7 @@ def _check_alike(samples: Sequence[Any], wanted: Sequence[Any], found: Sequence[
 
 
 def brought(batch: Any, backend: Backend) -> Any:
-    """The same batch with every array on ``backend``."""
+    """The batch with every array on ``backend``."""
     if isinstance(batch, Tensor):
         return brought(batch.data, backend)
     if is_array(batch):

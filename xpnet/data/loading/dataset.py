@@ -1,4 +1,4 @@
-"""Arrays that belong together: inputs, and what is to be learned from them."""
+"""Datasets of arrays: inputs and targets."""
 
 from __future__ import annotations
 
@@ -12,21 +12,25 @@ from xpnet_backends.random import Stream
 
 
 class ArrayDataset:
-    """``inputs`` (N, ...) and ``targets`` (N, ...), or None where nothing is known about the answers.
+    """``inputs`` (N, ...) and ``targets`` (N, ...), or None without targets.
 
-    Both are held where the inputs are.
+    Both are stored on the backend of the inputs.
 
     Parameters
     ----------
     inputs, targets : arrays of the same length.
     classes : the names of the classes 0, 1, ...
-    name : what the data are called.
-    notes : what somebody who uses the data should know, e.g. what was guessed about a file.
+    name : the name of the data.
+    notes : remarks for the user of the data, e.g. what was guessed about a file.
 
     Raises: ``ValueError`` for unequal lengths or no data.
+
+    >>> dataset = ArrayDataset(np.zeros((3, 2)), np.array([0, 1, 1]))
+    >>> len(dataset), dataset.subset([2, 0]).targets.tolist()
+    (3, [1, 0])
     """
 
-    takes_many = True  # dataset[array of numbers] gives a whole batch
+    takes_many = True  # dataset[array of indices] returns a whole batch
 
     def __init__(
         self,
@@ -58,7 +62,7 @@ class ArrayDataset:
         return ArrayDataset(inputs, targets, classes=self.classes, name=self.name, notes=self.notes)
 
     def check_finite(self) -> None:
-        """Raises: ``ValueError`` where an input or target is NaN or infinite, with the first place of it."""
+        """Raises: ``ValueError`` if an input or target is NaN or infinite, with the position of the first one."""
         for what, array in (("inputs", self.inputs), ("targets", self.targets)):
             if array is None or array.dtype.kind != "f":
                 continue
@@ -77,7 +81,7 @@ class ArrayDataset:
 
 
 def as_array(values: Any) -> Array:
-    """An array of any backend as it is, that of a tensor, or the values of a list; floats of a list become float32."""
+    """An array of any backend unchanged, the array of a tensor, or a list as an array; its floats become float32."""
     if is_array(values):
         return values
     if is_array(held := getattr(values, "data", None)):  # a tensor
@@ -87,15 +91,19 @@ def as_array(values: Any) -> Array:
 
 
 def _beside(inputs: Array, targets: Array) -> Array:
-    """``targets`` on the backend of ``inputs``, so that one index finds both."""
+    """``targets`` on the backend of ``inputs``, so that one index array works for both."""
     there, here = backend_of(targets), backend_of(inputs)
     return targets if there is here else here.asarray(there.to_numpy(targets))
 
 
 def train_val_split(dataset: ArrayDataset, size: float | int, seed: int = 0) -> tuple[ArrayDataset, ArrayDataset]:
-    """Put ``size`` samples (a share below 1, or a number) aside, drawn from the stream "data.split".
+    """Split off ``size`` random samples (a share below 1, or a number), drawn from the stream "data.split".
 
-    Returns the rest and what was put aside, each in the original order.
+    Returns the rest and the samples split off, each in the original order.
+
+    >>> train, val = train_val_split(ArrayDataset(np.zeros((10, 2)), np.arange(10)), 0.2)
+    >>> len(train), len(val)
+    (8, 2)
     """
     n = len(dataset)
     count = round(size * n) if isinstance(size, float) else size

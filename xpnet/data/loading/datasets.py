@@ -1,4 +1,4 @@
-"""Datasets made of arrays and of other datasets."""
+"""Datasets built from arrays and from other datasets."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from .protocols import Dataset
 
 
 def takes_many(dataset: Any) -> bool:
-    """Whether ``dataset[array of numbers]`` gives a whole batch at once."""
+    """Whether ``dataset[array of indices]`` returns a whole batch at once."""
     return bool(getattr(dataset, "takes_many", False))
 
 
 class TensorDataset:
-    """Arrays of one length; sample i is the tuple of their i-th entries.
+    """Arrays of equal length; sample i is the tuple of their i-th entries.
 
     >>> dataset = TensorDataset(np.zeros((3, 2)), np.arange(3))
     >>> dataset[2]
@@ -50,7 +50,11 @@ class TensorDataset:
 
 
 class Subset:
-    """The samples of ``dataset`` at ``indices``, in that order."""
+    """The samples of ``dataset`` at ``indices``, in that order.
+
+    >>> Subset(range(10, 20), [3, 0])[0]
+    13
+    """
 
     def __init__(self, dataset: Dataset, indices: Any) -> None:
         self.dataset, self.indices = dataset, np.asarray(indices, dtype=np.int64)
@@ -61,7 +65,7 @@ class Subset:
 
     @property
     def takes_many(self) -> bool:
-        """As the dataset does."""
+        """Whether the dataset returns whole batches."""
         return takes_many(self.dataset)
 
     def __len__(self) -> int:
@@ -69,7 +73,7 @@ class Subset:
 
     @functools.cached_property
     def _indices_at_home(self) -> Array:
-        """The indices where the arrays of the dataset live."""
+        """The indices on the backend of the dataset's arrays."""
         return backend_of(next(part for part in self.dataset[:1] if part is not None)).asarray(self.indices)
 
     def __getitem__(self, index: Any) -> Any:
@@ -79,7 +83,7 @@ class Subset:
 
 
 class ConcatDataset:
-    """Datasets one after the other."""
+    """The concatenation of datasets."""
 
     def __init__(self, datasets: Iterable[Dataset]) -> None:
         self.datasets = list(datasets)
@@ -99,15 +103,15 @@ class ConcatDataset:
 
 
 def random_split(dataset: Dataset, lengths: Sequence[float], seed: int = 0) -> list[Subset]:
-    """Parts of a dataset, drawn without overlap from the stream "data.split".
+    """Split a dataset at random into parts without overlap, drawn from the stream "data.split".
 
-    ``lengths`` are numbers of samples that add up to all of them, or shares that add up to 1; what rounding leaves over
-    goes to the first parts.
+    ``lengths`` are numbers of samples that add up to all samples, or shares that add up to 1; samples left by rounding
+    go to the first parts.
 
     >>> [len(part) for part in random_split(range(10), [0.75, 0.25])]
     [8, 2]
 
-    Raises: ``ValueError`` where the lengths do not add up.
+    Raises: ``ValueError`` if the lengths do not add up.
     """
     n = len(dataset)
     if any(length < 0 for length in lengths):

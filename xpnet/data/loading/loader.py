@@ -24,8 +24,8 @@ from xpnet_backends import Array, Backend, backend_of, get_backend, is_array, ra
 class DataLoader:
     """Batches of a dataset, as arrays of ``backend``; each pass is an epoch.
 
-    The order of epoch e is a function of (seed, e) alone: the permutation drawn from the stream "data.shuffle".  A
-    resumed run therefore sees what the uninterrupted one would have seen, whatever the number of workers.
+    The order of epoch e is a function of (seed, e) only: the permutation drawn from the stream "data.shuffle".  A
+    resumed run therefore gets the same batches as an uninterrupted one, with any number of workers.
 
     >>> loader = DataLoader(list(zip([1.0, 2.0, 3.0], [0, 1, 0])), batch_size=2)
     >>> [(x.tolist(), y.tolist()) for x, y in loader]
@@ -33,23 +33,23 @@ class DataLoader:
 
     Parameters
     ----------
-    dataset : anything with ``__len__`` and ``__getitem__``, or, without workers or an order, that can be iterated.
-        An ``ArrayDataset`` or ``TensorDataset`` is read a batch at a time, where its arrays live.
-    batch_size : samples in a batch; one batch of all where there are fewer.
-    shuffle : a new order every epoch.
-    drop_last : leave out a last batch that is shorter.
-    sampler : the order, instead of ``shuffle``: a ``Sampler``, or anything that gives the numbers of the samples.
-    batch_sampler : gives a list of numbers for each batch, instead of all of the above.
-    collate_fn : makes a batch of a list of samples; ``default_collate`` without one.
-    num_workers : how many fetch samples ahead.
-    worker_type : "thread", for files and array operations, or "process", for slow Python code.  Processes are spawned:
-        the dataset is sent to each of them once.
-    seed : of every order; that of ``xpnet.manual_seed`` without one.
-    backend : where the batches go.
-    transform : changes the inputs of each batch, on ``backend``: a function of them, or a transform of
-        ``xpnet.data.augment``, whose random numbers for a sample are a function of (seed, epoch, its index).
+    dataset : any object with ``__len__`` and ``__getitem__``; or any iterable, without workers, shuffling or sampler.
+        An ``ArrayDataset`` or ``TensorDataset`` is read one batch at a time, on the backend of its arrays.
+    batch_size : samples per batch; a smaller dataset is one batch.
+    shuffle : use a new order every epoch.
+    drop_last : leave out a shorter last batch.
+    sampler : the order, instead of ``shuffle``: a ``Sampler``, or any iterable of sample indices.
+    batch_sampler : yields a list of indices for each batch, instead of the four options above.
+    collate_fn : makes a batch from a list of samples; by default ``default_collate``.
+    num_workers : the number of workers that fetch samples ahead.
+    worker_type : "thread", for files and array operations, or "process", for slow Python code.  Processes are spawned,
+        and each gets a copy of the dataset once.
+    seed : the seed of every order; by default that of ``xpnet.manual_seed``.
+    backend : the backend of the batches.
+    transform : changes the inputs of each batch, on ``backend``: a function, or a transform of ``xpnet.data.augment``,
+        whose random numbers for a sample are a function of (seed, epoch, its index).
     mix : mixes each sample with another one of an ``ArrayDataset``, after ``transform``.
-    prefetch : batches that a thread makes ready, transforms included.
+    prefetch : the number of batches that a thread prepares ahead, including transforms.
 
     Raises: ``ValueError`` for options that contradict each other or leave no batch.
     """
@@ -82,13 +82,13 @@ class DataLoader:
             self.sampler = RandomSampler(dataset) if shuffle else SequentialSampler(dataset)
         self.seed = random.state.seed if seed is None else seed
         self.backend = get_backend(backend)
-        self.epoch = 0  # the epoch that the next pass gives
-        self.position = 0  # the batch that the next pass starts with
+        self.epoch = 0  # the epoch of the next pass
+        self.position = 0  # the first batch of the next pass
         self._workers: Workers | None = None
 
     @property
     def _streams(self) -> bool:
-        """Whether the dataset can be iterated only."""
+        """Whether the dataset is only iterable."""
         return not hasattr(self.dataset, "__getitem__")
 
     def _check(self, sampler: Any) -> None:
@@ -155,13 +155,13 @@ class DataLoader:
             yield self._many(index, index, epoch)
 
     def _home(self) -> Backend:
-        """Where the dataset's arrays live."""
+        """The backend of the dataset's arrays."""
         first = self.dataset[:1]
         return backend_of(next(part for part in first if part is not None))
 
     @staticmethod
     def _on_device(orders: list[np.ndarray], home: Backend) -> Iterator[Array]:
-        """The numbers of each batch where the data live: one transfer an epoch."""
+        """The indices of each batch on the backend of the data, with one transfer per epoch."""
         if not orders:
             return
         whole, end = home.asarray(np.concatenate(orders)), 0
@@ -174,11 +174,11 @@ class DataLoader:
         return batch if self.mix is None else self._mixed(self.mix, batch, index, epoch)
 
     def _samples(self, where: Any, index: Array, epoch: int) -> Batch:
-        """The samples ``where`` the dataset finds them, whose numbers are ``index``, as they are in this epoch."""
+        """The samples at the dataset's positions ``where``, with the numbers ``index``, transformed for this epoch."""
         return self._changed(brought(self.dataset[where], self.backend), index, epoch)
 
     def _mixed(self, mix: Mix, batch: Batch, index: Array, epoch: int) -> Batch:
-        partners = mix.partners(Draw(self.seed, epoch, index, "data.mix"), len(self.dataset))  # where the data live
+        partners = mix.partners(Draw(self.seed, epoch, index, "data.mix"), len(self.dataset))  # where the data are
         others = self._samples(partners, partners, epoch)
         (inputs, targets), (other_inputs, other_targets) = batch, others
         return mix(
@@ -207,7 +207,7 @@ class DataLoader:
     # -- sample by sample ----------------------------------------------------------------------------------------
 
     def _orders(self, epoch: int) -> list[np.ndarray]:
-        """The numbers of the samples, batch by batch."""
+        """The sample indices, batch by batch."""
         if self.batch_sampler is not None:
             if hasattr(self.batch_sampler, "set_epoch"):
                 self.batch_sampler.set_epoch(epoch)
@@ -228,7 +228,7 @@ class DataLoader:
             yield self._changed(brought(batch, self.backend), order, epoch)
 
     def _streamed(self, start: int) -> Iterator[Batch]:
-        """Samples in the order in which the dataset gives them; those before ``start`` are passed over."""
+        """Batches in the order of the iterable; those before ``start`` are skipped."""
         collate, samples, number = self.collate_fn or default_collate, [], 0
         for sample in self.dataset:
             samples.append(sample)
@@ -241,7 +241,7 @@ class DataLoader:
             yield self._changed(brought(collate(samples), self.backend), np.arange(0), 0)
 
     def close(self) -> None:
-        """End the workers; the next pass starts new ones."""
+        """Stop the workers; the next pass starts new ones."""
         if self._workers is not None:
             self._workers.close()
             self._workers = None
@@ -251,14 +251,14 @@ class DataLoader:
             self.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_workers": None}  # the copy starts workers of its own
+        return {**self.__dict__, "_workers": None}  # the copy starts its own workers
 
     def state_dict(self) -> dict[str, int]:
-        """The epoch and the batch that the next pass starts with."""
+        """The epoch and the first batch of the next pass."""
         return {"epoch": self.epoch, "position": self.position}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Start the next pass there."""
+        """Start the next pass at a saved position."""
         epoch, position = int(state["epoch"]), int(state["position"])
         if epoch < 0 or position < 0 or (not self._streams and position > len(self)):
             raise ValueError(f"there is no batch {position} of {len(self)} in epoch {epoch}")
@@ -267,9 +267,9 @@ class DataLoader:
 
 @contextmanager
 def keep_place(batches: Any) -> Iterator[None]:
-    """After the block a loader's next pass is the one that it would have been: passes inside it do not count.
+    """A context that restores a loader's epoch and position, so that passes inside it do not count.
 
-    Inside, a pass starts with the first batch.  What has no epoch and position is left alone.
+    Inside, a pass starts with the first batch.  Objects without epoch and position are unchanged.
     """
     if not (hasattr(batches, "state_dict") and hasattr(batches, "load_state_dict")):
         yield
@@ -287,7 +287,7 @@ _END = object()
 
 
 def _prefetched(batches: Iterator[Batch], ahead: int) -> Iterator[Batch]:
-    """The same batches, made ready in a thread; it ends when the consumer does."""
+    """The same batches, prepared in a thread that ends with the consumer."""
     ready: queue.Queue[Any] = queue.Queue(maxsize=ahead)
     stop = threading.Event()
 
@@ -306,7 +306,7 @@ def _prefetched(batches: Iterator[Batch], ahead: int) -> Iterator[Batch]:
                 if stop.is_set():
                     return
             put(_END)
-        except BaseException as error:  # whatever it is, it belongs to the consumer
+        except BaseException as error:  # any error is raised in the consumer
             put(error)
 
     thread = threading.Thread(target=contextvars.copy_context().run, args=(produce,), daemon=True)

@@ -1,4 +1,4 @@
-"""What training asks of data: batches in a loop, and samples by number."""
+"""The protocols of training data: datasets of samples and loaders of batches."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ Batch: TypeAlias = Any
 
 @runtime_checkable
 class Dataset(Protocol):
-    """Samples by number: anything with ``__len__`` and ``__getitem__``.
+    """Samples by index: any object with ``__len__`` and ``__getitem__``.
 
-    ``dataset[i]`` gives one sample, for i in 0 .. len − 1: a pair ``(input, target)``, a tuple, a dict, or an array.
+    ``dataset[i]`` returns one sample, for i in 0 .. len − 1: a pair ``(input, target)``, a tuple, a dict, or an array.
     """
 
     def __len__(self) -> int:
-        """How many samples there are."""
+        """The number of samples."""
 
     def __getitem__(self, index: Any, /) -> Any:
-        """Sample number ``index``."""
+        """The sample at ``index``."""
 
 
 @runtime_checkable
 class Loader(Protocol):
-    """Batches in a loop: anything that can be iterated, each time anew for an epoch.
+    """Batches: any object that can be iterated, once for each epoch.
 
-    ``len(loader)``, where there is one, says how many batches an epoch has.
+    ``len(loader)``, if it is defined, is the number of batches in an epoch.
     """
 
     def __iter__(self) -> Iterator[Batch]:
@@ -36,13 +36,13 @@ class Loader(Protocol):
 
 @runtime_checkable
 class ResumableLoader(Protocol):
-    """A loader that can start in the middle of an epoch, so that an interrupted run goes on exactly."""
+    """A loader that can start within an epoch, so that an interrupted run continues exactly."""
 
     def __iter__(self) -> Iterator[Batch]:
-        """The batches of the next epoch, from its position on."""
+        """The batches of the next epoch, from the current position."""
 
     def state_dict(self) -> dict[str, int]:
-        """``{"epoch": ..., "position": ...}``: where the next pass starts."""
+        """``{"epoch": ..., "position": ...}``, the start of the next pass."""
 
     def load_state_dict(self, state: Mapping[str, Any], /) -> None:
-        """Start the next pass there."""
+        """Start the next pass at a saved position."""

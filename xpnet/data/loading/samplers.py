@@ -1,4 +1,4 @@
-"""In which order samples come: each order is a function of (seed, epoch)."""
+"""Samplers: the order of the samples, a function of (seed, epoch)."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from xpnet_backends.random import Stream
 
 
 class Sampler(ABC):
-    """The numbers of the samples of an epoch, in their order.
+    """The sample indices of an epoch, in order.
 
-    A loader asks ``order(seed, epoch)``.  Iterated by hand, it gives the order of its own ``epoch`` (``set_epoch``)
-    under the seed of ``xpnet.manual_seed``.
+    A loader calls ``order(seed, epoch)``.  Iterating a sampler directly gives the order of its own ``epoch``
+    (``set_epoch``) with the seed of ``xpnet.manual_seed``.
     """
 
     epoch: int = 0
 
     @abstractmethod
     def order(self, seed: int, epoch: int) -> np.ndarray:
-        """The numbers of the samples of an epoch, (N,) int64."""
+        """The sample indices of an epoch, (N,) int64."""
 
     @abstractmethod
     def __len__(self) -> int:
-        """How many samples an epoch has."""
+        """The number of samples in an epoch."""
 
     def set_epoch(self, epoch: int) -> None:
-        """Which epoch the next iteration by hand gives."""
+        """Set the epoch of the next direct iteration."""
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[int]:
@@ -52,13 +52,16 @@ class SequentialSampler(Sampler):
 
 
 class RandomSampler(Sampler):
-    """A new permutation every epoch, or draws ``with replacement``.
+    """A new permutation every epoch, or draws with replacement.
 
     Parameters
     ----------
-    data : what has a length.
-    replacement : draw every sample from all of them, so that some come twice and some not at all.
-    num_samples : how many an epoch has; without one, as many as there are data.
+    data : any object with a length.
+    replacement : draw each sample from all of them, so that some occur twice and others not at all.
+    num_samples : samples in an epoch; by default the length of ``data``.
+
+    >>> sorted(RandomSampler(range(4)))
+    [0, 1, 2, 3]
     """
 
     def __init__(self, data: Sized, replacement: bool = False, num_samples: int | None = None) -> None:
@@ -71,7 +74,7 @@ class RandomSampler(Sampler):
         return len(self.data) if self.num_samples is None else self.num_samples
 
     def order(self, seed: int, epoch: int) -> np.ndarray:
-        """Drawn from the stream "data.shuffle", as a loader with ``shuffle=True`` does."""
+        """Drawn from the stream "data.shuffle", as in a loader with ``shuffle=True``."""
         generator = Stream(seed, "data.shuffle", epoch).generator()
         if self.replacement:
             return generator.integers(len(self.data), size=len(self))
@@ -79,7 +82,11 @@ class RandomSampler(Sampler):
 
 
 class SubsetRandomSampler(Sampler):
-    """Some samples only, in a new order every epoch."""
+    """Only the given samples, in a new order every epoch.
+
+    >>> sorted(SubsetRandomSampler([2, 5, 7]))
+    [2, 5, 7]
+    """
 
     def __init__(self, indices: Sequence[int]) -> None:
         self.indices = np.asarray(indices, dtype=np.int64)
@@ -93,7 +100,7 @@ class SubsetRandomSampler(Sampler):
 
 
 class WeightedRandomSampler(Sampler):
-    """Sample i with a probability in proportion to ``weights[i]``: for classes of different size, for example.
+    """Sample i with a probability proportional to ``weights[i]``, for example for imbalanced classes.
 
     >>> labels = np.array([0, 0, 0, 1])
     >>> sampler = WeightedRandomSampler(1 / np.bincount(labels)[labels], num_samples=4)
@@ -103,8 +110,8 @@ class WeightedRandomSampler(Sampler):
     Parameters
     ----------
     weights : (N,), not negative, not all 0.
-    num_samples : how many an epoch has.
-    replacement : whether a sample may come more than once in an epoch.
+    num_samples : samples in an epoch.
+    replacement : whether a sample may occur more than once in an epoch.
     """
 
     def __init__(self, weights: Any, num_samples: int, replacement: bool = True) -> None:
@@ -132,7 +139,11 @@ class WeightedRandomSampler(Sampler):
 
 
 class BatchSampler:
-    """Lists of ``batch_size`` numbers from a sampler; the last may be shorter unless ``drop_last``."""
+    """Lists of ``batch_size`` indices from a sampler; the last may be shorter unless ``drop_last``.
+
+    >>> [len(batch) for batch in BatchSampler(SequentialSampler(range(5)), 2)]
+    [2, 2, 1]
+    """
 
     def __init__(self, sampler: Iterable[int], batch_size: int, drop_last: bool = False) -> None:
         _check_count("batch_size", batch_size)
@@ -143,7 +154,7 @@ class BatchSampler:
         return whole + (rest > 0 and not self.drop_last)
 
     def set_epoch(self, epoch: int) -> None:
-        """Hand the epoch on to the sampler."""
+        """Set the epoch of the sampler."""
         if hasattr(self.sampler, "set_epoch"):
             self.sampler.set_epoch(epoch)
 
@@ -152,13 +163,13 @@ class BatchSampler:
 
 
 def cut(order: np.ndarray, size: int, drop_last: bool, kind: Any = np.asarray) -> list[Any]:
-    """An order as batches of ``size`` numbers."""
+    """Split an order into batches of ``size`` indices."""
     end = len(order) // size * size if drop_last else len(order)
     return [kind(order[i : min(i + size, end)]) for i in range(0, end, size)]
 
 
 def order_of(sampler: Any, seed: int, epoch: int) -> np.ndarray:
-    """The order that a sampler gives in an epoch: ours, or anything that can be iterated."""
+    """The order of an epoch from a ``Sampler``, or from any iterable."""
     if isinstance(sampler, Sampler):
         return sampler.order(seed, epoch)
     if hasattr(sampler, "set_epoch"):

@@ -1,4 +1,4 @@
-"""Samples fetched ahead, by threads or by processes of their own; always in order."""
+"""Fetch samples ahead in threads or processes, always in order."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import numpy as np
 from xpnet.data.errors import DataError
 from xpnet_backends.random import Stream
 
-AHEAD = 2  # batches that each worker has under way
+AHEAD = 2  # batches in progress per worker
 
 _sample: ContextVar[tuple[int, int, int] | None] = ContextVar("xpnet_sample", default=None)
 
@@ -26,8 +26,8 @@ _sample: ContextVar[tuple[int, int, int] | None] = ContextVar("xpnet_sample", de
 def sample_generator(name: str = "") -> np.random.Generator:
     """Random numbers for the sample that a loader is fetching: a function of (seed, epoch, index of the sample).
 
-    For datasets that change their samples at random.  The numbers are the same whatever the number of workers, and
-    after a resume.  Another ``name`` gives other numbers.
+    It is for datasets that change their samples at random.  The numbers are the same for any number of workers, and
+    after a resume.  Different names give independent numbers.
 
     Raises: ``RuntimeError`` outside a dataset that a loader reads.
     """
@@ -39,7 +39,7 @@ def sample_generator(name: str = "") -> np.random.Generator:
 
 
 def fetch(dataset: Any, collate: Callable[[list[Any]], Any], indices: Sequence[int], seed: int, epoch: int) -> Any:
-    """The samples with these numbers, as a batch."""
+    """The samples at these indices as a batch."""
     token = _sample.set(None)
     try:
         samples = []
@@ -54,8 +54,8 @@ def fetch(dataset: Any, collate: Callable[[list[Any]], Any], indices: Sequence[i
 class Workers:
     """Threads or spawned processes that fetch batches ahead of their use.
 
-    Threads share the dataset: right where its work is reading files or array operations, which let go of Python's lock.
-    Processes get a copy of it once, through a pipe, and send batches back: for work in Python itself.
+    Threads share the dataset; they suit reading files and array operations, which release the GIL.  Each process gets a
+    copy of the dataset once, through a pipe, and sends batches back; processes suit slow Python code.
     """
 
     def __init__(self, number: int, kind: str, dataset: Any, collate: Callable[[list[Any]], Any]) -> None:
@@ -69,7 +69,7 @@ class Workers:
             self._pool = ProcessPoolExecutor(number, mp_context=context, initializer=_start, initargs=self._job)
 
     def batches(self, orders: Iterable[Sequence[int]], seed: int, epoch: int) -> Iterator[Any]:
-        """A batch for each list of numbers, in their order."""
+        """A batch for each list of indices, in order."""
         waiting: deque[Future[Any]] = deque()
         try:
             for indices in orders:
@@ -98,7 +98,7 @@ class Workers:
             raise _died() from error
 
     def close(self) -> None:
-        """End the workers."""
+        """Stop the workers."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
@@ -115,7 +115,7 @@ _here: tuple[Any, Callable[[list[Any]], Any]]  # the job of a worker process
 
 def _start(dataset: Any, collate: Callable[[list[Any]], Any]) -> None:
     global _here
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's business
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process handles Ctrl-C
     _here = dataset, collate
 
 

@@ -1,4 +1,4 @@
-"""Datasets from the network: each file whole, of the published size and SHA-256, or not at all."""
+"""Download datasets.  Each file is checked against its published size and SHA-256, and written atomically."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TIMEOUT = 20.0  # seconds without an answer before the next mirror is tried
 
 @dataclass(frozen=True)
 class Source:
-    """Where a dataset comes from, and how to know that it is the right one: size and SHA-256 of each file."""
+    """The mirrors of a dataset, and size and SHA-256 of each file."""
 
     name: str
     folders: tuple[str, ...]
@@ -34,9 +34,9 @@ def cache_dir() -> Path:
 
 
 def in_cache(source: Source, download: bool, progress: Progress | None) -> list[Path]:
-    """The files of a dataset in the cache, checked; what is not there yet is downloaded.
+    """The checked files of a dataset in the cache; missing files are downloaded.
 
-    Raises: ``DataUnavailableError`` where it cannot be, ``DataError`` for a wrong file in the cache.
+    Raises: ``DataUnavailableError`` if a download fails; ``DataError`` for a wrong file in the cache.
     """
     folder = cache_dir() / source.folders[0]
     paths = []
@@ -53,7 +53,7 @@ def in_cache(source: Source, download: bool, progress: Progress | None) -> list[
 
 
 def check_file(path: Path | str, content: bytes, size: int, digest: str) -> None:
-    """Raises: ``DataError`` where size or SHA-256 differ from the published ones."""
+    """Raises: ``DataError`` if size or SHA-256 differ from the published ones."""
     got = hashlib.sha256(content).hexdigest()
     if len(content) == size and got == digest:
         return
@@ -65,7 +65,7 @@ def check_file(path: Path | str, content: bytes, size: int, digest: str) -> None
 
 
 def fetch(source: Source, name: str, path: Path, progress: Progress | None) -> None:
-    """Download one file, from the first mirror that gives the right one; whole or not at all."""
+    """Download one file from the first mirror that provides the correct one, and write it atomically."""
     size, digest = source.files[name]
     failures = []
     for mirror in source.mirrors:
@@ -85,7 +85,7 @@ def fetch(source: Source, name: str, path: Path, progress: Progress | None) -> N
 
 
 def _download(url: str, size: int, progress: Progress | None) -> bytes:
-    """At most ``size`` bytes and one more from ``url``: a longer answer is wrong, however long it is."""
+    """Read at most ``size`` + 1 bytes from ``url``; the extra byte detects a file that is too long."""
     import urllib.request
 
     request = urllib.request.Request(url, headers={"User-Agent": "xpnet"})

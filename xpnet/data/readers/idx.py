@@ -19,9 +19,9 @@ _DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: 
 
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
-    """The content of a file, unpacked where it is gzip (by content, not by name).
+    """The content of a file, decompressed if it is gzip (detected by content, not by name).
 
-    Raises: ``DataError`` for a damaged archive, an empty file or a web page in place of data.
+    Raises: ``DataError`` for a damaged archive, an empty file, or a web page instead of data.
     """
     try:
         content = Path(path).read_bytes()
@@ -42,7 +42,7 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
 
 
 def _unpacked(content: bytes, name: str) -> bytes:
-    """The content of a gzip file; a hundredfold growth beyond 64 MiB is taken for a trap."""
+    """The content of a gzip file; more than a hundredfold growth beyond 64 MiB is refused as a decompression bomb."""
     largest = max(1 << 26, 100 * len(content))
     with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
         unpacked = file.read(largest + 1)
@@ -56,7 +56,7 @@ def _unpacked(content: bytes, name: str) -> bytes:
 def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
     """The array in an IDX file, raw or gzip, in native byte order.
 
-    Raises: ``DataError`` where the file is no IDX file or not whole; nothing larger than the file is allocated.
+    Raises: ``DataError`` if the file is not IDX or is incomplete; nothing larger than the file is allocated.
     """
     content = read_bytes(path)
     if len(content) < 4 or content[:2] != b"\0\0":
@@ -84,7 +84,7 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
 
 
 def write_idx(path: str | os.PathLike[str], array: np.ndarray) -> None:
-    """Write an array as IDX, as gzip where the name ends in ``.gz``."""
+    """Write an array as IDX, with gzip if the name ends in ``.gz``."""
     codes = {np.dtype(name).newbyteorder("="): (code, name) for code, name in _DTYPES.items()}
     if array.dtype.newbyteorder("=") not in codes:
         raise TypeError(f"IDX cannot hold {array.dtype}: uint8, int8, int16, int32, float32 or float64")

@@ -1,8 +1,8 @@
-"""Plain data out of a file in Python's pickle format, without executing anything.
+"""Read plain data from a file in Python's pickle format, without executing anything.
 
-A pickle is a program for a small stack machine, and that of Python calls whatever the program names.  This one knows
-only the instructions that build dicts, lists, tuples, strings, bytes and numbers, and understands, rather than calls,
-the three names by which NumPy writes an array.  Any other instruction and any other name is an error.
+A pickle is a program for a small stack machine, and Python's machine calls any function that the program names.  This
+one supports only the instructions that build dicts, lists, tuples, strings, bytes and numbers.  It recognises the three
+names that NumPy uses to write an array, without calling them.  Any other instruction or name is an error.
 """
 
 from __future__ import annotations
@@ -29,32 +29,32 @@ _NAMES = {
 
 @dataclass
 class _Name:
-    """A name that the file mentioned, and that is known."""
+    """A known name that occurs in the file."""
 
     meaning: str
 
 
 class _ByteType:
-    """NumPy's dtype of a byte, as the file spells it."""
+    """NumPy's dtype of a byte."""
 
 
 @dataclass(eq=False)
 class _Array:
-    """An array to be: NumPy's files name it first and fill it afterwards."""
+    """A placeholder for an array: NumPy's files create it first and fill it later."""
 
     values: np.ndarray | None = None
 
 
 def read_plain_pickle(content: bytes, name: str) -> Any:
-    """What a pickle holds: dict, list, tuple, str, bytes, int, float, bool, None, and NumPy arrays of bytes.
+    """The content of a pickle: dict, list, tuple, str, bytes, int, float, bool, None, and NumPy arrays of bytes.
 
-    Strings of Python 2 become str in Latin-1.  ``name`` is the file's, for errors.
+    Strings of Python 2 become str in Latin-1.  ``name`` is the name of the file for errors.
 
-    Raises: ``DataError`` for a damaged file, and for one that wants anything else, with the place and what it wanted.
+    Raises: ``DataError`` for a damaged file, and for any other content, with its position.
     """
     machine = _Machine(name, len(content))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of odd escapes in strings
+        warnings.simplefilter("ignore")  # about invalid escapes in strings
         try:
             for step, (opcode, argument, place) in enumerate(pickletools.genops(content)):
                 if step == _MOST_STEPS:
@@ -71,10 +71,10 @@ def read_plain_pickle(content: bytes, name: str) -> Any:
 
 
 class _Machine:
-    """The stack, the marks that were set in it, and the memory of values to be used again."""
+    """The stack, its marks, and the memo of reused values."""
 
     def __init__(self, name: str, room: int) -> None:
-        self.name, self.room = name, room  # bytes that arrays may still take: in all no more than the file has
+        self.name, self.room = name, room  # bytes left for arrays: in total at most the size of the file
         self.place = 0
         self.stack: list[Any] = []
         self.marks: list[int] = []
@@ -188,7 +188,7 @@ class _Machine:
         raise self.refuse(f"a call of {function.meaning if meaning else type(function).__name__} in an unknown way")
 
     def _build(self, target: Any, state: Any) -> None:
-        """``(version, shape, dtype, whether in Fortran's order, values)`` fills an array."""
+        """Fill an array from ``(version, shape, dtype, Fortran order, values)``."""
         if type(target) is _ByteType and type(state) is tuple:
             return  # byte order and the like: a byte has none
         match state:
@@ -214,7 +214,7 @@ _VALUES = frozenset((
 
 
 def _finished(value: Any) -> Any:
-    """The arrays themselves in place of what stands for them, down to the values of a dict."""
+    """Replace placeholders by their arrays, also in the values of dicts."""
     if type(value) is dict:
         return {key: entry.values if type(entry) is _Array else entry for key, entry in value.items()}
     return value.values if type(value) is _Array else value

@@ -1,4 +1,4 @@
-"""Tar archives (POSIX 1003.1 ustar), read in memory: no file is written, so no name in one can lead anywhere."""
+"""Tar archives (POSIX 1003.1 ustar), read in memory: no file is written, so a malicious path has no effect."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from typing import IO, Any
 from xpnet.data.errors import DataError
 
 _BLOCK = 512
-_FILE, _FOLDER, _NOTES = b"0\0", b"5", b"xgLK"  # notes: times and long names, written by newer programs
+_FILE, _FOLDER, _NOTES = b"0\0", b"5", b"xgLK"  # notes: times and long names from newer programs
 _MOST_MEMBERS = 100
 
 
 def read_tar(
     path: str | os.PathLike[str], layouts: Mapping[str, Collection[str]], *, others: Collection[str], largest: int
 ) -> tuple[str, dict[str, bytes]]:
-    """The folder that a tar archive holds, and the files in it, by their names; packed by gzip or not.
+    """The folder in a tar archive, and its files by name; gzip is supported.
 
-    ``layouts`` says for each folder that may be there which files belong into it; ``others`` may be there as well, and
-    are passed over.  ``largest`` bytes is the most that a file may have.
+    ``layouts`` gives the required files of each possible folder.  Files in ``others`` are allowed and skipped.
+    ``largest`` is the maximum size of a file in bytes.
 
-    Raises: ``DataError`` where the archive is damaged or not whole, and for every other member: an unknown name, a
-    path that leads out, a link, a device, a file too large, a name that comes twice.
+    Raises: ``DataError`` if the archive is damaged or incomplete, and for any other member: an unknown name, a path
+    outside the archive, a link, a device, a file that is too large, a duplicate name.
     """
     name = os.fspath(path)
     folder = None
@@ -59,10 +59,10 @@ def read_tar(
 
 
 def _members(stream: IO[bytes], name: str, largest: int) -> Iterator[tuple[str, int, IO[bytes]]]:
-    """Name and size of each file, and the stream to take just so many bytes from."""
+    """Name and size of each file, and the stream at the start of its content."""
     for _ in range(_MOST_MEMBERS):
         header = _take(stream, _BLOCK, name)
-        if not any(header):  # the end; read on, so that gzip compares its checksum
+        if not any(header):  # the end; read the rest, so that gzip verifies its checksum
             if len(stream.read(1 << 20)) == 1 << 20:
                 raise DataError(f"{name} goes on after the end of the archive: download it again")
             return
@@ -97,6 +97,6 @@ def _text(field: bytes) -> str:
 
 
 def _octal(field: bytes) -> int | None:
-    """A number in octal digits; None for anything else, among it the binary form for 8 GB and more."""
+    """A number in octal digits; None for anything else, including the binary form for 8 GB and more."""
     digits = field.strip(b" \0")
     return int(digits, 8) if re.fullmatch(rb"[0-7]+", digits) else None

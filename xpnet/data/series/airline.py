@@ -1,4 +1,4 @@
-"""Series to begin with: one that is well known, and your own."""
+"""Example series: the airline passengers, and columns of CSV files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PASSENGERS = """
 
 
 def load_airline_passengers() -> np.ndarray:
-    """International airline passengers in thousands, a value a month from January 1949 to December 1960: (144,).
+    """International airline passengers in thousands, monthly from January 1949 to December 1960: (144,).
 
     Source: Box and Jenkins 1976, "Time series analysis: forecasting and control", series G.
     """
@@ -28,13 +28,13 @@ def load_airline_passengers() -> np.ndarray:
 
 
 def read_series(path: str | os.PathLike[str], column: str | None = None) -> np.ndarray:
-    """A column of numbers of a CSV file with a header, oldest first; the last column unless named.  (T,), float64.
+    """A numeric column of a CSV file with a header, oldest first; by default the last column.  (T,), float64.
 
-    Raises: ``DataError`` with the line of a cell that is missing or no number; ``OSError``.
+    Raises: ``DataError`` with the line of a cell that is missing or not a number; ``OSError``.
     """
     table = read_table(path)
     name = table.names[-1] if column is None else column
     values = table.numbers(name)
     if missing := np.flatnonzero(np.isnan(values)).tolist():
-        raise DataError(f"{table.place(missing[0], name)}: a value is missing: fill it, for a series has no gaps")
+        raise DataError(f"{table.place(missing[0], name)}: a value is missing: fill it: a series has no gaps")
     return values

@@ -1,4 +1,4 @@
-"""Values in time: windows, splits that keep the order, baselines, and evaluation without looking ahead."""
+"""Time series: windows, chronological splits, baselines, and walk-forward evaluation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from xpnet_backends import Array, backend_of, is_array, to_numpy
 
 Forecast = Callable[[np.ndarray, int], Any]
-"""``forecast(history (T, ...), horizon) -> (horizon, ...)``: what comes after the history."""
+"""``forecast(history (T, ...), horizon) -> (horizon, ...)``: the predicted values after the history."""
 
 
 def _series(values: Any) -> Array:
@@ -29,11 +29,11 @@ def _count(name: str, value: Any, least: int = 1) -> int:
 
 
 def sliding_windows(values: Any, length: int, horizon: int = 1, step: int = 1) -> tuple[Array, Array]:
-    """``length`` values, and the ``horizon`` that follow them; each window begins ``step`` after the one before.
+    """Windows of ``length`` values, and the ``horizon`` values after each; windows start every ``step`` values.
 
     values (T, ...) -> (N, length, ...) and (N, horizon, ...), N = ⌊(T − length − horizon) / step⌋ + 1.
 
-    Split a series first and cut windows then: windows of one part overlap those of the next.
+    Split a series before making windows, because windows overlap the next part otherwise.
 
     >>> [part.tolist() for part in sliding_windows([1, 2, 3, 4], length=2)]
     [[[1, 2], [2, 3]], [[3], [4]]]
@@ -52,10 +52,10 @@ def sliding_windows(values: Any, length: int, horizon: int = 1, step: int = 1) -
 
 
 def chronological_split(values: Any, *parts: float, context: int = 0) -> tuple[Array, ...]:
-    """Cut a series in time: ``len(parts)`` later parts, each a share below 1 or a number of values; the rest first.
+    """Split a series in time into a first part and ``len(parts)`` later parts, given as shares or numbers of values.
 
-    Each later part also begins with the ``context`` values before it, so that its first window predicts its first own
-    value.  They are inputs there, never targets: nothing leaks.
+    Each later part starts with the ``context`` values before it, so that its first window predicts its own first value.
+    These are inputs and never targets, so nothing leaks.
 
     >>> [part.tolist() for part in chronological_split([1, 2, 3, 4, 5, 6], 1, 2, context=1)]
     [[1, 2, 3], [3, 4], [4, 5, 6]]
@@ -80,7 +80,7 @@ def _part(part: float, total: int) -> int:
 
 
 def difference(values: Any, lag: int = 1) -> Array:
-    """``dₜ = xₜ₊lag − xₜ``: without the trend (lag 1), or the season (lag = its period).  (T,) -> (T − lag,)."""
+    """``dₜ = xₜ₊lag − xₜ``: removes the trend (lag 1) or the season (lag = its period).  (T,) -> (T − lag,)."""
     array, lag = _series(values), _count("lag", lag)
     if len(array) <= lag:
         raise ValueError(f"a difference with lag {lag} needs more than {lag} values, the series has {len(array)}")
@@ -89,7 +89,7 @@ def difference(values: Any, lag: int = 1) -> Array:
 
 
 def undifference(differences: Any, before: Any) -> Array:
-    """The values whose differences these are, from the ``lag`` values before the first: ``xₜ₊lag = xₜ + dₜ``.
+    """The inverse of ``difference``, from the ``lag`` values before the first: ``xₜ₊lag = xₜ + dₜ``.
 
     differences (N, ...), before (lag, ...) -> (N, ...).
 
@@ -102,17 +102,17 @@ def undifference(differences: Any, before: Any) -> Array:
         raise ValueError("undifference needs the values before the first difference, as many as the lag")
     xp: Any = backend_of(steps).xp
     filled = xp.zeros((-n % lag, *steps.shape[1:]), dtype=steps.dtype)
-    rows = xp.concatenate([steps, filled]).reshape(-1, lag, *steps.shape[1:])  # one season a row
+    rows = xp.concatenate([steps, filled]).reshape(-1, lag, *steps.shape[1:])  # one season per row
     if rows.dtype.kind != "f":
         return (start + xp.cumsum(rows, axis=0)).reshape(-1, *steps.shape[1:])[:n]
-    values = start + xp.cumsum(rows, axis=0, dtype="float64")  # in float32, rounding would add up along the series
+    values = start + xp.cumsum(rows, axis=0, dtype="float64")  # in float32, rounding errors would accumulate
     return values.reshape(-1, *steps.shape[1:])[:n].astype(np.result_type(start.dtype, rows.dtype))
 
 
 def seasonal_means(values: Any, period: int) -> np.ndarray:
-    """How far the values at each place of the season lie from the mean of all, on average.  (T, ...) -> (period, ...).
+    """The mean deviation from the overall mean at each position of the season.  (T, ...) -> (period, ...).
 
-    Take it from the training part: ``values - seasonal_means(train, 12)[np.arange(len(values)) % 12]``.
+    Compute it on the training part: ``values - seasonal_means(train, 12)[np.arange(len(values)) % 12]``.
     """
     array: np.ndarray = to_numpy(_series(values)).astype(np.float64)
     period = _count("period", period)
@@ -126,13 +126,13 @@ def seasonal_means(values: Any, period: int) -> np.ndarray:
 
 
 def naive(history: Any, horizon: int) -> np.ndarray:
-    """All that comes is like the last value."""
+    """Forecast the last value for every step."""
     array = to_numpy(_series(history))
     return np.asarray(np.repeat(array[-1:], _count("horizon", horizon), axis=0))
 
 
 def seasonal_naive(period: int) -> Forecast:
-    """All that comes is like one season before: a forecast for ``walk_forward``."""
+    """A forecast for ``walk_forward`` that repeats the last season."""
     period = _count("period", period)
 
     def forecast(history: Any, horizon: int) -> np.ndarray:
@@ -145,7 +145,7 @@ def seasonal_naive(period: int) -> Forecast:
 
 
 def drift(history: Any, horizon: int) -> np.ndarray:
-    """The line through the first and the last value goes on: ``x_T + h (x_T − x₁) / (T − 1)``."""
+    """Extrapolate the line through the first and the last value: ``x_T + h (x_T − x₁) / (T − 1)``."""
     array = to_numpy(_series(history)).astype(np.float64)
     if len(array) < 2:
         raise ValueError(f"drift needs at least two values, the history has {len(array)}")
@@ -158,7 +158,7 @@ def drift(history: Any, horizon: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class WalkForward:
-    """Forecasts made at ``origins`` (K,), and what came: ``predicted`` and ``actual`` (K, horizon, ...)."""
+    """Forecasts made at ``origins`` (K,), and the observed values: ``predicted`` and ``actual`` (K, horizon, ...)."""
 
     origins: np.ndarray
     predicted: np.ndarray
@@ -189,16 +189,16 @@ class WalkForward:
 def walk_forward(
     values: Any, forecast: Forecast, *, start: int, horizon: int = 1, step: int | None = None, window: int | None = None
 ) -> WalkForward:
-    """Forecast again and again, as it would have been done at the time.
+    """Evaluate a forecast at many origins, each with the data known at that time.
 
-    The first origin is ``start``, then every ``step`` values (``horizon`` by default).  At origin t the forecast gets
-    a copy of ``values[:t]`` (expanding), or of the last ``window`` values before t (rolling), and nothing else, so it
-    cannot look ahead; scaling and fitting belong inside it, or before ``start``.
+    The first origin is ``start``, the others follow every ``step`` values (by default ``horizon``).  At origin t the
+    forecast gets a copy of ``values[:t]`` (expanding), or of the last ``window`` values before t (rolling), so it
+    cannot look ahead.  Scaling and fitting must happen inside it, or before ``start``.
 
     >>> walk_forward([1, 2, 3, 4, 5, 6], naive, start=3).mae
     1.0
 
-    Raises: ``ValueError`` where the series is too short, or a forecast is of another shape or not finite.
+    Raises: ``ValueError`` if the series is too short, or a forecast has the wrong shape or is not finite.
     """
     array = to_numpy(_series(values)).astype(np.float64)
     start, horizon = _count("start", start), _count("horizon", horizon)

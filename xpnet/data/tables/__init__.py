@@ -1,4 +1,4 @@
-"""Tables: a CSV file read strictly, its columns guessed, and turned into numbers."""
+"""Tables: read a CSV file strictly, detect the kinds of its columns, and encode them as numbers."""
 
 from .columns import Column
 from .embedded import EMBEDDED, embedded_table

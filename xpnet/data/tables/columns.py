@@ -1,4 +1,4 @@
-"""How one column becomes numbers, with all that was learned from the training rows."""
+"""The encoding of each column as numbers, fitted on the training rows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from xpnet.data.tables.reader import Table, is_missing, is_number
 
 
 class Column(Protocol):
-    """A column that is learned from."""
+    """A fitted input column."""
 
     @property
     def name(self) -> str:
@@ -26,13 +26,13 @@ class Column(Protocol):
 
     @property
     def outputs(self) -> list[str]:
-        """The names of the numbers that it becomes."""
+        """The names of its encoded numbers."""
 
     def encode(self, table: Table, unseen: str) -> np.ndarray:
         """The numbers, float64 (N, len(outputs))."""
 
     def unseen_rows(self, table: Table) -> list[int]:
-        """Rows whose value the training rows did not have."""
+        """Rows whose value did not occur in the training rows."""
 
     def state(self) -> dict[str, Any]:
         """As plain values, for JSON."""
@@ -40,7 +40,7 @@ class Column(Protocol):
 
 @dataclass(frozen=True)
 class NumericColumn:
-    """``(x − mean) / std``; a missing one is the median, and one more column says that it was missing."""
+    """``(x − mean) / std``; missing values become the median, with an indicator column."""
 
     name: str
     median: float
@@ -55,7 +55,7 @@ class NumericColumn:
 
     @classmethod
     def fit(cls, table: Table, name: str) -> NumericColumn:
-        """Learn from all rows of ``table``.  Raises: ``DataError`` for values whose deviation float64 cannot hold."""
+        """Fit on all rows of ``table``.  Raises: ``DataError`` if the deviation overflows float64."""
         values = table.numbers(name)
         missing = np.isnan(values)
         median = 0.0 if missing.all() else float(np.median(values[~missing]))
@@ -64,7 +64,7 @@ class NumericColumn:
             mean, std = float(values.mean()), float(values.std())
         if not (math.isfinite(mean) and math.isfinite(std)):
             raise DataError(f"{table.name}: the numbers of column {name!r} are too large to be standardised")
-        constant = std <= len(values) * np.finfo(np.float64).eps * abs(mean)  # only rounding: scikit-learn's bound
+        constant = std <= len(values) * np.finfo(np.float64).eps * abs(mean)  # rounding error: scikit-learn's bound
         return cls(name, median, mean, 1.0 if constant or std == 0.0 else std, bool(missing.any()))
 
     @property
@@ -91,10 +91,10 @@ class NumericColumn:
 
 @dataclass(frozen=True)
 class CategoryColumn:
-    """One 0/1 column for each category; for a boolean one for the second alone.
+    """One 0/1 column for each category; for a boolean one column for its second value.
 
-    A missing one is the most frequent, and one more column says that it was missing.  One that the training rows did
-    not have is all zeros.
+    Missing values become the most frequent category, with an indicator column.  Categories that do not occur in the
+    training rows are all zeros.
     """
 
     name: str
@@ -111,14 +111,14 @@ class CategoryColumn:
 
     @classmethod
     def fit(cls, table: Table, name: str, kind: str) -> CategoryColumn:
-        """Learn from all rows of ``table``."""
+        """Fit on all rows of ``table``."""
         cells = table[name]
         known = [cell for cell in cells if not is_missing(cell)]
         if kind == "boolean" and (pair := boolean_pair(known)) is not None:
             known = [cell.casefold() for cell in known]
             categories: tuple[str, ...] = pair
         else:
-            categories = tuple(in_order(set(known))) or ("",)  # none at all: the indicator says so
+            categories = tuple(in_order(set(known))) or ("",)  # no value at all: the indicator shows it
         if len(categories) > MOST_CLASSES:
             raise DataError(
                 f"{table.name}: column {name!r} has {len(categories):,} categories, at most {MOST_CLASSES:,} can be "
@@ -167,9 +167,9 @@ _PARTS = {"month": 12, "weekday": 7, "hour": 24}
 
 @dataclass(frozen=True)
 class DateColumn:
-    """``(days − mean) / std``, and sine and cosine of the month, weekday and hour where the training rows differ in it.
+    """``(days − mean) / std``, and sine and cosine of the month, weekday and hour if they vary in the training rows.
 
-    A missing one is the median, and one more column says that it was missing.
+    Missing values become the median, with an indicator column.
     """
 
     name: str
@@ -189,7 +189,7 @@ class DateColumn:
 
     @classmethod
     def fit(cls, table: Table, name: str, form: str) -> DateColumn:
-        """Learn from all rows of ``table``, whose dates are written as ``form``."""
+        """Fit on all rows of ``table``, with dates in the format ``form``."""
         values = as_days(table[name], form)
         missing = np.isnan(values)
         median = 0.0 if missing.all() else float(np.median(values[~missing]))
@@ -233,7 +233,7 @@ def _part(days: np.ndarray, part: str) -> np.ndarray:
 
 
 def fit_column(table: Table, name: str, kind: str, cells: Sequence[str]) -> Column:
-    """Learn a column of this kind from all rows of ``table``; ``cells`` are those of the whole file."""
+    """Fit a column of this kind on all rows of ``table``; ``cells`` are those of the whole file."""
     if kind == "numeric":
         return NumericColumn.fit(table, name)
     if kind == "date":
@@ -256,7 +256,7 @@ def column_from_state(state: Mapping[str, Any]) -> Column:
 
 
 def in_order(categories: set[str]) -> list[str]:
-    """Numbers by value, texts by alphabet."""
+    """Categories sorted: numbers by value, texts alphabetically."""
     if all(map(is_number, categories)):
         return sorted(categories, key=lambda c: (float(c), c))
     return sorted(categories)
@@ -269,7 +269,7 @@ def numbering(categories: Sequence[str]) -> dict[str, int]:
 
 
 def find(numbers: Mapping[str, int], cell: str, fold: bool = False) -> int:
-    """The number of a cell's category, −1 where it is none."""
+    """The number of a cell's category, or −1."""
     cell = cell.casefold() if fold else cell
     return numbers.get(cell, numbers.get(_plain(cell), -1))
 
@@ -280,7 +280,7 @@ def _plain(cell: str) -> str:
 
 
 def class_order(classes: Sequence[str]) -> list[str]:
-    """Numbers by value, texts by alphabet; of such a pair as yes and no the second is "yes"."""
+    """Classes sorted: numbers by value, texts alphabetically; in a pair such as yes and no the second is "yes"."""
     if is_pair(classes) and not all(map(is_number, classes)):
         second = {pair[1] for pair in BOOLEANS}
         return sorted(classes, key=lambda c: c.casefold() in second)
@@ -288,12 +288,12 @@ def class_order(classes: Sequence[str]) -> list[str]:
 
 
 class Labels:
-    """The number of each class, also for its other spellings: "1" for "1.0", "YES" for "yes"."""
+    """The number of each class, also for other spellings: "1" for "1.0", "YES" for "yes"."""
 
     def __init__(self, classes: Sequence[str]) -> None:
         self._fold = is_pair(classes)
         self._numbers = numbering([c.casefold() for c in classes] if self._fold else classes)
 
     def number(self, cell: str) -> int:
-        """−1 where the cell is no class."""
+        """The class number of a cell, or −1."""
         return find(self._numbers, cell, self._fold)

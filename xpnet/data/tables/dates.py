@@ -1,4 +1,4 @@
-"""Dates in a table: how they are written, and as days since 1970."""
+"""Dates in a table: detect their format, and convert them to days since 1970."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ _DATED = re.compile(r"date|day|time|when|datum|fecha", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class DateFormat:
-    """How a column's dates are written; ``sure`` unless day and month could be the other way round."""
+    """The date format of a column; ``sure`` is false if day and month could be swapped."""
 
     name: str
     sure: bool = True
 
 
 def days(cell: str, form: str) -> float | None:
-    """Days since 1970, with the time of the day as a fraction; None where the cell is no such date.
+    """Days since 1970, with the time of the day as a fraction; None if the cell is not a date in this format.
 
     >>> days("1970-01-02 12:00", "year-month-day"), days("31.12.1969", "day-month-year")
     (1.5, -1.0)
@@ -94,7 +94,7 @@ def _month(part: dict[str, str | None]) -> int:
 
 
 def _offset(zone: str) -> float:
-    """Seconds east of Greenwich."""
+    """The offset of a time zone in seconds."""
     zone = zone.upper().removeprefix("UTC").removeprefix("GMT")
     if zone in ("", "Z"):
         return 0.0
@@ -105,10 +105,10 @@ def _offset(zone: str) -> float:
 
 
 def guess_dates(name: str, cells: Sequence[str]) -> DateFormat | None:
-    """How a column's known cells are written as dates, if all of them are and they differ.
+    """The date format of a column, if all known cells are dates and they differ.
 
-    Where both day and month could come first: the day before points; else whichever puts the rows in order; else the
-    month, which is not sure.
+    If both day and month could be first, the day is first in dates with points; otherwise the order that sorts the rows
+    is used; otherwise the month is first, with ``sure`` false.
     """
     different = list(dict.fromkeys(cells))
     if len(different) < 2:
@@ -132,13 +132,13 @@ def _day_or_month(cells: Sequence[str]) -> DateFormat:
 
 
 def as_days(cells: Sequence[str], form: str) -> np.ndarray:
-    """A column as float64 (N,), NaN where it is missing or no such date."""
+    """A column as float64 (N,), NaN for a missing value or another format."""
     known = {cell: days(cell, form) for cell in set(cells)}
     return np.array([np.nan if (value := known[cell]) is None else value for cell in cells], dtype=np.float64)
 
 
 def in_order(values: np.ndarray) -> bool:
-    """Whether days only grow, or only fall, over at least three different ones."""
+    """Whether days are sorted in either direction, with at least three different values."""
     known = values[~np.isnan(values)]
     steps = np.diff(known)
     return len(np.unique(known)) >= 3 and (bool((steps >= 0).all()) or bool((steps <= 0).all()))

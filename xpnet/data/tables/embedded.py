@@ -1,4 +1,4 @@
-"""The tables that come with scikit-learn, as they would be read from a file."""
+"""The tables included in scikit-learn, in the form of a table read from a file."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from xpnet.data.suggest import did_you_mean
 from xpnet.data.tables.reader import Table
 
 EMBEDDED = {"breast-cancer": "diagnosis", "iris": "species", "wine": "cultivar"}
-"""Their names, and what the column of classes is called."""
+"""Their names, and the name of the column of classes."""
 
 
 def embedded_table(name: str) -> Table:
-    """One of ``EMBEDDED``: numbers as text, and in the last column the class.
+    """One of the tables in ``EMBEDDED``: numbers as text, with the class in the last column.
 
     Sources: Wolberg, Street & Mangasarian 1993 (breast cancer), Fisher 1936 (iris), Aeberhard & Forina 1991 (wine);
     UCI machine learning repository, CC BY 4.0.

@@ -1,4 +1,4 @@
-"""From the bytes of a text file to its text: by its byte order mark, as UTF-8, or by a guess that is said."""
+"""Decode text files: by the byte order mark, as UTF-8, or by a guess with a note."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 from xpnet.data.errors import DataError
 from xpnet.data.suggest import did_you_mean
 
-_MARKS = (  # UTF-32's begins as UTF-16's does: it comes first
+_MARKS = (  # UTF-32 first, because its mark starts with that of UTF-16
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -32,7 +32,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 
 
 def check_encoding(encoding: str) -> str:
-    """The encoding itself.  Raises: ``ValueError`` for one that Python does not know, or that is none of text."""
+    """The encoding itself.  Raises: ``ValueError`` for an unknown encoding, or a codec that is not for text."""
     try:
         known = codecs.lookup(encoding)._is_text_encoding
     except (LookupError, ValueError):
@@ -44,12 +44,12 @@ def check_encoding(encoding: str) -> str:
 
 
 def decode(name: str, content: bytes, encoding: str | None = None) -> tuple[str, str, list[str]]:
-    """The text, its encoding, and what is to be said of a guess.
+    """The text, its encoding, and notes on guesses.
 
-    Without ``encoding``: by the byte order mark; UTF-16 where every other byte is zero; UTF-8; else the single bytes of
-    Windows-1252 or Latin-1, with a note.
+    Without ``encoding`` the order is: the byte order mark; UTF-16 if every other byte is zero; UTF-8; Windows-1252 or
+    Latin-1, with a note.
 
-    Raises: ``DataError`` for what is not text, or not in this encoding; ``ValueError`` for an unknown encoding.
+    Raises: ``DataError`` for a file that is not text, or not in this encoding; ``ValueError`` for an unknown encoding.
     """
     if encoding is not None:
         return _strictly(name, content, _without_mark(content, check_encoding(encoding))), encoding, []
@@ -59,7 +59,7 @@ def decode(name: str, content: bytes, encoding: str | None = None) -> tuple[str,
     for mark, marked in _MARKS:
         if content.startswith(mark):
             text = _strictly(name, content, marked)
-            if text and not any(map(str.isascii, text)):  # each table has line ends, delimiters or digits
+            if text and not any(map(str.isascii, text)):  # every table has line ends, delimiters or digits
                 raise DataError(f"{name} is not text in UTF-8, nor in {marked.upper()} as its first bytes say")
             said = [] if marked == "utf-8-sig" else [f"{name} is in {marked.upper()}"]
             return _no_zero(name, text), marked, said
@@ -72,7 +72,7 @@ def decode(name: str, content: bytes, encoding: str | None = None) -> tuple[str,
 
 
 def _without_mark(content: bytes, encoding: str) -> str:
-    """UTF-8's own mark is no part of the text."""
+    """The content without the byte order mark of UTF-8."""
     return "utf-8-sig" if codecs.lookup(encoding).name == "utf-8" and content.startswith(codecs.BOM_UTF8) else encoding
 
 
@@ -95,7 +95,7 @@ def _no_zero(name: str, text: str) -> str:
 
 
 def _wide(content: bytes) -> str:
-    """UTF-16 without a mark: nearly each character of a table is ASCII, so every other byte is zero."""
+    """Detect UTF-16 without a mark: most characters of a table are ASCII, so every other byte is zero."""
     head = content[:4096]
     if len(content) % 2 or len(content) < 4:
         return ""

@@ -1,4 +1,4 @@
-"""Whether a table's first row names its columns, and distinct names for all of them."""
+"""Detect whether the first row is a header, and make column names unique."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from xpnet.data.tables.dates import FORMATS, days
 from xpnet.data.tables.numbers import is_missing, looks_numeric
 
 _YEARS = (1800, 2200)
-_SEEN = 1000  # rows that a guess looks at
+_SEEN = 1000  # rows used for guesses
 
 
 def is_header(rows: Sequence[Sequence[str]]) -> bool:
-    """Whether the first row names the columns, by comparing it with the rows below.
+    """Whether the first row is a header, by comparing it with the rows below.
 
-    It does where none of it is a number or missing and no name comes twice; where a text stands over a column of
-    numbers; and where its numbers count columns or years: pandas' ``,0,1,2`` and ``country,2015,2016``.
-    A date over dates belongs to a row.
+    It is a header if it has no numbers, missing cells or repeated names; if it has a text above a column of numbers; or
+    if its numbers count columns or years, as in pandas' ``,0,1,2`` and ``country,2015,2016``.  A date above dates is
+    data.
     """
     first, below = rows[0], rows[1 : 1 + _SEEN]
     if not below:
@@ -40,7 +40,7 @@ def is_header(rows: Sequence[Sequence[str]]) -> bool:
         return True
     if len(texts) < len(first) or len(set(first)) < len(first):
         return False
-    return 2 * sum(first[i] in columns[i] for i in texts) < len(first)  # names do not come again below
+    return 2 * sum(first[i] in columns[i] for i in texts) < len(first)  # names do not occur again below
 
 
 def _is_date(cell: str) -> bool:
@@ -81,7 +81,7 @@ def _holds_years(cells: Sequence[str]) -> bool:
 
 
 def _run_below(columns: Sequence[Sequence[str]], numbers: list[int], within: tuple[float, float]) -> bool:
-    """Whether a row below counts as well, within a range: then the first one is a row among others."""
+    """Whether a row below counts too, within a range; then the first row is data."""
     for row in zip(*(columns[i] for i in numbers), strict=False):
         starts = {int(cell) - k if cell.isdigit() else None for k, cell in enumerate(row)}
         if len(starts) == 1 and None not in starts and within[0] <= int(row[0]) <= within[1]:
@@ -90,7 +90,7 @@ def _run_below(columns: Sequence[Sequence[str]], numbers: list[int], within: tup
 
 
 def distinct_names(name: str, row: Sequence[str], line: int, notes: list[str]) -> list[str]:
-    """The names in a header, each once: as pandas does, the second ``a`` becomes ``a.1``; what has none is unnamed."""
+    """Unique names from a header: as in pandas, the second ``a`` becomes ``a.1``, and an empty name "unnamed"."""
     taken = {cell for cell in row if cell}
     names: list[str] = []
     seen: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""What a column holds: guessed from its cells, and said in words."""
+"""Detect the kind of a column from its cells, with a description."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from xpnet.data.tables.dates import guess_dates
 from xpnet.data.tables.reader import MISSING, Table, is_missing, is_number
 
 USED = ("numeric", "categorical", "boolean")
-"""What somebody can say that a column holds; each is learned from."""
+"""The kinds that a user can choose for an input column."""
 LEARNED = (*USED, "date")
 KINDS = (*LEARNED, "text", "id", "constant", "empty", "ignore")
-"""``LEARNED`` are learned from; the others are left out."""
+"""All kinds; columns of kinds that are not in ``LEARNED`` are left out."""
 
 BOOLEANS = (("false", "true"), ("no", "yes"), ("n", "y"), ("f", "t"), ("off", "on"), ("0", "1"))
-MAX_CATEGORIES = 100  # of a column that is guessed to be categorical
-MOST_CLASSES = 1000  # also where somebody insists: each becomes a column or an output
-_FEW = 10  # so many different texts are categories even where no two rows agree
+MAX_CATEGORIES = 100  # largest number for a column detected as categorical
+MOST_CLASSES = 1000  # upper limit even if chosen by the user, because each becomes a column or an output
+_FEW = 10  # up to this number, different texts are categories even if no two rows agree
 _ID_NAME = re.compile(
     r"(?:^|[\s_.-])(?:id|uuid|index|idx|row|rows|rownum|rownames?|obs|key|nr|no|number)$|^unnamed", re.IGNORECASE
 )
@@ -31,20 +31,21 @@ _ID_TAIL = re.compile(r"[a-z]I[dD]$")  # PassengerId
 
 @dataclass(frozen=True)
 class Guess:
-    """A kind, and why."""
+    """A kind, and the reason."""
 
     kind: str
     why: str
 
 
 def guess_column(table: Table, name: str) -> Guess:
-    """What a column holds.
+    """The kind of a column.
 
     numeric: all cells are numbers.  boolean: two values such as yes and no, or 0 and 1.  categorical: few different
-    texts.  date: all cells are dates, in one way of writing them.  Left out: id (numbers that only count the rows, and
-    the index that pandas writes without a name), text (nearly as many texts as rows), constant, empty.
+    texts.  date: all cells are dates in one format.  Left out are: id (numbers that count the rows, and the unnamed
+    index that pandas writes), text (nearly as many texts as rows), constant, empty.
 
-    Raises: ``DataError`` for a column of numbers in which a few cells are none, and there are too many for categories.
+    Raises: ``DataError`` for a column of numbers with a few cells that are not numbers, and too many values for
+    categories.
     """
     cells = [cell for cell in table[name] if not is_missing(cell)]
     missing = f", {len(table) - len(cells):,} missing" if len(cells) < len(table) else ""
@@ -76,20 +77,20 @@ def guess_column(table: Table, name: str) -> Guess:
 
 
 def boolean_pair(cells: Sequence[str]) -> tuple[str, str] | None:
-    """Such a pair as ("no", "yes") where the cells are its two values, in any case."""
+    """The pair, such as ("no", "yes"), if the cells are its two values, in upper or lower case."""
     found = {cell.casefold() for cell in cells}
     return next((pair for pair in BOOLEANS if found == set(pair)), None)
 
 
 def _identifies(name: str, cells: Sequence[str]) -> bool:
-    """By its name, and by cells that differ in each row: whole numbers, or texts."""
+    """Whether a column is an identifier, by its name and by different integers or texts in each row."""
     named = _ID_NAME.search(name) or _ID_TAIL.search(name)
     unlike_numbers = all(cell.isdigit() for cell in cells) or not any(map(is_number, cells))
     return bool(named) and unlike_numbers and len(set(cells)) == len(cells)
 
 
 def _is_index(cells: Sequence[str]) -> bool:
-    """Whole numbers, which come again where tables were joined; or texts that are all different."""
+    """Whether cells are an index: integers, which repeat if tables were joined, or texts that all differ."""
     return all(cell.isdigit() for cell in cells) or (len(set(cells)) == len(cells) and not any(map(is_number, cells)))
 
 
@@ -109,10 +110,10 @@ _NO_WORD = frozenset({"", "?", "nan", "-nan", "<na>", "#n/a", "\\n", "0000-00-00
 
 
 def target_is_missing(cells: Sequence[str], task: str = "") -> frozenset[str]:
-    """The texts, in small letters, that say that a target is missing.
+    """The lower-case texts that mark a missing target.
 
-    Among numbers they are those of any column.  Among texts "None", "NA", "N/A" and "null" are classes: people answer
-    so.  What says that a number is missing is none, nor is an empty cell.
+    For numbers they are the same as in any column.  For texts "None", "NA", "N/A" and "null" are classes, because they
+    may be answers; markers of missing numbers and empty cells are missing.
     """
     known = [cell for cell in cells if not is_missing(cell)]
     numeric = bool(known) and all(map(is_number, set(known)))
@@ -126,10 +127,10 @@ def known_targets(table: Table, target: str, task: str = "") -> list[int]:
 
 
 def fold_classes(cells: Sequence[str]) -> list[str]:
-    """The classes among a target's cells: its spellings, each class once.
+    """The classes of a target, each with one spelling.
 
-    "1" and "1.0" are one class; so are "YES" and "yes", where the cells are such a pair as yes and no.  A class is
-    called what it is called most often.
+    "1" and "1.0" are one class; so are "YES" and "yes" if the cells are a pair such as yes and no.  The name of a class
+    is its most frequent spelling.
     """
     counts = Counter(cells)
     fold = is_pair(list(counts))
@@ -141,7 +142,7 @@ def fold_classes(cells: Sequence[str]) -> list[str]:
 
 
 def is_pair(cells: Sequence[str]) -> bool:
-    """Whether cells are two values that belong together, such as yes and no, in any case, or 0.0 and 1.0."""
+    """Whether cells are a pair of values such as yes and no, in upper or lower case, or 0.0 and 1.0."""
     plain = [str(int(float(cell))) if is_number(cell) and float(cell) in (0.0, 1.0) else cell for cell in cells]
     return boolean_pair(plain) is not None
 

@@ -1,4 +1,4 @@
-"""The rows of a text: what divides its cells, and what of it is no row."""
+"""Split a text into rows and cells: detect the delimiter, and remove comments and empty lines at the end."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from xpnet.data.tables.numbers import looks_numeric
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars", " ": "spaces"}
 _NAMES = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "bar": "|", "space": " ",
           "spaces": " ", "whitespace": " "}  # fmt: skip
-_PREFERRED = "\t;|,"  # where several would do, the rarer in texts and numbers
-_UNQUOTED = "\t|"  # files divided by these may hold quotes that are part of the text
-_SAMPLE = 1 << 17  # characters that a guess looks at
+_PREFERRED = "\t;|,"  # in order of preference: rarer in texts and numbers first
+_UNQUOTED = "\t|"  # files with these delimiters may contain literal quotes
+_SAMPLE = 1 << 17  # characters used for guesses
 _SEP = re.compile(r'"?sep=(.)"?[ \t]*(?:\r\n|\r|\n|$)', re.IGNORECASE)
 _WORD = re.compile(r'"(?:[^"]|"")*"|\S+')
 _DASHES = r"[ \t]*(?:-{2,}|:-+:?|-+:)[ \t]*"
@@ -24,11 +24,11 @@ _RULE = re.compile(rf"[ \t]*[|+]?{_DASHES}(?:[|+]{_DASHES})*[|+]?[ \t]*")  # |--
 _COUNTED = re.compile(r"\(\d+ rows?\)|\d+ rows? in set.*", re.IGNORECASE)
 _DECIMAL = re.compile(r"[+-]?\d+,\d+")
 
-Rows = list[tuple[int, list[str]]]  # the line where each begins, and its cells
+Rows = list[tuple[int, list[str]]]  # first line of each row, and its cells
 
 
 def check_delimiter(delimiter: str) -> str:
-    """A delimiter as a character; "tab" and "space" have names.  Raises: ``ValueError`` where it cannot be one."""
+    """A delimiter as a character; "tab" and "space" are names.  Raises: ``ValueError`` for an invalid one."""
     found = _NAMES.get(delimiter.casefold(), delimiter)
     if len(found) != 1 or found in '"\r\n\0' or found.isalnum() or found in "+-.":
         raise ValueError(
@@ -38,14 +38,14 @@ def check_delimiter(delimiter: str) -> str:
 
 
 def read_rows(name: str, text: str, delimiter: str | None) -> tuple[Rows, str, list[str]]:
-    """All rows of a text, their delimiter, and what is to be said.
+    """All rows of a text, the delimiter, and notes.
 
-    A delimiter is judged over many lines by csv's rules for quotes: the one that divides each line into as many cells.
-    A first line ``sep=;`` names it, as Excel writes it.
+    The delimiter is the one that splits many lines into equally many cells, with the csv rules for quotes.  A first
+    line ``sep=;``, as Excel writes it, sets it.
 
     Raises: ``DataError`` with the line: a ragged or empty row, an open quote, no rows at all.
     """
-    text, first = text.replace("\r\r\n", "\r\n").removesuffix("\x1a"), 1  # what old programs end a file with
+    text, first = text.replace("\r\r\n", "\r\n").removesuffix("\x1a"), 1  # the end-of-file mark of old programs
     text, ruled = _without_rules(text, delimiter)
     if named := _SEP.match(text):
         text, first, delimiter = text[named.end() :], 2, delimiter or named[1]
@@ -83,7 +83,7 @@ def _without_rules(text: str, delimiter: str | None) -> tuple[str, bool]:
 
 
 def guess_delimiter(text: str) -> str:
-    """What divides the lines into equally many cells; a comma where nothing does."""
+    """The delimiter that splits the lines into equally many cells; a comma if there is none."""
     sample = text[:_SAMPLE]
     cut = len(sample) < len(text)
     found = {d: _sample_rows(sample, d, cut) for d in _PREFERRED}
@@ -126,14 +126,14 @@ def _sample_rows(sample: str, delimiter: str, cut: bool) -> list[list[str]]:
 
 
 def _evenness(rows: Sequence[Sequence[str]]) -> float:
-    """The share of rows of the usual width; 0 where this is a single cell."""
+    """The share of rows with the most frequent number of cells; 0 if that is one."""
     widths = Counter(map(len, rows))
     width, count = widths.most_common(1)[0] if widths else (1, 0)
     return count / len(rows) if width > 1 else 0.0
 
 
 def _mixed(rows: Sequence[Sequence[str]], delimiter: str, even: Sequence[str]) -> float:
-    """The share of cells that another delimiter, or a stray quote, runs through."""
+    """The share of cells that contain another delimiter or a stray quote."""
     others = [d for d in even if d != delimiter]
     cells = [cell for row in rows[:500] for cell in row]
     mixed = sum(
@@ -143,7 +143,7 @@ def _mixed(rows: Sequence[Sequence[str]], delimiter: str, even: Sequence[str]) -
 
 
 def _is_aligned(sample: str, rows: Sequence[Sequence[str]]) -> bool:
-    """Columns aligned by runs of spaces, with a tab here and there (UCI's auto-mpg)."""
+    """Whether columns are aligned by runs of spaces, with an occasional tab (UCI's auto-mpg)."""
     lines = _lines(sample)
     words = [_words(line) for line in lines]
     return (
@@ -168,7 +168,7 @@ def _parse(name: str, text: str, delimiter: str, first: int) -> tuple[Rows, list
         lines = re.split(r"\r\n|\r|\n", text)
         plain = [(first + i, [cell.strip() for cell in line.split(delimiter)]) for i, line in enumerate(lines)]
         filled = [row for _, row in plain if any(row)]
-        fewer = len(filled) != sum(any(row) for _, row in quoted)  # a quote ran over line ends, or was wrong
+        fewer = len(filled) != sum(any(row) for _, row in quoted)  # a quote extends over line ends, or is invalid
         if fewer and len(set(map(len, filled))) == 1:
             return plain, [f"quotes in {name} are taken as part of the text"]
     if problem is not None:
@@ -191,7 +191,7 @@ def _quoted(name: str, text: str, delimiter: str, first: int) -> Iterator[tuple[
 
 
 def _without_comments(rows: Rows, notes: list[str]) -> Rows:
-    """Without lines above the table that begin with ``#``; such a mark before a header's names goes as well."""
+    """Remove lines above the table that start with ``#``, and a ``#`` before the names of a header."""
     usual = Counter(len(row) for _, row in rows if any(row)).most_common(1)
     width = usual[0][0] if usual else 1
     skipped = 0
@@ -212,7 +212,7 @@ def _without_comments(rows: Rows, notes: list[str]) -> Rows:
 
 
 def _without_tails(rows: Rows, notes: list[str]) -> Rows:
-    """Without the empty rows and columns that a spreadsheet leaves at the end of a table."""
+    """Remove the empty rows and columns that a spreadsheet leaves at the end of a table."""
     cells = 0
     while rows and not any(rows[-1][1]):
         cells += len(rows[-1][1]) > 1
@@ -229,7 +229,7 @@ def _without_tails(rows: Rows, notes: list[str]) -> Rows:
 
 
 def _has_row_names(rows: Rows) -> bool:
-    """Whether a first column without a name names the rows, as R writes them: by texts, or by counting from 1."""
+    """Whether an unnamed first column has row names, as written by R: texts, or numbers from 1."""
     width = len(rows[0][1])
     if width < 2 or len(rows) < 4 or not all(len(row) == width + 1 for _, row in rows[1:]):
         return False
@@ -239,7 +239,7 @@ def _has_row_names(rows: Rows) -> bool:
 
 
 def _check_shape(name: str, rows: Rows) -> None:
-    """Raises: ``DataError`` for a row of another length, or with nothing in it."""
+    """Raises: ``DataError`` for a row of another length, or an empty row."""
     if not rows:
         raise DataError(f"{name} has no rows")
     width = len(rows[0][1])

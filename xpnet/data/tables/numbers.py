@@ -1,4 +1,4 @@
-"""Numbers as people write them, ``1.234,5``, ``1,234.5``, ``$1,200`` and ``12 %``, column by column as plain ones."""
+"""Convert formatted numbers, ``1.234,5``, ``1,234.5``, ``$1,200`` and ``12 %``, to plain ones, column by column."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 MISSING = frozenset({
     "", "?", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "null", "none", "\\n", "0000-00-00", "0000-00-00 00:00:00",
 })  # fmt: skip
-"""Cells that say that a value is missing, in any case: those of pandas, UCI's question mark, and those of databases."""
+"""Markers of missing values, in upper or lower case: those of pandas and of databases, and UCI's question mark."""
 
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 INFINITE = re.compile(r"[+-]?inf(?:inity)?", re.IGNORECASE)
 DECIMALS = (".", ",")
 THOUSANDS = {",": ",", ".": r"\.", " ": "[ \u00a0\u202f\u2009]", "'": "['\u2019]"}
-_EITHER = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}")  # a point before thousands, or a decimal one
+_EITHER = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}")  # the point may separate thousands or decimals
 _SIGNS = "%$€£¥₹"
 _LOOSE = re.compile(
     rf"[{_SIGNS}]?\s?[+\-\u2212(]?\s?[{_SIGNS}]?\s?[\d.,' \u00a0\u202f\u2009\u2019]+(?:[eE][+-]?\d+)?"
@@ -26,23 +26,23 @@ _LOOSE = re.compile(
 
 
 def is_missing(cell: str) -> bool:
-    """Whether a cell says that its value is missing."""
+    """Whether a cell marks a missing value."""
     return cell.casefold() in MISSING or cell == "NaT"  # pandas' date that is none; "Nat" is a name
 
 
 def is_number(cell: str) -> bool:
-    """Whether a cell is a number, infinities among them: ``numbers`` then says where they are."""
+    """Whether a cell is a number; infinities count, and ``numbers`` reports their position."""
     return bool(NUMBER.fullmatch(cell) or INFINITE.fullmatch(cell))
 
 
 def looks_numeric(cell: str) -> bool:
-    """Whether a cell is a number in any way of writing it."""
+    """Whether a cell is a number in any supported format."""
     return is_number(cell) or bool(_LOOSE.fullmatch(cell) and re.search(r"\d", cell))
 
 
 @dataclass(frozen=True)
 class NumberFormat:
-    """How the numbers of a column are written: "." or ",", what divides thousands, and a sign in every cell.
+    """The number format of a column: decimal sign "." or ",", thousands separator, and a sign in every cell.
 
     >>> NumberFormat(",", ".").plain("-1.234,5")
     '-1234.5'
@@ -76,7 +76,7 @@ class NumberFormat:
         )
 
     def plain(self, cell: str) -> str | None:
-        """The number as Python writes it; None where the cell is no such number."""
+        """The number in Python's notation; None if the cell does not match this format."""
         found = self._pattern.fullmatch(cell)
         if not found or cell.count(self.sign or "\0") != bool(self.sign):
             return None
@@ -92,7 +92,7 @@ class NumberFormat:
         return all(is_missing(cell) or self.plain(cell) is not None or bool(INFINITE.fullmatch(cell)) for cell in cells)
 
     def words(self) -> str:
-        """As a note says it."""
+        """A description for notes."""
         parts = ["a decimal comma" if self.decimal == "," else "a decimal point"]
         parts += [f"{self.thousands!r} between thousands"] if self.thousands else []
         parts += [f"{self.sign} in every cell"] if self.sign else []
@@ -110,10 +110,10 @@ def find_formats(
     delimiter: str = ",",
     only: Collection[str] | None = None,
 ) -> Formats:
-    """The formats of those columns whose every known cell is a number, but not a plain one.
+    """The formats of columns whose known cells are all numbers, but not plain ones.
 
-    A comma or a point before three digits is either: then another cell of the column says what it is, else the other
-    columns; else a comma is a decimal one where semicolons divide the cells, and stands between thousands elsewhere.
+    A comma or point before three digits is ambiguous.  It is resolved by other cells of the column, else by the other
+    columns.  Otherwise a comma is a decimal sign if the delimiter is a semicolon, and a thousands separator if not.
     """
     cells: dict[str, list[str]] = {}
     votes: dict[str, str | None] = {}
@@ -143,7 +143,7 @@ def find_formats(
 
 
 def _vote(cells: Iterable[str]) -> str | None:
-    """The decimal sign that a column's cells can only have; None where they may be either."""
+    """The only possible decimal sign of a column's cells; None if both are possible."""
     bare = [cell.strip(_SIGNS + "() \u00a0").removesuffix("-") for cell in cells]
     point = {d: all(_either(cell, d) for cell in bare) for d in DECIMALS}
     if point["."] == point[","]:
@@ -154,18 +154,18 @@ def _vote(cells: Iterable[str]) -> str | None:
 def _either(cell: str, decimal: str) -> bool:
     other = "," if decimal == "." else "."
     if re.fullmatch(r"[+\-\u2212]?0\d*" + re.escape(other) + r"\d+.*", cell):
-        return False  # "0,125": no thousands begin with 0
+        return False  # "0,125": a group of thousands does not start with 0
     return any(NumberFormat(decimal, t).plain(cell) is not None for t in (other, " ", "'"))
 
 
 def _settle(votes: Iterable[str | None]) -> str | None:
-    """What the columns that can tell say, where they agree."""
+    """The decimal sign of the unambiguous columns, if they agree."""
     said = {vote for vote in votes if vote}
     return said.pop() if len(said) == 1 else None
 
 
 def _fitting(cells: Sequence[str], decimals: Sequence[str], thousands: str | None) -> NumberFormat | None:
-    """The first format that fits all cells; None where none does, or plain numbers they are."""
+    """The first format that fits all cells; None if none does, or if they are plain numbers."""
     signs = {c for c in cells[0] if c in _SIGNS}
     sign = signs.pop() if len(signs) == 1 else ""
     for decimal in decimals:
@@ -182,12 +182,12 @@ def _fitting(cells: Sequence[str], decimals: Sequence[str], thousands: str | Non
 
 
 def as_plain(cells: Sequence[str], made: NumberFormat) -> list[str]:
-    """A column with plain numbers; what is no number stays."""
+    """A column with plain numbers; other cells are unchanged."""
     return [cell if (plain := made.plain(cell)) is None else plain for cell in cells]
 
 
 def describe_formats(columns: Mapping[str, Sequence[str]], formats: Mapping[str, NumberFormat]) -> list[str]:
-    """A note for each format that was found, with the columns and an example."""
+    """A note for each detected format, with its columns and an example."""
     said: dict[NumberFormat, list[str]] = {}
     for name, made in formats.items():
         said.setdefault(made, []).append(name)

@@ -1,4 +1,4 @@
-"""From raw rows to the numbers that a network takes, the same way in training and ever after."""
+"""Convert raw rows to the inputs of a network, in the same way for training and prediction."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ from xpnet.data.tables.reader import Layout, Table, is_missing, is_number, read_
 
 TASKS = ("classification", "regression")
 UNSEEN = ("ignore", "error")
-_SHOWN = 60  # columns of which each has a line
+_SHOWN = 60  # largest number of columns with a line each
 
 
 class TablePreprocessor:
-    """Columns of a table to float32 (N, F), and its target to class numbers or a standardised number.
+    """Converts the columns of a table to float32 (N, F), and its target to class numbers or standardised numbers.
 
-    What a column holds is guessed from the whole table; whatever is learned (medians, categories, means, deviations)
-    is learned from the training rows alone.
+    The kinds of columns are detected on the whole table.  Medians, categories, means and deviations are fitted on the
+    training rows only.
 
     >>> table = Table("t", {"x": ["1", "3", ""], "c": ["a", "b", "a"], "y": ["no", "yes", "no"]}, [2, 3, 4])
     >>> prepare = TablePreprocessor("y").fit(table)
@@ -57,10 +57,10 @@ class TablePreprocessor:
 
     Parameters
     ----------
-    target : the column to be learned.
-    task : "classification" or "regression"; None guesses.
-    kinds : what a column holds, where the guess is wrong: {"Pclass": "categorical", "Ticket": "ignore"}.
-    unseen : what to do with a category that the training rows did not have: "ignore" (all zeros) or "error".
+    target : the column to predict.
+    task : "classification" or "regression"; by default it is detected.
+    kinds : kinds of columns that are detected wrongly: {"Pclass": "categorical", "Ticket": "ignore"}.
+    unseen : for categories that do not occur in the training rows: "ignore" (all zeros) or "error".
     """
 
     def __init__(
@@ -89,9 +89,9 @@ class TablePreprocessor:
     # -- learning --------------------------------------------------------------------------------------------------
 
     def fit(self, table: Table, rows: Sequence[int] | np.ndarray | None = None) -> TablePreprocessor:
-        """Guess the columns of ``table``, and learn from its training ``rows``, or all.
+        """Detect the columns of ``table``, and fit on its training ``rows``, or all rows.
 
-        Raises: ``DataError`` for a target that is not there or cannot be learned, or where no column is left.
+        Raises: ``DataError`` for a target that is missing or cannot be learned, or if no input column is left.
         """
         self._guess(table)
         train = table if rows is None else table.take(rows)
@@ -105,7 +105,7 @@ class TablePreprocessor:
 
     def _guess(self, table: Table) -> None:
         for column in (self.target, *self.kinds):
-            table[column]  # an error where there is none
+            table[column]  # raises for a missing column
         if self.kinds.get(self.target):
             raise DataError(f"{self.target!r} is the target: it cannot be {self.kinds[self.target]!r} as well")
         if not self.task:
@@ -128,13 +128,12 @@ class TablePreprocessor:
         self.classes = class_order(fold_classes(known[self.target]))
 
     def read(self, path: str | os.PathLike[str], **options: Any) -> Table:
-        """Raw rows from a file laid out like the training file, with or without the target.
+        """Read raw rows from a file with the layout of the training file, with or without the target.
 
-        It is read with the options that the training file was read with; ``options`` are those of ``read_table`` and
-        go before.  Numbers are taken as they were written in the training file's column, where that fits the whole
-        column here.
+        The options are those of the training file; ``options``, as in ``read_table``, override them.  Numbers have the
+        format of the training file's column, if it fits the whole column here.
 
-        Raises: ``DataError`` for a file without header of another number of columns.
+        Raises: ``DataError`` for a file without header that has another number of columns.
         """
         header = options.pop("header", None)
         header = self.header if header is None else header
@@ -150,13 +149,13 @@ class TablePreprocessor:
 
     @property
     def outputs(self) -> list[str]:
-        """The names of the F numbers that a row becomes."""
+        """The names of the F encoded numbers of a row."""
         return [output for column in self.columns for output in column.outputs]
 
     def transform(self, table: Table) -> np.ndarray:
-        """float32 (N, F).  The target need not be there; columns that were not learned from do not matter.
+        """Encode rows as float32 (N, F).  The target and unused columns are not needed.
 
-        Raises: ``DataError`` with line and column of a cell that does not fit, or naming a column that is missing.
+        Raises: ``DataError`` with line and column of an invalid cell, or with the name of a missing column.
         """
         self._check_fitted()
         return np.concatenate([column.encode(table, self.unseen) for column in self.columns], axis=1).astype(np.float32)
@@ -164,7 +163,7 @@ class TablePreprocessor:
     def transform_target(self, table: Table) -> np.ndarray:
         """Class numbers int64 (N,), or standardised numbers float32 (N, 1).
 
-        Raises: ``DataError`` for a missing value, or a class that the training rows did not have.
+        Raises: ``DataError`` for a missing value, or a class that does not occur in the training rows.
         """
         self._check_fitted()
         known = Labels(self.classes)
@@ -185,7 +184,7 @@ class TablePreprocessor:
         return np.array(labels, dtype=np.int64)
 
     def labelled(self, table: Table) -> tuple[list[int], dict[str, int]]:
-        """The rows whose target can be compared with a prediction, and the others' cells with how often they come."""
+        """The rows whose target can be compared with a prediction, and counts of the cells of the other rows."""
         self._check_fitted()
         known, cells = Labels(self.classes), table[self.target]
         usable = {cell: is_number(cell) and math.isfinite(float(cell)) if self.task == "regression"
@@ -193,11 +192,11 @@ class TablePreprocessor:
         return [row for row, cell in enumerate(cells) if usable[cell]], dict(Counter(c for c in cells if not usable[c]))
 
     def inverse_target(self, y: Any) -> np.ndarray:
-        """A regression's outputs, (N, 1) or (N,), in the target's own units: float64 (N,)."""
+        """The outputs of a regression, (N, 1) or (N,), in the units of the target: float64 (N,)."""
         return np.asarray(y, dtype=np.float64).reshape(len(y)) * self.scale + self.center
 
     def unseen_cells(self, table: Table) -> list[str]:
-        """What ``transform`` ignores, in words: a line for each column with categories unseen in training."""
+        """A description of what ``transform`` ignores: one line per column with unseen categories."""
         said = []
         for column in self.columns:
             if rows := column.unseen_rows(table):
@@ -208,7 +207,7 @@ class TablePreprocessor:
         return said
 
     def describe(self) -> list[str]:
-        """What was guessed, a line for each column, of very many for the first ones."""
+        """The detected kinds, one line per column, for the first ones if there are very many."""
         widest = max(map(len, self.guesses), default=0)
         widest = min(widest, 24)
         filled = {column.name: _fill(column) for column in self.columns}
@@ -227,7 +226,7 @@ class TablePreprocessor:
     # -- saving ----------------------------------------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
-        """All of it as plain values, for JSON."""
+        """The whole state as plain values, for JSON."""
         self._check_fitted()
         return {
             "target": self.target,
@@ -245,7 +244,7 @@ class TablePreprocessor:
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> TablePreprocessor:
-        """Back from ``state()``.  Raises: ``ValueError`` where it was damaged."""
+        """Restore from ``state()``.  Raises: ``ValueError`` if it is damaged."""
         try:
             made = cls(state["target"], task=state["task"], unseen=state["unseen"])
             made.names, made.header = [str(name) for name in state["names"]], bool(state["header"])
@@ -265,7 +264,7 @@ class TablePreprocessor:
 
 
 def _fill(column: Column) -> str:
-    """How missing cells are filled, in words; nothing where there are none."""
+    """A description of how missing cells are filled; "" if there are none."""
     if not getattr(column, "indicator", False):
         return ""
     value = f"the median {column.median:g}" if isinstance(column, NumericColumn) else ""

@@ -1,4 +1,4 @@
-"""A CSV file, read strictly: every row as long as the header, every complaint with its line."""
+"""Read CSV files strictly: every row has the length of the header, and errors name the line."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ __all__ = ["MISSING", "Layout", "Table", "is_missing", "is_number", "read_table"
 
 @dataclass(frozen=True)
 class Layout:
-    """How a file was read, so that another one is read like it; ``given`` are the options that somebody chose."""
+    """The layout of a file, for reading others in the same way; ``given`` are the options chosen by the user."""
 
     delimiter: str | None = None
     decimal: str | None = None
@@ -52,7 +52,7 @@ class Layout:
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Layout:
-        """Back from ``state()``.  Raises: ``ValueError``, ``TypeError`` or ``KeyError`` where it was damaged."""
+        """Restore from ``state()``.  Raises: ``ValueError``, ``TypeError`` or ``KeyError`` if it is damaged."""
         made = cls(**{**state, "missing": tuple(map(str, state["missing"])), "given": tuple(state["given"])})
         check_options(made.delimiter, made.decimal, made.thousands, made.encoding)
         formats_from_state(made.formats)
@@ -61,13 +61,13 @@ class Layout:
         return made
 
     def options(self) -> dict[str, Any]:
-        """The options that were chosen, for ``read_table``."""
+        """The options chosen by the user, for ``read_table``."""
         return {name: getattr(self, name) for name in self.given}
 
 
 @dataclass(frozen=True)
 class Table:
-    """Cells as text, by column; ``lines`` is where in the file each row stands."""
+    """Cells as text, by column; ``lines`` are the line numbers of the rows in the file."""
 
     name: str
     columns: dict[str, list[str]]
@@ -86,7 +86,7 @@ class Table:
         return list(self.columns)
 
     def __getitem__(self, column: str) -> list[str]:
-        """The cells of a column.  Raises: ``DataError`` with the nearest name where there is none."""
+        """The cells of a column.  Raises: ``DataError`` with the most similar name for an unknown column."""
         if column not in self.columns:
             raise DataError(
                 f"{self.name} has no column {short(column)!r}{did_you_mean(column, self.columns)} "
@@ -95,9 +95,9 @@ class Table:
         return self.columns[column]
 
     def numbers(self, column: str) -> np.ndarray:
-        """A column as float64 (N,), NaN where it is missing.
+        """A column as float64 (N,), NaN for missing values.
 
-        Raises: ``DataError`` with the line of the first cell that is no finite number.
+        Raises: ``DataError`` with the line of the first cell that is not a finite number.
         """
         return np.array([self._number(column, i, cell) for i, cell in enumerate(self[column])], dtype=np.float64)
 
@@ -116,7 +116,7 @@ class Table:
         return f"{self.name}: line {self.lines[row]}, column {column!r}"
 
     def take(self, rows: Sequence[int] | np.ndarray) -> Table:
-        """Some rows, in that order."""
+        """The table with the given rows, in that order."""
         chosen = [int(row) for row in rows]
         columns = {name: [cells[row] for row in chosen] for name, cells in self.columns.items()}
         return replace(self, columns=columns, lines=[self.lines[row] for row in chosen])
@@ -125,9 +125,9 @@ class Table:
 def check_options(
     delimiter: str | None, decimal: str | None, thousands: str | None, encoding: str | None
 ) -> tuple[str | None, str | None]:
-    """The delimiter as a character, and the decimal sign; the other one where ``thousands`` takes one of the two.
+    """The delimiter as a character, and the decimal sign, which is "." if ``thousands`` is "," and vice versa.
 
-    Raises: ``ValueError`` for an option that cannot be.
+    Raises: ``ValueError`` for an invalid option.
     """
     if decimal is not None and decimal not in DECIMALS:
         raise ValueError(f"decimal must be '.' or ',', got {decimal!r}")
@@ -153,23 +153,31 @@ def read_table(
     encoding: str | None = None,
     missing: Sequence[str] = (),
 ) -> Table:
-    """The cells of a CSV file, packed or not.  What is not said is guessed, and each guess is said in ``notes``.
+    """Read the cells of a CSV file, compressed or not.  Omitted options are detected, with a note in ``notes``.
 
-    Numbers with a decimal comma, with thousands apart, or with one sign of percent or money in every cell of a column
-    become plain ones: "1.234,5" is "1234.5".
+    Numbers with a decimal comma, thousands separators, or a percent or currency sign in every cell of a column become
+    plain numbers: "1.234,5" is "1234.5".
 
     Parameters
     ----------
-    header : whether the first row names the columns; without one they are called column1, column2, ...
-    target : a column that must be there: where the first row has this name, it is the header.
-    delimiter : what stands between cells, one character; "tab" or "space" have names.
+    header : whether the first row names the columns; without a header they are called column1, column2, ...
+    target : a required column; if the first row contains this name, it is the header.
+    delimiter : one character between cells, or "tab" or "space".
     decimal : "." or ",".
-    thousands : what stands between thousands: "," "." " " or "'".
-    encoding : as Python calls it, e.g. "latin-1".
-    missing : further cells that say that a value is missing, e.g. "-999".
+    thousands : the separator of thousands: "," "." " " or "'".
+    encoding : the name in Python, e.g. "latin-1".
+    missing : additional markers of missing values, e.g. "-999".
 
-    Raises: ``DataError`` with the line: a ragged or empty row, an open quote, no rows at all; ``ValueError`` for wrong
+    Raises: ``DataError`` with the line for a ragged or empty row, an open quote, or no rows; ``ValueError`` for invalid
     options.
+
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "t.csv").write_text(chr(10).join(["x;y", "1,5;yes", "2,5;no"]))
+    ...     table = read_table(Path(folder, "t.csv"))
+    >>> table.names, table.numbers("x").tolist(), table["y"]
+    (['x', 'y'], [1.5, 2.5], ['yes', 'no'])
     """
     given = {"delimiter": delimiter, "decimal": decimal, "thousands": thousands, "encoding": encoding,
              "missing": tuple(missing) or None}  # fmt: skip
@@ -184,7 +192,7 @@ def read_table(
 
 
 def _converted(table: Table, formats: Mapping[str, list[str]], given: tuple[str, ...]) -> Table:
-    """With plain numbers in the columns that ``formats`` names."""
+    """The table with plain numbers in the columns of ``formats``."""
     made = {name: form for name, form in formats_from_state(formats).items() if name in table.columns}
     columns = {name: as_plain(cells, made[name]) if name in made else cells for name, cells in table.columns.items()}
     notes = (*table.notes, *describe_formats(table.columns, made))
@@ -202,11 +210,10 @@ def read_like(
     names: Sequence[str],
     target: str,
 ) -> Table:
-    """A file laid out like the one that ``layout`` is of, read with the options that were chosen for that one.
+    """Read a file with a given ``layout``, with the options chosen for the original file.
 
-    ``numeric`` are the columns that must become numbers: as they were written in that file where that fits the whole
-    column, else as they are written here.  ``names`` are the columns of a file without a header, which
-    may lack the ``target``.
+    ``numeric`` are the columns that must be numbers, in the format of the original file if it fits the whole column,
+    else in their own.  ``names`` are the columns of a file without a header, which may lack the ``target``.
 
     Raises: as ``read_table``.
     """
@@ -238,7 +245,7 @@ def read_like(
 def _as_before(
     path: str | os.PathLike[str], layout: Layout, header: bool, names: Sequence[str], needed: Sequence[str]
 ) -> Table:
-    """By a guess of the delimiter; where columns are amiss then, by the one that the other file had."""
+    """Read with a detected delimiter; if columns do not match, with the delimiter of the original file."""
     options = layout.options()
     problem, table = None, None
     try:
@@ -273,7 +280,7 @@ def read_cells(
     encoding: str | None = None,
     missing: Sequence[str] = (),
 ) -> Table:
-    """As ``read_table``, with all numbers as they are written."""
+    """As ``read_table``, with all numbers unchanged."""
     delimiter, decimal = check_options(delimiter, decimal, thousands, encoding)
     name = os.fspath(path)
     content = read_bytes(path)
@@ -292,7 +299,7 @@ def read_cells(
 def _named(
     name: str, rows: Rows, header: bool | None, target: str | None, notes: list[str]
 ) -> tuple[list[str], Rows, bool]:
-    """The columns' names, the rows below them, and whether the file has a header."""
+    """The column names, the rows below them, and whether the file has a header."""
     line, first = rows[0]
     if len(rows) > 1 and len(rows[1][1]) == len(first) + 1:
         first = ["", *first]
@@ -314,7 +321,7 @@ def _named(
 
 
 def _mark_missing(columns: dict[str, list[str]], missing: Sequence[str], notes: list[str]) -> None:
-    """Empty the cells that somebody says are missing, and say how many there were."""
+    """Empty the cells that the user marked as missing, and note their number."""
     if not missing:
         return
     texts = {cell.casefold() for cell in missing}

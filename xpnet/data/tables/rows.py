@@ -1,4 +1,4 @@
-"""Rows put aside, and rows weighed."""
+"""Splits of rows, and class weights."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from xpnet_backends.random import Stream
 def split_rows(
     rows: int, share: float, *, labels: Any = None, seed: int = 0, path: str = "data.split"
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Row numbers to keep and to put aside, each in order; with ``labels`` the same share of every class.
+    """Row numbers to keep and to hold out, each in order; with ``labels`` the same share of every class.
 
-    A class so small that its share rounds to nothing is kept whole; where all are, one row of the largest is put aside.
+    A class whose share rounds to 0 is kept completely; if all are, one row of the largest class is held out.
 
-    Raises: ``ValueError`` where one of the parts would be empty.
+    Raises: ``ValueError`` if one of the parts would be empty.
     """
     if not 0.0 < share < 1.0:
         raise ValueError(f"the share to put aside must lie between 0 and 1, got {share!r}")
@@ -35,9 +35,9 @@ def split_rows(
 
 
 def class_weights(labels: Any, num_classes: int) -> np.ndarray:
-    """``N / (C nᵢ)``: a class weighs the more, the rarer it is.  labels (N,) of 0..C−1 -> (C,), float32.
+    """``N / (C nᵢ)``: rare classes get larger weights.  labels (N,) of 0..C−1 -> (C,), float32.
 
-    scikit-learn's "balanced"; the weight of a class that never occurs is 0.  Source: King and Zeng 2001.
+    It is scikit-learn's "balanced"; the weight of a class that does not occur is 0.  Source: King and Zeng 2001.
     """
     values = to_numpy(labels) if hasattr(labels, "dtype") else np.asarray(labels)
     if values.dtype.kind not in "iu" or not values.size or values.min() < 0 or values.max() >= num_classes:

@@ -1,4 +1,4 @@
-"""Batches of sequences that differ in length."""
+"""Batches of sequences of different lengths."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ SequenceBatch = tuple[tuple[Array, Array], Array | None]
 class SequenceLoader:
     """``(tokens (B, T), lengths (B,)), labels (B, ...)``: each batch padded to its own longest sequence.
 
-    With ``bucket`` = k the shuffled data are cut into pools of k batches, and each pool is sorted by length before it
-    is cut into batches, which then come in random order: little padding, and still another grouping every epoch.
-    Epoch e is a function of (seed, e) alone (stream "data.shuffle"), so that a resumed run sees what the
-    uninterrupted one would have seen.  ``Trainer.fit`` takes it; the model is called with ``(tokens, lengths)``.
+    With ``bucket`` = k the shuffled data are split into pools of k batches.  Each pool is sorted by length and cut into
+    batches, which are returned in random order.  This needs little padding, and groups samples differently every epoch.
+    Epoch e is a function of (seed, e) only (stream "data.shuffle"), so that a resumed run gets the same batches as an
+    uninterrupted one.  ``Trainer.fit`` accepts this loader; the model is called with ``(tokens, lengths)``.
 
-    Raises: ``ValueError`` for no sequences, an empty one, labels of another number, a batch size that does not fit, or
+    Raises: ``ValueError`` for no sequences, an empty one, a different number of labels, an invalid batch size, or
     buckets without shuffling.
     """
 
@@ -55,8 +55,8 @@ class SequenceLoader:
         self.batch_size, self.shuffle, self.bucket, self.drop_last = batch_size, shuffle, bucket, drop_last
         self.seed = random.state.seed if seed is None else seed
         self.backend = get_backend(backend)
-        self.epoch = 0  # the epoch that the next pass gives
-        self.position = 0  # the batch that the next pass starts with
+        self.epoch = 0  # the epoch of the next pass
+        self.position = 0  # the first batch of the next pass
 
     def __len__(self) -> int:
         whole, rest = divmod(len(self._rows), self.batch_size)
@@ -68,7 +68,7 @@ class SequenceLoader:
         return (self._batch(chosen) for chosen in self._order(epoch)[start:])
 
     def _order(self, epoch: int) -> list[np.ndarray]:
-        """Which sequences are together in a batch, batch by batch."""
+        """The indices of the sequences in each batch."""
         n, size = len(self._rows), self.batch_size
         generator = Stream(self.seed, "data.shuffle", epoch).generator()
         order = generator.permutation(n) if self.shuffle else np.arange(n)
@@ -86,11 +86,11 @@ class SequenceLoader:
         return (bring(tokens), bring(lengths)), labels
 
     def state_dict(self) -> dict[str, int]:
-        """The epoch and the batch that the next pass starts with."""
+        """The epoch and the first batch of the next pass."""
         return {"epoch": self.epoch, "position": self.position}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Start the next pass there."""
+        """Start the next pass at a saved position."""
         epoch, position = int(state["epoch"]), int(state["position"])
         if epoch < 0 or not 0 <= position <= len(self):
             raise ValueError(f"there is no batch {position} of {len(self)} in epoch {epoch}")
@@ -98,5 +98,5 @@ class SequenceLoader:
 
 
 def _width(sequences: Sequence[Any], limit: int | None) -> int | None:
-    """The longest sequence, but no more than the limit."""
+    """The length of the longest sequence, at most the limit."""
     return limit if limit is None else min(limit, max((len(sequence) for sequence in sequences), default=limit))

@@ -1,4 +1,4 @@
-"""From sentences to arrays: tokens, their numbers, rows of equal length."""
+"""Convert texts to arrays: tokenizer, vocabulary, padding."""
 
 from __future__ import annotations
 
@@ -13,34 +13,38 @@ from xpnet.data.suggest import did_you_mean
 from xpnet.data.text.words import clusters, normalised, words
 
 WORDS = r"\w+(?:['’]\w+)*|[^\w\s]"
-"""A word, with the apostrophes inside it, or one sign: the pattern of tokenizers that older versions saved.
+"""A word with inner apostrophes, or one sign: the pattern of tokenizers saved by older versions.
 
-It breaks words at combining marks, as most scripts have them.
+It splits words at combining marks, which most scripts have.
 """
 
 POLICIES = ("unknown", "error")
 
 
 class Tokenizer:
-    """Cut a text into words and signs, or into characters, by Unicode's rules.
+    """Split a text into words and signs, or into characters, by Unicode's rules.
 
-    A word is a run of letters, digits, underscores and their marks, with apostrophes inside it ("don't", "l'été") and,
-    between digits, points and commas ("3.14", "1,000").  Every other sign is a token by itself: hyphens, "#", the parts
-    of an address.  An emoji is one token with all that is joined to it.  In scripts without spaces (Chinese, Japanese,
-    Thai, Lao, Burmese, Khmer) each character is a token, Katakana a run; where words are wanted there, cut them
-    beforehand and put spaces between them.  What has no width is no token: a zero-width space ends a word, a soft
-    hyphen and a byte order mark are left out.
+    A word is a run of letters, digits, underscores and their marks, with inner apostrophes ("don't", "l'été") and,
+    between digits, points and commas ("3.14", "1,000").  Every other sign is its own token: hyphens, "#", the parts of
+    an address.  An emoji is one token, including everything joined to it.  In scripts without spaces (Chinese,
+    Japanese, Thai, Lao, Burmese, Khmer) each character is a token, and a run of Katakana; to get words, separate them
+    by spaces beforehand.  Characters without width are not tokens: a zero-width space ends a word, and soft hyphens and
+    byte order marks are removed.
 
-    The text is brought into composed form (NFC) first, so that equal texts give equal tokens.  ``lower`` is Unicode's
-    lower case, not case folding: "ß" stays.  ``level="char"`` gives characters as people count them, each with its
-    marks, spaces too.  With a ``pattern`` of one's own, a regular expression, the text is taken as it is.
+    The text is first converted to composed form (NFC), so that equal texts give equal tokens.
+
+    Parameters
+    ----------
+    pattern : a regular expression for the tokens, instead of Unicode's rules; the text is then not converted.
+    lower : convert to Unicode's lower case, without case folding: "ß" is unchanged.
+    level : "word", or "char" for user-perceived characters with their marks, including spaces.
 
     >>> Tokenizer()("It's good; really GOOD.")
     ["it's", 'good', ';', 'really', 'good', '.']
     >>> Tokenizer(level="char", lower=False)("Ab c")
     ['A', 'b', ' ', 'c']
 
-    Raises: ``ValueError`` for an unknown level or a pattern that is no regular expression.
+    Raises: ``ValueError`` for an unknown level, or a pattern that is not a regular expression.
     """
 
     def __init__(self, pattern: str | None = None, *, lower: bool = True, level: str = "word") -> None:
@@ -74,10 +78,10 @@ class Tokenizer:
 
 
 class Vocabulary:
-    """Tokens by number: padding is 0, the unknown token 1, then ``words`` in their order.
+    """Numbers of tokens: padding is 0, the unknown token is 1, followed by ``words`` in order.
 
-    ``policy`` says what a token becomes that is not in it: "unknown" gives the unknown token's number, "error" raises
-    (then there is no unknown token).  A text that spells ``<pad>`` or ``<unk>`` is a token like any other: not known.
+    ``policy`` is for tokens that are not in the vocabulary: "unknown" gives the number of the unknown token, "error"
+    raises (then there is no unknown token).  The texts ``<pad>`` and ``<unk>`` themselves are unknown tokens.
 
     >>> vocabulary = Vocabulary.build([["a", "cat"], ["a", "dog", "a"]], min_count=1)
     >>> vocabulary.tokens
@@ -105,12 +109,17 @@ class Vocabulary:
     def build(
         cls, texts: Iterable[Sequence[str]], *, min_count: int = 1, max_size: int | None = None, **options: Any
     ) -> Vocabulary:
-        """The tokens of ``texts`` seen at least ``min_count`` times, the most frequent first, equal ones by alphabet.
+        """Build from the tokens of ``texts``, the most frequent first, ties in alphabetical order.
 
-        At most ``max_size`` entries, the special ones included: the rows that an embedding needs.  ``options`` go to
-        the constructor.  Build it on the training texts only.
+        Use the training texts only.
 
-        Raises: ``ValueError`` where nothing is left, or a text is a str and not a list of tokens.
+        Parameters
+        ----------
+        min_count : leave out tokens that occur less often.
+        max_size : the maximum number of entries, including the special ones: the rows of an embedding.
+        options : passed to the constructor.
+
+        Raises: ``ValueError`` if no token is left, or if a text is a str and not a list of tokens.
         """
         if min_count < 1:
             raise ValueError(f"min_count must be at least 1, got {min_count!r}")
@@ -137,9 +146,9 @@ class Vocabulary:
         return token in self._numbers
 
     def encode(self, tokens: Sequence[str]) -> np.ndarray:
-        """Numbers, int64.  tokens: a list of T -> (T,).
+        """The numbers of tokens, int64.  tokens: a list of T -> (T,).
 
-        Raises: ``ValueError`` naming token and place, where the policy is "error" and a token is not in it.
+        Raises: ``ValueError`` with the token and its position, if the policy is "error" and a token is unknown.
         """
         if isinstance(tokens, str):
             raise ValueError(f"encode() takes a list of tokens, got the str {tokens[:40]!r}: cut it by a Tokenizer")
@@ -154,9 +163,9 @@ class Vocabulary:
         return np.array([self._numbers.get(token, 1) for token in tokens], dtype=np.int64)
 
     def decode(self, numbers: Any, *, skip_padding: bool = True) -> list[str]:
-        """Tokens of ``numbers`` (T,), without padding unless asked for.
+        """The tokens of ``numbers`` (T,), by default without padding.
 
-        Raises: ``ValueError`` for a number that is none of the vocabulary's.
+        Raises: ``ValueError`` for a number that is not in the vocabulary.
         """
         values = [int(n) for n in (numbers.tolist() if hasattr(numbers, "tolist") else numbers)]
         for place, number in enumerate(values):
@@ -183,12 +192,15 @@ def pad_sequences(
     side: str = "right",
     keep: str = "first",
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of equal length, and how much of each is real.  sequences: N of (Tᵢ,) -> (N, T) and (N,), int64.
+    """Sequences padded to equal length, and their lengths.  sequences: N of (Tᵢ,) -> (N, T) and (N,), int64.
 
-    T is ``length``, or the longest; of a longer sequence the ``keep`` "first" or "last" part stays.  ``side`` is where
-    the padding goes: "right" is what recurrent layers with lengths take.
+    Parameters
+    ----------
+    length : T; by default that of the longest sequence.
+    side : where to pad, "right" or "left"; recurrent layers with lengths need "right".
+    keep : the part of a longer sequence that is kept, "first" or "last".
 
-    Raises: ``ValueError`` for no sequences, an empty one, or one that is no list of whole numbers.
+    Raises: ``ValueError`` for no sequences, an empty one, or one that is not a list of integers.
 
     >>> pad_sequences([[5, 6, 7], [8]])[0].tolist()
     [[5, 6, 7], [8, 0, 0]]

@@ -1,4 +1,4 @@
-"""Vectors for words from the company that they keep."""
+"""Word vectors from co-occurrence."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import numpy as np
 def word_vectors(
     sequences: Sequence[Any], words: int, size: int = 100, *, window: int = 5, contexts: int = 2000
 ) -> np.ndarray:
-    """Words that stand among the same words get similar vectors; no labels are needed.  -> (words, size), float32.
+    """Vectors (words, size), float32, that are similar for words in similar contexts; no labels are needed.
 
-    A neighbour at distance d ≤ ``window`` counts 1/d in ``C[w, c]``; then, with c among the first ``contexts`` numbers
-    (of a ``Vocabulary``: the most frequent words),
+    A neighbour at distance d ≤ ``window`` counts 1/d in ``C[w, c]``.  The contexts c are the first ``contexts``
+    numbers, in a ``Vocabulary`` the most frequent words.  Then
 
         M[w, c] = max(0, log(P(w, c) / (P(w) P(c)))),  P(c) ∝ (Σ_w C[w, c])^0.75,  M ≈ U S Vᵀ,  vectors = U S^½
 
-    A word that never occurs, such as padding, gets zeros; so do columns beyond the rank of M.  For
-    ``nn.Embedding.from_pretrained``.
+    A word that does not occur, such as padding, gets zeros; so do columns beyond the rank of M.  The result is suitable
+    for ``nn.Embedding.from_pretrained``.
 
     sequences: lists of numbers in 0..words−1, the training texts only.
 
-    Raises: ``ValueError`` for numbers outside, options below 1, or where no two words stand together.
+    Raises: ``ValueError`` for numbers out of range, options below 1, or if there are no neighbours.
 
     Source: Levy & Goldberg 2014 (Neural word embedding as implicit matrix factorization); the exponents of P(c) and S
     are those of Levy, Goldberg & Dagan 2015.

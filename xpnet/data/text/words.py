@@ -1,7 +1,7 @@
 """Words and characters of a text in any script, by Unicode's rules.
 
-Both rest on grapheme clusters: a letter keeps its marks, an emoji its skin tone and what is joined to it.  The tables
-come from Python's own ``unicodedata``; only properties that it lacks are written down here.
+Both use grapheme clusters: a letter keeps its marks, an emoji its skin tone and everything joined to it.  The tables
+come from Python's ``unicodedata``; only the properties that it lacks are defined here.
 
 Source: Unicode Standard Annex #29, "Unicode Text Segmentation".
 """
@@ -12,17 +12,17 @@ import re
 import unicodedata
 from functools import lru_cache
 
-JOINERS = "\u200c\u200d"  # zero-width non-joiner and joiner: they shape Persian and Indic words, and join emoji
-_SEPARATOR = 0x200B  # zero-width space: where words end in scripts without spaces
+JOINERS = "\u200c\u200d"  # zero-width non-joiner and joiner, used in Persian and Indic words, and between emoji
+_SEPARATOR = 0x200B  # zero-width space: the end of a word in scripts without spaces
 _INVISIBLE = [
     0x00AD, 0x034F, 0x061C, 0x180E, *range(0x200E, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070), 0x3164,
     0xFEFF, 0xFFA0, *range(0x1D173, 0x1D17B), 0xE0001,
 ]  # fmt: skip
-"""Soft hyphen, direction marks, byte order mark and other signs of no width: they are no part of a word."""
+"""Soft hyphen, direction marks, byte order mark and other characters without width, which are removed from words."""
 _CLEANED: dict[int, str | None] = {_SEPARATOR: " ", **dict.fromkeys(_INVISIBLE)}
 
-# What belongs to the cluster before it, beside the marks (categories Mn, Mc, Me): joiners, Thai and Lao AM, halfwidth
-# voiced marks, skin tones, tags of flags.
+# Characters that extend the previous cluster, besides marks (categories Mn, Mc, Me): joiners, Thai and Lao AM,
+# halfwidth voiced marks, skin tones, tags of flags.
 _EXTENDING = "\u200c\u200d\u0e33\u0eb3\uff9e\uff9f\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f"
 _FLAG_LETTERS = "\U0001f1e6-\U0001f1ff"
 _PICTURES = (  # Extended_Pictographic, by blocks
@@ -31,7 +31,7 @@ _PICTURES = (  # Extended_Pictographic, by blocks
     "\U0001f000-\U0001f1e5\U0001f200-\U0001f3fa\U0001f400-\U0001faff\U0001fc00-\U0001fffd"
 )
 # Scripts without spaces, in which each cluster is a token: ideographs and Hiragana; Thai, Lao, Burmese, Khmer, Tai.
-# Their digits are none of these.
+# Their digits are not included.
 _ALONE = (
     "\u3005-\u3007\u3021-\u3029\u3038-\u303b\u3041-\u3096\u309d-\u309f\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
     "\U00016ff0-\U00018d08\U0001b001-\U0001b11f\U0001b132-\U0001b152\U0001b170-\U0001b2fb\U00020000-\U0003fffd"
@@ -59,14 +59,14 @@ _JAMO = (
 )  # leading, vowel, last
 _SYLLABLES = "\uac00-\ud7a3"
 _OPEN = "".join(chr(0xAC00 + 28 * i) for i in range(399))  # syllables without a trailing consonant
-_PREPENDED = "\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"  # belong to what follows
+_PREPENDED = "\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"  # belong to the next cluster
 _CONTROLS = r"\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff"
 
 _ASCII_WORD = re.compile(r"\w+(?:(?:'|(?<=\d)[.,](?=\d))\w+)*|[^\w\s]")
 
 
 def normalised(text: str, *, lower: bool) -> str:
-    """In composed form (NFC), in lower case if asked for: equal texts are spelled alike."""
+    """The text in composed form (NFC), with ``lower`` in lower case, so that equal texts have equal characters."""
     if text.isascii():
         return text.lower() if lower else text
     text = unicodedata.normalize("NFC", text)
@@ -74,10 +74,10 @@ def normalised(text: str, *, lower: bool) -> str:
 
 
 def words(text: str) -> list[str]:
-    """Words and signs.  Spaces and what has no width are left out.
+    """Words and signs, without spaces and characters of no width.
 
-    A word is a run of letters, digits, marks and underscores, with apostrophes inside it and, between digits, points
-    and commas.  In scripts without spaces each cluster is a token; Katakana is taken in runs.
+    A word is a run of letters, digits, marks and underscores, with inner apostrophes and, between digits, points and
+    commas.  In scripts without spaces each cluster is a token; a run of Katakana is one token.
 
     >>> words("don't pay 1,000 for l'été हिन्दी 東京")
     ["don't", 'pay', '1,000', 'for', "l'été", 'हिन्दी', '東', '京']
@@ -89,7 +89,7 @@ def words(text: str) -> list[str]:
 
 
 def clusters(text: str) -> list[str]:
-    """What people call characters: a letter with its marks, an emoji with all that is joined to it.
+    """User-perceived characters: a letter with its marks, an emoji with everything joined to it.
 
     >>> clusters("né👍🏽")
     ['n', 'é', '👍🏽']
@@ -99,9 +99,9 @@ def clusters(text: str) -> list[str]:
 
 @lru_cache(maxsize=1)
 def _marks() -> str:
-    """Marks and what else extends a cluster, as what stands between the brackets of a regular expression."""
+    """Marks and other characters that extend a cluster, as the inside of a regular-expression set."""
     parts: list[list[int]] = []
-    for i in range(0x300, 0x20000):  # further marks are variation selectors only
+    for i in range(0x300, 0x20000):  # all later marks are variation selectors
         if unicodedata.category(chr(i))[0] != "M":
             continue
         if parts and parts[-1][1] == i - 1:
@@ -124,12 +124,12 @@ def _word_pattern() -> re.Pattern[str]:
         f"|{_picture()}"
         rf"|[^\s\w{_marks()}]{mark}*"  # signs
         f"|[{_ALONE}]{mark}*"
-        f"|{mark}+"  # without anything to stand on
+        f"|{mark}+"  # without a base character
     )
 
 
 def _picture() -> str:
-    """Flags; emoji, and what a joiner joins to them."""
+    """The pattern of flags, and of emoji with everything joined to them."""
     mark = f"[{_marks()}]"
     return f"[{_FLAG_LETTERS}]{{2}}{mark}*|[{_PICTURES}]{mark}*(?:(?<=\u200d)[{_PICTURES}]{mark}*)*"
 
