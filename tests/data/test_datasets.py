@@ -353,7 +353,6 @@ def test_protocols():
     assert not isinstance([1], data.ResumableLoader)
 
 
-
 # -- pictures --------------------------------------------------------------------------------------------------------
 
 
