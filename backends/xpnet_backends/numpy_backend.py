@@ -12,7 +12,7 @@ import numpy as np
 from .base import Array, Backend, R
 from .kernels import registry
 from .kernels.cpu import philox
-from .kernels.cpu.machinery.blas import SmallProducts
+from .kernels.cpu.machinery.blas import TINY_PRODUCT, SmallProducts
 from .memory import keep_freed_memory
 
 LONG_ROW = 64  # words: above this, setting NumPy's generator for each row is cheaper than array operations
@@ -43,7 +43,8 @@ class NumpyBackend(Backend):
         if a.dtype.char == b.dtype.char == "e":  # float16: the BLAS has no such product, and NumPy's own is slow
             return self.matmul(a.astype(np.float32), b.astype(np.float32)).astype(np.float16)
         # dot passes any transposed view of a matrix to the BLAS, and copies only what the BLAS cannot read
-        return self._product(np.dot if a.ndim == b.ndim == 2 else np.matmul, a, b)
+        product = np.dot if a.ndim == b.ndim == 2 else np.matmul
+        return product(a, b) if a.size * b.shape[-1] <= TINY_PRODUCT else self._product(product, a, b)
 
     def philox(
         self, count: int, key: tuple[int, int], counter: tuple[int, int, int, int], step: Array | None = None

@@ -80,6 +80,8 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} needs a forward() method")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if region.depth:  # a part of another module
+            return self._call(*args, **kwargs)
         enter()  # inside, an op may fuse with the op before it
         try:
             return self._call(*args, **kwargs)

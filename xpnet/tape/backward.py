@@ -11,7 +11,7 @@ from xpnet_backends import Array, backend_of, is_array
 
 from .forward import apply
 from .fusion import separate, settle
-from .recorded import Node, Recorded
+from .recorded import HOOKED, Node, Recorded
 
 
 def walk(result: Recorded) -> list[tuple[Node, list[Any]]]:
@@ -67,7 +67,7 @@ def backpropagate(result: Recorded, gradient: Array, retain_graph: bool = False)
         return
     result._grad, result._owns_grad = gradient, False
     order = walk(result)
-    hooked = _hooked_leaves(order)
+    hooked = _hooked_leaves(order) if HOOKED[0] else {}
     if not hooked:
         while order:
             node, outputs = order.pop()

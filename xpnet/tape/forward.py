@@ -10,7 +10,7 @@ from xpnet_backends import Backend, BackendError, backend_of, is_array, loaded
 from xpnet_backends.blocks import innermost
 from xpnet_backends.deferred import Deferred
 
-from .fusion import OPEN, Composition, begun, defer, joined, may_defer
+from .fusion import OPEN, Composition, begun, defer, joined, may_defer, region
 from .recorded import Node, Op, Recorded, TensorLike, wrap
 from .switches import grad_blocks, is_grad_enabled, observers
 
@@ -33,7 +33,7 @@ def apply(op: Op, *args: TensorLike, **options: Any) -> Tensor:
     >>> apply(ops.softmax, tensor([[0.0, 0.0]]), axis=1)
     tensor([[0.5, 0.5]])
     """
-    if OPEN[0] and (joint := joined(op, args, options)) is not None:
+    if OPEN[0] and region.waiting and (joint := joined(op, args, options)) is not None:
         return joint  # type: ignore[return-value]
     arrays, needs = [], []
     for a in args:
@@ -48,15 +48,15 @@ def apply(op: Op, *args: TensorLike, **options: Any) -> Tensor:
         if isinstance(value, np.generic):  # a NumPy scalar would change the dtype
             options[key] = value.item()
     kernel = backend.kernels.get(op.__name__)
-    if OPEN[0] and may_defer():
-        kernel = backend.kernels.get(f"{op.__name__}+", kernel)
+    if OPEN[0] and (deferring := backend.kernels.get(f"{op.__name__}+")) is not None and may_defer():
+        kernel = deferring
     result = kernel(backend.xp, *arrays, **options) if kernel is not None else None
     y, backward = op(backend.xp, *arrays, **options) if result is None else result
-    if dtype is not None and (y[0] if type(y) is tuple else y).dtype is not dtype:
-        _check_result(op, y[0] if type(y) is tuple else y, dtype, arrays)
+    first = y[0] if type(y) is tuple else y  # only the first result may be deferred
+    if dtype is not None and first.dtype is not dtype:
+        _check_result(op, first, dtype, arrays)
     recorded = True in needs and (not grad_blocks.get() or is_grad_enabled())
     node = Node(op.__name__, backward, args, needs) if recorded else None
-    first = y[0] if type(y) is tuple else y  # only the first result may be deferred
     composition = begun(op, args, options, backend, node) if type(first) is Deferred else None
     found: Any
     if type(y) is not tuple:

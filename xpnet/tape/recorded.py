@@ -22,6 +22,7 @@ GradientHook: TypeAlias = Callable[[Array], "Array | None"]
 R = TypeVar("R", bound="type[Recorded]")
 
 _clock = itertools.count()
+HOOKED = [0]  # tensors that ever had a hook: 0 spares every walk the search for hooked leaves
 
 
 def tick() -> int:
@@ -173,6 +174,7 @@ def hooks_of(tensor: Recorded) -> Hooks:
     """The hooks of a tensor, created at the first call."""
     if tensor._hooks is None:
         tensor._hooks = Hooks()
+        HOOKED[0] += 1
     return tensor._hooks
 
 
