@@ -1,5 +1,8 @@
 """Forecast a series with sliding windows, and say how far off the forecast may be.
 
+Why: a forecast that saw the future, or is compared with nothing, proves nothing.
+Look at: the errors beside those of forecasts that need no network, and how often the intervals held the truth.
+
 A window of the last 24 months goes into a small MLP, the next 12 come out. What makes such an example right:
 
 - It never looks ahead. The data are split in time; scaler and network are fitted anew at every origin, on what was

@@ -1,5 +1,8 @@
 """Forecast a year of months with recurrent networks: RNN, LSTM and GRU against each other and against no network.
 
+Why: one lucky seed, or a missing baseline, makes any network look good on a series.
+Look at: how many seeds of each network are better than the seasonal naive forecast.
+
 A recurrent layer reads the last 24 months one by one; from its last state a linear layer gives the next 12 at once
 (so that no forecast is fed back as if it were known). Every network is fitted anew at every origin of a walk forward
 through the last third of the series, scaler included, on what was known there, and several times: one seed proves

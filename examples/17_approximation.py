@@ -1,5 +1,8 @@
 """How much a network can express, and how deep it can be before its signals fade.
 
+Why: that weights exist which solve a problem does not mean that training finds them; both are measured.
+Look at: the trained error beside the constructed one, and how the variance changes through thirty layers.
+
 Universal approximation: with enough hidden units one layer comes as close to any continuous function as you like
 (Cybenko 1989; Hornik 1991).  For ReLU in one dimension it can be written down: a network of one unit for each of n
 knots draws straight lines between them, which is off by at most h²/8 · max|f″|, h being the distance of knots.  That
