@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .pixels import as_pixels, mosaic
-from .style import GREY, Figure, new_figure, title, to_host
+from .style import GREY, Figure, fit, new_figure, title, to_host
 
 _MOST = 64  # maps of one layer
 
@@ -42,7 +42,8 @@ def feature_maps(layers: Mapping[str, Any], image: Any = None, columns: int = 8)
         axes.set_axis_off()
         c, h, w = values.shape
         more = f" (the first {_MOST})" if c > _MOST else ""
-        axes.set_title(f"{name}: {c} of {h}x{w}{more}", loc="left", fontsize=9.5, color=GREY, pad=3)
+        shown = axes.set_title(f"{name}: {c} of {h}x{w}{more}", loc="left", fontsize=9.5, color=GREY, pad=3)
+        fit(shown, 5.4 if len(values) > 1 or w > h else 3.0)
     return figure
 
 

@@ -20,6 +20,9 @@ from .style import (
     Axes,
     Figure,
     clean,
+    cut,
+    legend_beside,
+    name_axes,
     new_figure,
     title,
     to_host,
@@ -58,7 +61,7 @@ def forecast(
     ends = {"low": low, "high": high}
     bands = {name: to_host(array) for name, array in ends.items() if array is not None}
     _check(series, starts, lines, bands)
-    figure = new_figure(8.4, 3.9, "drawing a forecast")
+    figure = new_figure(9.6, 3.9, "drawing a forecast")
     axes = figure.subplots()
     first = 0 if show is None else max(0, len(series) - show)
     x = begin + every * np.arange(first, len(series))
@@ -75,12 +78,14 @@ def forecast(
     for start in starts.tolist():
         axes.axvline(begin + every * (start - 0.5), color=GREY, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
     _finish(axes, heading, time, unit)
-    axes.legend(frameon=False, loc="upper left", fontsize=9)
+    legend_beside(axes, fontsize=9)
     return figure
 
 
-def errors_by_step(errors: Mapping[str, Any], *, heading: str = "Mean absolute error by steps ahead") -> Figure:
-    """One line for each method, named at its end: its error one step ahead, two, ...  Each (horizon,).
+def errors_by_step(
+    errors: Mapping[str, Any], *, heading: str = "Mean absolute error by steps ahead", unit: str = ""
+) -> Figure:
+    """One line for each method, named at the side: its error one step ahead, two, ...  Each (horizon,), in ``unit``.
 
     Raises: ``ValueError`` for none, more than six, or lengths that differ; ``MissingExtraError``.
     """
@@ -88,22 +93,24 @@ def errors_by_step(errors: Mapping[str, Any], *, heading: str = "Mean absolute e
     lengths = {name: e.shape for name, e in lines.items()}
     if not 1 <= len(lines) <= len(_COLORS) or len(set(lengths.values())) != 1 or len(next(iter(lengths.values()))) != 1:
         raise ValueError(f"errors_by_step: expected 1 to {len(_COLORS)} rows of one length, got {lengths}")
-    figure = new_figure(7.6, 3.9, "drawing errors by step")
+    figure = new_figure(8.0, 3.9, "drawing errors by step")
     axes = figure.subplots()
     for i, (name, e) in enumerate(lines.items()):
-        label = f"{name} {np.mean(e):#.3g}".rstrip(".")
+        mean = np.nanmean(e) if np.isfinite(e).any() else np.nan
+        label = f"{cut(name, 30)} {mean:#.3g}".rstrip(".")
         steps = np.arange(1, 1 + len(e))
         axes.plot(
             steps, e, color=_COLORS[i], linestyle=_DASHES[i], linewidth=2, marker="o", markersize=3.5, label=label
         )
-    axes.set_ylim(0, None)
+    largest = max((float(e[np.isfinite(e)].max(initial=0.0)) for e in lines.values()), default=0.0)
+    axes.set_ylim(0, 1.05 * largest or 1.0)
     axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-    _finish(axes, heading, "steps ahead", "")
+    _finish(axes, heading, "steps ahead", f"error ({unit})" if unit else "error")
     handles, labels = axes.get_legend_handles_labels()
     order = np.argsort([-np.mean(e) for e in lines.values()], kind="stable")
-    axes.legend(
-        [handles[i] for i in order], [labels[i] for i in order], title="mean over the steps", title_fontsize=9,
-        frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=9.5, labelcolor="linecolor",
+    legend_beside(
+        axes, [handles[i] for i in order], [labels[i] for i in order], title="mean over the steps", title_fontsize=9,
+        fontsize=9.5, labelcolor="linecolor",
     )  # fmt: skip
     return figure
 
@@ -111,8 +118,7 @@ def errors_by_step(errors: Mapping[str, Any], *, heading: str = "Mean absolute e
 def _finish(axes: Axes, heading: str, time: str, unit: str) -> None:
     clean(axes)
     title(axes, heading)
-    axes.set_xlabel(time, color=GREY)
-    axes.set_ylabel(unit, color=GREY)
+    name_axes(axes, time, unit or "value")
     axes.spines["left"].set_color(LIGHT)
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from .style import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILLION, Figure, clean, new_figure, title, to_host
+from .lines import COLORS
+from .style import GREY, Figure, clean, cut, legend_beside, log_ticks, new_figure, title, to_host
 
-_COLORS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE)
 _MARKERS = "osD^v"
 
 
@@ -26,10 +26,12 @@ def gradient_flow(norms: Mapping[str, Any] | Mapping[str, Mapping[str, Any]], he
     values = {name: np.array([float(to_host(v)) for v in line.values()]) for name, line in lines.items()}
     positive = np.concatenate([v[np.isfinite(v) & (v > 0)] for v in values.values()])
     floor = positive.min() / 5 if positive.size else 1e-12
-    figure = new_figure(max(4.6, 1.6 + 0.55 * len(layers)), 3.6, "drawing gradient flow")
+    names = [cut(layer, 28) for layer in layers]
+    width = max(4.6, 1.6 + 0.55 * len(layers)) + (2.6 if len(lines) > 1 else 0.0)
+    figure = new_figure(width, 3.0 + 0.05 * max(map(len, names)), "drawing gradient flow")
     axes = figure.subplots()
     for i, (name, line) in enumerate(values.items()):
-        color, marker = _COLORS[i % len(_COLORS)], _MARKERS[i % len(_MARKERS)]
+        color, marker = COLORS[i % len(COLORS)], _MARKERS[i % len(_MARKERS)]
         axes.plot(np.where(line > 0, line, floor), color=color, marker=marker, markersize=6, linewidth=2, label=name)
         for x in np.flatnonzero(line == 0):
             axes.annotate("0", (float(x), floor), xytext=(0, 7), textcoords="offset points", ha="center", color=color)
@@ -37,14 +39,13 @@ def gradient_flow(norms: Mapping[str, Any] | Mapping[str, Mapping[str, Any]], he
     shown = np.concatenate([positive, [floor]]) if any((v == 0).any() for v in values.values()) else positive
     if shown.size:
         axes.set_ylim(10 ** np.floor(np.log10(shown.min()) - 0.05), 10 ** np.ceil(np.log10(shown.max()) + 0.05))
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.yaxis.set_minor_formatter("")
+    log_ticks(axes.yaxis)
     clean(axes)
-    axes.set_xticks(range(len(layers)), layers, rotation=35, ha="right", rotation_mode="anchor")
+    axes.set_xticks(range(len(layers)), names, rotation=35, ha="right", rotation_mode="anchor")
     axes.set_ylabel("norm of the gradient", color=GREY)
     title(axes, heading)
     if len(lines) > 1:
-        axes.legend(frameon=False, fontsize=9)
+        legend_beside(axes, fontsize=9)
     return figure
 
 

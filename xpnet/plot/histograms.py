@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .style import BLUE, GREY, Axes, Figure, clean, new_figure, title, to_host
+from .style import BLUE, GREY, Axes, Figure, clean, cut, name_axes, new_figure, title, to_host
 
 _MOST = 12  # moments in one picture
 
@@ -29,13 +29,15 @@ def histograms(values: Mapping[str, Sequence[Any]], moments: Sequence[Any], labe
     chosen = np.unique(np.linspace(0, len(moments) - 1, min(len(moments), _MOST)).round().astype(int))
     rows = -(-len(values) // 4)
     columns = -(-len(values) // rows)
-    figure = new_figure(0.7 + 2.3 * columns, 0.5 + 3.2 * rows, "drawing histograms")
+    figure = new_figure(0.7 + 2.4 * columns, 0.5 + 3.2 * rows, "drawing histograms")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
-    names = [str(moments[i]) for i in chosen]
+    names = [cut(str(moments[i]), 12) for i in chosen]
     for axes, (name, arrays) in zip(panels, values.items(), strict=False):
         _draw(axes, name, [_finite(arrays[i]) for i in chosen], names)
     for axes in panels[::columns][:rows]:
-        axes.set_ylabel(label, color=GREY)
+        name_axes(axes, "", label)
+    for axes in panels[max(len(values) - columns, 0) : len(values)]:
+        axes.set_xlabel("value", color=GREY, loc="left")  # at the right an offset may stand
     for axes in panels[len(values) :]:
         axes.set_axis_off()
     return figure
@@ -71,5 +73,6 @@ def _draw(axes: Axes, name: str, arrays: list[np.ndarray], names: list[str]) -> 
     axes.spines["left"].set_visible(False)
     axes.set_yticks(range(len(names)), names[::-1])
     axes.tick_params(axis="y", length=0)
+    axes.xaxis.get_major_locator().set_params(nbins=3)
     axes.set_ylim(-0.2, len(names) + 2.3)
     title(axes, name)

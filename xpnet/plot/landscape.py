@@ -22,6 +22,10 @@ from .style import (
     Axes,
     Figure,
     clean,
+    cut,
+    legend_beside,
+    log_ticks,
+    name_axes,
     new_figure,
     title,
     to_host,
@@ -46,18 +50,22 @@ def loss_curves(
     """
     if not curves:
         raise ValueError("loss_curves: nothing to draw: expected at least one curve")
-    figure = new_figure(6.4, 3.8, "drawing a loss landscape")
+    losses = np.concatenate([np.asarray(curve.losses, dtype=np.float64) for curve in curves.values()])
+    if not np.isfinite(losses).any():
+        raise ValueError("loss_curves: there is no finite loss to draw")
+    if log and not (losses > 0).any():
+        raise ValueError("loss_curves: a logarithmic scale needs losses above 0: draw with log=False")
+    figure = new_figure(8.0 if len(curves) > 1 else 6.4, 3.8, "drawing a loss landscape")
     axes = figure.subplots()
     for i, (name, curve) in enumerate(curves.items()):
         style = "-" if i < len(_LINES) else "--"
         axes.plot(curve.steps, _finite(curve.losses), style, color=_LINES[i % len(_LINES)], linewidth=2, label=name)
     if log:
         axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.set_xlabel(x_label, color=GREY)
-    axes.set_ylabel("loss (logarithmic)" if log else "loss", color=GREY)
+        log_ticks(axes.yaxis)
+    name_axes(axes, x_label, "loss (logarithmic)" if log else "loss")
     if len(curves) > 1:
-        axes.legend(frameon=False, fontsize=9)
+        legend_beside(axes, fontsize=9)
     title(axes, heading)
     clean(axes)
     return figure
@@ -90,9 +98,10 @@ def loss_contours(
             _path(axes, run, to_host(path), _PATHS[i % len(_PATHS)], _SHAPES[i % len(_SHAPES)])
         if paths:
             axes.legend(fontsize=8.5, loc="best", framealpha=0.75, facecolor="#404040", labelcolor="white")
-        axes.set_xlabel(labels[0], color=GREY)
-        axes.set_ylabel(labels[1], color=GREY)
+        name_axes(axes, *labels)
         axes.tick_params(colors=GREY, labelsize=9)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.get_major_locator().set_params(nbins=6)
         title(axes, name)
     bar = figure.colorbar(drawn, ax=figure.axes, label="loss", pad=0.02, ticks=ticks)
     bar.ax.yaxis.set_major_formatter(_short)
@@ -104,10 +113,13 @@ def loss_surface(
     surfaces: Surface | Mapping[str, Surface],
     *,
     heading: str = "The loss over a plane",
+    labels: tuple[str, str] = _PLAIN,
     log: bool = True,
     top: float | None = None,
 ) -> Figure:
-    """The loss as a surface in three dimensions; several side by side with one scale.  ``log`` and ``top`` as above.
+    """The loss as a surface in three dimensions; several side by side with one scale.
+
+    labels, log, top : as those of ``loss_contours``.
 
     Raises: ``ValueError`` where there is nothing to draw; ``MissingExtraError``.
     """
@@ -127,9 +139,13 @@ def loss_surface(
         axes.set_zlim(low, high)
         axes.set_zticks(scale(ticks), [_short(tick) for tick in ticks])
         axes.set_zlabel("loss", color=GREY)
+        axes.set_xlabel(cut(labels[0], 24), color=GREY, fontsize=9)
+        axes.set_ylabel(cut(labels[1], 24), color=GREY, fontsize=9)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.get_major_locator().set_params(nbins=4)
         axes.tick_params(colors=GREY, labelsize=8, pad=0)
         axes.view_init(elev=32, azim=-55)
-        axes.set_box_aspect((1, 1, 0.8), zoom=0.92)
+        axes.set_box_aspect((1, 1, 0.8), zoom=0.86)
         for side in (axes.xaxis, axes.yaxis, axes.zaxis):
             side.set_pane_color((1, 1, 1, 0))
             side.line.set_color(LIGHT)
@@ -170,6 +186,7 @@ def _levels(panels: Mapping[str, Surface], log: bool, top: float | None) -> tupl
         raise ValueError(f"a logarithmic scale needs losses above 0, the largest is {high:g}: draw with log=False")
     low = min(max(low, 1e-6 * high), high / 1.001)
     decades = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
+    decades = decades[:: -(-len(decades) // 9)]
     return np.geomspace(low, high, 25), _within(np.outer(decades, [1, 2, 5] if high < 1000 * low else [1]), low, high)
 
 
@@ -201,7 +218,8 @@ def _contours(axes: Axes, surface: Surface, levels: np.ndarray, ticks: np.ndarra
     between = ticks[(ticks > losses.min()) & (ticks < losses.max())]
     if len(between):
         lines = axes.contour(surface.xs, surface.ys, losses, between, colors="white", linewidths=0.9, alpha=0.85)
-        axes.clabel(lines, fmt=_short, fontsize=7.5)
+        light = norm(between) > 0.7  # the colours at the upper end are too bright for white
+        axes.clabel(lines, fmt=_short, fontsize=7.5, colors=[INK if bright else "white" for bright in light])
     return drawn
 
 
@@ -211,7 +229,7 @@ def _path(axes: Axes, name: str, path: np.ndarray, color: str, shape: str) -> No
     axes.plot(*path.T, color=INK, linewidth=3.2, zorder=3, solid_capstyle="round")
     axes.plot(*path.T, color=color, linewidth=1.7, zorder=4, marker=".", markersize=3.5)
     axes.plot(*path[0], "o", color=INK, markersize=7, markeredgecolor="white", zorder=5)
-    axes.plot(*path[-1], shape, color=color, markersize=8.5, markeredgecolor=INK, zorder=6, label=name)
+    axes.plot(*path[-1], shape, color=color, markersize=8.5, markeredgecolor=INK, zorder=6, label=cut(name, 30))
 
 
 def _short(value: float, _: object = None) -> str:

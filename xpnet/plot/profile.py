@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .style import BLUE, GREY, INK, ORANGE, SKY, Figure, clean, new_figure, title
+from .style import BLUE, GREY, INK, ORANGE, SKY, Figure, clean, cut, new_figure, title
 
 if TYPE_CHECKING:
     from xpnet.explore import Profile
@@ -40,7 +40,7 @@ def profile(result: Profile, by: str = "layer") -> Figure:
     times.barh(y, forward, color=SKY, height=0.7, label="forward")
     times.barh(y, backward, left=forward, color=BLUE, height=0.7, label="backward")
     memory.barh(y, mebibytes, color=ORANGE, height=0.7)
-    times.set_yticks(y, [bar[0] for bar in bars])
+    times.set_yticks(y, [cut(bar[0], 40) for bar in bars])
     times.set_ylim(len(bars) - 0.4, -0.6)
     total = result.total
     for i, bar in enumerate(bars):

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from .style import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION, Axes, Figure, clean, new_figure, title, to_host
+from .style import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION, Axes, Figure, clean, cut, legend_beside, new_figure, title, to_host
 
+_WIDTH = 7.6  # inches, with the legend at the right
 _COLORS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY)
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (2, 1.2)), (0, (6, 2, 1.5, 2)), (0, (1, 1)), (0, (8, 3)))
 
@@ -21,14 +22,14 @@ def roc(curves: Mapping[str, Any]) -> Figure:
     Raises: ``ValueError`` for none, more than six, or values that are no rates; ``MissingExtraError``.
     """
     points = _check("roc", curves)
-    figure = new_figure(4.9, 4.6, "drawing ROC curves")
+    figure = new_figure(_WIDTH, 4.6, "drawing ROC curves")
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=(0, (1, 2)), label="guessing 0.500")
     for i, (name, (x, y)) in enumerate(points.items()):
         area = float(np.sum(np.diff(x) * (y[1:] + y[:-1]) / 2))
-        axes.plot(x, y, color=_COLORS[i], linestyle=_DASHES[i], linewidth=2, label=f"{name} {area:.3f}", zorder=3)
+        axes.plot(x, y, color=_COLORS[i], linestyle=_DASHES[i], linewidth=2, label=f"{cut(name, 26)} {area:.3f}", zorder=3)
     _finish(axes, "ROC, with the area under it", "false positive rate", "true positive rate")
-    axes.legend(frameon=False, loc="lower right", fontsize=9.5)
+    legend_beside(axes, fontsize=9.5)
     return figure
 
 
@@ -41,18 +42,18 @@ def precision_recall(curves: Mapping[str, Any], share: float | None = None) -> F
     Raises: ``ValueError`` for none, more than six, or values that are no rates; ``MissingExtraError``.
     """
     points = _check("precision_recall", curves)
-    figure = new_figure(4.9, 4.6, "drawing precision-recall curves")
+    figure = new_figure(_WIDTH, 4.6, "drawing precision-recall curves")
     axes = figure.subplots()
     if share is not None:
         axes.axhline(share, color=GREY, linewidth=1, linestyle=(0, (1, 2)), label=f"guessing {share:.3f}")
     for i, (name, (precision, recall)) in enumerate(points.items()):
         average = float(np.sum(-np.diff(recall) * precision[:-1]))
         axes.plot(
-            recall, precision, color=_COLORS[i], linestyle=_DASHES[i], linewidth=2, label=f"{name} {average:.3f}",
+            recall, precision, color=_COLORS[i], linestyle=_DASHES[i], linewidth=2, label=f"{cut(name, 26)} {average:.3f}",
             drawstyle="steps-post", zorder=3,
         )  # fmt: skip
     _finish(axes, "Precision and recall, with the average precision", "recall", "precision")
-    axes.legend(frameon=False, loc="lower left", fontsize=9.5)
+    legend_beside(axes, fontsize=9.5)
     return figure
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -50,9 +51,84 @@ def clean(axes: Axes, grid: bool = True) -> None:
         axes.set_axisbelow(True)
 
 
-def title(axes: Axes, text: str) -> None:
-    """A title above the left end, where reading begins."""
-    axes.set_title(text, loc="left", fontsize=11, color=INK, fontweight="bold")
+def title(axes: Axes, text: str, taken: float = 0.0) -> None:
+    """A title above the left end, where reading begins; smaller, and at last cut, where it has too little room.
+
+    taken : inches beside the axes that something else needs.
+    """
+    shown = axes.set_title(text, loc="left", fontsize=11, color=INK, fontweight="bold")
+    spec = axes.get_subplotspec()
+    room = axes.figure.bbox.width / axes.figure.dpi
+    if spec is not None:
+        grid = spec.get_gridspec()
+        shares = grid.get_width_ratios()
+        room *= sum(shares[spec.colspan.start : spec.colspan.stop]) / sum(shares)
+    fit(shown, room - taken - (0.65 if spec is not None and grid.ncols > 1 else 0.9))
+
+
+def name_axes(axes: Axes, x: str, y: str) -> None:
+    """What the two axes show, with units, within the figure."""
+    bounds = axes.figure.bbox.width, axes.figure.bbox.height
+    labels = axes.set_xlabel(x, color=GREY), axes.set_ylabel(y, color=GREY)
+    for label, size in zip(labels, bounds, strict=True):
+        fit(label, 0.65 * size / axes.figure.dpi)
+
+
+def fit(text: Any, inches: float, least: float = 7.0) -> None:
+    """Make a text smaller, down to ``least`` points, and then cut it, until it is at most so long."""
+    box = text.get_window_extent(text.figure.canvas.get_renderer())
+    length = max(box.width, box.height) / text.figure.dpi
+    if length <= inches:
+        return
+    size = max(least, text.get_fontsize() * inches / length)
+    length *= size / text.get_fontsize()
+    text.set_fontsize(size)
+    if length > inches * 1.02:
+        text.set_text(cut(text.get_text(), int(0.95 * len(text.get_text()) * inches / length)))
+
+
+def cut(text: str, most: int) -> str:
+    """A text of at most so many characters: the end of a longer one becomes "…".
+
+    >>> cut("automobile", 20), cut("automobile", 5)
+    ('automobile', 'auto…')
+    """
+    return text if len(text) <= most else text[: max(most - 1, 1)] + "…"
+
+
+def legend_beside(axes: Axes, *handles: Any, **options: Any) -> None:
+    """A legend at the right of the axes, where it covers no data; long names are cut."""
+    legend = axes.legend(*handles, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5), **options)
+    for text in legend.get_texts():
+        text.set_text(cut(text.get_text(), 36))
+
+
+def log_ticks(axis: Any) -> None:
+    """Few round numbers on a logarithmic axis, written plainly where they are of everyday size.
+
+    Powers of ten; 1, 2 and 5 times them, or finer ones, where fewer than three powers lie within the limits.
+    """
+    low, high = sorted(axis.get_view_interval())
+    powers = 10.0 ** np.arange(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for steps in ((1.0,), (1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)):
+        ticks = np.outer(powers, steps).ravel()
+        ticks = ticks[(ticks >= low * (1 - 1e-9)) & (ticks <= high * (1 + 1e-9))]
+        if len(ticks) >= 3:
+            break
+    else:
+        ticks = np.linspace(low, high, 5)[1::2] if high > 1.01 * low else np.array([(low + high) / 2])
+    ticks = ticks[:: -(-len(ticks) // 8)]
+    axis.set_ticks(ticks, [_power(tick) for tick in ticks.tolist()])
+    axis.set_tick_params(which="minor", length=0)
+    axis.set_minor_formatter("")
+
+
+def _power(value: float) -> str:
+    if 1e-4 < value < 1e5:
+        return f"{value:.3g}" if value < 1000 else f"{value:g}"
+    exponent = math.floor(math.log10(value) + 1e-9)
+    factor = value / 10.0**exponent
+    return rf"$10^{{{exponent}}}$" if abs(factor - 1) < 1e-6 else rf"${factor:.2g}\times10^{{{exponent}}}$"
 
 
 def to_host(values: Any) -> np.ndarray:

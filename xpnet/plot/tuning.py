@@ -17,7 +17,7 @@ _SMALL_BUDGET, _LARGE_BUDGET = "#A9D3EC", BLUE  # the more budget, the darker
 
 
 def tuning(results: Results, *, score: str = "score") -> Figure:
-    """The score against each setting, one panel for each; the best trial in red, failures as crosses at the edge.
+    """The score against each setting, one panel for each; the best trial in orange, failures as crosses at the edge.
 
     Trials with a larger budget are darker.  Which settings matter is seen at a glance: their panel has a slope.
 
@@ -42,7 +42,7 @@ def tuning(results: Results, *, score: str = "score") -> Figure:
 
 
 def _caption(results: Results, budgets: list[int]) -> str:
-    text = f"{len(results)} trials, the best in red"
+    text = f"{len(results)} trials, the best in orange"
     if budgets:
         text += f"; darker: larger budget ({', '.join(map(str, budgets))})"
     return text + (f"; {len(results.failed)} failed (x)" if results.failed else "")

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from .style import BLUE, GREY, INK, VERMILLION, Figure, new_figure, to_host
+from .style import BLUE, GREY, INK, VERMILLION, Figure, fit, new_figure, to_host
 
 _WIDTH, _LINE, _GAP, _MARGIN = 8.4, 0.27, 0.2, 0.2  # inches: of the figure, of a line, between texts, around
 _MOST = 40  # texts
+_LONG = 60  # characters: a longer word may need more than a line
 
 
 def words(
@@ -41,19 +42,25 @@ def words(
     lines = sum(1 + line[-1][1] + (caption != "") for line, caption in zip(placed, titles, strict=True))
     height = 2 * _MARGIN + _LINE * (lines + 1.3) + _GAP * len(texts)
     figure = new_figure(_WIDTH, height, "drawing words")
-    figure.text(_MARGIN / _WIDTH, 1 - _MARGIN / height, heading, va="top", fontsize=11, color=INK, fontweight="bold")
+    room = _WIDTH - 2 * _MARGIN
+    fit(
+        figure.text(_MARGIN / _WIDTH, 1 - _MARGIN / height, heading, va="top", fontsize=11, color=INK, fontweight="bold"),
+        room,
+    )
     y = height - _MARGIN - 1.3 * _LINE
     for text, row, places, caption in zip(texts, rows, placed, titles, strict=True):
         y -= _GAP
         if caption:
-            figure.text(_MARGIN / _WIDTH, y / height, caption, va="top", fontsize=9, color=GREY)
+            fit(figure.text(_MARGIN / _WIDTH, y / height, caption, va="top", fontsize=9, color=GREY), room)
             y -= _LINE
         shares = row / max(float(np.abs(row).max()), 1e-12)
         for word, share, (x, line) in zip(text, shares.tolist(), places, strict=True):
-            figure.text(
+            shown = figure.text(
                 x / _WIDTH, (y - line * _LINE) / height, _plain(word), va="top", fontsize=10, color=INK,
                 bbox={"facecolor": _shade(share), "edgecolor": "none", "pad": 1.5},
             )  # fmt: skip
+            if len(word) > _LONG:
+                fit(shown, room)
         y -= (1 + places[-1][1]) * _LINE
     return figure
 
