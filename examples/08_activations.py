@@ -152,7 +152,7 @@ Which to use when (what the figures above and general experience say):
 def draw_shapes():
     figure, axes = plot.panels([*FUNCTIONS], width=2.6, height=2.3)
     for one, (values, steep) in zip(axes, shapes.values(), strict=True):
-        plot.lines({"f": values, "f′": steep}, x=line, ylim=(-1.6, 3.2), axes=one)
+        plot.lines({"f": values, "f′": steep}, x=line, ylim=(-1.6, 3.2), xlabel="z", ylabel="f(z), f′(z)", axes=one)
     return figure
 
 

@@ -149,7 +149,8 @@ def draw_future():
 shown = [name for name in runs if not name.startswith("MLP") or runs[name] is run]  # one of the MLPs will do
 lesson.draw("walk_forward", draw_walk)
 lesson.draw("future", draw_future)
-lesson.draw("errors", lambda: plot.errors_by_step({name: tested(runs[name]).mae_by_step for name in shown}))
+by_step = {name: tested(runs[name]).mae_by_step for name in shown}
+lesson.draw("errors", lambda: plot.errors_by_step(by_step, unit=calendar.get("unit", "")))
 lesson.finish(
     {
         "mae": {name: tested(found).mae for name, found in runs.items()},

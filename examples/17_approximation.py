@@ -188,14 +188,15 @@ def draw_errors():
 def draw_fits():
     figure, axes = plot.panels([f"{units} units" for units in (4, 16, 64)], width=3.2, height=2.6)
     for one, units in zip(axes, (4, 16, 64), strict=True):
-        plot.lines({"f": f(line), "knots": fits(constructed(units)), "trained": fits(trained[units])}, x=line, axes=one)
+        curves = {"f": f(line), "knots": fits(constructed(units)), "trained": fits(trained[units])}
+        plot.lines(curves, x=line, xlabel="t", ylabel="output", axes=one)
     return figure
 
 
 def draw_saw():
     figure, axes = plot.panels([f"{2 * k} units: {2**k} pieces" for k in (1, 3, 5)], width=3.2, height=2.2)
     for one, k in zip(axes, (1, 3, 5), strict=True):
-        plot.lines({"tents": folded(k).numpy()[:, 0]}, x=saw_x[:, 0], axes=one)
+        plot.lines({"tents": folded(k).numpy()[:, 0]}, x=saw_x[:, 0], xlabel="t", ylabel="output", axes=one)
     return figure
 
 

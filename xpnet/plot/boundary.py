@@ -11,6 +11,7 @@ from .lines import COLORS
 from .style import INK, Axes, Figure, clean, cut, legend_beside, name_axes, new_figure, title, to_host
 
 _MARKERS = "os^Dv*PX"
+_WRONG = "wrong side"
 
 
 def decision_boundary(
@@ -60,11 +61,11 @@ def decision_boundary(
             if lead.min() < 0:
                 axes.contour(columns, rows, lead, levels=[0], colors=INK, linewidths=1.0)
     wrong = _leads(predict(points), len(points), level).argmax(axis=0) != labels
-    rings = axes.scatter(*points[wrong].T, s=90, facecolors="none", edgecolors=INK, linewidths=1.3, zorder=4)
     for k in range(classes):
         name = {} if names is None else {"label": cut(names[k], 24)}
         axes.scatter(*points[labels == k].T, s=24, color=COLORS[k], marker=_MARKERS[k], edgecolors="white",
                      linewidths=0.6, zorder=3, **name)  # fmt: skip
+    rings = axes.scatter(*points[wrong].T, s=90, facecolors="none", edgecolors=INK, linewidths=1.3, zorder=4)
     clean(axes, grid=False)
     axes.set(xlim=(left, right), ylim=(low, high))
     name_axes(axes, xlabel, ylabel)
@@ -72,8 +73,8 @@ def decision_boundary(
         title(axes, heading)
     if names is not None:
         if wrong.any():
-            rings.set_label("wrong side")
-        place = _emptiest((points - [left, low]) / [right - left, high - low], len(names) + 1, max(map(len, names)))
+            rings.set_label(_WRONG)
+        place = _emptiest((points - [left, low]) / [right - left, high - low], len(names) + 1, max(map(len, [*names, _WRONG])))
         if place is None:
             legend_beside(axes, fontsize=8.5)
         else:

@@ -37,7 +37,7 @@ def filters(weight: Any, columns: int = 8, name: str = "filters") -> Figure:
     axes = figure.subplots()
     axes.set_axis_off()
     about = f"{name}: {o} of {kernels.shape[2]}x{kernels.shape[3]}" + (f" on {c} channels" if c > 1 else "")
-    title(axes, about, taken=0.0 if colour else 0.6)
+    title(axes, about, taken=0.0 if colour else 1.0)
     if colour:
         axes.imshow(np.nan_to_num(sheet, nan=1.0), interpolation="nearest")
         return figure

@@ -31,7 +31,7 @@ def histograms(values: Mapping[str, Sequence[Any]], moments: Sequence[Any], labe
     columns = -(-len(values) // rows)
     figure = new_figure(0.7 + 2.4 * columns, 0.5 + 3.2 * rows, "drawing histograms")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
-    names = [cut(str(moments[i]), 12) for i in chosen]
+    names = [cut(str(moments[i]), 9) for i in chosen]
     for axes, (name, arrays) in zip(panels, values.items(), strict=False):
         _draw(axes, name, [_finite(arrays[i]) for i in chosen], names)
     for axes in panels[::columns][:rows]:

@@ -145,7 +145,7 @@ def loss_surface(
             axis.get_major_locator().set_params(nbins=4)
         axes.tick_params(colors=GREY, labelsize=8, pad=0)
         axes.view_init(elev=32, azim=-55)
-        axes.set_box_aspect((1, 1, 0.8), zoom=0.86)
+        axes.set_box_aspect((1, 1, 0.8), zoom=0.95)
         for side in (axes.xaxis, axes.yaxis, axes.zaxis):
             side.set_pane_color((1, 1, 1, 0))
             side.line.set_color(LIGHT)

@@ -87,10 +87,10 @@ def lines(
     for i, (horizontal, y) in enumerate(curves.values()):
         style = {"color": COLORS[i % len(COLORS)], "linestyle": _DASHES[i // len(COLORS) % len(_DASHES)]}
         axes.plot(horizontal, y, linewidth=1.8, marker="o" if len(y) <= _FEW else None, markersize=4, **style)
-    _break_what_covers(axes, axes.lines[-len(curves) :])
     clean(axes)
     if ylim is not None:
         axes.set_ylim(ylim)
+    _break_what_covers(axes, axes.lines[-len(curves) :])
     if xscale == "linear" and all((at == at.round()).all() for at, _ in curves.values()):
         axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     for axis, scale in ((axes.xaxis, xscale), (axes.yaxis, yscale)):
@@ -106,6 +106,7 @@ def lines(
 
 def _break_what_covers(axes: Axes, drawn: Sequence[Any]) -> None:
     """Dashes for each curve that lies on earlier ones for a third of its way; the more of them, the wider the gaps."""
+    axes.autoscale_view()  # matplotlib sets the limits late
     frame = axes.transAxes.inverted()
     places = [frame.transform(axes.transData.transform(line.get_xydata())) for line in drawn]
     for k, (line, place) in enumerate(zip(drawn, places, strict=True)):

@@ -107,12 +107,12 @@ def _draw_key(axes: Axes, top: float, filled: bool) -> None:
 
     weight = f"{top:.2g}"
     marks = [
-        Line2D([], [], color=BLUE, linewidth=4.2, alpha=0.9, label=f"weight {weight}, thin: near 0"),
+        Line2D([], [], color=BLUE, linewidth=4.2, alpha=0.9, label=f"weight +{weight} (thin: near 0)"),
         Line2D([], [], color=VERMILLION, linewidth=4.2, alpha=0.9, linestyle=(0, (1.5, 0.5)), label=f"weight −{weight}"),
     ]
     circle = {"linestyle": "none", "marker": "o", "markersize": 9, "markeredgecolor": INK}
     if filled:
-        for color, name in ((BLUE, "value of a unit above 0, white: 0"), (VERMILLION, "value below 0")):
+        for color, name in ((BLUE, "unit's value above 0 (white: 0)"), (VERMILLION, "unit's value below 0")):
             marks.append(Line2D([], [], markerfacecolor=color, label=name, **circle))
     axes.legend(
         handles=marks, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=2, frameon=False, fontsize=8,

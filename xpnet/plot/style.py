@@ -116,16 +116,16 @@ def log_ticks(axis: Any) -> None:
         if len(ticks) >= 3:
             break
     else:
-        ticks = np.linspace(low, high, 5)[1::2] if high > 1.01 * low else np.array([(low + high) / 2])
+        ticks = np.array([float(f"{tick:.4g}") for tick in np.linspace(low, high, 5)[1::2]])
     ticks = ticks[:: -(-len(ticks) // 8)]
-    axis.set_ticks(ticks, [_power(tick) for tick in ticks.tolist()])
+    plain = 1e-4 <= ticks[0] and ticks[-1] <= 1e5
+    axis.set_ticks(ticks, [f"{tick:.6g}" if plain else _power(tick) for tick in ticks.tolist()])
     axis.set_tick_params(which="minor", length=0)
     axis.set_minor_formatter("")
 
 
 def _power(value: float) -> str:
-    if 1e-4 < value < 1e5:
-        return f"{value:.3g}" if value < 1000 else f"{value:g}"
+    """As a power of ten, times a factor where it is none."""
     exponent = math.floor(math.log10(value) + 1e-9)
     factor = value / 10.0**exponent
     return rf"$10^{{{exponent}}}$" if abs(factor - 1) < 1e-6 else rf"${factor:.2g}\times10^{{{exponent}}}$"
