@@ -28,7 +28,7 @@ def feature_maps(layers: Mapping[str, Any], image: Any = None, columns: int = 8)
         if values.ndim != 3 or 0 in values.shape:
             raise ValueError(f"feature_maps: expected maps (C, H, W) of one image, {name!r} has shape {values.shape}")
     sheets = [_sheet(values[:_MOST], columns) for values in maps.values()]
-    heights = [max(5.6 * sheet.shape[0] / sheet.shape[1], 0.35) for sheet in sheets]  # inches, 5.6 wide
+    heights = [float(np.clip(5.6 * sheet.shape[0] / sheet.shape[1], 0.35, 5.6)) for sheet in sheets]  # inches
     figure = new_figure(5.9 + (1.9 if image is not None else 0.0), sum(heights) + 0.42 * len(sheets), "drawing maps")
     left, right = (None, figure) if image is None else figure.subfigures(1, 2, width_ratios=(1.9, 5.9))
     if left is not None:

@@ -75,4 +75,4 @@ def _draw(axes: Axes, name: str, arrays: list[np.ndarray], names: list[str]) -> 
     axes.tick_params(axis="y", length=0)
     axes.xaxis.get_major_locator().set_params(nbins=3)
     axes.set_ylim(-0.2, len(names) + 2.3)
-    title(axes, name)
+    title(axes, name, taken=max(0.0, 0.08 * max(map(len, names)) - 0.2))  # the moments stand left of the axes

@@ -44,7 +44,7 @@ def profile(result: Profile, by: str = "layer") -> Figure:
     times.set_ylim(len(bars) - 0.4, -0.6)
     total = result.total
     for i, bar in enumerate(bars):
-        share = 1e-3 * (bar[1] + bar[2]) / total.seconds
+        share = 1e-3 * (bar[1] + bar[2]) / (total.seconds or 1.0)
         times.annotate(
             f"{share:.0%}" if share >= 0.005 else "", (bar[1] + bar[2], i), xytext=(4, 0), textcoords="offset points",
             va="center", fontsize=8.5, color=INK,
@@ -55,6 +55,6 @@ def profile(result: Profile, by: str = "layer") -> Figure:
         clean(axes, grid=False)
         axes.tick_params(axis="y", length=0)
         axes.set_xlabel(label, color=GREY, fontsize=9)
-    title(times, f"{1e3 * total.seconds:.2f} ms: {total.forward / total.seconds:.0%} forward")
+    title(times, f"{1e3 * total.seconds:.2f} ms: {total.forward / (total.seconds or 1.0):.0%} forward")
     title(memory, f"{total.kept / 2**20:.2f} MiB")
     return figure

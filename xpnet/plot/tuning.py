@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .style import BLUE, GREY, INK, LIGHT, VERMILLION, Axes, Figure, clean, new_figure, title
+from .style import BLUE, GREY, INK, LIGHT, VERMILLION, Axes, Figure, clean, cut, log_ticks, new_figure, title
 
 if TYPE_CHECKING:
     from xpnet.explore.tune import Results, Trial
@@ -87,11 +87,7 @@ def _set_y(axes: Axes, low: float, high: float) -> None:
         room = (high / low) ** 0.08
         axes.set_yscale("log")
         axes.set_ylim(low / room, high * room)
-        decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-        steps = [m * 10.0**k for k in decades for m in (1, 2, 5)]
-        ticks = [tick for tick in steps if low / room <= tick <= high * room]
-        axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
-        axes.yaxis.set_tick_params(which="minor", left=False)
+        log_ticks(axes.yaxis)
     else:
         pad = 0.08 * (high - low)
         axes.set_ylim(low - pad, high + pad)
@@ -124,7 +120,9 @@ def _colors(trials: list[Trial]) -> list[Any]:
 
 def _set_x(axes: Axes, dimension: Any) -> None:
     if dimension.scale == "choice":
-        axes.set_xticks(range(len(dimension.options)), [str(option) for option in dimension.options])
+        names = [cut(str(option), 16) for option in dimension.options]
+        aslant = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if sum(map(len, names)) > 24 else {}
+        axes.set_xticks(range(len(names)), names, **aslant)
         axes.set_xlim(-0.5, len(dimension.options) - 0.5)
     elif dimension.scale == "log":
         axes.set_xscale("log")
@@ -142,8 +140,9 @@ def _few_ticks(axes: Axes, dimension: Any) -> None:
     """Whole powers of ten where there are several, else the two ends and the middle."""
     low, high = dimension.low, dimension.high
     powers = [10.0**k for k in range(math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9) + 1)]
+    powers = powers[:: -(-len(powers) // 5) or 1]
     ticks = powers if len(powers) >= 3 else [low, math.sqrt(low * high), high]
-    axes.set_xticks(ticks, [f"{tick:.2g}" if tick < 10 else f"{tick:.0f}" for tick in ticks])
+    axes.set_xticks(ticks, [f"{tick:.2g}" if tick < 10 or tick >= 1e5 else f"{tick:.0f}" for tick in ticks])
     axes.minorticks_off()
 
 
