@@ -35,14 +35,28 @@ def test_totals_recall_and_summary():
     assert figure.get_suptitle() == "90.00% right: 20 of 200 wrong"
 
 
-def test_colour_is_the_share_of_the_row_and_leaves_out_the_diagonal():
+def test_colour_is_the_count_and_leaves_out_the_diagonal():
     (axes,) = plot.confusion(MATRIX, CLASSES).axes
     (image,) = axes.images
     rgba = np.asarray(image.get_array())
     assert (rgba[np.eye(3, dtype=bool)] == rgba[0, 0]).all()
     assert np.ptp(rgba[0, 0, :3]) == 0  # grey
     assert rgba[1, 0, :3].tolist() == [1, 1, 1]  # no error
-    assert rgba[2, 0, :3].sum() < rgba[0, 1, :3].sum() < rgba[0, 2, :3].sum()  # 5 of 50, 8 of 100, 2 of 100
+    assert rgba[0, 1, :3].sum() < rgba[2, 0, :3].sum() < rgba[0, 2, :3].sum()  # 8, 5 and 2
+
+
+def test_equal_counts_have_one_shade_whatever_the_size_of_their_class():
+    (axes,) = plot.confusion([[10, 1, 2], [1, 900, 0], [2, 1, 5]], CLASSES).axes
+    rgba = np.asarray(axes.images[0].get_array())
+    ones, twos = [rgba[0, 1], rgba[1, 0], rgba[2, 1]], [rgba[0, 2], rgba[2, 0]]
+    assert all((shade == ones[0]).all() for shade in ones)
+    assert all((shade == twos[0]).all() for shade in twos)
+    assert twos[0][:3].sum() < ones[0][:3].sum()
+
+
+def test_a_few_errors_are_pale():
+    (axes,) = plot.confusion([[1000, 1], [0, 1000]], "ab").axes
+    assert np.asarray(axes.images[0].get_array())[0, 1, :3].min() > 0.8
 
 
 @pytest.mark.parametrize("n", [2, 10, 30])
@@ -61,7 +75,7 @@ def test_numbers_can_be_read_on_their_ground(n):
         light, dark = sorted([luminance(to_rgb(text.get_color())), luminance(rgba[row, column, :3])], reverse=True)
         contrasts.append((light + 0.05) / (dark + 0.05))
     assert len(contrasts) == n * n
-    assert min(contrasts) >= 3.0
+    assert min(contrasts) >= 4.5  # AA of WCAG 2.1
 
 
 @pytest.mark.parametrize("n", [2, 10, 30])
