@@ -107,7 +107,7 @@ def errors_by_step(
     axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     _finish(axes, heading, "steps ahead", f"error ({unit})" if unit else "error")
     handles, labels = axes.get_legend_handles_labels()
-    order = np.argsort([-np.mean(e) for e in lines.values()], kind="stable")
+    order = np.argsort([-np.nansum(e) / max(np.isfinite(e).sum(), 1) for e in lines.values()], kind="stable")
     legend_beside(
         axes, [handles[i] for i in order], [labels[i] for i in order], title="mean over the steps", title_fontsize=9,
         fontsize=9.5, labelcolor="linecolor",
