@@ -14,7 +14,6 @@ import pytest
 import xpnet
 from xpnet import lesson, plot
 
-
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 
 

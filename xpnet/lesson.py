@@ -159,9 +159,9 @@ def start(
 
 
 def introduction(description: str | None) -> list[str]:
-    """The first lines of an example's docstring: what it is, and the paragraph "Why: ...  Look at: ..." below.
+    r"""The first lines of an example's docstring: what it is, and the paragraph "Why: ...  Look at: ..." below.
 
-    >>> introduction("A line that learns.\\n\\nWhy: it is simple.\\nLook at: the line.\\n\\nMore.")
+    >>> introduction("A line that learns.\n\nWhy: it is simple.\nLook at: the line.\n\nMore.")
     ['A line that learns.', 'Why: it is simple.', 'Look at: the line.']
     """
     what, *rest = (description or "").strip().split("\n\n")

@@ -111,7 +111,13 @@ def test_slider_keys_and_units(tmp_path):
     assert found["end"].startswith(f"epoch {last.moment}, ")
     assert found["slider"].startswith("epoch 2, ")
     assert (found["address"], found["back"][:8]) == ("#3", "epoch 1,")
-    assert found["counts"] == [9, 12 + 8 + 2 + 2 + 2, 2, 2, 1]  # edges, the base lines of four histograms, the curve's two
+    assert found["counts"] == [
+        9,
+        12 + 8 + 2 + 2 + 2,
+        2,
+        2,
+        1,
+    ]  # edges, the base lines of four histograms, the curve's two
     assert found["unit"].startswith("unit 3 of 0: value ")
     assert found["unit"].count("bias") == 1
     assert found["pressed"] == "true"
@@ -137,7 +143,7 @@ def test_curves_say_where_they_begin_and_end_and_nothing_covers_anything(tmp_pat
     assert [float(n) for n in numbers.groups()] == pytest.approx([first, last], rel=0.01)
     assert found[1]["caption"] == "accuracy: 0.25 at the start, 0.75 at the end"
     for curve in found:
-        left, top, right, bottom = curve["frame"]
+        left, _, right, bottom = curve["frame"]
         assert [text for text, _ in curve["texts"]] == ["epoch 0", "epoch 5"]
         for _, (x0, y0, x1, y1) in curve["texts"]:
             assert left - 0.5 <= x0 < x1 <= right + 0.5  # nothing is cut off

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -74,7 +74,9 @@ def _covered(axes):
     """Legends that lie on lines or points."""
     legends = [child for child in axes.get_children() if isinstance(child, Legend)]
     points = [axes.transData.transform(_dense(line.get_xydata())) for line in axes.lines if len(line.get_xdata()) > 2]
-    points += [c.get_offset_transform().transform(c.get_offsets()) for c in axes.collections if len(c.get_offsets()) > 1]
+    points += [
+        c.get_offset_transform().transform(c.get_offsets()) for c in axes.collections if len(c.get_offsets()) > 1
+    ]
     for legend in legends:
         box = legend.get_window_extent()
         seen = [(x, y) for part in points for x, y in part if axes.bbox.contains(x, y)]
@@ -87,4 +89,4 @@ def _dense(points):
     """Points between the vertices of a line as well."""
     points = np.asarray(points, dtype=float)
     shares = np.linspace(0, 1, 20)[:, None]
-    return np.concatenate([a + shares * (b - a) for a, b in zip(points[:-1], points[1:], strict=True)])
+    return np.concatenate([a + shares * (b - a) for a, b in pairwise(points)])

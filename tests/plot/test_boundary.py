@@ -65,6 +65,11 @@ def test_a_legend_without_a_free_corner_stands_beside_the_axes():
         assert (axes.get_legend().get_window_extent().x0 < axes.get_window_extent().x1) == inside
 
 
+def test_names_may_be_numbers():
+    legend = plot.decision_boundary(lambda p: p[:, 0], X, [0, 0, 1, 1], names=[2015, 2016]).axes[0].get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == ["2015", "2016"]
+
+
 def test_samples_that_are_not_finite():
     with pytest.raises(ValueError, match="the samples x must be finite"):
         plot.decision_boundary(lambda p: p[:, 0], [[np.nan, 1.0]], [0])

@@ -25,9 +25,16 @@ def dashes(figure):
 def test_a_curve_that_lies_on_others_is_broken():
     away, on = [5.0, 6, 7, 8], [1.0, 2, 3, 4]
     assert dashes(plot.lines({"a": on, "b": away, "c": on, "d": on})) == [None, None, (3, 3), (3, 6)]
-    near = {"relu": np.geomspace(1e-4, 1e-3, 20), "leaky": 1.01 * np.geomspace(1e-4, 1e-3, 20), "sigmoid": np.geomspace(1e-16, 1e-3, 20)}
+    near = {
+        "relu": np.geomspace(1e-4, 1e-3, 20),
+        "leaky": 1.01 * np.geomspace(1e-4, 1e-3, 20),
+        "sigmoid": np.geomspace(1e-16, 1e-3, 20),
+    }
     assert dashes(plot.lines(near, yscale="log")) == [None, (3, 3), None]
-    assert dashes(plot.lines({"a": [0, 1, 2, 9.0], "b": [9.0, 1, 0, 5]}, ylim=(0, 9))) == [None, None]  # they cross only
+    assert dashes(plot.lines({"a": [0, 1, 2, 9.0], "b": [9.0, 1, 0, 5]}, ylim=(0, 9))) == [
+        None,
+        None,
+    ]  # they cross only
 
 
 @pytest.mark.parametrize(("x", "labels"), [
@@ -39,7 +46,9 @@ def test_few_round_ticks_on_a_logarithmic_axis(x, labels):
     figure.canvas.draw()
     (axes,) = figure.axes
     low, high = axes.get_xlim()
-    ticks = [(t.get_text(), v) for t, v in zip(axes.get_xticklabels(), axes.get_xticks(), strict=True) if low <= v <= high]
+    ticks = [
+        (t.get_text(), v) for t, v in zip(axes.get_xticklabels(), axes.get_xticks(), strict=True) if low <= v <= high
+    ]
     assert [text for text, _ in ticks] == labels
     assert 3 <= len(ticks) <= 8
     assert not any(label.get_text() for label in axes.get_xticklabels(minor=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
@@ -37,7 +38,7 @@ def boundary(x, y, names, **options):
 
 
 def weights(*sizes):
-    return [RNG.normal(size=(b, a)) for a, b in zip(sizes, sizes[1:], strict=False)]
+    return [RNG.normal(size=(b, a)) for a, b in pairwise(sizes)]
 
 
 def lr_range(losses, suggestion=0.01):
@@ -151,5 +152,10 @@ def test_the_inspector_sees_faults():
     axes.plot([0, 0.5, 1], [0, 0.5, 1], label="line")
     axes.legend(loc="center")
     found = " ".join(faults(figure))
-    for fault in ("'one' and 'two' lie", "'away' reaches beyond", "'a title' have no names", "the legend of 'a title' lies on"):
+    for fault in (
+        "'one' and 'two' lie",
+        "'away' reaches beyond",
+        "'a title' have no names",
+        "the legend of 'a title' lies on",
+    ):
         assert fault in found

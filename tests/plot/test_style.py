@@ -54,7 +54,7 @@ def test_no_window_and_no_global_state():
 
 
 def test_long_texts_become_smaller_and_then_shorter():
-    figure, (axes,) = plot.panels(["a"])
+    figure, _ = plot.panels(["a"])
     plain, smaller, shorter = (figure.text(0, 0, "m" * n, fontsize=10) for n in (3, 12, 60))
     for text in (plain, smaller, shorter):
         fit(text, 1.2)

@@ -74,7 +74,11 @@ def decision_boundary(
     if names is not None:
         if wrong.any():
             rings.set_label(_WRONG)
-        place = _emptiest((points - [left, low]) / [right - left, high - low], len(names) + 1, max(map(len, [*names, _WRONG])))
+        place = _emptiest(
+            (points - [left, low]) / [right - left, high - low],
+            len(names) + 1,
+            max(len(str(name)) for name in (*names, _WRONG)),
+        )
         if place is None:
             legend_beside(axes, fontsize=8.5)
         else:

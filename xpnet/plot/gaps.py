@@ -11,7 +11,7 @@ from .style import GREY, INK, LIGHT, TRAIN, VALIDATION, Axes, Figure, clean, new
 
 
 def gaps(histories: Mapping[str, Mapping[str, Sequence[Any]]], columns: int = 4) -> Figure:
-    """A panel for each training, all of one scale, with the gap between its two losses shaded; its last size is written.
+    """A panel for each training, all of one scale, with the gap between its two losses shaded and written.
 
     histories : by name, columns ``epoch``, ``train_loss`` and ``val_loss``.
 

@@ -108,9 +108,11 @@ def _draw_key(axes: Axes, top: float, filled: bool) -> None:
     weight = f"{top:.2g}"
     marks = [
         Line2D([], [], color=BLUE, linewidth=4.2, alpha=0.9, label=f"weight +{weight} (thin: near 0)"),
-        Line2D([], [], color=VERMILLION, linewidth=4.2, alpha=0.9, linestyle=(0, (1.5, 0.5)), label=f"weight −{weight}"),
+        Line2D(
+            [], [], color=VERMILLION, linewidth=4.2, alpha=0.9, linestyle=(0, (1.5, 0.5)), label=f"weight −{weight}"
+        ),
     ]
-    circle = {"linestyle": "none", "marker": "o", "markersize": 9, "markeredgecolor": INK}
+    circle: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 9, "markeredgecolor": INK}
     if filled:
         for color, name in ((BLUE, "unit's value above 0 (white: 0)"), (VERMILLION, "unit's value below 0")):
             marks.append(Line2D([], [], markerfacecolor=color, label=name, **circle))
@@ -139,8 +141,8 @@ def _draw_units(axes: Axes, column: int, units: Numbers, count: int, values: Num
 def _draw_names(axes: Axes, column: int, units: Numbers, names: Sequence[str], align: str) -> None:
     for y, unit in zip(_heights(len(units)), units if len(names) else (), strict=False):
         axes.annotate(
-            cut(names[unit], 24), (column, y), xytext=(-13 if align == "right" else 13, 0), textcoords="offset points", ha=align,
-            va="center", fontsize=9, color=INK,
+            cut(names[unit], 24), (column, y), xytext=(-13 if align == "right" else 13, 0), textcoords="offset points",
+            ha=align, va="center", fontsize=9, color=INK,
         )  # fmt: skip
 
 

@@ -7,7 +7,23 @@ from typing import Any
 
 import numpy as np
 
-from .style import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION, Axes, Figure, clean, cut, legend_beside, new_figure, title, to_host
+from .style import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILLION,
+    Axes,
+    Figure,
+    clean,
+    cut,
+    legend_beside,
+    new_figure,
+    title,
+    to_host,
+)
 
 _WIDTH = 7.6  # inches, with the legend at the right
 _COLORS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY)
@@ -27,7 +43,9 @@ def roc(curves: Mapping[str, Any]) -> Figure:
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=(0, (1, 2)), label="guessing 0.500")
     for i, (name, (x, y)) in enumerate(points.items()):
         area = float(np.sum(np.diff(x) * (y[1:] + y[:-1]) / 2))
-        axes.plot(x, y, color=_COLORS[i], linestyle=_DASHES[i], linewidth=2, label=f"{cut(name, 26)} {area:.3f}", zorder=3)
+        axes.plot(
+            x, y, color=_COLORS[i], linestyle=_DASHES[i], linewidth=2, label=f"{cut(name, 26)} {area:.3f}", zorder=3
+        )
     _finish(axes, "ROC, with the area under it", "false positive rate", "true positive rate")
     legend_beside(axes, fontsize=9.5)
     return figure
@@ -49,8 +67,8 @@ def precision_recall(curves: Mapping[str, Any], share: float | None = None) -> F
     for i, (name, (precision, recall)) in enumerate(points.items()):
         average = float(np.sum(-np.diff(recall) * precision[:-1]))
         axes.plot(
-            recall, precision, color=_COLORS[i], linestyle=_DASHES[i], linewidth=2, label=f"{cut(name, 26)} {average:.3f}",
-            drawstyle="steps-post", zorder=3,
+            recall, precision, color=_COLORS[i], linestyle=_DASHES[i], linewidth=2,
+            label=f"{cut(name, 26)} {average:.3f}", drawstyle="steps-post", zorder=3,
         )  # fmt: skip
     _finish(axes, "Precision and recall, with the average precision", "recall", "precision")
     legend_beside(axes, fontsize=9.5)

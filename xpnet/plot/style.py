@@ -87,12 +87,13 @@ def fit(text: Any, inches: float, least: float = 7.0) -> None:
         text.set_text(cut(text.get_text(), int(0.95 * len(text.get_text()) * inches / length)))
 
 
-def cut(text: str, most: int) -> str:
-    """A text of at most so many characters: the end of a longer one becomes "…".
+def cut(name: object, most: int) -> str:
+    """A name of at most so many characters: the end of a longer one becomes "…".
 
     >>> cut("automobile", 20), cut("automobile", 5)
     ('automobile', 'auto…')
     """
+    text = str(name)
     return text if len(text) <= most else text[: max(most - 1, 1)] + "…"
 
 
@@ -118,7 +119,7 @@ def log_ticks(axis: Any) -> None:
     else:
         ticks = np.array([float(f"{tick:.4g}") for tick in np.linspace(low, high, 5)[1::2]])
     ticks = ticks[:: -(-len(ticks) // 8)]
-    plain = 1e-4 <= ticks[0] and ticks[-1] <= 1e5
+    plain = ticks[0] >= 1e-4 and ticks[-1] <= 1e5
     axis.set_ticks(ticks, [f"{tick:.6g}" if plain else _power(tick) for tick in ticks.tolist()])
     axis.set_tick_params(which="minor", length=0)
     axis.set_minor_formatter("")

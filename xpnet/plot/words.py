@@ -44,7 +44,9 @@ def words(
     figure = new_figure(_WIDTH, height, "drawing words")
     room = _WIDTH - 2 * _MARGIN
     fit(
-        figure.text(_MARGIN / _WIDTH, 1 - _MARGIN / height, heading, va="top", fontsize=11, color=INK, fontweight="bold"),
+        figure.text(
+            _MARGIN / _WIDTH, 1 - _MARGIN / height, heading, va="top", fontsize=11, color=INK, fontweight="bold"
+        ),
         room,
     )
     y = height - _MARGIN - 1.3 * _LINE
