@@ -1,5 +1,8 @@
 """Your own table: from a CSV file to a classifier, and an honest report about it.
 
+Why: most data are tables, and their missing cells, categories and rare classes are where results go wrong unnoticed.
+Look at: balanced accuracy and macro F1 beside accuracy, most of all where one class is rare.
+
 - Columns become numbers: categories one column each, numbers standardised, missing ones filled and said so by a column.
 - All of this is learned from the training rows alone. Medians or means of the whole table would tell the training
   about the test rows.

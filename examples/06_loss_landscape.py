@@ -1,5 +1,8 @@
 """What does a network's loss look like, as a function of its weights?
 
+Why: training is a walk over this landscape, and its shape decides how easy the walk is.
+Look at: the wall between two solutions, the paths of four optimizers, and how residual connections smooth the surface.
+
 A network of 3,000 weights has a loss over 3,000 dimensions; a picture has two.  Which two are taken decides what is
 seen, so this page takes them in four ways, all on real digits (scikit-learn's, 8x8 pixels):
 

@@ -1,5 +1,8 @@
 """Backpropagation, op by op: what a network computes, and how the blame for its error travels back.
 
+Why: backpropagation is one rule applied at every op, and with a few numbers it can be checked by hand.
+Look at: what each op is handed and what it hands on, and simulator.html in the output folder, where you can edit it.
+
 Forward, each op turns numbers into numbers.  Backward, each op is handed dy = ∂L/∂y, how much the loss L would change
 with its result, and hands on ∂L/∂x to whatever it was computed from: the chain rule, one link at a time.  No op needs
 to know the network around it.  The printed numbers are those of the library's own tape, not of a second program.

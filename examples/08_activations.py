@@ -1,5 +1,8 @@
 """Activation functions: their shapes, and what the shapes do to training.
 
+Why: on the way back the gradient is multiplied by their slope in every layer, so the slope decides what can be trained.
+Look at: how the gradient fades through 20 layers (depth.png), and the accuracy with 2 and with 12 hidden layers.
+
 Without one between them, two linear layers are one linear layer.  What makes a good one is mostly its slope: on the way
 back, the gradient is multiplied by it in every layer.  So four things are measured on eight functions, and at the end
 stands when to use which:
@@ -149,7 +152,7 @@ Which to use when (what the figures above and general experience say):
 def draw_shapes():
     figure, axes = plot.panels([*FUNCTIONS], width=2.6, height=2.3)
     for one, (values, steep) in zip(axes, shapes.values(), strict=True):
-        plot.lines({"f": values, "f′": steep}, x=line, ylim=(-1.6, 3.2), axes=one)
+        plot.lines({"f": values, "f′": steep}, x=line, ylim=(-1.6, 3.2), xlabel="z", ylabel="f(z), f′(z)", axes=one)
     return figure
 
 

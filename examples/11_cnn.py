@@ -1,5 +1,8 @@
 """A convolutional network, and what it sees: LeNet-5, its filters, its feature maps, and where it looks.
 
+Why: what a convolutional network has learned can be looked at, but a convincing picture is not yet a proof.
+Look at: the filters, the feature maps, and whether covering the hottest ink of Grad-CAM hurts more than other ink.
+
 What is learned: what the kernels of a trained network look for, how an image becomes maps and the maps a decision, and
 by Grad-CAM (Selvaraju et al. 2016, arXiv:1610.02391) which part of the image decided.  Such a map looks convincing
 whether it is right or not, so it is tested: a fifth of the ink is covered where the map is hottest, where it is

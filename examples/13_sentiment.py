@@ -1,5 +1,8 @@
 """Does a sentence praise or blame? A bag of words against networks that read in order, and which words mattered.
 
+Why: a bag of words cannot tell "not good" from "good"; a network that reads in order can.
+Look at: how much more than the bag the networks get right, with its standard error, and the shaded words.
+
 - The baseline is a logistic regression on word counts: one weight a word, the order is lost.
 - A GRU and an LSTM read the words of a sentence one after another, forwards and backwards. The vectors of the words
   start from the company that words keep in the training sentences (no labels), and learn on. Sentences differ in

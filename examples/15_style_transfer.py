@@ -1,5 +1,8 @@
 """Neural style transfer: one photograph's content in the style of another picture (Gatys, Ecker, Bethge 2015).
 
+Why: it shows what a fixed network sees: here the weights stay as they are, and the image is what is trained.
+Look at: pictures.png, the content, the style and the result side by side, and the three terms of the loss.
+
 Nothing is trained here but an image.  A fixed network looks at three pictures: the content, the style, and the image
 x that is changed until, seen through the network,
 

@@ -1,5 +1,8 @@
 """Optimizers: the same gradient, used in different ways.
 
+Why: they differ in how many samples they look at before a step, and in what they remember of earlier steps.
+Look at: the paths down a narrow valley (valley.png), and the loss of eight optimizers on the same network and digits.
+
 All of them walk downhill; they differ in how many samples they look at before a step, and in what they remember.
 
     batch          θ ← θ − η g, with g the mean over all samples: exact, and one step an epoch
