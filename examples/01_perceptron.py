@@ -1,7 +1,9 @@
 """The perceptron (Rosenblatt 1958): a line that learns from its mistakes.
 
-A perceptron predicts +1 where w·x > 0, else −1.  It processes one flower after the other, and updates w only after a
-mistake:
+Why: it is the oldest learning rule, and one whose success can be proved where a line separates the classes.
+Look at: how few mistakes it makes on two separable species, and that it never stops where two species overlap.
+
+A perceptron says +1 where w·x > 0, else −1.  It looks at one flower after the other, and changes only on a mistake:
 
     w ← w + y x          y is +1 or −1, the correct answer
 

@@ -1,7 +1,10 @@
 """XOR: what one layer cannot do, and how a hidden layer does it.
 
-XOR is 1 where exactly one of two inputs is 1.  One layer predicts 1 where w₁x₁ + w₂x₂ + b > 0, and no w, b is correct
-on all four inputs.  Suppose some were:
+Why: it is the smallest problem that shows what hidden layers are for.
+Look at: the loss of one layer, which stays at ln 2, and the picture of the hidden space, where a line is enough.
+
+XOR is 1 where exactly one of two inputs is 1.  One layer answers 1 where w₁x₁ + w₂x₂ + b > 0, and no w, b is right on
+all four inputs.  Suppose some were:
 
     (0,0) → 0:            b ≤ 0        (1,0) → 1:   w₁ + b > 0
     (1,1) → 0:  w₁ + w₂ + b ≤ 0        (0,1) → 1:   w₂ + b > 0

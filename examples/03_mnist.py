@@ -1,7 +1,7 @@
 """Handwritten digits three times: by hand in rows, by hand in columns, and with layers.
 
-This example shows how to train a network of two layers with matrix products only, one formula per line, and the shape
-of each variable.  It checks that the library's tape finds the same gradients, and shows what more layers gain.
+Why: a network of two layers needs only matrix products and one formula a line, and nothing of it is hidden here.
+Look at: the shape of each variable, that the library's tape finds the same gradients, and what more layers bring.
 
 python examples/03_mnist.py --data-dir FOLDER        the four IDX files of MNIST (also found in XPNET_DATA)
 python examples/03_mnist.py --csv train.csv.gz       Kaggle's digit recognizer: label,pixel0,...,pixel783

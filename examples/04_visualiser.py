@@ -1,8 +1,11 @@
 """A network that can be watched: its units, its weights, and how both change during training.
 
-Iris (Fisher 1936; embedded in scikit-learn): four measurements of a flower, three species, 150 flowers.  The network is
-4-8-6-3, small enough to draw completely.  At chosen epochs the example records all weights, and the activation of each
-unit for the same flowers.  You can see that
+Why: a network of a few units can be drawn whole, so that training is something to see, not only a falling number.
+Look at: visualiser.html in the output folder: how weights grow, and how units drift to the ends of their range.
+
+Iris (Fisher 1936; embedded in scikit-learn): four measures of a flower, three species, 150 flowers.  The network is
+4-8-6-3, small enough to draw whole.  At one epoch after another we note all weights, and what each unit answers to the
+same flowers.  What there is to see:
 
 - at the start all weights are small and the outputs carry no information: one flower in three is correct, as by chance;
 - the weights grow to several times their size, most in the layers near the output;

@@ -1,13 +1,14 @@
 """Your own table: from a CSV file to a classifier, and an honest report about it.
 
-- Columns are converted to numbers: categories are one-hot encoded, numbers are standardised, and missing values are
-  imputed and marked in an extra column.
-- All of this is fitted on the training rows only. Medians or means of the whole table would leak information about the
-  test rows into the training.
-- If one class is rare, accuracy is misleading: a network that never predicts "rare" is still nearly always correct.
-  Class weights give each class the same total weight; balanced accuracy, F1, ROC and precision-recall show their
-  effect.
-- One split proves little: everything is repeated on several splits, and the spread is reported.
+Why: most data are tables, and their missing cells, categories and rare classes are where results go wrong unnoticed.
+Look at: balanced accuracy and macro F1 beside accuracy, most of all where one class is rare.
+
+- Columns become numbers: categories one column each, numbers standardised, missing ones filled and said so by a column.
+- All of this is learned from the training rows alone. Medians or means of the whole table would tell the training
+  about the test rows.
+- Where one class is rare, accuracy flatters: a network that never says "rare" can still be nearly always right. Class
+  weights make each class count the same; balanced accuracy, F1, ROC and precision-recall show what they change.
+- One split proves little: everything is done on several, and the spread is shown.
 
 By default the tables are scikit-learn's wine and breast cancer. Breast cancer is also used with a fifth of its cells
 removed, and with one in eight of its malignant rows, because the originals have no missing values and no rare class.

@@ -1,7 +1,10 @@
 """What does a network's loss look like, as a function of its weights?
 
-The loss of a network of 3,000 weights is a function of 3,000 dimensions; a picture has two.  The choice of these two
-determines what the picture shows, so this example makes it in four ways, all on scikit-learn's digits of 8x8 pixels:
+Why: training is a walk over this landscape, and its shape decides how easy the walk is.
+Look at: the wall between two solutions, the paths of four optimizers, and how residual connections smooth the surface.
+
+A network of 3,000 weights has a loss over 3,000 dimensions; a picture has two.  Which two are taken decides what is
+seen, so this page takes them in four ways, all on real digits (scikit-learn's, 8x8 pixels):
 
 1. Around a solution, in random directions.  They are filter-normalised; otherwise the picture shows the weights' scale.
 2. On the line between two solutions: is there a barrier between them?

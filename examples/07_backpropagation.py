@@ -1,8 +1,11 @@
 """Backpropagation, op by op: what a network computes, and how the gradient of its loss is propagated back.
 
-Forward, each op computes y from x.  Backward, each op receives dy = ∂L/∂y, the derivative of the loss L by its result,
-and passes ∂L/∂x on to the ops that computed x: this is the chain rule, one op at a time.  No op needs to know the
-network around it.  The printed numbers come from the library's own tape, not from a second implementation.
+Why: backpropagation is one rule applied at every op, and with a few numbers it can be checked by hand.
+Look at: what each op is handed and what it hands on, and simulator.html in the output folder, where you can edit it.
+
+Forward, each op turns numbers into numbers.  Backward, each op is handed dy = ∂L/∂y, how much the loss L would change
+with its result, and hands on ∂L/∂x to whatever it was computed from: the chain rule, one link at a time.  No op needs
+to know the network around it.  The printed numbers are those of the library's own tape, not of a second program.
 
 python examples/07_backpropagation.py                                       the network 2-3-1, shown step by step
 python examples/07_backpropagation.py --layers 3 4 4 2 --activation relu --loss cross_entropy --target 1

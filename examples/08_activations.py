@@ -1,8 +1,11 @@
 """Activation functions: their shapes, and what the shapes do to training.
 
-Without an activation between them, two linear layers are equivalent to one.  The most important property of an
-activation is its slope, because the backward multiplies the gradient by it in every layer.  The example measures four
-things on eight functions, and ends with advice on when to use which:
+Why: on the way back the gradient is multiplied by their slope in every layer, so the slope decides what can be trained.
+Look at: how the gradient fades through 20 layers (depth.png), and the accuracy with 2 and with 12 hidden layers.
+
+Without one between them, two linear layers are one linear layer.  What makes a good one is mostly its slope: on the way
+back, the gradient is multiplied by it in every layer.  So four things are measured on eight functions, and at the end
+stands when to use which:
 
     slope         the largest slope, and the share of inputs where it is nearly flat (saturated) and passes no gradient
     depth         how large the gradient of each of 20 layers is
@@ -150,7 +153,7 @@ Which to use when (from the figures above and general experience):
 def draw_shapes():
     figure, axes = plot.panels([*FUNCTIONS], width=2.6, height=2.3)
     for one, (values, steep) in zip(axes, shapes.values(), strict=True):
-        plot.lines({"f": values, "f′": steep}, x=line, ylim=(-1.6, 3.2), axes=one)
+        plot.lines({"f": values, "f′": steep}, x=line, ylim=(-1.6, 3.2), xlabel="z", ylabel="f(z), f′(z)", axes=one)
     return figure
 
 

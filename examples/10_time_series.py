@@ -1,7 +1,9 @@
 """Forecast a series with sliding windows and prediction intervals.
 
-The input of a small MLP is a window of the last 24 months, its output the next 12. Three things make the evaluation
-sound:
+Why: a forecast that saw the future, or is compared with nothing, proves nothing.
+Look at: the errors beside those of forecasts that need no network, and how often the intervals held the truth.
+
+A window of the last 24 months goes into a small MLP, the next 12 come out. What makes such an example right:
 
 - It never looks ahead. The data are split in time; scaler and network are fitted again at every origin, on the data
   known at that time (walk-forward evaluation).
@@ -148,7 +150,8 @@ def draw_future():
 shown = [name for name in runs if not name.startswith("MLP") or runs[name] is run]  # one of the MLPs is enough
 lesson.draw("walk_forward", draw_walk)
 lesson.draw("future", draw_future)
-lesson.draw("errors", lambda: plot.errors_by_step({name: tested(runs[name]).mae_by_step for name in shown}))
+by_step = {name: tested(runs[name]).mae_by_step for name in shown}
+lesson.draw("errors", lambda: plot.errors_by_step(by_step, unit=calendar.get("unit", "")))
 lesson.finish(
     {
         "mae": {name: tested(found).mae for name, found in runs.items()},

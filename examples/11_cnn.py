@@ -1,10 +1,13 @@
 """A convolutional network, and what it sees: LeNet-5, its filters, its feature maps, and where it looks.
 
-This example shows the kernels of a trained network, the feature maps of an image, and which part of the image
-determined the prediction, by Grad-CAM (Selvaraju et al. 2016, arXiv:1610.02391).  Such a map looks convincing even if
-it is wrong, so it is tested: a fifth of the ink is covered where the map is hottest, where it is coldest, and where the
-map of another image is hottest.  If the last lowers the accuracy as much as the first, the map shows where strokes
-matter in digits in general, and little about this image.
+Why: what a convolutional network has learned can be looked at, but a convincing picture is not yet a proof.
+Look at: the filters, the feature maps, and whether covering the hottest ink of Grad-CAM hurts more than other ink.
+
+What is learned: what the kernels of a trained network look for, how an image becomes maps and the maps a decision, and
+by Grad-CAM (Selvaraju et al. 2016, arXiv:1610.02391) which part of the image decided.  Such a map looks convincing
+whether it is right or not, so it is tested: a fifth of the ink is covered where the map is hottest, where it is
+coldest, and where the map of another image is hottest.  If the last hurts as much as the first, the map shows where
+strokes matter in digits, and little about this one.
 
 python examples/11_cnn.py --data-dir FOLDER                     MNIST's four IDX files (also found in XPNET_DATA)
 python examples/11_cnn.py --dataset fashion --data-dir FOLDER   Fashion-MNIST's, with the same names and format

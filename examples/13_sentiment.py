@@ -1,12 +1,15 @@
 """Sentiment of sentences: a bag of words against recurrent networks, and which words mattered.
 
-- The baseline is a logistic regression on word counts: one weight per word, without the order.
-- A GRU and an LSTM read the words of a sentence one after another, forwards and backwards. The word vectors are
-  initialised from co-occurrence in the training sentences (no labels), and are then trained. Sentences differ in
-  length; the layers get the lengths, so that they never read the padding.
-- Vocabulary, vectors and networks use the training sentences only; a tenth of the sentences is held out and used once.
-  With --folds K, K tenths are held out in turn, and each network is compared with the bag sentence by sentence.
-- The importance of a word is how much the score changes when the word is hidden.
+Why: a bag of words cannot tell "not good" from "good"; a network that reads in order can.
+Look at: how much more than the bag the networks get right, with its standard error, and the shaded words.
+
+- The baseline is a logistic regression on word counts: one weight a word, the order is lost.
+- A GRU and an LSTM read the words of a sentence one after another, forwards and backwards. The vectors of the words
+  start from the company that words keep in the training sentences (no labels), and learn on. Sentences differ in
+  length: the padding is never read, for the layers are told the lengths.
+- Vocabulary, vectors and networks see the training sentences only; a tenth of the sentences is put aside and used once.
+  With --folds K that is done with K tenths in turn, and each network is compared with the bag sentence by sentence.
+- A word matters as much as the score changes when it is hidden.
 
 By default a grammar of this project generates the sentences, so that the example needs no data. They show the effect of
 word order ("not clumsy", "dull but moving"), not the difficulty of real language. For that use the 10,662 sentences of

@@ -1,8 +1,10 @@
 """Neural style transfer: one photograph's content in the style of another picture (Gatys, Ecker, Bethge 2015).
 
-Only an image is optimised, not a network.  A fixed network computes features of three pictures: the content, the style,
-and the image x.  L-BFGS changes the pixels of x to minimise the sum of three losses (arXiv:1508.06576; total variation
-was added later by others):
+Why: it shows what a fixed network sees: here the weights stay as they are, and the image is what is trained.
+Look at: pictures.png, the content, the style and the result side by side, and the three terms of the loss.
+
+Nothing is trained here but an image.  A fixed network looks at three pictures: the content, the style, and the image
+x that is changed until, seen through the network,
 
     content            the features of one layer should equal those of the content (what is where): Σ (F − P)²
     style              the Gram matrices of several layers should equal those of the style (which features occur

@@ -1,6 +1,9 @@
 """Optimizers: the same gradient, used in different ways.
 
-All of them descend along the gradient.  They differ in the number of samples per step, and in their state.
+Why: they differ in how many samples they look at before a step, and in what they remember of earlier steps.
+Look at: the paths down a narrow valley (valley.png), and the loss of eight optimizers on the same network and digits.
+
+All of them walk downhill; they differ in how many samples they look at before a step, and in what they remember.
 
     batch          θ ← θ − η g, with g the mean over all samples: exact, but only one step per epoch
     stochastic     the same with one sample at a time: as many steps as samples, each one noisy

@@ -1,5 +1,8 @@
 """Train a convolutional network: the whole loop on one page, without the Trainer.
 
+Why: all that training needs, forward, backward and step, is here in plain sight.
+Look at: the test accuracy after each epoch, and the few lines of the loop that produce it.
+
 python examples/train_cnn.py --backend numpy --dataset digits
 python examples/train_cnn.py --backend cupy --dataset cifar10 --data-dir FOLDER
 """

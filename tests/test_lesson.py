@@ -1,16 +1,20 @@
 """What the examples share."""
 
+import ast
 import json
 import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import xpnet
 from xpnet import lesson, plot
+
+EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 
 
 def begin(monkeypatch, tmp_path, *arguments, **options):
@@ -33,6 +37,57 @@ def test_a_lesson_leaves_numbers_and_pictures(monkeypatch, tmp_path, capsys):
     assert result["example"] == "01_x"
     assert (tmp_path / "o/curve.png").read_bytes().startswith(b"\x89PNG")
     assert str(tmp_path / "o") in capsys.readouterr().out
+
+
+WARNING = "--quick: this run was too short to learn from; its figures and pictures mean nothing"
+
+
+def test_the_last_line_of_a_quick_run_says_that_its_figures_mean_nothing(monkeypatch, tmp_path, capsys):
+    found = begin(monkeypatch, tmp_path, "--quick")
+    found.say("accuracy 0.9")
+    found.finish({"accuracy": 0.9})
+    assert capsys.readouterr().out.splitlines()[-1] == WARNING
+    begin(monkeypatch, tmp_path).finish({})
+    assert WARNING not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("body", "status"), [
+    ("lesson.say('accuracy 0.9')", 0), ("lesson.say('{}'); raise SystemExit(3)", 3), ("lesson.say('x'); lesson.refuse('no')", 2),
+    ("lesson.say('x'); raise KeyboardInterrupt", 130), ("lesson.say('x'); 1 / 0", 1),
+    ("lesson.finish({}); lesson.say('one more')", 0),
+])  # fmt: skip
+def test_a_quick_run_that_ends_early_says_so_too(body, status, tmp_path):
+    run = run_lesson(body, tmp_path, "--quick")
+    assert run.returncode == status
+    assert run.stdout.splitlines()[-1] == WARNING
+    assert WARNING not in run_lesson(body, tmp_path).stdout
+
+
+def test_wrong_use_of_a_quick_run_needs_no_warning(tmp_path):
+    assert run_lesson("lesson.refuse('no such column')", tmp_path, "--quick").stdout == "About.\n\n"
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_every_example_introduces_itself_and_ends_with_its_lesson(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    what, why, look = lesson.introduction(ast.get_docstring(tree))
+    assert what.endswith((".", ":", "?")) or "." in what
+    assert why.startswith("Why: ")
+    assert look.startswith("Look at: ")
+    calls = [ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    assert calls.count("start") == 1  # which prints the introduction
+    assert ast.unparse(tree.body[-1]).startswith("lesson.finish(")  # so that the last line is that of the lesson
+    assert "print" not in calls
+
+
+def test_the_introduction_is_printed_first(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(sys, "argv", ["x", "--out", str(tmp_path)])
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    with xpnet.use(backend="numpy"):
+        lesson.start("A line.\n\nWhy: so.\nLook at: it.\n\nMore.", "examples/01_x.py")
+    assert capsys.readouterr().out == "A line.\nWhy: so.\nLook at: it.\n\n"
+    assert lesson.introduction(None) == []
+    assert lesson.introduction("A line.\n\nUsage: x") == ["A line."]
 
 
 def test_without_matplotlib_it_goes_on_and_says_so(monkeypatch, tmp_path, capsys):

@@ -8,7 +8,9 @@ import json
 import math
 import sys
 import time
+import weakref
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +26,7 @@ from xpnet_backends import Backend, BackendError, get_backend
 
 _T = TypeVar("_T")
 _FORESEEN = (OSError, MemoryError, MissingExtraError, DataError, BackendError)
+_QUICK = "--quick: this run was too short to learn from; its figures and pictures mean nothing"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -52,10 +55,18 @@ class Lesson:
         self.out.mkdir(parents=True, exist_ok=True)
         self._started = time.perf_counter()
         self._undrawn: str | None = None
+        self._unwarned = False
 
     def say(self, text: str = "") -> None:
         """Print a line."""
         print(text, flush=True)
+        self._unwarned = self.quick
+
+    def warn(self) -> None:
+        """End what a quick run has said with a line that its figures mean nothing."""
+        if self._unwarned:
+            self.say(_QUICK)
+            self._unwarned = False
 
     def load(self, read: Callable[[], _T], otherwise: Callable[[], _T], note: str = "") -> _T:
         """Return ``read()``; if the data cannot be found, print ``note`` and return ``otherwise()``.
@@ -109,6 +120,7 @@ class Lesson:
         if self._undrawn is not None:
             self.say(f"no pictures were drawn: {self._undrawn}")
         self.say(f"{seconds:.1f} s; pictures and metrics.json are in {self.out}")
+        self.warn()
 
 
 def start(
@@ -118,8 +130,9 @@ def start(
 ) -> Lesson:
     """Read the command line of an example: ``lesson = start(__doc__, __file__)``.
 
-    ``add_options(parser)`` adds options of the example.  Invalid use ends the program with status 2 and one line, later
-    errors (a full disk, a damaged file) with status 1, and Ctrl-C with 130.
+    What the example is comes first, then "Why: ..." and "Look at: ...": these lines of ``__doc__`` are printed.
+    ``add_options(parser)`` adds options of its own.  Wrong use ends the program with status 2 and one line, what goes
+    wrong later (a full disk, a damaged file) with 1, and Ctrl-C with 130.
     """
     console.tolerate()
     atexit.register(console.finish)
@@ -136,11 +149,24 @@ def start(
         add_options(parser)
     options = parser.parse_args()
     try:
-        return Lesson(options, Path(file).stem)
+        lesson = Lesson(options, Path(file).stem)
     except (BackendError, ValueError) as error:
         parser.exit(2, f"{parser.prog}: error: {error}\n")
     except OSError as error:
         sys.exit(f"{parser.prog}: error: cannot write to {error.filename}: {error.strerror} (--out names the folder)")
+    atexit.register(_warn_at_the_end, weakref.ref(lesson))
+    print(*introduction(description), "", sep="\n", flush=True)
+    return lesson
+
+
+def introduction(description: str | None) -> list[str]:
+    r"""The first lines of an example's docstring: what it is, and the paragraph "Why: ...  Look at: ..." below.
+
+    >>> introduction("A line that learns.\n\nWhy: it is simple.\nLook at: the line.\n\nMore.")
+    ['A line that learns.', 'Why: it is simple.', 'Look at: the line.']
+    """
+    what, *rest = (description or "").strip().split("\n\n")
+    return [line for part in (what, *rest[:1]) if part is what or part.startswith("Why:") for line in part.splitlines()]
 
 
 def positive(text: str) -> int:
@@ -174,6 +200,14 @@ def _whole(text: str) -> int | None:
         return int(text)
     except ValueError:
         return None
+
+
+def _warn_at_the_end(lesson: weakref.ref[Lesson]) -> None:
+    """A quick run that ended early may have printed figures as well.  Where its reader went away, say nothing."""
+    ended = lesson()
+    if ended is not None:
+        with suppress(OSError):
+            ended.warn()
 
 
 def _end(program: str, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

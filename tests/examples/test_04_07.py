@@ -21,8 +21,9 @@ def run(name, *arguments, out, answers=""):
 def test_the_visualiser_leaves_a_film_and_a_page(tmp_path):
     from PIL import Image
 
-    code, _, error = run("04_visualiser.py", "--quick", out=tmp_path)
+    code, told, error = run("04_visualiser.py", "--quick", out=tmp_path)
     assert code == 0, error
+    assert told.splitlines()[-1].startswith("--quick: this run was too short")
     found = json.loads((tmp_path / "metrics.json").read_text())
     assert found["test_accuracy"] > 0.5
     with Image.open(tmp_path / "training.gif") as film:

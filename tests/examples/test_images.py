@@ -33,6 +33,7 @@ def run(name, folder, *arguments, backend="numpy", fails=False, environment=()):
     if fails:
         assert done.returncode == 2
         return done.stderr, None
+    assert done.stdout.splitlines()[-1].startswith("--quick: this run was too short")
     return done.stdout, json.loads((folder / "out/metrics.json").read_text())
 
 

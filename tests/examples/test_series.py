@@ -19,6 +19,7 @@ def run(name, folder, *arguments):
 
 def found(done, folder):
     assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1].startswith("--quick: this run was too short")
     return json.loads((folder / "out/metrics.json").read_text())
 
 

@@ -111,13 +111,45 @@ def test_slider_keys_and_units(tmp_path):
     assert found["end"].startswith(f"epoch {last.moment}, ")
     assert found["slider"].startswith("epoch 2, ")
     assert (found["address"], found["back"][:8]) == ("#3", "epoch 1,")
-    assert found["counts"] == [9, 12 + 8 + 2 + 2 + 1, 2, 2, 1]  # edges, the base lines of four histograms, the curve's
+    assert found["counts"] == [
+        9,
+        12 + 8 + 2 + 2 + 2,
+        2,
+        2,
+        1,
+    ]  # edges, the base lines of four histograms, the curve's two
     assert found["unit"].startswith("unit 3 of 0: value ")
     assert found["unit"].count("bias") == 1
     assert found["pressed"] == "true"
     assert found["other"] != found["unit"]
     assert found["quiet"] == ""
     assert found["narrow"]
+
+
+@needs_browser
+def test_curves_say_where_they_begin_and_end_and_nothing_covers_anything(tmp_path):
+    _, snapshots = trained()
+    for shot, accuracy in zip(snapshots.shots, (0.25, 0.5, 0.5, 0.75), strict=True):
+        shot.figures["accuracy"] = accuracy
+    found = act(tmp_path, snapshots.to_page(), """
+        const box = e => { const r = e.getBoundingClientRect(); return [r.left, r.top, r.right, r.bottom]; };
+        return [...document.querySelectorAll("#curves figure")].map(f => ({
+            caption: f.querySelector("figcaption").textContent, frame: box(f.querySelector("svg")),
+            texts: [...f.querySelectorAll("text")].map(e => [e.textContent, box(e)]),
+            curve: box(f.querySelector("polyline")), axis: box(f.querySelector(".axis")), figure: box(f)}));
+    """)  # fmt: skip
+    first, last = snapshots.shots[0].figures["loss"], snapshots.shots[-1].figures["loss"]
+    numbers = re.fullmatch(r"loss: (\S+) at the start, (\S+) at the end", found[0]["caption"])
+    assert [float(n) for n in numbers.groups()] == pytest.approx([first, last], rel=0.01)
+    assert found[1]["caption"] == "accuracy: 0.25 at the start, 0.75 at the end"
+    for curve in found:
+        left, _, right, bottom = curve["frame"]
+        assert [text for text, _ in curve["texts"]] == ["epoch 0", "epoch 5"]
+        for _, (x0, y0, x1, y1) in curve["texts"]:
+            assert left - 0.5 <= x0 < x1 <= right + 0.5  # nothing is cut off
+            assert curve["axis"][3] - 3 <= y0 < y1 <= bottom + 0.5
+        assert curve["curve"][3] < curve["axis"][1] + 1
+    assert found[1]["figure"][1] > found[0]["figure"][3]
 
 
 @needs_browser

@@ -28,7 +28,7 @@ def test_level_and_names():
     figure = plot.decision_boundary(lambda p: p[:, 0], X, Y, level=2.0, names=["off", "on"], heading="XOR")
     assert rings(figure) == [[0.0, 1.0], [1.0, 0.0]]
     (axes,) = figure.axes
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["off", "on"]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["off", "on", "wrong side"]
     assert axes.get_title(loc="left") == "XOR"
 
 
@@ -53,6 +53,26 @@ def test_what_cannot_be_drawn(x, y, predict, message):
 def test_a_class_without_a_name():
     with pytest.raises(ValueError, match=r"class 1 has no name among \['a'\]"):
         plot.decision_boundary(lambda p: p[:, 0], X, Y, names=["a"])
+
+
+def test_a_legend_without_a_free_corner_stands_beside_the_axes():
+    x = np.random.default_rng(0).random((200, 2))
+    full = plot.decision_boundary(lambda p: p[:, 0], x, Y[:1].repeat(200), names=["a"])
+    free = plot.decision_boundary(lambda p: p[:, 0], X * [[1, 0]], Y, names=["a", "b"])
+    for figure, inside in ((full, False), (free, True)):
+        figure.canvas.draw()
+        (axes,) = figure.axes
+        assert (axes.get_legend().get_window_extent().x0 < axes.get_window_extent().x1) == inside
+
+
+def test_names_may_be_numbers():
+    legend = plot.decision_boundary(lambda p: p[:, 0], X, [0, 0, 1, 1], names=[2015, 2016]).axes[0].get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == ["2015", "2016"]
+
+
+def test_samples_that_are_not_finite():
+    with pytest.raises(ValueError, match="the samples x must be finite"):
+        plot.decision_boundary(lambda p: p[:, 0], [[np.nan, 1.0]], [0])
 
 
 def test_more_classes_than_colours_is_an_error():

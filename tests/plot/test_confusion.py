@@ -7,6 +7,8 @@ import pytest
 
 from xpnet import plot
 
+from .look import faults
+
 MATRIX = np.array([[90, 8, 2], [0, 50, 0], [5, 5, 40]])
 CLASSES = ["cat", "dog", "ship"]
 
@@ -37,14 +39,28 @@ def test_totals_recall_and_summary():
     assert figure.get_suptitle() == "90.00% right: 20 of 200 wrong"
 
 
-def test_colour_is_the_share_of_the_row_and_leaves_out_the_diagonal():
+def test_colour_is_the_count_and_leaves_out_the_diagonal():
     (axes,) = plot.confusion(MATRIX, CLASSES).axes
     (image,) = axes.images
     rgba = np.asarray(image.get_array())
     assert (rgba[np.eye(3, dtype=bool)] == rgba[0, 0]).all()
     assert np.ptp(rgba[0, 0, :3]) == 0  # grey
     assert rgba[1, 0, :3].tolist() == [1, 1, 1]  # no error
-    assert rgba[2, 0, :3].sum() < rgba[0, 1, :3].sum() < rgba[0, 2, :3].sum()  # 5 of 50, 8 of 100, 2 of 100
+    assert rgba[0, 1, :3].sum() < rgba[2, 0, :3].sum() < rgba[0, 2, :3].sum()  # 8, 5 and 2
+
+
+def test_equal_counts_have_one_shade_whatever_the_size_of_their_class():
+    (axes,) = plot.confusion([[10, 1, 2], [1, 900, 0], [2, 1, 5]], CLASSES).axes
+    rgba = np.asarray(axes.images[0].get_array())
+    ones, twos = [rgba[0, 1], rgba[1, 0], rgba[2, 1]], [rgba[0, 2], rgba[2, 0]]
+    assert all((shade == ones[0]).all() for shade in ones)
+    assert all((shade == twos[0]).all() for shade in twos)
+    assert twos[0][:3].sum() < ones[0][:3].sum()
+
+
+def test_a_few_errors_are_pale():
+    (axes,) = plot.confusion([[1000, 1], [0, 1000]], "ab").axes
+    assert np.asarray(axes.images[0].get_array())[0, 1, :3].min() > 0.8
 
 
 @pytest.mark.parametrize("n", [2, 10, 30])
@@ -63,7 +79,7 @@ def test_numbers_can_be_read_on_their_ground(n):
         light, dark = sorted([luminance(to_rgb(text.get_color())), luminance(rgba[row, column, :3])], reverse=True)
         contrasts.append((light + 0.05) / (dark + 0.05))
     assert len(contrasts) == n * n
-    assert min(contrasts) >= 3.0
+    assert min(contrasts) >= 4.5  # AA of WCAG 2.1
 
 
 @pytest.mark.parametrize("n", [2, 10, 30])
@@ -121,6 +137,24 @@ def test_many_classes_have_colours_and_no_numbers(tmp_path):
     start = time.process_time()
     plot.save(figure, tmp_path / "x.png")
     assert time.process_time() - start < 8
+
+
+def test_of_many_classes_too_equal_counts_have_one_shade_and_the_scale_counts_them():
+    counts = np.diag(np.arange(100, 10100, 100))
+    counts[0, 1] = counts[99, 0] = 300
+    counts[99, 1] = 500
+    axes, bar = plot.confusion(counts, [f"$ {i} $" for i in range(100)]).axes
+    rgba = np.asarray(axes.images[0].get_array())
+    assert (rgba[0, 1] == rgba[99, 0]).all()
+    assert rgba[99, 1, :3].sum() < rgba[99, 0, :3].sum()
+    assert bar.get_ylim() == (0, 540)  # a twentieth of the largest class, 10000 + 800
+    assert all(tick == round(tick) for tick in bar.get_yticks())
+
+
+@pytest.mark.parametrize("n", [31, 100, 300])
+def test_nothing_covers_anything_of_many_classes(n):
+    counts = np.random.default_rng(0).integers(0, 1000, (n, n))
+    assert faults(plot.confusion(counts, [f"class number {i}" for i in range(n)]), names=False) == []
 
 
 def test_of_very_many_classes_only_some_are_named():

@@ -102,6 +102,14 @@ def test_the_curves_are_named_at_their_ends():
     assert {"training 95.0%", "validation 85.0%"} <= set(texts(accuracy))
 
 
+@pytest.mark.parametrize(("name", "value", "text"), [
+    ("loss", -2000.0, "−2,000"), ("loss", 1e-05, "1.00e-05"), ("loss", 1e30, "1.00e+30"), ("loss", -0.5, "−0.500"),
+    ("accuracy", 0.99999, ">99.9%"), ("accuracy", 1.0, "100.0%"), ("accuracy", 0.9994, "99.9%"),
+])  # fmt: skip
+def test_the_last_value_is_written_plainly(name, value, text):
+    assert texts(plot.curves({f"train_{name}": [value, value]}).axes[0]) == [f"training {text}"]
+
+
 def test_names_that_would_cover_each_other_are_moved_apart():
     close = {"train_loss": [1.0, 0.5], "val_loss": [1.0, 0.5001]}
     (axes,) = plot.curves(close).axes

@@ -33,6 +33,13 @@ def test_a_forecast_beyond_the_end_of_several_methods_and_only_the_last_values()
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("t", "u")
 
 
+def test_errors_have_a_unit():
+    assert plot.errors_by_step({"a": [1, 2]}, unit="passengers").axes[0].get_ylabel() == "error (passengers)"
+    axes = plot.errors_by_step({"a": [np.nan, 2.0], "b": [3.0, 5.0]}).axes[0]
+    assert axes.get_ylabel() == "error"
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["b 4.00", "a 2.00"]
+
+
 @pytest.mark.parametrize(("arguments", "options", "message"), [
     (([[1.0]], [0], [[1.0]]), {}, r"expected a series \(T,\), got shape \(1, 1\)"),
     ((VALUES, [11], [[1.0]]), {}, r"origins must be indices in 0\.\.10"),

@@ -22,6 +22,7 @@ def test_many_moments_constant_and_bad_values():
     labels = [t.get_text() for t in figure.axes[0].get_yticklabels()]
     assert (len(labels), labels[0], labels[-1]) == (12, "99", "0")
     assert figure.axes[0].get_ylabel() == "step"
+    assert figure.axes[0].get_xlabel() == "value"
 
 
 @pytest.mark.parametrize(("values", "moments", "message"), [

@@ -23,6 +23,7 @@ def test_filters_of_grey_images_share_a_scale_around_zero(backend):
     axes = plot.filters(backend.asarray(kernels), columns=3).axes[0]
     assert axes.get_title(loc="left") == "filters: 6 of 5x5"
     image = axes.images[0]
+    assert image.colorbar.ax.get_ylabel() == "weight"
     assert image.get_array().shape == (11, 17)
     limit = np.abs(kernels).max()
     assert image.get_clim() == pytest.approx((-limit, limit))
@@ -57,6 +58,19 @@ def test_a_map_lies_over_each_image(backend):
     np.testing.assert_array_equal(axes[2].images[1].get_array(), heat[0])
 
 
+@pytest.mark.parametrize(("train", "val", "text"), [
+    ([1.0, 2e-4], [1.0, 1e-4], "gap −0.0001"), ([1, 0.5, np.nan], [1, 0.75, 2], "gap 0.25"), ([np.nan], [1.0], "gap unknown"),
+    ([0.0], [12345.0], "gap 1.2e+04"), ([1.0], [1.0], "gap 0"),
+])  # fmt: skip
+def test_the_gap_is_that_of_the_last_epoch_with_both_losses(train, val, text):
+    axes = plot.gaps({"a": {"epoch": range(len(train)), "train_loss": train, "val_loss": val}}).axes[0]
+    assert axes.texts[0].get_text() == text
+
+
+def test_a_tall_map_does_not_make_a_tower():
+    assert plot.feature_maps({"a": RNG.random((1, 40, 2))}).get_figheight() < 8
+
+
 def test_wrong_use():
     with pytest.raises(ValueError, match=r"expected kernels \(O, C, K, L\), got shape \(3, 3\)"):
         plot.filters(np.zeros((3, 3)))
@@ -85,6 +99,9 @@ def test_gaps_share_a_scale_and_name_the_gap():
     assert [a.texts[0].get_text() for a in axes] == ["gap 0.75", "gap 0.40"]
     assert axes[0].get_ylim() == axes[1].get_ylim()
     assert len(plot.gaps(dict.fromkeys("abcde", history), columns=3).axes) == 6
+    (legend,) = axes[0].figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["training", "validation"]
+    assert [text.get_color() for text in legend.get_texts()] == [line.get_color() for line in axes[0].lines]
     with pytest.raises(ValueError, match="there is no history"):
         plot.gaps({})
     with pytest.raises(ValueError, match="the history 'a' has no column 'val_loss'"):

@@ -52,6 +52,13 @@ def test_surfaces_side_by_side_share_their_levels(tmp_path):
         assert drawn(figure, tmp_path)
 
 
+def test_the_axes_of_a_surface_are_named():
+    axes = plot.loss_surface(BOWL).axes[0]
+    assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_zlabel()) == ("first direction", "second direction", "loss")
+    axes = plot.loss_surface(BOWL, labels=("one", "two")).axes[0]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("one", "two")
+
+
 def test_a_linear_scale_and_a_top(tmp_path):
     figure = plot.loss_contours(BOWL, log=False, top=2.0)
     assert not isinstance(figure.axes[0].collections[0].norm, LogNorm)
@@ -79,6 +86,10 @@ def test_extreme_losses(losses, log, tmp_path):
 def test_wrong_use():
     with pytest.raises(ValueError, match="at least one curve"):
         plot.loss_curves({})
+    with pytest.raises(ValueError, match="loss_curves: there is no finite loss to draw"):
+        plot.loss_curves({"a": Curve(XS, XS * np.nan)})
+    with pytest.raises(ValueError, match="loss_curves: a logarithmic scale needs losses above 0"):
+        plot.loss_curves({"a": Curve(XS, -(XS**2))}, log=True)
     with pytest.raises(ValueError, match="loss_contours: nothing to draw"):
         plot.loss_contours({})
     with pytest.raises(ValueError, match=r"'x' must have losses \(len\(ys\), len\(xs\)\), .* got \(7, 9\)"):

@@ -17,6 +17,50 @@ def test_every_curve_has_its_name_in_its_colour():
     assert np.isnan(axes.lines[1].get_ydata()[1])
 
 
+def dashes(figure):
+    """The gaps of each curve, None for one drawn through."""
+    return [line._unscaled_dash_pattern[1] for line in figure.axes[0].lines]
+
+
+def test_a_curve_that_lies_on_others_is_broken():
+    away, on = [5.0, 6, 7, 8], [1.0, 2, 3, 4]
+    assert dashes(plot.lines({"a": on, "b": away, "c": on, "d": on})) == [None, None, (3, 3), (3, 6)]
+    near = {
+        "relu": np.geomspace(1e-4, 1e-3, 20),
+        "leaky": 1.01 * np.geomspace(1e-4, 1e-3, 20),
+        "sigmoid": np.geomspace(1e-16, 1e-3, 20),
+    }
+    assert dashes(plot.lines(near, yscale="log")) == [None, (3, 3), None]
+    assert dashes(plot.lines({"a": [0, 1, 2, 9.0], "b": [9.0, 1, 0, 5]}, ylim=(0, 9))) == [
+        None,
+        None,
+    ]  # they cross only
+
+
+@pytest.mark.parametrize(("x", "labels"), [
+    ([4, 8, 128], ["5", "10", "20", "50", "100"]), ([1, 1000], ["1", "10", "100", "1000"]),
+    ([1e-7, 1e3], ["$10^{-7}$", "$10^{-5}$", "$10^{-3}$", "$10^{-1}$", "$10^{1}$", "$10^{3}$"]),
+])  # fmt: skip
+def test_few_round_ticks_on_a_logarithmic_axis(x, labels):
+    figure = plot.lines({"a": x}, x, xscale="log")
+    figure.canvas.draw()
+    (axes,) = figure.axes
+    low, high = axes.get_xlim()
+    ticks = [
+        (t.get_text(), v) for t, v in zip(axes.get_xticklabels(), axes.get_xticks(), strict=True) if low <= v <= high
+    ]
+    assert [text for text, _ in ticks] == labels
+    assert 3 <= len(ticks) <= 8
+    assert not any(label.get_text() for label in axes.get_xticklabels(minor=True))
+
+
+def test_what_is_not_above_0_leaves_a_gap_on_a_logarithmic_axis():
+    (axes,) = plot.lines({"a": [1.0, 0.0, -1.0, 2.0]}, yscale="log").axes
+    assert np.isnan(axes.lines[0].get_ydata()).tolist() == [False, True, True, False]
+    with pytest.raises(ValueError, match="'a' has no value above 0 to draw on a logarithmic axis"):
+        plot.lines({"a": [0.0, -1.0]}, yscale="log")
+
+
 def test_an_x_of_its_own():
     (axes,) = plot.lines({"a": ([0, 10], [1, 2]), "b": [5, 6, 7]}, x=[1, 2, 3]).axes
     assert axes.lines[0].get_xdata().tolist() == [0, 10]
@@ -54,6 +98,7 @@ def test_descent_draws_each_path_and_the_minimum():
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["sgd", "adam"]
     assert axes.lines[0].get_ydata().tolist() == [1, 0.5]
     assert axes.lines[-1].get_marker() == "*"
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("x", "y")
     with pytest.raises(ValueError, match=r"path 'a' must be \(T, 2\), got \(3,\)"):
         plot.descent(lambda x, y: x, {"a": [1, 2, 3]}, (0, 1), (0, 1))
 

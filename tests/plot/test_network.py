@@ -31,6 +31,26 @@ def test_names_values_and_histograms():
     assert [axes.get_title(loc="left") for axes in figure.axes[1:]] == ["weights", "values"]
 
 
+def test_a_key_says_what_colours_and_widths_mean():
+    figure = plot.network(W, [np.zeros(2), np.zeros(3), np.zeros(1)], scale=6)
+    legend = figure.axes[0].get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "weight +6 (thin: near 0)", "weight −6", "unit's value above 0 (white: 0)", "unit's value below 0",
+    ]  # fmt: skip
+    thick, broken, above, below = legend.legend_handles
+    assert (thick.get_color(), above.get_markerfacecolor()) == ("#0072B2", "#0072B2")
+    assert (broken.get_color(), below.get_markerfacecolor()) == ("#D55E00", "#D55E00")
+    assert thick.get_linewidth() == pytest.approx(4.2)
+    assert broken.is_dashed()
+    assert len(plot.network(W).axes[0].get_legend().get_texts()) == 2
+
+
+def test_weights_and_values_that_are_not_finite_are_left_out():
+    figure = plot.network([np.array([[np.nan, 2.0], [-np.inf, 1.0]])], [np.array([np.nan, 1]), np.array([np.inf, 0])])
+    assert sum(len(c.get_segments()) for c in edges(figure)) == 2
+    assert figure.axes[0].get_legend().get_texts()[0].get_text() == "weight +2 (thin: near 0)"
+
+
 def test_of_a_large_layer_a_part():
     figure = plot.network([np.zeros((3, 100))])
     assert "16 of 100" in {t.get_text() for t in figure.axes[0].texts}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from matplotlib.text import Text
@@ -11,6 +13,8 @@ from xpnet.explore import Choice, Uniform, random_search
 from xpnet.explore.landscape import Curve, Surface
 from xpnet.explore.profiling import Cost, Profile
 from xpnet.plot.style import name_of, plain
+
+from .look import faults
 
 A, B = "$5 to $9", "_a^b_{c}\\frac$"
 RNG = np.random.default_rng(0)
@@ -81,10 +85,32 @@ def test_names_are_no_mathematics(name, tmp_path):
         assert not any(t.get_parse_math() for t in shown)
 
 
+@pytest.mark.parametrize("name", PICTURES)
+def test_names_cover_nothing(name):
+    assert faults(PICTURES[name](), names=False) == []
+
+
+@pytest.mark.parametrize("kind", ["lines", "heatmap_overlay", "words", "roc", "network", "decision_boundary"])
+def test_titles_in_scripts_that_no_font_has_are_measured_without_a_warning(kind):
+    draw = {
+        "lines": lambda: plot.lines({"猫": X, "犬": X}, heading="猫犬", xlabel="猫", ylabel="犬"),
+        "heatmap_overlay": lambda: plot.heatmap_overlay(IMAGES, IMAGES, ["猫", "犬"]),
+        "words": lambda: plot.words([["猫", "犬" * 90]], [[1.0, -1.0]], ["猫"], heading="犬"),
+        "roc": lambda: plot.roc({"猫": RATES}),
+        "network": lambda: plot.network([np.eye(2)], inputs=["猫", "犬"], heading="猫"),
+        "decision_boundary": lambda: plot.decision_boundary(
+            lambda p: p[:, 0], POINTS, SIDES, names=["猫", "犬"], heading="猫", xlabel="犬"
+        ),
+    }[kind]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert draw().axes or kind == "words"
+
+
 def test_logarithmic_ticks_are_still_formulas(tmp_path):
-    figure = plot.lines({A: [1.0, 10.0, 1000.0]}, yscale="log")
+    figure = plot.lines({A: [1e-7, 1.0, 1e7]}, yscale="log")
     plot.save(figure, tmp_path / "x.png")
-    labels = [t for t in figure.axes[0].get_yticklabels() if "mathdefault" in t.get_text()]
+    labels = [t for t in figure.axes[0].get_yticklabels() if "10^" in t.get_text()]
     assert labels
     assert all(t.get_parse_math() for t in labels)
 

@@ -10,7 +10,7 @@ import pytest
 
 from xpnet import plot
 from xpnet._extras import MissingExtraError, require
-from xpnet.plot.style import DPI
+from xpnet.plot.style import DPI, fit
 
 HISTORY = {"train_loss": [0.9, 0.5], "val_loss": [0.8, 0.6]}
 
@@ -52,6 +52,18 @@ def test_no_window_and_no_global_state():
     assert type(figure.canvas).__name__ == "FigureCanvasAgg"
     assert figure.canvas.manager is None
     assert dict(rcParams) == before
+
+
+def test_long_texts_become_smaller_and_then_shorter():
+    figure, _ = plot.panels(["a"])
+    plain, smaller, shorter = (figure.text(0, 0, "m" * n, fontsize=10) for n in (3, 12, 60))
+    for text in (plain, smaller, shorter):
+        fit(text, 1.2)
+        assert text.get_window_extent(figure.canvas.get_renderer()).width <= 1.25 * figure.dpi
+    assert (plain.get_fontsize(), plain.get_text()) == (10, "mmm")
+    assert 7 <= smaller.get_fontsize() < 10
+    assert smaller.get_text() == "m" * 12
+    assert shorter.get_text().endswith("m…")
 
 
 def test_only_png(tmp_path):

@@ -31,6 +31,7 @@ def test_a_panel_for_each_setting_with_the_best_marked():
     assert best.get_offsets()[0].tolist() == [found.best.settings["lr"], found.best.score]
     assert len(crosses.get_offsets()) == len(found.failed) > 0
     assert "failed" in figure.get_suptitle()
+    assert "the best in orange" in figure.get_suptitle()  # vermillion, as in all pictures
 
 
 def test_larger_budgets_are_darker():

@@ -10,9 +10,11 @@ import numpy as np
 from xpnet_backends import backend_of
 
 from .lines import COLORS
-from .style import INK, Axes, Figure, axis_names, clean, legend, new_figure, title, to_host
+from .style import INK, Axes, Figure, clean, legend, legend_beside, name_axes, new_figure, title, to_host
 
 _MARKERS = "os^Dv*PX"
+_WRONG = "wrong side"
+_LONGEST = 24  # characters of a class's name
 
 
 def decision_boundary(
@@ -47,6 +49,8 @@ def decision_boundary(
     points, labels = to_host(x), to_host(y).astype(np.int64)
     if points.ndim != 2 or points.shape[1] != 2 or labels.shape != points.shape[:1] or not len(points):
         raise ValueError(f"decision_boundary: expected x (N, 2) and y (N,), got {points.shape} and {labels.shape}")
+    if not np.isfinite(points).all():
+        raise ValueError("decision_boundary: the samples x must be finite")
     if labels.min() < 0 or labels.max() >= len(COLORS):
         raise ValueError(f"decision_boundary: classes must be 0..{len(COLORS) - 1}, got {labels.min()}..{labels.max()}")
     classes = int(labels.max()) + 1 if names is None else len(names)
@@ -54,7 +58,8 @@ def decision_boundary(
         raise ValueError(f"decision_boundary: class {labels.max()} has no name among {list(names or ())}")
     if axes is None:
         (axes,) = new_figure(5.0, 4.4, "drawing a decision boundary").subplots(1, 1, squeeze=False)[0]
-    span = np.maximum(np.ptp(points, axis=0), 1e-6)
+    span = np.ptp(points, axis=0)
+    span = np.where(span > 0, span, np.maximum(np.abs(points[0]), 1.0))
     (left, low), (right, high) = points.min(axis=0) - margin * span, points.max(axis=0) + margin * span
     columns, rows = np.meshgrid(np.linspace(left, right, resolution), np.linspace(low, high, resolution))
     grid = np.stack([columns.ravel(), rows.ravel()], axis=1).astype(points.dtype if points.dtype.kind == "f" else float)
@@ -65,21 +70,29 @@ def decision_boundary(
             if lead.min() < 0:
                 axes.contour(columns, rows, lead, levels=[0], colors=INK, linewidths=1.0)
     wrong = _leads(_asked(predict, points), len(points), level).argmax(axis=0) != labels
-    axes.scatter(*points[wrong].T, s=90, facecolors="none", edgecolors=INK, linewidths=1.3, zorder=4)
     drawn = [
         axes.scatter(*points[labels == k].T, s=24, color=COLORS[k], marker=_MARKERS[k], edgecolors="white",
                      linewidths=0.6, zorder=3)
         for k in range(classes)
     ]  # fmt: skip
+    rings = axes.scatter(*points[wrong].T, s=90, facecolors="none", edgecolors=INK, linewidths=1.3, zorder=4)
     clean(axes, grid=False)
     axes.set(xlim=(left, right), ylim=(low, high))
-    axis_names(axes, xlabel, ylabel)
+    name_axes(axes, xlabel, ylabel)
     if heading:
         title(axes, heading)
     if names is not None:
-        place = _emptiest((points - [left, low]) / [right - left, high - low])
-        look = {"frameon": True, "framealpha": 0.85, "edgecolor": "none", "fontsize": 8.5}
-        legend(axes, zip(drawn, names, strict=True), loc=place, **look)
+        entries = [*zip(drawn, names, strict=True), *([(rings, _WRONG)] if wrong.any() else [])]
+        place = _emptiest(
+            (points - [left, low]) / [right - left, high - low],
+            len(names) + 1,
+            max(len(str(name)) for name in (*names, _WRONG)),
+        )
+        if place is None:
+            legend_beside(axes, entries, most=_LONGEST, fontsize=8.5)
+        else:
+            look = {"frameon": True, "framealpha": 0.85, "edgecolor": "none", "fontsize": 8.5}
+            legend(axes, entries, most=_LONGEST, loc=place, **look)
     return axes.figure
 
 
@@ -89,11 +102,11 @@ def _asked(predict: Callable[[Any], Any], points: np.ndarray) -> Any:
     return predict(points if first is None else backend_of(first.data).asarray(points))
 
 
-def _emptiest(places: np.ndarray) -> str:
-    """The corner with the fewest samples; places (N, 2) in 0..1."""
+def _emptiest(places: np.ndarray, lines: int, longest: int) -> str | None:
+    """A corner without samples for a legend of so many lines, None where there is none; places (N, 2) in 0..1."""
     corners = {"upper right": (1, 1), "upper left": (0, 1), "lower right": (1, 0), "lower left": (0, 0)}
-    near = {name: int((np.abs(places - at) < (0.45, 0.25)).all(axis=1).sum()) for name, at in corners.items()}
-    return min(near, key=near.__getitem__)
+    size = 0.2 + 0.025 * min(longest, 24), 0.06 + 0.06 * lines
+    return next((name for name, at in corners.items() if not (np.abs(places - at) < size).all(axis=1).any()), None)
 
 
 def _leads(answer: Any, count: int, level: float) -> np.ndarray:

@@ -192,13 +192,20 @@ def _label_ends(axes: Axes, kind: str, epochs: np.ndarray, lines: list[Curve]) -
         last = np.flatnonzero(np.isfinite(values))[-1]
         x, y = epochs[last], values[last]
         height = axes.transAxes.inverted().transform(axes.transData.transform((x, y)))[1]
-        text = f"{y:.1%}" if _is_share(kind) else f"{y:#.3g}".rstrip(".")
-        ends.append((float(np.clip(height, 0.02, 0.98)), f"{name} {text}".strip(), color))
+        ends.append((float(np.clip(height, 0.02, 0.98)), f"{name} {_last(kind, float(y))}".strip(), color))
     for place, (_, text, color) in zip(_apart([height for height, _, _ in ends]), ends, strict=True):
         axes.annotate(
             text, (1, place), xycoords="axes fraction", xytext=(5, 0), textcoords="offset points", va="center",
             color=color, fontsize=9.5, fontweight="bold", annotation_clip=False, **AS_IT_IS,
         )  # fmt: skip
+
+
+def _last(kind: str, value: float) -> str:
+    """Three digits, or a tenth of a per cent; what is not quite 100 % is not written as if it were."""
+    if _is_share(kind):
+        return ">99.9%" if 0.9995 <= value < 1 else f"{value:.1%}"
+    text = f"{value:,.0f}" if 1000 <= abs(value) < 1e6 else f"{value:#.3g}".rstrip(".")
+    return text.replace("-", "−") if value < 0 else text
 
 
 def _apart(heights: list[float]) -> list[float]:

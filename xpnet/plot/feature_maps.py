@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .pixels import as_pixels, mosaic
-from .style import AS_IT_IS, GREY, Figure, name_of, new_figure, title, to_host
+from .style import AS_IT_IS, GREY, Figure, fit, name_of, new_figure, title, to_host
 
 _MOST = 64  # maps drawn for one layer
 
@@ -28,7 +28,7 @@ def feature_maps(layers: Mapping[str, Any], image: Any = None, columns: int = 8)
         if values.ndim != 3 or 0 in values.shape:
             raise ValueError(f"feature_maps: expected maps (C, H, W) of one image, {name!r} has shape {values.shape}")
     sheets = [_sheet(values[:_MOST], columns) for values in maps.values()]
-    heights = [max(5.6 * sheet.shape[0] / sheet.shape[1], 0.35) for sheet in sheets]  # inches, 5.6 wide
+    heights = [float(np.clip(5.6 * sheet.shape[0] / sheet.shape[1], 0.35, 5.6)) for sheet in sheets]  # inches
     figure = new_figure(5.9 + (1.9 if image is not None else 0.0), sum(heights) + 0.42 * len(sheets), "drawing maps")
     left, right = (None, figure) if image is None else figure.subfigures(1, 2, width_ratios=(1.9, 5.9))
     if left is not None:
@@ -43,7 +43,8 @@ def feature_maps(layers: Mapping[str, Any], image: Any = None, columns: int = 8)
         c, h, w = values.shape
         more = f" (the first {_MOST})" if c > _MOST else ""
         text = f"{name_of(name)}: {c} of {h}x{w}{more}"
-        axes.set_title(text, loc="left", fontsize=9.5, color=GREY, pad=3, **AS_IT_IS)
+        shown = axes.set_title(text, loc="left", fontsize=9.5, color=GREY, pad=3, **AS_IT_IS)
+        fit(shown, 5.4 if len(values) > 1 or w > h else 3.0)
     return figure
 
 

@@ -34,17 +34,19 @@ def filters(weight: Any, columns: int = 8, name: str = "filters") -> Figure:
     columns = columns if c in (1, 3) else c
     sheet = mosaic(tiles, columns)
     per_inch = max(sheet.shape[1] / 6.0, kernels.shape[3] / 0.9)  # at most 6 inches wide, 0.9 a kernel
-    figure = new_figure(max(sheet.shape[1] / per_inch + 0.9, 3.2), sheet.shape[0] / per_inch + 0.6, "drawing filters")
+    figure = new_figure(max(sheet.shape[1] / per_inch + 1.1, 3.4), sheet.shape[0] / per_inch + 0.6, "drawing filters")
     axes = figure.subplots()
     axes.set_axis_off()
-    title(axes, f"{name}: {o} of {kernels.shape[2]}x{kernels.shape[3]}" + (f" on {c} channels" if c > 1 else ""))
+    about = f"{name}: {o} of {kernels.shape[2]}x{kernels.shape[3]}" + (f" on {c} channels" if c > 1 else "")
+    title(axes, about, taken=0.0 if colour else 1.0)
     if colour:
         axes.imshow(np.nan_to_num(sheet, nan=1.0), interpolation="nearest")
         return figure
-    limit = float(np.abs(kernels).max()) or 1.0
+    limit = float(np.abs(kernels[np.isfinite(kernels)]).max(initial=0.0)) or 1.0
     shown = axes.imshow(sheet, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
     bar = figure.colorbar(shown, ax=axes, shrink=0.9, aspect=14, pad=0.03)
     bar.outline.set_visible(False)
+    bar.set_label("weight", color=GREY, fontsize=8)
     bar.ax.tick_params(labelsize=8, colors=GREY)
     return figure
 

@@ -19,9 +19,9 @@ from .style import (
     VERMILLION,
     Axes,
     Figure,
-    axis_names,
     clean,
-    legend,
+    legend_beside,
+    name_axes,
     name_of,
     new_figure,
     title,
@@ -66,7 +66,7 @@ def forecast(
     ends = {"low": low, "high": high}
     bands = {name: to_host(array) for name, array in ends.items() if array is not None}
     _check(series, starts, lines, bands)
-    figure = new_figure(8.4, 3.9, "drawing a forecast")
+    figure = new_figure(9.6, 3.9, "drawing a forecast")
     axes = figure.subplots()
     first = 0 if show is None else max(0, len(series) - show)
     x = begin + every * np.arange(first, len(series))
@@ -87,12 +87,14 @@ def forecast(
     for start in starts.tolist():
         axes.axvline(begin + every * (start - 0.5), color=GREY, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
     _finish(axes, heading, time, unit)
-    legend(axes, drawn, frameon=False, loc="upper left", fontsize=9)
+    legend_beside(axes, drawn, fontsize=9)
     return figure
 
 
-def errors_by_step(errors: Mapping[str, Any], *, heading: str = "Mean absolute error by steps ahead") -> Figure:
-    """One labelled line for each method: its error (horizon,) by the number of steps ahead.
+def errors_by_step(
+    errors: Mapping[str, Any], *, heading: str = "Mean absolute error by steps ahead", unit: str = ""
+) -> Figure:
+    """One line for each method, named at the side: its error one step ahead, two, ...  Each (horizon,), in ``unit``.
 
     Raises: ``ValueError`` for none, more than six, or lengths that differ; ``MissingExtraError``.
     """
@@ -100,21 +102,23 @@ def errors_by_step(errors: Mapping[str, Any], *, heading: str = "Mean absolute e
     lengths = {name: e.shape for name, e in lines.items()}
     if not 1 <= len(lines) <= len(_COLORS) or len(set(lengths.values())) != 1 or len(next(iter(lengths.values()))) != 1:
         raise ValueError(f"errors_by_step: expected 1 to {len(_COLORS)} rows of one length, got {lengths}")
-    figure = new_figure(7.6, 3.9, "drawing errors by step")
+    figure = new_figure(8.0, 3.9, "drawing errors by step")
     axes = figure.subplots()
     drawn = []
     for i, (name, e) in enumerate(lines.items()):
-        label = f"{name_of(name)} {np.mean(e):#.3g}".rstrip(".")
+        mean = np.nanmean(e) if np.isfinite(e).any() else np.nan
+        label = f"{name_of(name, 30)} {mean:#.3g}".rstrip(".")
         steps = np.arange(1, 1 + len(e))
         look = {"color": _COLORS[i], "linestyle": _DASHES[i], "linewidth": 2, "marker": "o", "markersize": 3.5}
         drawn.append((axes.plot(steps, e, **look)[0], label))
-    axes.set_ylim(0, None)
+    largest = max((float(e[np.isfinite(e)].max(initial=0.0)) for e in lines.values()), default=0.0)
+    axes.set_ylim(0, 1.05 * largest or 1.0)
     axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-    _finish(axes, heading, "steps ahead", "")
-    order = np.argsort([-np.mean(e) for e in lines.values()], kind="stable")
-    legend(
-        axes, [drawn[i] for i in order], title="mean over the steps", title_fontsize=9, frameon=False,
-        loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=9.5, labelcolor="linecolor",
+    _finish(axes, heading, "steps ahead", f"error ({unit})" if unit else "error")
+    order = np.argsort([-np.nansum(e) / max(np.isfinite(e).sum(), 1) for e in lines.values()], kind="stable")
+    legend_beside(
+        axes, [drawn[i] for i in order], most=45, title="mean over the steps", title_fontsize=9, fontsize=9.5,
+        labelcolor="linecolor",
     )  # fmt: skip
     return figure
 
@@ -122,7 +126,7 @@ def errors_by_step(errors: Mapping[str, Any], *, heading: str = "Mean absolute e
 def _finish(axes: Axes, heading: str, time: str, unit: str) -> None:
     clean(axes)
     title(axes, heading)
-    axis_names(axes, time, unit)
+    name_axes(axes, time, unit or "value")
     axes.spines["left"].set_color(LIGHT)
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from .style import GREY, LIGHT, TRAIN, VALIDATION, Axes, Figure, clean, new_figure, title, to_host
+from .style import GREY, INK, LIGHT, TRAIN, VALIDATION, Axes, Figure, clean, new_figure, title, to_host
 
 
 def gaps(histories: Mapping[str, Mapping[str, Sequence[Any]]], columns: int = 4) -> Figure:
-    """A panel for each run, on a common scale, with the final gap between its two losses shaded and labelled.
+    """A panel for each training, all of one scale, with the gap between its two losses shaded and written.
 
     histories : columns ``epoch``, ``train_loss`` and ``val_loss``, by the name of the run.
 
@@ -22,7 +22,7 @@ def gaps(histories: Mapping[str, Mapping[str, Sequence[Any]]], columns: int = 4)
         raise ValueError("gaps: there is no history to draw")
     columns = min(columns, len(read))
     rows = -(-len(read) // columns)
-    figure = new_figure(2.3 * columns + 0.4, 2.1 * rows + 0.3, "drawing gaps")
+    figure = new_figure(max(2.3 * columns + 0.4, 3.6), 2.1 * rows + 0.7, "drawing gaps")
     grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
     for i, (axes, (name, (epoch, train, val))) in enumerate(zip(grid, read.items(), strict=False)):
         _draw(axes, epoch, train, val)
@@ -38,20 +38,34 @@ def gaps(histories: Mapping[str, Mapping[str, Sequence[Any]]], columns: int = 4)
     losses = losses[np.isfinite(losses)]
     if len(losses) and losses.max() > 0:
         grid[0].set_ylim(0.0, 1.15 * min(float(losses.max()), 4.0 * float(np.median(losses)) + 0.1))
-    first = next(iter(read.values()))
-    middle = len(first[0]) // 2
-    for values, text, colour, above in ((first[2], "validation", VALIDATION, 6), (first[1], "training", TRAIN, 5)):
-        grid[0].annotate(text, (first[0][middle], values[middle]), (0, above), textcoords="offset points",
-                         ha="center", va="bottom", fontsize=9, color=colour, fontweight="bold")  # fmt: skip
+    figure.legend(
+        grid[0].lines[:2], ("training", "validation"), loc="outside upper left", ncols=2, frameon=False, fontsize=9.5,
+        labelcolor="linecolor",
+    )  # fmt: skip
     return figure
 
 
 def _draw(axes: Axes, epoch: np.ndarray, train: np.ndarray, val: np.ndarray) -> None:
     clean(axes)
     axes.fill_between(epoch, train, val, color=LIGHT, linewidth=0)
-    axes.plot(epoch, train, color=TRAIN, linewidth=1.8)
-    axes.plot(epoch, val, color=VALIDATION, linewidth=1.8)
-    axes.text(0.97, 0.94, f"gap {val[-1] - train[-1]:.2f}", transform=axes.transAxes, ha="right", va="top", fontsize=9)
+    marker = "o" if len(epoch) == 1 else None  # a line needs two points
+    axes.plot(epoch, train, color=TRAIN, linewidth=1.8, marker=marker)
+    axes.plot(epoch, val, color=VALIDATION, linewidth=1.8, marker=marker)
+    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1, nbins=4)
+    axes.text(
+        0.97, 0.94, f"gap {_short(val - train)}", transform=axes.transAxes, ha="right", va="top", fontsize=9,
+        color=INK, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.8},
+    )  # fmt: skip
+
+
+def _short(gap: np.ndarray) -> str:
+    """The last known one, with two digits."""
+    known = gap[np.isfinite(gap)]
+    if not len(known):
+        return "unknown"
+    last = float(known[-1])
+    text = f"{last:.2f}" if 0.005 <= abs(last) < 1000 else f"{last:.2g}"
+    return text.replace("-", "−")
 
 
 def _read(name: str, history: Mapping[str, Sequence[Any]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -7,24 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from .style import (
-    AS_IT_IS,
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    PURPLE,
-    VERMILLION,
-    Figure,
-    clean,
-    legend,
-    names_of,
-    new_figure,
-    title,
-    to_host,
-)
+from .lines import COLORS
+from .style import AS_IT_IS, GREY, Figure, clean, legend_beside, log_ticks, names_of, new_figure, title, to_host
 
-_COLORS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE)
 _MARKERS = "osD^v"
 
 _WIDEST = 16.0  # inches
@@ -43,12 +28,14 @@ def gradient_flow(norms: Mapping[str, Any] | Mapping[str, Mapping[str, Any]], he
     values = {name: np.array([float(to_host(v)) for v in line.values()]) for name, line in lines.items()}
     positive = np.concatenate([v[np.isfinite(v) & (v > 0)] for v in values.values()])
     floor = positive.min() / 5 if positive.size else 1e-12
-    width = min(max(4.6, 1.6 + 0.55 * len(layers)), _WIDEST)
-    figure = new_figure(width, 3.6, "drawing gradient flow")
+    every = -(-len(layers) // int(_WIDEST / 0.25))  # so that names do not cover each other
+    names = names_of(layers[::every], 28)
+    width = min(max(4.6, 1.6 + 0.55 * len(layers)), _WIDEST) + (2.6 if len(lines) > 1 else 0.0)
+    figure = new_figure(width, 3.0 + 0.05 * max(map(len, names)), "drawing gradient flow")
     axes = figure.subplots()
     drawn: list[tuple[Any, str]] = []
     for i, (name, line) in enumerate(values.items()):
-        color, marker = _COLORS[i % len(_COLORS)], _MARKERS[i % len(_MARKERS)]
+        color, marker = COLORS[i % len(COLORS)], _MARKERS[i % len(_MARKERS)]
         look = {"color": color, "marker": marker, "markersize": 6, "linewidth": 2}
         drawn.append((axes.plot(np.where(line > 0, line, floor), **look)[0], name))
         for x in np.flatnonzero(line == 0):
@@ -57,22 +44,14 @@ def gradient_flow(norms: Mapping[str, Any] | Mapping[str, Mapping[str, Any]], he
     shown = np.concatenate([positive, [floor]]) if any((v == 0).any() for v in values.values()) else positive
     if shown.size:
         axes.set_ylim(10 ** np.floor(np.log10(shown.min()) - 0.05), 10 ** np.ceil(np.log10(shown.max()) + 0.05))
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.yaxis.set_minor_formatter("")
+    log_ticks(axes.yaxis)
     clean(axes)
-    every = -(-len(layers) // int(_WIDEST / 0.25))  # so that names do not cover each other
-    axes.set_xticks(
-        range(0, len(layers), every),
-        names_of(layers[::every]),
-        rotation=35,
-        ha="right",
-        rotation_mode="anchor",
-        **AS_IT_IS,
-    )
+    places = range(0, len(layers), every)
+    axes.set_xticks(places, names, rotation=35, ha="right", rotation_mode="anchor", **AS_IT_IS)
     axes.set_ylabel("norm of the gradient", color=GREY)
     title(axes, heading)
     if len(lines) > 1:
-        legend(axes, drawn, frameon=False, fontsize=9)
+        legend_beside(axes, drawn, fontsize=9)
     return figure
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .pixels import as_pixels
-from .style import AS_IT_IS, INK, Figure, new_figure, plain, to_host
+from .style import AS_IT_IS, INK, Figure, fit, new_figure, plain, to_host
 
 _MOST = 100
 
@@ -48,5 +48,5 @@ def heatmap_overlay(
         below.imshow(grey, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         below.imshow(values, cmap="inferno", alpha=opacity, vmin=0, vmax=max(float(values.max()), 1e-12))
         if titles:
-            above.set_title(plain(titles[i]), fontsize=9, pad=3, color=INK, **AS_IT_IS)
+            fit(above.set_title(plain(titles[i]), fontsize=9, pad=3, color=INK, **AS_IT_IS), 1.15, least=6.5)
     return figure

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .style import AS_IT_IS, BLUE, GREY, Axes, Figure, clean, names_of, new_figure, plain, title, to_host
+from .style import AS_IT_IS, BLUE, GREY, Axes, Figure, clean, name_axes, names_of, new_figure, title, to_host
 
 _MOST = 12  # largest number of moments in one picture
 
@@ -29,13 +29,15 @@ def histograms(values: Mapping[str, Sequence[Any]], moments: Sequence[Any], labe
     chosen = np.unique(np.linspace(0, len(moments) - 1, min(len(moments), _MOST)).round().astype(int))
     rows = -(-len(values) // 4)
     columns = -(-len(values) // rows)
-    figure = new_figure(0.7 + 2.3 * columns, 0.5 + 3.2 * rows, "drawing histograms")
+    figure = new_figure(0.7 + 2.4 * columns, 0.5 + 3.2 * rows, "drawing histograms")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
-    names = [str(moments[i]) for i in chosen]
+    names = names_of((moments[i] for i in chosen), 9)
     for axes, (name, arrays) in zip(panels, values.items(), strict=False):
         _draw(axes, name, [_finite(arrays[i]) for i in chosen], names)
     for axes in panels[::columns][:rows]:
-        axes.set_ylabel(plain(label), color=GREY, **AS_IT_IS)
+        name_axes(axes, "", label)
+    for axes in panels[max(len(values) - columns, 0) : len(values)]:
+        axes.set_xlabel("value", color=GREY, loc="left")  # at the right an offset may stand
     for axes in panels[len(values) :]:
         axes.set_axis_off()
     return figure
@@ -69,7 +71,8 @@ def _draw(axes: Axes, name: str, arrays: list[np.ndarray], names: list[str]) -> 
         axes.stairs(top, edges, color="white", linewidth=0.9, **style)
     clean(axes, grid=False)
     axes.spines["left"].set_visible(False)
-    axes.set_yticks(range(len(names)), names_of(names[::-1]), **AS_IT_IS)
+    axes.set_yticks(range(len(names)), names[::-1], **AS_IT_IS)
     axes.tick_params(axis="y", length=0)
+    axes.xaxis.get_major_locator().set_params(nbins=3)
     axes.set_ylim(-0.2, len(names) + 2.3)
-    title(axes, name)
+    title(axes, name, taken=max(0.0, 0.08 * max(map(len, names)) - 0.2))  # the moments stand left of the axes

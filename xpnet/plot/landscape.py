@@ -10,6 +10,7 @@ import numpy as np
 from xpnet._extras import require
 
 from .style import (
+    AS_IT_IS,
     BLUE,
     GREEN,
     GREY,
@@ -21,9 +22,12 @@ from .style import (
     VERMILLION,
     Axes,
     Figure,
-    axis_names,
     clean,
     legend,
+    legend_beside,
+    log_ticks,
+    name_axes,
+    name_of,
     new_figure,
     title,
     to_host,
@@ -48,7 +52,12 @@ def loss_curves(
     """
     if not curves:
         raise ValueError("loss_curves: nothing to draw: expected at least one curve")
-    figure = new_figure(6.4, 3.8, "drawing a loss landscape")
+    losses = np.concatenate([np.asarray(curve.losses, dtype=np.float64) for curve in curves.values()])
+    if not np.isfinite(losses).any():
+        raise ValueError("loss_curves: there is no finite loss to draw")
+    if log and not (losses > 0).any():
+        raise ValueError("loss_curves: a logarithmic scale needs losses above 0: draw with log=False")
+    figure = new_figure(8.0 if len(curves) > 1 else 6.4, 3.8, "drawing a loss landscape")
     axes = figure.subplots()
     drawn: list[tuple[Any, str]] = []
     for i, (name, curve) in enumerate(curves.items()):
@@ -57,10 +66,10 @@ def loss_curves(
         drawn.append((axes.plot(curve.steps, _finite(curve.losses), style, color=color, linewidth=2)[0], name))
     if log:
         axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axis_names(axes, x_label, "loss (logarithmic)" if log else "loss")
+        log_ticks(axes.yaxis)
+    name_axes(axes, x_label, "loss (logarithmic)" if log else "loss")
     if len(curves) > 1:
-        legend(axes, drawn, frameon=False, fontsize=9)
+        legend_beside(axes, drawn, fontsize=9)
     title(axes, heading)
     clean(axes)
     return figure
@@ -99,9 +108,11 @@ def loss_contours(
         ]
         if ends:
             look = {"framealpha": 0.75, "facecolor": "#404040", "labelcolor": "white"}
-            legend(axes, ends, fontsize=8.5, loc="best", **look)
-        axis_names(axes, *labels)
+            legend(axes, ends, most=30, fontsize=8.5, loc="best", **look)
+        name_axes(axes, *labels)
         axes.tick_params(colors=GREY, labelsize=9)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.get_major_locator().set_params(nbins=6)
         title(axes, name)
     bar = figure.colorbar(drawn, ax=figure.axes, label="loss", pad=0.02, ticks=ticks)
     bar.ax.yaxis.set_major_formatter(_short)
@@ -113,10 +124,13 @@ def loss_surface(
     surfaces: Surface | Mapping[str, Surface],
     *,
     heading: str = "The loss over a plane",
+    labels: tuple[str, str] = _PLAIN,
     log: bool = True,
     top: float | None = None,
 ) -> Figure:
-    """The loss as a surface in three dimensions; several side by side on a common scale.
+    """The loss as a surface in three dimensions; several side by side with one scale.
+
+    labels, log, top : as those of ``loss_contours``.
 
     Parameters
     ----------
@@ -140,9 +154,13 @@ def loss_surface(
         axes.set_zlim(low, high)
         axes.set_zticks(scale(ticks), [_short(tick) for tick in ticks])
         axes.set_zlabel("loss", color=GREY)
+        axes.set_xlabel(name_of(labels[0], 24), color=GREY, fontsize=9, **AS_IT_IS)
+        axes.set_ylabel(name_of(labels[1], 24), color=GREY, fontsize=9, **AS_IT_IS)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.get_major_locator().set_params(nbins=4)
         axes.tick_params(colors=GREY, labelsize=8, pad=0)
         axes.view_init(elev=32, azim=-55)
-        axes.set_box_aspect((1, 1, 0.8), zoom=0.92)
+        axes.set_box_aspect((1, 1, 0.8), zoom=0.95)
         for side in (axes.xaxis, axes.yaxis, axes.zaxis):
             side.set_pane_color((1, 1, 1, 0))
             side.line.set_color(LIGHT)
@@ -183,6 +201,7 @@ def _levels(panels: Mapping[str, Surface], log: bool, top: float | None) -> tupl
         raise ValueError(f"a logarithmic scale needs positive losses, the largest is {high:g}: draw with log=False")
     low = min(max(low, 1e-6 * high), high / 1.001)
     decades = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
+    decades = decades[:: -(-len(decades) // 9)]
     return np.geomspace(low, high, 25), _within(np.outer(decades, [1, 2, 5] if high < 1000 * low else [1]), low, high)
 
 
@@ -214,7 +233,8 @@ def _contours(axes: Axes, surface: Surface, levels: np.ndarray, ticks: np.ndarra
     between = ticks[(ticks > losses.min()) & (ticks < losses.max())]
     if len(between):
         lines = axes.contour(surface.xs, surface.ys, losses, between, colors="white", linewidths=0.9, alpha=0.85)
-        axes.clabel(lines, fmt=_short, fontsize=7.5)
+        light = norm(between) > 0.7  # the colours at the upper end are too bright for white
+        axes.clabel(lines, fmt=_short, fontsize=7.5, colors=[INK if bright else "white" for bright in light])
     return drawn
 
 

@@ -20,8 +20,9 @@ from .style import (
     VERMILLION,
     Axes,
     Figure,
-    axis_names,
     clean,
+    log_ticks,
+    name_axes,
     name_of,
     new_figure,
     title,
@@ -30,7 +31,8 @@ from .style import (
 
 COLORS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, INK, GREY)
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)))
-_FEW = 15  # up to this number of points each one gets a dot
+_FEW = 15  # points: up to here each one gets a dot
+_HIGHEST = 6.0  # inches, however many curves there are
 
 
 def panels(
@@ -69,23 +71,20 @@ def lines(
 ) -> Figure:
     """Curves by name in one pair of axes, each labelled at its end in its colour.
 
-    Of more curves than there is room for names, evenly chosen ones have their names.
-
-    Parameters
-    ----------
-    values : numbers (T,) by name, or pairs (x, y); None, NaN and infinities leave a gap.
-    x : positions of the curves without their own x; by default 1..T.
-    xscale, yscale : "linear" or "log".
-    ylim : the ends of the y axis.
-    axes : axes to draw into; by default those of a new figure.
+    values : name -> numbers (T,), or a pair (x, y) of its own; None, NaN and infinities leave a gap, and so does what
+    is not above 0 on a logarithmic axis.  A curve that lies on another one is broken, so that both are seen.  Of more
+    curves than there is room for names, evenly chosen ones have their names.
+    x : where the curves without an x of their own stand, 1..T if not given.
+    axes : drawn into, if given; else a new figure.
 
     Raises: ``ValueError`` if there is nothing to draw, or lengths differ; ``MissingExtraError``.
     """
     if not values:
         raise ValueError("lines: there is no curve to draw")
-    curves = {name: _points(name, curve, x) for name, curve in values.items()}
+    curves = {name: _points(name, curve, x, yscale == "log") for name, curve in values.items()}
     if axes is None:
-        (axes,) = new_figure(6.4, 3.8, "drawing curves").subplots(1, 1, squeeze=False)[0]
+        height = float(np.clip(1.0 + 0.2 * len(curves), 3.8, _HIGHEST))
+        (axes,) = new_figure(6.4, height, "drawing curves").subplots(1, 1, squeeze=False)[0]
     axes.set_xscale(xscale)
     axes.set_yscale(yscale)
     for i, (horizontal, y) in enumerate(curves.values()):
@@ -94,9 +93,13 @@ def lines(
     clean(axes)
     if ylim is not None:
         axes.set_ylim(ylim)
+    _break_what_covers(axes, axes.lines[-len(curves) :])
     if xscale == "linear" and all((at == at.round()).all() for at, _ in curves.values()):
         axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-    axis_names(axes, xlabel, ylabel)
+    for axis, scale in ((axes.xaxis, xscale), (axes.yaxis, yscale)):
+        if scale == "log":
+            log_ticks(axis)
+    name_axes(axes, xlabel, ylabel)
     if heading:
         title(axes, heading)
     if len(curves) > 1:
@@ -104,16 +107,33 @@ def lines(
     return axes.figure
 
 
-def _points(name: str, curve: Any, x: Any) -> tuple[np.ndarray, np.ndarray]:
+def _break_what_covers(axes: Axes, drawn: Sequence[Any]) -> None:
+    """Dashes for each curve that lies on earlier ones for a third of its way; the more of them, the wider the gaps."""
+    axes.autoscale_view()  # matplotlib sets the limits late
+    frame = axes.transAxes.inverted()
+    places = [frame.transform(axes.transData.transform(line.get_xydata())) for line in drawn]
+    for k, (line, place) in enumerate(zip(drawn, places, strict=True)):
+        covered = sum(other.shape == place.shape and _coincide(other, place) for other in places[:k])
+        if covered:
+            line.set_linestyle((0, (3, 3 * covered)))
+
+
+def _coincide(one: np.ndarray, other: np.ndarray) -> bool:
+    near: float = (np.abs(one - other) < 0.008).all(axis=1).mean()
+    return near > 1 / 3
+
+
+def _points(name: str, curve: Any, x: Any, log: bool) -> tuple[np.ndarray, np.ndarray]:
     own = isinstance(curve, tuple) and len(curve) == 2 and np.ndim(curve[0]) == 1
     horizontal, vertical = curve if own else (x, curve)
     y = np.array([np.nan if v is None else v for v in to_host(vertical).tolist()], dtype=np.float64)
     at = np.arange(1.0, 1 + len(y)) if horizontal is None else to_host(horizontal).astype(np.float64)
     if at.shape != y.shape:
         raise ValueError(f"lines: {name!r} has {len(y)} values at {len(at)} places")
-    y = np.where(np.isfinite(y), y, np.nan)
+    y = np.where(np.isfinite(y) & ((y > 0) | (not log)), y, np.nan)
     if not np.isfinite(y).any():
-        raise ValueError(f"lines: {name!r} has no finite value to draw")
+        kind = "value above 0 to draw on a logarithmic axis" if log else "finite value to draw"
+        raise ValueError(f"lines: {name!r} has no {kind}")
     return at, y
 
 
@@ -133,7 +153,7 @@ def _name_ends(axes: Axes, curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) 
     places = spread([height for height, _, _ in ends], gap)
     for place, (_, i, name) in zip(places, ends, strict=True):
         axes.annotate(
-            name_of(name), (1, place), xycoords="axes fraction", xytext=(5, 0), textcoords="offset points",
+            name_of(name, 36), (1, place), xycoords="axes fraction", xytext=(5, 0), textcoords="offset points",
             va="center", color=COLORS[i % len(COLORS)], fontsize=9, fontweight="bold", annotation_clip=False,
             **AS_IT_IS,
         )  # fmt: skip

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .style import BLUE, GREY, VERMILLION, Figure, clean, new_figure, title
+from .style import BLUE, GREY, VERMILLION, Figure, clean, legend_beside, log_ticks, name_axes, new_figure, title
 
 if TYPE_CHECKING:
     from xpnet.train import LRRange
@@ -15,27 +15,27 @@ if TYPE_CHECKING:
 def lr_range(result: LRRange) -> Figure:
     """The loss against the learning rate, on a logarithmic axis, with the suggested rate.
 
-    Raises: ``ValueError`` for fewer than two points; ``MissingExtraError``.
+    Raises: ``ValueError`` where there are fewer than two points, or no finite loss; ``MissingExtraError``.
     """
     rates, losses, smoothed = (np.asarray(v, dtype=float) for v in (result.rates, result.losses, result.smoothed))
     if len(rates) < 2:
-        raise ValueError(f"drawing a range test needs at least two points, got {len(rates)}")
-    figure = new_figure(6.4, 3.8, "drawing a learning-rate range test")
+        raise ValueError(f"a range test needs at least two points to be drawn, got {len(rates)}")
+    if not np.isfinite(smoothed).any():
+        raise ValueError("a range test without a finite loss cannot be drawn: begin with a smaller rate")
+    figure = new_figure(7.6, 3.8, "drawing a learning-rate range test")
     axes = figure.subplots()
-    axes.plot(rates, losses, color=GREY, alpha=0.5, linewidth=0.9, label="each step")
-    axes.plot(rates, smoothed, color=BLUE, linewidth=2.0, label="smoothed")
-    axes.axvline(result.suggestion, color=VERMILLION, linewidth=1.5, linestyle="--")
+    (each,) = axes.plot(rates, losses, color=GREY, alpha=0.5, linewidth=0.9)
+    (line,) = axes.plot(rates, smoothed, color=BLUE, linewidth=2.0)
     finite = smoothed[np.isfinite(smoothed)]
     top, bottom = finite.max(), min(finite.min(), losses[np.isfinite(losses)].min())
-    axes.set_ylim(bottom - 0.05 * (top - bottom), top + 0.1 * (top - bottom))
-    axes.annotate(
-        f"begin with {result.suggestion:.1g}", (result.suggestion, 0.96), xycoords=("data", "axes fraction"),
-        xytext=(-6, 0), textcoords="offset points", ha="right", va="top", color=VERMILLION,
-    )  # fmt: skip
+    span = max(top - bottom, 1e-3 * abs(top), 1e-12)
+    axes.set_ylim(bottom - 0.05 * span, top + 0.1 * span)
+    begin = axes.axvline(result.suggestion, color=VERMILLION, linewidth=1.5, linestyle="--")
     axes.set_xscale("log")
-    axes.set_xlabel("Learning rate")
-    axes.set_ylabel("Training loss")
-    axes.legend(frameon=False, loc="lower left")
+    axes.set_xlim(rates.min() / 1.2, rates.max() * 1.2)
+    log_ticks(axes.xaxis)
+    name_axes(axes, "learning rate", "training loss")
+    legend_beside(axes, [(each, "each step"), (line, "smoothed"), (begin, f"begin with {result.suggestion:.1g}")])
     title(axes, "Loss while the learning rate grows")
     clean(axes)
     return figure

@@ -39,28 +39,22 @@ def network(
     scale: float | None = None,
     histograms: Sequence[tuple[str, Any, Any]] = (),
 ) -> Figure:
-    """Units and weighted edges.  Positive weights are blue, negative ones vermillion and dashed; width shows size.
+    """Units and weighted edges.  Blue is positive; orange, broken, negative; a thick line is a large weight.
 
     If a layer has more than 16 units, 16 evenly spaced ones are drawn.
 
-    Parameters
-    ----------
-    weights : one (O, I) for each layer; the O of a layer is the I of the next.
-    activations : values (units,) for each column of units, the input first; they set the fill of the circles.
-    inputs, outputs : names of the units in the first and the last column.
-    scale : the weight of the thickest line, for a common scale in an animation; by default the largest weight.
-    histograms : ``(name, counts, edges)`` of each histogram on the right, as ``numpy.histogram`` returns.
+    Of a layer with more than 16 units, 16 are drawn, evenly chosen.  NaN and infinite weights are left out.
 
     Raises: ``ValueError`` for shapes that do not fit; ``MissingExtraError``.
     """
     matrices, values = _check(weights, activations, inputs, outputs)
     widths = [matrices[0].shape[1], *(len(w) for w in matrices)]
     drawn = [np.unique(np.linspace(0, n - 1, min(n, _MOST)).round().astype(int)) for n in widths]
-    figure = new_figure(6.4 if histograms else 5.2, 3.9, "drawing a network")
+    figure = new_figure(6.8 if histograms else 5.2, 4.4, "drawing a network")
     ratios = [2.6, 1] if histograms else [1]
     grid = figure.add_gridspec(max(len(histograms), 1), len(ratios), width_ratios=ratios)
     axes = figure.add_subplot(grid[:, 0])
-    top = scale or max(float(np.abs(w).max(initial=0)) for w in matrices) or 1.0
+    top = scale or max(float(np.abs(w[np.isfinite(w)]).max(initial=0)) for w in matrices) or 1.0
     for column, w in enumerate(matrices):
         _draw_edges(axes, column, w, drawn[column], drawn[column + 1], top)
     for column, units in enumerate(drawn):
@@ -70,6 +64,7 @@ def network(
     axes.set_xlim(-0.75 if len(inputs) else -0.25, len(widths) - 1 + (0.75 if len(outputs) else 0.25))
     axes.set_ylim(-0.16, 1.06)
     axes.set_axis_off()
+    _draw_key(axes, top, values is not None)
     title(axes, heading)
     for row, (name, counts, edges) in enumerate(histograms):
         _draw_histogram(figure.add_subplot(grid[row, 1]), name, to_host(counts), to_host(edges))
@@ -106,7 +101,7 @@ def _draw_edges(axes: Axes, column: int, w: Numbers, before: Numbers, after: Num
     from matplotlib.colors import to_rgba
 
     ys, zs = _heights(len(before)), _heights(len(after))
-    values = w[np.ix_(after, before)]
+    values = np.where(np.isfinite(w), w, np.nan)[np.ix_(after, before)]  # NaN is neither of the signs below
     sizes = np.minimum(np.abs(values) / top, 1.0)
     for sign, color, dashes in ((values >= 0, BLUE, "-"), (values < 0, VERMILLION, (0, (3, 1)))):
         lines = [[(column, ys[i]), (column + 1, zs[j])] for j, i in zip(*np.nonzero(sign), strict=True)]
@@ -114,6 +109,27 @@ def _draw_edges(axes: Axes, column: int, w: Numbers, before: Numbers, after: Num
         axes.add_collection(
             LineCollection(lines, linewidths=0.2 + 4 * sizes[sign], colors=colors, linestyles=dashes, zorder=1)
         )
+
+
+def _draw_key(axes: Axes, top: float, filled: bool) -> None:
+    """What colours and widths mean: the thickest lines, and the fill of the circles, below the network."""
+    from matplotlib.lines import Line2D
+
+    weight = f"{top:.2g}"
+    marks = [
+        Line2D([], [], color=BLUE, linewidth=4.2, alpha=0.9, label=f"weight +{weight} (thin: near 0)"),
+        Line2D(
+            [], [], color=VERMILLION, linewidth=4.2, alpha=0.9, linestyle=(0, (1.5, 0.5)), label=f"weight −{weight}"
+        ),
+    ]
+    circle: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 9, "markeredgecolor": INK}
+    if filled:
+        for color, name in ((BLUE, "unit's value above 0 (white: 0)"), (VERMILLION, "unit's value below 0")):
+            marks.append(Line2D([], [], markerfacecolor=color, label=name, **circle))
+    axes.legend(
+        handles=marks, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=2, frameon=False, fontsize=8,
+        handlelength=2.6, labelcolor=GREY, columnspacing=1.2,
+    )  # fmt: skip
 
 
 def _draw_units(axes: Axes, column: int, units: Numbers, count: int, values: Numbers | None) -> None:
@@ -124,6 +140,7 @@ def _draw_units(axes: Axes, column: int, units: Numbers, count: int, values: Num
         from matplotlib.colors import LinearSegmentedColormap
 
         shades = LinearSegmentedColormap.from_list("signed", [VERMILLION, "white", BLUE])
+        values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
         top = max(float(np.abs(values).max(initial=0)), 1.0)
         colors = shades(0.5 + 0.5 * values[units] / top)
     axes.scatter(np.full(len(units), column), ys, s=size, c=colors, edgecolors=INK, linewidths=1.1, zorder=3)

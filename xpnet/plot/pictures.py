@@ -20,7 +20,7 @@ def pictures(named: Mapping[str, Any], *, height: float = 2.6) -> Figure:
     images = {name: _as_rgb(name, to_host(image)) for name, image in named.items()}
     if not images:
         raise ValueError("pictures: nothing to draw: expected at least one picture")
-    widths = [image.shape[1] / image.shape[0] for image in images.values()]
+    widths = [max(image.shape[1] / image.shape[0], 1.2 / height) for image in images.values()]  # a name needs some room
     figure = new_figure(height * sum(widths) + 0.2 * (len(images) + 1), height + 0.5, "drawing pictures")
     row = figure.subplots(1, len(images), squeeze=False, width_ratios=widths)[0]
     for axes, (name, image) in zip(row, images.items(), strict=True):
@@ -38,4 +38,4 @@ def _as_rgb(name: str, image: np.ndarray) -> np.ndarray:
         image = image.transpose(1, 2, 0)
     if image.ndim != 3 or image.shape[2] != 3 or not image.size:
         raise ValueError(f"pictures: {name!r} must be (H, W), (H, W, 3) or (3, H, W), got {image.shape}")
-    return image if image.dtype == np.uint8 else np.clip(image.astype(np.float64), 0.0, 1.0)
+    return image if image.dtype == np.uint8 else np.clip(np.nan_to_num(image.astype(np.float64)), 0.0, 1.0)

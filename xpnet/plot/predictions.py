@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from .pixels import as_pixels
-from .style import AS_IT_IS, GREY, INK, LIGHT, WRONG, Axes, Figure, name_of, new_figure, to_host
+from .style import AS_IT_IS, GREY, INK, LIGHT, WRONG, Axes, Figure, fit, name_of, new_figure, to_host
 
 _MOST = 400  # images in one picture
 _LONGEST = 24  # characters of a class
+_CELL, _ROOM = 1.15, 1.08  # inches: an image with its margin, and the texts above and below it
 
 
 def predictions(
@@ -52,7 +53,7 @@ def predictions(
     certainty = _certainty(probabilities, len(pixels))
     columns = min(columns, len(pixels))
     rows = math.ceil(len(pixels) / columns)
-    figure = new_figure(max(1.15 * columns, 2.4), 1.42 * rows + 0.1, "drawing predictions")
+    figure = new_figure(max(_CELL * columns, 2.4), 1.42 * rows + 0.1, "drawing predictions")
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, image, true, found, p in zip(grid, pixels, truth, guess, certainty, strict=False):
         _draw(axes, image, true, found, p)
@@ -79,7 +80,9 @@ def _draw(axes: Axes, image: np.ndarray, true: Any, found: Any, probability: flo
     axes.spines[:].set(color=LIGHT if right else WRONG, linewidth=0.8 if right else 2.5)
     shown = name_of(found, _LONGEST)
     text = shown if probability is None else f"{shown}  {probability:.0%}"
-    axes.set_title(text if right else f"✗ {text}", fontsize=9.5, pad=3, color=INK if right else WRONG,
-                   fontweight="normal" if right else "bold", **AS_IT_IS)  # fmt: skip
+    heading = axes.set_title(text if right else f"✗ {text}", fontsize=9.5, pad=3, color=INK if right else WRONG,
+                             fontweight="normal" if right else "bold", **AS_IT_IS)  # fmt: skip
+    fit(heading, _ROOM, least=6.5)
     if not right:
-        axes.set_xlabel(f"is {name_of(true, _LONGEST)}", fontsize=9, labelpad=2, color=GREY, **AS_IT_IS)
+        truth = axes.set_xlabel(f"is {name_of(true, _LONGEST)}", fontsize=9, labelpad=2, color=GREY, **AS_IT_IS)
+        fit(truth, _ROOM, least=6.5)

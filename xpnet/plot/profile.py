@@ -40,11 +40,11 @@ def profile(result: Profile, by: str = "layer") -> Figure:
     times.barh(y, forward, color=SKY, height=0.7, label="forward")
     times.barh(y, backward, left=forward, color=BLUE, height=0.7, label="backward")
     memory.barh(y, mebibytes, color=ORANGE, height=0.7)
-    times.set_yticks(y, names_of(bar[0] for bar in bars), **AS_IT_IS)
+    times.set_yticks(y, names_of((bar[0] for bar in bars), 40), **AS_IT_IS)
     times.set_ylim(len(bars) - 0.4, -0.6)
     total = result.total
     for i, bar in enumerate(bars):
-        share = 1e-3 * (bar[1] + bar[2]) / total.seconds
+        share = 1e-3 * (bar[1] + bar[2]) / (total.seconds or 1.0)
         times.annotate(
             f"{share:.0%}" if share >= 0.005 else "", (bar[1] + bar[2], i), xytext=(4, 0), textcoords="offset points",
             va="center", fontsize=8.5, color=INK,
@@ -54,7 +54,7 @@ def profile(result: Profile, by: str = "layer") -> Figure:
     for axes, label in ((times, "milliseconds a step"), (memory, "MiB kept for the backward")):
         clean(axes, grid=False)
         axes.tick_params(axis="y", length=0)
-        axes.set_xlabel(label, color=GREY, fontsize=9)
-    title(times, f"{1e3 * total.seconds:.2f} ms: {total.forward / total.seconds:.0%} forward")
+        axes.set_xlabel(label, color=GREY, fontsize=9, loc="left")  # at the right an offset may stand
+    title(times, f"{1e3 * total.seconds:.2f} ms: {total.forward / (total.seconds or 1.0):.0%} forward")
     title(memory, f"{total.kept / 2**20:.2f} MiB")
     return figure

@@ -18,13 +18,14 @@ from .style import (
     Axes,
     Figure,
     clean,
-    legend,
+    legend_beside,
     name_of,
     new_figure,
     title,
     to_host,
 )
 
+_WIDTH = 7.6  # inches, with the legend at the right
 _COLORS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY)
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (2, 1.2)), (0, (6, 2, 1.5, 2)), (0, (1, 1)), (0, (8, 3)))
 
@@ -37,15 +38,15 @@ def roc(curves: Mapping[str, Any]) -> Figure:
     Raises: ``ValueError`` for none, more than six, or values outside 0..1; ``MissingExtraError``.
     """
     points = _check("roc", curves)
-    figure = new_figure(4.9, 4.6, "drawing ROC curves")
+    figure = new_figure(_WIDTH, 4.6, "drawing ROC curves")
     axes = figure.subplots()
     drawn = [(axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=(0, (1, 2)))[0], "guessing 0.500")]
     for i, (name, (x, y)) in enumerate(points.items()):
         area = float(np.sum(np.diff(x) * (y[1:] + y[:-1]) / 2))
         (line,) = axes.plot(x, y, color=_COLORS[i], linestyle=_DASHES[i], linewidth=2, zorder=3)
-        drawn.append((line, f"{name_of(name)} {area:.3f}"))
+        drawn.append((line, f"{name_of(name, 26)} {area:.3f}"))
     _finish(axes, "ROC, with the area under it", "false positive rate", "true positive rate")
-    legend(axes, drawn, frameon=False, loc="lower right", fontsize=9.5)
+    legend_beside(axes, drawn, fontsize=9.5)
     return figure
 
 
@@ -58,7 +59,7 @@ def precision_recall(curves: Mapping[str, Any], share: float | None = None) -> F
     Raises: ``ValueError`` for none, more than six, or values outside 0..1; ``MissingExtraError``.
     """
     points = _check("precision_recall", curves)
-    figure = new_figure(4.9, 4.6, "drawing precision-recall curves")
+    figure = new_figure(_WIDTH, 4.6, "drawing precision-recall curves")
     axes = figure.subplots()
     drawn = []
     if share is not None:
@@ -67,9 +68,9 @@ def precision_recall(curves: Mapping[str, Any], share: float | None = None) -> F
     for i, (name, (precision, recall)) in enumerate(points.items()):
         average = float(np.sum(-np.diff(recall) * precision[:-1]))
         look = {"color": _COLORS[i], "linestyle": _DASHES[i], "linewidth": 2, "drawstyle": "steps-post", "zorder": 3}
-        drawn.append((axes.plot(recall, precision, **look)[0], f"{name_of(name)} {average:.3f}"))
+        drawn.append((axes.plot(recall, precision, **look)[0], f"{name_of(name, 26)} {average:.3f}"))
     _finish(axes, "Precision and recall, with the average precision", "recall", "precision")
-    legend(axes, drawn, frameon=False, loc="lower left", fontsize=9.5)
+    legend_beside(axes, drawn, fontsize=9.5)
     return figure
 
 

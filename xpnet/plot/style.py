@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import os
 import warnings
 from collections.abc import Iterable, Iterator
@@ -71,7 +72,7 @@ def name_of(text: Any, most: int = 60) -> str:
     'a name of t…'
     """
     line = plain(text).replace("\n", " ")
-    return line if len(line) <= most else line[: most - 1] + "…"
+    return line if len(line) <= most else line[: max(most - 1, 1)] + "…"
 
 
 def names_of(texts: Iterable[Any], most: int = 60) -> list[str]:
@@ -79,23 +80,86 @@ def names_of(texts: Iterable[Any], most: int = 60) -> list[str]:
     return [name_of(text, most) for text in texts]
 
 
-def title(axes: Axes, text: Any) -> None:
-    """Set a left-aligned title."""
-    axes.set_title(plain(text), loc="left", fontsize=11, color=INK, fontweight="bold", **AS_IT_IS)
+def title(axes: Axes, text: Any, taken: float = 0.0) -> None:
+    """A title above the left end, where reading begins; smaller, and at last cut, where it has too little room.
+
+    taken : inches beside the axes that something else needs.
+    """
+    shown = axes.set_title(plain(text), loc="left", fontsize=11, color=INK, fontweight="bold", **AS_IT_IS)
+    spec = axes.get_subplotspec()
+    room = axes.figure.bbox.width / axes.figure.dpi
+    if spec is not None:
+        grid = spec.get_gridspec()
+        shares = grid.get_width_ratios()
+        room *= sum(shares[spec.colspan.start : spec.colspan.stop]) / sum(shares)
+    fit(shown, room - taken - (0.65 if spec is not None and grid.ncols > 1 else 0.9))
 
 
-def axis_names(axes: Axes, x: Any, y: Any) -> None:
-    """What the axes say."""
-    axes.set_xlabel(plain(x), color=GREY, **AS_IT_IS)
-    axes.set_ylabel(plain(y), color=GREY, **AS_IT_IS)
+def name_axes(axes: Axes, x: Any, y: Any) -> None:
+    """What the two axes show, with units, within the figure."""
+    bounds = axes.figure.bbox.width, axes.figure.bbox.height
+    x_label = axes.set_xlabel(plain(x), color=GREY, **AS_IT_IS)
+    y_label = axes.set_ylabel(plain(y), color=GREY, **AS_IT_IS)
+    for label, size in zip((x_label, y_label), bounds, strict=True):
+        fit(label, 0.65 * size / axes.figure.dpi)
 
 
-def legend(axes: Axes, entries: Iterable[tuple[Any, Any]], **options: Any) -> None:
-    """A legend of what was drawn and its names, also of names that begin with ``_``, which matplotlib leaves out."""
+def fit(text: Any, inches: float, least: float = 7.0) -> None:
+    """Make a text smaller, down to ``least`` points, and then cut it, until it is at most so long."""
+    with without_glyph_warnings():
+        box = text.get_window_extent(text.figure.canvas.get_renderer())
+    length = max(box.width, box.height) / text.figure.dpi
+    if length <= inches:
+        return
+    size = max(least, text.get_fontsize() * inches / length)
+    length *= size / text.get_fontsize()
+    text.set_fontsize(size)
+    if length > inches * 1.02:
+        text.set_text(name_of(text.get_text(), int(0.95 * len(text.get_text()) * inches / length)))
+
+
+def legend(axes: Axes, entries: Iterable[tuple[Any, Any]], *, most: int = 60, **options: Any) -> None:
+    """A legend of what was drawn and its names, also of names that begin with ``_``, which matplotlib leaves out.
+
+    most : characters of a name; the others are cut.
+    """
     drawn, names = zip(*entries, strict=True)
     made = axes.legend(list(drawn), [str(i) for i in range(len(drawn))], **options)
     for text, name in zip(made.get_texts(), names, strict=True):
-        text.set(text=name_of(name), **AS_IT_IS)
+        text.set(text=name_of(name, most), **AS_IT_IS)
+
+
+def legend_beside(axes: Axes, entries: Iterable[tuple[Any, Any]], *, most: int = 36, **options: Any) -> None:
+    """A legend at the right of the axes, where it covers no data."""
+    legend(axes, entries, most=most, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5), **options)
+
+
+def log_ticks(axis: Any) -> None:
+    """Few round numbers on a logarithmic axis, written plainly where they are of everyday size.
+
+    Powers of ten; 1, 2 and 5 times them, or finer ones, where fewer than three powers lie within the limits.
+    """
+    low, high = sorted(axis.get_view_interval())
+    powers = 10.0 ** np.arange(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for steps in ((1.0,), (1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)):
+        ticks = np.outer(powers, steps).ravel()
+        ticks = ticks[(ticks >= low * (1 - 1e-9)) & (ticks <= high * (1 + 1e-9))]
+        if len(ticks) >= 3:
+            break
+    else:
+        ticks = np.array([float(f"{tick:.4g}") for tick in np.linspace(low, high, 5)[1::2]])
+    ticks = ticks[:: -(-len(ticks) // 8)]
+    everyday = ticks[0] >= 1e-4 and ticks[-1] <= 1e5
+    axis.set_ticks(ticks, [f"{tick:.6g}" if everyday else _power(tick) for tick in ticks.tolist()])
+    axis.set_tick_params(which="minor", length=0)
+    axis.set_minor_formatter("")
+
+
+def _power(value: float) -> str:
+    """As a power of ten, times a factor where it is none."""
+    exponent = math.floor(math.log10(value) + 1e-9)
+    factor = value / 10.0**exponent
+    return rf"$10^{{{exponent}}}$" if abs(factor - 1) < 1e-6 else rf"${factor:.2g}\times10^{{{exponent}}}$"
 
 
 def to_host(values: Any) -> np.ndarray:

@@ -17,6 +17,7 @@ from .style import (
     Axes,
     Figure,
     clean,
+    log_ticks,
     names_of,
     new_figure,
     plain,
@@ -31,7 +32,7 @@ _SMALL_BUDGET, _LARGE_BUDGET = "#A9D3EC", BLUE  # larger budgets are darker
 
 
 def tuning(results: Results, *, score: str = "score") -> Figure:
-    """The score against each setting, one panel per setting; the best trial in red, failures as crosses at the edge.
+    """The score against each setting, one panel for each; the best trial in orange, failures as crosses at the edge.
 
     Trials with a larger budget are darker.  In the panel of a setting that matters, the score has a trend.
 
@@ -56,7 +57,7 @@ def tuning(results: Results, *, score: str = "score") -> Figure:
 
 
 def _caption(results: Results, budgets: list[int]) -> str:
-    text = f"{len(results)} trials, the best in red"
+    text = f"{len(results)} trials, the best in orange"
     if budgets:
         text += f"; darker: larger budget ({', '.join(map(str, budgets))})"
     return text + (f"; {len(results.failed)} failed (x)" if results.failed else "")
@@ -101,11 +102,7 @@ def _set_y(axes: Axes, low: float, high: float) -> None:
         room = (high / low) ** 0.08
         axes.set_yscale("log")
         axes.set_ylim(low / room, high * room)
-        decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-        steps = [m * 10.0**k for k in decades for m in (1, 2, 5)]
-        ticks = [tick for tick in steps if low / room <= tick <= high * room]
-        axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
-        axes.yaxis.set_tick_params(which="minor", left=False)
+        log_ticks(axes.yaxis)
     else:
         pad = 0.08 * (high - low)
         axes.set_ylim(low - pad, high + pad)
@@ -138,7 +135,9 @@ def _colors(trials: list[Trial]) -> list[Any]:
 
 def _set_x(axes: Axes, dimension: Any) -> None:
     if dimension.scale == "choice":
-        axes.set_xticks(range(len(dimension.options)), names_of(dimension.options, 24), **AS_IT_IS)
+        names = names_of(dimension.options, 16)
+        aslant = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if sum(map(len, names)) > 24 else {}
+        axes.set_xticks(range(len(names)), names, **aslant, **AS_IT_IS)
         axes.set_xlim(-0.5, len(dimension.options) - 0.5)
     elif dimension.scale == "log":
         axes.set_xscale("log")
@@ -156,8 +155,9 @@ def _few_ticks(axes: Axes, dimension: Any) -> None:
     """Ticks at powers of ten if there are at least three, else at the two ends and the middle."""
     low, high = dimension.low, dimension.high
     powers = [10.0**k for k in range(math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9) + 1)]
+    powers = powers[:: -(-len(powers) // 5) or 1]
     ticks = powers if len(powers) >= 3 else [low, math.sqrt(low * high), high]
-    axes.set_xticks(ticks, [f"{tick:.2g}" if tick < 10 else f"{tick:.0f}" for tick in ticks])
+    axes.set_xticks(ticks, [f"{tick:.2g}" if tick < 10 or tick >= 1e5 else f"{tick:.0f}" for tick in ticks])
     axes.minorticks_off()
 
 

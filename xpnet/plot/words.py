@@ -8,10 +8,24 @@ from typing import Any
 
 import numpy as np
 
-from .style import AS_IT_IS, BLUE, GREY, INK, VERMILLION, Figure, name_of, new_figure, plain, to_host
+from .style import (
+    AS_IT_IS,
+    BLUE,
+    GREY,
+    INK,
+    VERMILLION,
+    Figure,
+    fit,
+    name_of,
+    new_figure,
+    plain,
+    to_host,
+    without_glyph_warnings,
+)
 
 _WIDTH, _LINE, _GAP, _MARGIN = 8.4, 0.27, 0.2, 0.2  # inches: of the figure, of a line, between texts, around
 _MOST = 40  # texts
+_LONG = 40  # characters: a longer word may need more than a line
 
 
 def words(
@@ -45,28 +59,24 @@ def words(
     lines = sum(1 + line[-1][1] + (caption != "") for line, caption in zip(placed, titles, strict=True))
     height = 2 * _MARGIN + _LINE * (lines + 1.3) + _GAP * len(texts)
     figure = new_figure(_WIDTH, height, "drawing words")
-    figure.text(
-        _MARGIN / _WIDTH,
-        1 - _MARGIN / height,
-        plain(heading),
-        va="top",
-        fontsize=11,
-        color=INK,
-        fontweight="bold",
-        **AS_IT_IS,
-    )
+    room = _WIDTH - 2 * _MARGIN
+    bold = {"va": "top", "fontsize": 11, "color": INK, "fontweight": "bold", **AS_IT_IS}
+    fit(figure.text(_MARGIN / _WIDTH, 1 - _MARGIN / height, plain(heading), **bold), room)
     y = height - _MARGIN - 1.3 * _LINE
     for text, row, places, caption in zip(texts, rows, placed, titles, strict=True):
         y -= _GAP
         if caption:
-            figure.text(_MARGIN / _WIDTH, y / height, plain(caption), va="top", fontsize=9, color=GREY, **AS_IT_IS)
+            small = {"va": "top", "fontsize": 9, "color": GREY, **AS_IT_IS}
+            fit(figure.text(_MARGIN / _WIDTH, y / height, plain(caption), **small), room)
             y -= _LINE
         shares = row / max(float(np.abs(row).max()), 1e-12)
         for word, share, (x, line) in zip(text, shares.tolist(), places, strict=True):
-            figure.text(
+            shown = figure.text(
                 x / _WIDTH, (y - line * _LINE) / height, name_of(word), va="top", fontsize=10, color=INK,
                 bbox={"facecolor": _shade(share), "edgecolor": "none", "pad": 1.5}, **AS_IT_IS,
             )  # fmt: skip
+            if len(word) > _LONG:
+                fit(shown, room)
         y -= (1 + places[-1][1]) * _LINE
     return figure
 
@@ -77,7 +87,8 @@ def _lay_out(ruler: Figure, text: Sequence[str]) -> list[tuple[float, int]]:
     renderer = ruler.canvas.get_renderer()
     for word in text:
         shown = ruler.text(0, 0, name_of(word), fontsize=10, **AS_IT_IS)
-        width = shown.get_window_extent(renderer).width / ruler.dpi
+        with without_glyph_warnings():
+            width = shown.get_window_extent(renderer).width / ruler.dpi
         shown.remove()
         if x > _MARGIN and x + width > _WIDTH - _MARGIN:
             x, line = _MARGIN, line + 1
