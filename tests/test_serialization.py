@@ -178,19 +178,25 @@ def test_a_folder_that_is_not_there(tmp_path):
 
 def test_tensors_parameters_and_lists_of_every_backend(tmp_path, backend):
     layer = nn.Linear(2, 1, backend=backend)
-    state = {"parameter": layer.weight, "tensor": xpnet.tensor([[1.0, 2.0]], backend=backend), "list": [3, 4]}
-    xpnet.save(state | layer.state_dict(), tmp_path / "a.safetensors")
-    interchange.save_npz(state | layer.state_dict(), tmp_path / "a.npz")
-    for found in (xpnet.load(tmp_path / "a.safetensors"), interchange.load_npz(tmp_path / "a.npz")):
+    state = {"parameter": layer.weight, "tensor": xpnet.tensor([[1.0, 2.0]], backend=backend), **layer.state_dict()}
+    xpnet.save(state, tmp_path / "a.safetensors")
+    interchange.save_npz({**state, "list": [3, 4]}, tmp_path / "a.npz")
+    weights, arrays = xpnet.load(tmp_path / "a.safetensors"), interchange.load_npz(tmp_path / "a.npz")
+    assert backend.to_numpy(arrays["list"]).tolist() == [3, 4]
+    for found in (weights, arrays):
         assert backend.to_numpy(found["tensor"]).tolist() == [[1.0, 2.0]]
-        assert backend.to_numpy(found["list"]).tolist() == [3, 4]
         for name in ("parameter", "weight"):
             np.testing.assert_array_equal(backend.to_numpy(found[name]), layer.weight.numpy())
+    xpnet.save({**state, "list": [3, 4]}, tmp_path / "b.safetensors")
+    mixed = xpnet.load(tmp_path / "b.safetensors")  # with a list in it, a checkpoint: every type as it was
+    assert mixed["list"] == [3, 4]
+    assert isinstance(mixed["parameter"], nn.Parameter)
+    np.testing.assert_array_equal(mixed["parameter"].numpy(), layer.weight.numpy())
 
 
 def test_the_memory_of_an_array_is_no_array(tmp_path, backend):
     if backend.name == "numpy":
         pytest.skip("the memory of a NumPy array is a buffer of bytes")
     memory = backend.asarray(np.ones(2)).data
-    with pytest.raises(TypeError, match=r"save\(\): 'w' is not an array of numbers but MemoryPointer"):
+    with pytest.raises(TypeError, match=r"save\(\): state\['w'\] is a MemoryPointer, which cannot be saved"):
         xpnet.save({"w": memory}, tmp_path / "a.safetensors")
