@@ -67,7 +67,7 @@ def rnn(
         dx = product(_rows(dz), weight_ih).reshape(x.shape) if needs[0] else None
         dw = _weight_gradient(dz, x) if needs[2] else None
         du = _weight_gradient(dz, before) if needs[3] else None
-        db = None if bias_ih is None else _bias_gradient(dz)
+        db = None if bias_ih is None or bias_hh is None else _bias_gradient(dz)
         return dx, dh, dw, du, db, db
 
     return (_outputs(xp, after, mask), after[order[-1]].copy()), backward
@@ -137,7 +137,7 @@ def lstm(
         dx = product(_rows(dz), weight_ih).reshape(x.shape) if needs[0] else None
         dw = _weight_gradient(dz, x) if needs[3] else None
         du = _weight_gradient(dz, before) if needs[4] else None
-        db = None if bias_ih is None else _bias_gradient(dz)
+        db = None if bias_ih is None or bias_hh is None else _bias_gradient(dz)
         return dx, dh, dc, dw, du, db, db
 
     return (_outputs(xp, after, mask), after[order[-1]].copy(), cell_after[order[-1]].copy()), backward
@@ -164,6 +164,8 @@ def gru(
     ``da_n = dh (1 − z)(1 − n²)``, ``dq = da_n r``, ``da_r = dq q (1 − r)``, ``da_z = dh (h' − n)(z − z²)``;
     ``dh' = dh z + Uᵀ du``, ``dx = Wᵀ da``;  ``dW = Σ da xᵀ``, ``dU = Σ du h'ᵀ``, ``db = Σ da``, ``db' = Σ du``.
     """
+    if bias_ih is None or bias_hh is None:  # both or none
+        bias_ih = bias_hh = None
     mask = _steps_that_count(xp, x.shape[0], lengths)
     x = _seen(xp, x, mask)
     driven = _affine(_rows(x), _by_gate(weight_ih, 3), _by_gate(bias_ih, 3))
