@@ -219,6 +219,20 @@ def test_gradients_only_where_asked():
     assert layer.weight_ih_l0.grad.shape == (12, 2)
 
 
+@LAYERS
+def test_a_weight_that_needs_no_gradient_gets_none(name, backend):
+    op, gates = getattr(ops, name.lower()), {"RNN": 1, "LSTM": 4, "GRU": 3}[name]
+    states = 2 if name == "LSTM" else 1
+    shapes = (5, 2, 3), *[(2, 4)] * states, (4 * gates, 3), (4 * gates, 4)
+    given = [backend.asarray(np.full(shape, 0.1)) for shape in shapes]
+    (y, *last), backward = op(backend.xp, *given)
+    dys = (y, *[None] * len(last))
+    every, some = backward(dys), backward(dys, (False, *[True] * states, False, False, False, False))
+    assert [g is None for g in some] == [True, *[False] * states, True, True, True, True]
+    for k in range(1, 1 + states):
+        np.testing.assert_array_equal(backend.to_numpy(some[k]), backend.to_numpy(every[k]))
+
+
 def test_changed_outputs_are_noticed():
     layer = nn.RNN(2, 3)
     y, _ = layer(np.ones((4, 1, 2), "f"))
