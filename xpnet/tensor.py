@@ -120,12 +120,12 @@ class Tensor(Recorded):
     @property
     def ndim(self) -> int:
         """The number of axes."""
-        return len(self.shape)
+        return len(self._array.shape if self._work is None else self._work.deferred.shape)
 
     @property
     def size(self) -> int:
         """The number of elements."""
-        return math.prod(self.shape)
+        return int(self._array.size) if self._work is None else math.prod(self._work.deferred.shape)
 
     @property
     def dtype(self) -> np.dtype[Any]:

@@ -13,7 +13,7 @@ import numpy as np
 from xpnet.nn.hooks import BackwardHook, call_watched
 from xpnet.nn.summary import Summary, summarise
 from xpnet.tape import Handle
-from xpnet.tape.fusion import OPEN, enter, region, settle
+from xpnet.tape.fusion import OPEN, region, settle
 from xpnet.tensor import Tensor, no_grad, placed_tensor
 from xpnet_backends import Array, Backend, BackendError, backend_of, get_backend
 
@@ -82,13 +82,14 @@ class Module:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if region.depth:  # a part of another module
             return self._call(*args, **kwargs)
-        enter()  # inside, an op may fuse with the op before it
+        region.depth = 1  # inside, an op may fuse with the op before it
+        OPEN[0] += 1
         try:
             return self._call(*args, **kwargs)
         finally:  # no call before the counts: Ctrl-C strikes where a function begins, and the region would stay open
             OPEN[0] -= 1
-            region.depth -= 1
-            if region.depth == 0 and region.waiting:
+            region.depth = 0
+            if region.waiting:
                 settle()
 
     def _call(self, *args: Any, **kwargs: Any) -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 from xpnet.nn import Parameter
 from xpnet.optim.flat import GATED, LR, STEP, Flat, Span
 from xpnet.tape import note_plain
-from xpnet.tensor import Tensor, no_grad
+from xpnet.tensor import Tensor
 from xpnet_backends import Array, Namespace, is_array, random, sum_of_squares, to_numpy
 
 Parameters: TypeAlias = Iterable[Parameter] | Iterable[tuple[str, Parameter]] | Iterable[dict[str, Any]]
@@ -109,10 +109,9 @@ class Optimizer(ABC):
 
         It reads no changing numbers on the host, so that it can be captured once and replayed.
         """
-        with no_grad():
-            for options, flats in zip(self.param_groups, self._flats, strict=True):
-                for flat in flats:
-                    self._update_flat(flat, options, only_if)
+        for options, flats in zip(self.param_groups, self._flats, strict=True):
+            for flat in flats:
+                self._update_flat(flat, options, only_if)
 
     def _update_flat(self, flat: Flat, options: dict[str, Any], only_if: Array | None) -> None:
         names = self.state_names(options)
@@ -136,10 +135,11 @@ class Optimizer(ABC):
 
         It updates the step counts, the tape's record of changes, and the random step.
         """
-        for flat in (flat for flats in self._flats for flat in flats):
-            for span in flat.spans:
-                span.steps += span.moves
-            flat.note_change()
+        for flats in self._flats:
+            for flat in flats:
+                for span in flat.spans:
+                    span.steps += span.moves
+                flat.note_change()
         random.state.set_step(random.state.step + 1)
 
     def lasting(self) -> Iterator[Array]:
