@@ -115,7 +115,7 @@ class Recordings:
         return batch, first, last, begun, step.accumulate, random.state.seed, random.state.draws
 
     def _watched(self, kind: Recording, eager: Callable[[], Tensor], changed: str | None) -> Tensor:
-        """Run a step eagerly and compare it with the previous one; ``changed`` is a difference that is known already."""
+        """Run a step eagerly and compare it with the previous one; ``changed`` is a difference already found."""
         signature, before, earlier = Signature(), Surroundings(self._step), kind.signature
         drawn = host_randomness(before)
         with observe(signature), random.state.from_cells(self._backend, signature.drawn.append):
