@@ -33,7 +33,7 @@ def check_parts(model: Any, loss: Any, optimizer: Any) -> None:
     if own and moved and not own & moved:
         raise ValueError(
             f"the optimizer has {len(moved)} parameters, and none of them is the model's: nothing would be learned; "
-            f"make it of this model, {type(optimizer).__name__}(model.parameters(), ...)"
+            f"create it for this model, {type(optimizer).__name__}(model.parameters(), ...)"
         )
 
 
@@ -57,4 +57,4 @@ def _loss_to_use(loss: Any) -> str:
         return f"make one, {loss.__name__}()"
     if isinstance(loss, str) and callable(getattr(F, loss, None)):
         return f"use the function, xpnet.nn.functional.{loss}"
-    return "expected a function of output and target, as those of xpnet.nn.functional"
+    return "expected a function of output and target, such as those in xpnet.nn.functional"
