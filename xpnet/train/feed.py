@@ -49,8 +49,8 @@ class Feed:
         """Raises: ``ValueError`` for several epochs of a generator, which yields its batches only once."""
         if self._once and epochs > 1:
             raise ValueError(
-                f"a {type(self.loader).__name__} gives its batches once, but there are several epochs: pass an iterable "
-                "that can be repeated, such as a DataLoader, a list of batches, or an object with __iter__"
+                f"a {type(self.loader).__name__} gives its batches once, but there are several epochs: pass something "
+                "that can be iterated again, such as a DataLoader, a list of batches, or an object with __iter__"
             )
 
     def __iter__(self) -> Iterator[tuple[Inputs, Any, bool]]:
