@@ -162,7 +162,7 @@ def test_json_and_quiet(capsys):
 def test_resume_takes_only_epochs_and_goes_on(tmp_path, capsys):
     assert main([*QUICK, "--quiet"]) == 0
     err = fails(
-        capsys, "train", "--resume", "runs/digits-1", "--lr", "0.1", status=2, match="only --epochs may be given"
+        capsys, "train", "--resume", "runs/digits-1", "--lr", "0.1", status=2, match="only --epochs and --data-dir may be given"
     )
     assert "--lr" in err
     assert main(["train", "--resume", "runs/digits-1", "--epochs", "4"]) == 0
@@ -311,7 +311,7 @@ def test_a_run_of_another_version(tmp_path, trained, capsys):
 
 def test_the_name_of_a_file_for_the_run_s_folder(tmp_path, capsys):
     (tmp_path / "a.png").write_text("")
-    fails(capsys, *QUICK, "--out", "a.png", status=2, match="--out a.png is a file: give the name of a folder")
+    fails(capsys, *QUICK, "--out", "a.png", status=2, match="--out a.png is a file: give the name of a new folder")
 
 
 def test_ctrl_c_ends_with_130_and_says_how_to_go_on(tmp_path, capsys, monkeypatch):

@@ -124,7 +124,7 @@ def test_a_wrong_folder_changes_nothing(tmp_path, capsys):
     assert main(["train", "--resume", "run", "--data-dir", "../there"]) == 1
     write_clothes(tmp_path / "there", side=20)
     assert main(["train", "--resume", "run", "--data-dir", "../there"]) == 2
-    assert "images of (20, 20), the run was trained on (28, 28)" in capsys.readouterr().err
+    assert "images of (20, 20), but the run was trained on (28, 28)" in capsys.readouterr().err
     assert (tmp_path / "here/run/config.json").read_bytes() == before
 
 

@@ -233,7 +233,7 @@ def dated(tmp_path, order=1, form="%Y-%m-%d"):
 def test_rows_in_time_order(tmp_path, capsys, order, form):
     dated(tmp_path, order, form)
     out = train(capsys, "a.csv", "y")
-    assert "note: the rows are in order of day: split at random" in out
+    assert "note: the rows are in order of day: a random split" in out
     assert "use --split time" in out
     assert "day  date        dates such as" in out
     (tmp_path / "run").rename(tmp_path / "random")
@@ -251,7 +251,7 @@ def test_time_without_a_date(tmp_path, capsys):
     assert "the rows are in order of timestamp" in train(capsys, "a.csv", "y")
     write(tmp_path / "a.csv", ["x", "y"], numbers(), np.arange(N) + 0.5)
     (tmp_path / "run").rename(tmp_path / "first")
-    assert "by the order of the rows: no column tells the time" in train(capsys, "a.csv", "y", "--split", "time")
+    assert "by the order of the rows, because no column gives the time" in train(capsys, "a.csv", "y", "--split", "time")
 
 
 def test_shuffled_dates_are_put_in_order(tmp_path, capsys):
