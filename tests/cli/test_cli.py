@@ -162,7 +162,14 @@ def test_json_and_quiet(capsys):
 def test_resume_takes_only_epochs_and_goes_on(tmp_path, capsys):
     assert main([*QUICK, "--quiet"]) == 0
     err = fails(
-        capsys, "train", "--resume", "runs/digits-1", "--lr", "0.1", status=2, match="only --epochs and --data-dir may be given"
+        capsys,
+        "train",
+        "--resume",
+        "runs/digits-1",
+        "--lr",
+        "0.1",
+        status=2,
+        match="only --epochs and --data-dir may be given",
     )
     assert "--lr" in err
     assert main(["train", "--resume", "runs/digits-1", "--epochs", "4"]) == 0

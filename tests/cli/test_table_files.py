@@ -251,7 +251,9 @@ def test_time_without_a_date(tmp_path, capsys):
     assert "the rows are in order of timestamp" in train(capsys, "a.csv", "y")
     write(tmp_path / "a.csv", ["x", "y"], numbers(), np.arange(N) + 0.5)
     (tmp_path / "run").rename(tmp_path / "first")
-    assert "by the order of the rows, because no column gives the time" in train(capsys, "a.csv", "y", "--split", "time")
+    assert "by the order of the rows, because no column gives the time" in train(
+        capsys, "a.csv", "y", "--split", "time"
+    )
 
 
 def test_shuffled_dates_are_put_in_order(tmp_path, capsys):
