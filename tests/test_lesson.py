@@ -150,7 +150,7 @@ def run_lesson(body, folder, *arguments):
 
 
 @pytest.mark.parametrize(("body", "status", "message"), [
-    ("raise KeyboardInterrupt", 130, "\n01_x.py: stopped; what is written so far is whole\n"),
+    ("raise KeyboardInterrupt", 130, "\n01_x.py: stopped; what is written so far is complete\n"),
     ("open('none.bin')", 1, "01_x.py: error: none.bin: No such file or directory\n"),
     ("lesson.write('a/b', 'x')", 1, r"01_x.py: error: out/01_x/a/b: cannot write .*\n"),
     ("raise xpnet.data.DataError('a.idx is cut off')", 1, "01_x.py: error: a.idx is cut off\n"),

@@ -1,4 +1,4 @@
-"""Libraries that a part of xpnet needs and that not everybody has."""
+"""Optional libraries, which only some parts of xpnet need."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class MissingExtraError(ImportError):
-    """A library that is not installed; the message says what it is for and how to get it."""
+    """A library is not installed; the message says what needs it and how to install it."""
 
 
 def require(module: str, *, extra: str, purpose: str) -> Any:

@@ -1,4 +1,4 @@
-"""Files that are whole or not there; tables of numbers as a spreadsheet writes them."""
+"""Atomic file writes, and tables of numbers as spreadsheets write them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 
 
 def write_atomically(path: str | os.PathLike[str], content: bytes | str) -> None:
-    """Write beside ``path``, flush to the disk, rename: a crash or a full disk leaves the old file as it was.
+    """Write to a file beside ``path``, flush it to disk, and rename it: a crash or a full disk leaves the old file.
 
-    Raises: ``OSError`` with the path and, for a full disk or a missing right, what to do.
+    Raises: ``OSError`` with the path and, for a full disk or a missing permission, the fix.
     """
     target = Path(path)
     beside = target.with_name(f".{target.name}.{os.getpid()}.part")
@@ -35,10 +35,10 @@ def write_atomically(path: str | os.PathLike[str], content: bytes | str) -> None
 
 
 def _flush_folder(folder: Path) -> None:
-    """Make the rename itself durable, where the system can."""
+    """Make the rename itself durable, if the system can."""
     try:
         handle = os.open(folder, os.O_RDONLY)
-    except OSError:  # Windows has no such thing
+    except OSError:  # Windows cannot open a folder
         return
     try:
         os.fsync(handle)
@@ -47,10 +47,10 @@ def _flush_folder(folder: Path) -> None:
 
 
 def table_rows(content: bytes | str) -> list[dict[str, str]]:
-    r"""The rows of a table of numbers by the names in its first line, without empty cells and empty rows.
+    r"""The rows of a table of numbers, as dicts by the names in its first line, without empty cells and empty rows.
 
-    Takes what spreadsheets make of a comma-separated file: a byte order mark, UTF-16, semicolons (then with decimal
-    commas) or tabs, any line ends.
+    Accepts what spreadsheets write: a byte order mark, UTF-16, semicolons (then with decimal commas) or tabs, and any
+    line endings.
 
     >>> table_rows("\ufeffepoch;train_loss\r\n1;0,5\r\n;\r\n")
     [{'epoch': '1', 'train_loss': '0.5'}]
@@ -62,7 +62,7 @@ def table_rows(content: bytes | str) -> list[dict[str, str]]:
     if not lines:
         return []
     separator = max(",;\t", key=lines[0].count)
-    if lines[0].lower().startswith("sep="):  # Excel's own line
+    if lines[0].lower().startswith("sep="):  # Excel's own directive
         separator, lines = lines[0][4:5] or separator, lines[1:] or [""]
     names, *rows = csv.reader(lines, delimiter=separator)
     found = []

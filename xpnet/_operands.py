@@ -1,4 +1,4 @@
-"""The arguments of tensor arithmetic: checked, made alike in dtype, placed on a backend; then the op is applied."""
+"""Tensor arithmetic: check the arguments, promote their dtypes, place them on a backend, and apply the op."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def as_tuple(numbers: tuple[Any, ...]) -> tuple[int, ...]:
 
 
 def raw_index(index: Any) -> Any:
-    """An index with arrays in place of tensors."""
+    """An index with tensors replaced by their arrays."""
     if isinstance(index, tuple):
         return tuple(raw_index(part) for part in index)
     return index.data if isinstance(index, Recorded) else index
 
 
 def number(x: Any) -> Any:
-    """A NumPy scalar as a Python number, because it would change the dtype; anything else as it is."""
+    """A NumPy scalar as a Python number, because it would change the dtype; anything else unchanged."""
     return x.item() if isinstance(x, np.generic) else x
 
 
@@ -74,7 +74,7 @@ def refuse_booleans(operation: str, *values: TensorLike) -> None:
 
 
 def check_tensors(name: str, tensors: Sequence[TensorLike]) -> None:
-    """Raises: ``ValueError`` for none, ``TypeError`` for what is neither a tensor nor an array."""
+    """Raises: ``ValueError`` for an empty list, ``TypeError`` for what is neither a tensor nor an array."""
     if not tensors:
         raise ValueError(f"{name}() needs at least one tensor")
     for x in tensors:
@@ -83,7 +83,7 @@ def check_tensors(name: str, tensors: Sequence[TensorLike]) -> None:
 
 
 def limits(low: Any, high: Any) -> tuple[float | None, float | None]:
-    """The limits of ``clip``.  Raises: ``TypeError`` for limits that are no numbers."""
+    """The limits of ``clip``.  Raises: ``TypeError`` for limits that are not numbers."""
     low, high = number(low), number(high)
     for limit in (low, high):
         if not isinstance(limit, (int, float, type(None))):
@@ -92,7 +92,7 @@ def limits(low: Any, high: Any) -> tuple[float | None, float | None]:
 
 
 def start_gradient(tensor: Tensor, gradient: TensorLike) -> Array:
-    """The gradient with which ``backward(gradient)`` begins, an array like the tensor's; 1 for a single element."""
+    """The gradient that ``backward(gradient)`` starts from, an array like the tensor's; 1 for a single element."""
     if gradient is None:
         if tensor.size != 1:
             raise ValueError(
@@ -110,7 +110,7 @@ def start_gradient(tensor: Tensor, gradient: TensorLike) -> Array:
 
 
 def check_in_place(tensor: Tensor, result: Tensor) -> None:
-    """See that the result of ``x += y`` fits into x.  Raises: ``TypeError`` (dtype), ``ValueError`` (shape)."""
+    """Check that the result of ``x += y`` fits into x.  Raises: ``TypeError`` (dtype), ``ValueError`` (shape)."""
     if not np.can_cast(result.dtype, tensor.dtype, "same_kind"):
         raise TypeError(
             f"in-place operation: the result is {result.dtype}, the tensor {tensor.dtype}: make a new tensor, "
@@ -179,7 +179,7 @@ def matmul(a: TensorLike, b: TensorLike) -> Tensor:
 
 
 def compare(x: Tensor, other: object, method: str) -> Tensor:
-    """``x < other`` and the like: truth values, which have no gradient."""
+    """``x < other`` and other comparisons: booleans, which have no gradient."""
     other = other.data if isinstance(other, Recorded) else number(other)
     if not isinstance(other, (float, int)) and not is_array(other):
         return NotImplemented  # type: ignore[no-any-return]

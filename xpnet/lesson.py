@@ -213,7 +213,7 @@ def _warn_at_the_end(lesson: weakref.ref[Lesson]) -> None:
 def _end(program: str, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """End the program after an error: one line for an error of use or environment, a traceback for a bug."""
     if issubclass(kind, KeyboardInterrupt):
-        sys.stderr.write(f"\n{program}: stopped; what is written so far is whole\n")
+        sys.stderr.write(f"\n{program}: stopped; what is written so far is complete\n")
         sys.exit(130)
     if issubclass(kind, BrokenPipeError):  # the reader closed the pipe, as `head` does
         console.discard()

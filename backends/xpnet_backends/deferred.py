@@ -13,7 +13,7 @@ from .base import Array
 
 @dataclass(slots=True)
 class Deferred:
-    """A kernel returns this in place of an array, so that the next op can fuse with it into one pass over memory.
+    """A kernel returns this instead of an array, so that the next op can fuse with it into one pass over memory.
 
     A kernel that can defer is registered as ``"name+"``, and the fused kernel as ``"name+next"``.  The fused kernel is
     called as ``kernel(xp, deferred, *others, **options)``, where the others are the remaining arguments of the next op.
@@ -22,8 +22,8 @@ class Deferred:
 
     Attributes
     ----------
-    shape, dtype : those of the array that ``run`` will return.
-    run : computes the array; may be called again and then returns the same bits.
+    shape, dtype : shape and dtype of the array that ``run`` will return.
+    run : computes the array; it may be called again and then returns the same bits.
     kept : what a fused kernel needs from the first op.
     """
 

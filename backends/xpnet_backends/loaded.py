@@ -1,4 +1,4 @@
-"""The backends that are known by name, and those that were asked for."""
+"""The registry of backends by name, and the backends that are loaded."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ by_type: dict[type, Backend] = {}  # array type -> its backend, for the tape too
 
 
 def register_backend(name: str, load: Callable[[], Backend]) -> None:
-    """Make a backend known under ``name``; ``load`` is called when it is first asked for."""
+    """Register a backend under ``name``; ``load`` is called when the backend is first requested."""
     loaders[name] = load
 
 
 def load_backend(name: str) -> Backend:
-    """The backend called ``name``, made when it is first asked for.
+    """The backend called ``name``, created when it is first requested.
 
-    Raises: ``ValueError`` for an unknown name; ``BackendError`` where the backend cannot work here.
+    Raises: ``ValueError`` for an unknown name; ``BackendError`` if the backend cannot work here.
     """
     if name not in loaded:
         if name not in loaders:

@@ -11,15 +11,15 @@ from .select import get_backend
 
 
 def capture(function: Callable[[], R], *, backend: str | Backend | None = None) -> Callable[[], R]:
-    """A callable that repeats what ``function()`` did on a device, without running Python (a CUDA graph on CuPy).
+    """A callable that repeats the device work of ``function()`` without running Python (a CUDA graph on CuPy).
 
-    ``function`` takes no arguments: it reads arrays that stay where they are, and new values are written into them,
-    ``x[...] = values``.  It is run once, on the host only, to write its calls down.  A replay gives back the arrays of
-    that one call with new values in them: copy what is to be kept.  Numbers of the host freeze, except the random step.
-    Run the function a few times before, so that nothing is made or compiled for the first time while it is recorded.
-    On NumPy it is ``function`` itself.
+    ``function`` takes no arguments.  It reads arrays that keep their place in memory; write new values into them with
+    ``x[...] = values``.  It is called once to record its device calls, which are not executed then.  Each replay
+    returns the arrays of that call with new values in them, so copy what you want to keep.  Host numbers are frozen,
+    except the random step.  Run the function a few times first, so that nothing is created or compiled during the
+    recording.  On NumPy the result is ``function`` itself.
 
-    Raises: ``CaptureError`` where the function reads a number from the device, waits for it, or moves data.
+    Raises: ``CaptureError`` if the function reads a number from the device, synchronises, or transfers data.
 
     >>> import numpy as np
     >>> x = np.array([1.0, 2.0])
@@ -42,4 +42,4 @@ def capture(function: Callable[[], R], *, backend: str | Backend | None = None) 
 
 
 def _ignore(stream: Any) -> None:
-    """Nobody asks for the streams."""
+    """Ignored, because nobody asks for the streams."""

@@ -1,4 +1,4 @@
-"""The command line as a newcomer uses it, and as somebody misuses it."""
+"""The command line: normal use and misuse."""
 
 import csv
 import gzip
@@ -162,7 +162,14 @@ def test_json_and_quiet(capsys):
 def test_resume_takes_only_epochs_and_goes_on(tmp_path, capsys):
     assert main([*QUICK, "--quiet"]) == 0
     err = fails(
-        capsys, "train", "--resume", "runs/digits-1", "--lr", "0.1", status=2, match="only --epochs may be given"
+        capsys,
+        "train",
+        "--resume",
+        "runs/digits-1",
+        "--lr",
+        "0.1",
+        status=2,
+        match="only --epochs and --data-dir may be given",
     )
     assert "--lr" in err
     assert main(["train", "--resume", "runs/digits-1", "--epochs", "4"]) == 0
@@ -311,7 +318,7 @@ def test_a_run_of_another_version(tmp_path, trained, capsys):
 
 def test_the_name_of_a_file_for_the_run_s_folder(tmp_path, capsys):
     (tmp_path / "a.png").write_text("")
-    fails(capsys, *QUICK, "--out", "a.png", status=2, match="--out a.png is a file: give the name of a folder")
+    fails(capsys, *QUICK, "--out", "a.png", status=2, match="--out a.png is a file: give the name of a new folder")
 
 
 def test_ctrl_c_ends_with_130_and_says_how_to_go_on(tmp_path, capsys, monkeypatch):
@@ -324,7 +331,7 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(tmp_path, capsys, monkeypatc
     monkeypatch.setattr(Progress, "on_batch_end", press)
     assert main([*QUICK, "--out", "run"]) == 130
     err = capsys.readouterr().err
-    assert "stopped: saved after epoch 1, step 3; go on with: xpnet train --resume run" in err
+    assert "stopped: saved after epoch 1, step 3; resume with: xpnet train --resume run" in err
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)
     assert main(["train", "--resume", "run", "--quiet"]) == 0
@@ -502,7 +509,7 @@ def test_fashion_mnist_from_the_command_line(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_mnist_with_its_defaults(data_dir, seed, capsys):
-    """What 15 epochs are to reach, the first five reach already."""
+    """The first five epochs already reach the accuracy that 15 epochs must reach."""
     arguments = ["train", "mnist", "--data-dir", str(data_dir), "--epochs", "5", "--seed", str(seed), "--json"]
     assert main([*arguments, "--backend", "numpy"]) == 0
     assert json.loads(capsys.readouterr().out)["test_accuracy"] >= 0.975

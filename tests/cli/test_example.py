@@ -21,7 +21,7 @@ print("ran", sys.argv[1:], __name__)
 
 @pytest.fixture
 def scripts(tmp_path, monkeypatch):
-    """Two examples in the place of the real ones."""
+    """Two examples that replace the real ones."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(example.xpnet, "__file__", str(tmp_path / "xpnet/__init__.py"))
     folder = tmp_path / "examples"

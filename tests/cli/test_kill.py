@@ -1,4 +1,4 @@
-"""A run that is killed at any moment and resumed ends as if nothing had happened, to the last bit."""
+"""A run that is killed at any moment and resumed ends bit for bit as an uninterrupted one."""
 
 import random
 import subprocess
@@ -34,7 +34,7 @@ sys.exit(main(sys.argv[3:]))
 
 
 def write_table(path):
-    """A small table of images, each class with its own bright place."""
+    """A small table of images, in which each class has its own bright region."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 10, 1000)
     pixels = rng.integers(0, 120, (1000, 64))
@@ -45,7 +45,7 @@ def write_table(path):
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
-    """The table, the folder of the whole run, and the seconds that it took."""
+    """The table, the folder of the uninterrupted run, and its duration in seconds."""
     table = tmp_path_factory.mktemp("whole") / "table.csv"
     write_table(table)
     folder = table.with_name("run")
@@ -66,7 +66,7 @@ def assert_same_result(folder, whole):
 
 
 def finish(table, folder):
-    """Resume until the run is done; start it over where it was killed before its settings were written."""
+    """Resume until the run is complete; start it again if it was killed before its settings were written."""
     if not (folder / "config.json").exists():
         done = run("-m", "xpnet", "train", str(table), *OPTIONS, "--out", str(folder))
     else:

@@ -1,4 +1,4 @@
-"""What is printed: in any encoding and width, to a file or a pipe, for a newcomer and for a program."""
+"""Printed output: in any encoding and width, to a file or a pipe, for people and for programs."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Runs can be used from another folder, and when their data were moved."""
+"""Runs can be used from another folder, and after their data were moved."""
 
 import json
 import shutil
@@ -87,7 +87,7 @@ def test_data_that_were_moved(run, tmp_path, monkeypatch, capsys):
     for command in (["evaluate", "../here/run"], ["train", "--resume", "../here/run"], ["doctor", "../here/run"]):
         capsys.readouterr()
         assert main(command) == 1
-        assert "if the data were moved, say where they are with --data-dir" in capsys.readouterr().err
+        assert "if the data were moved, give their folder with --data-dir" in capsys.readouterr().err
     assert main(["evaluate", "../here/run", "--json", "--data-dir", "../moved"]) == 0
     assert json.loads(capsys.readouterr().out)["test_accuracy"] == score
     assert main(["train", "--resume", "../here/run", "--epochs", "2", "--quiet", "--data-dir", "../moved"]) == 0
@@ -110,7 +110,7 @@ def test_a_run_of_an_older_version_with_a_relative_path(tmp_path, monkeypatch, c
     assert main(["evaluate", "run"]) == 0
     monkeypatch.chdir(tmp_path / "there")
     assert main(["evaluate", "../here/run"]) == 1
-    assert "say where they are with --data-dir" in capsys.readouterr().err
+    assert "give their folder with --data-dir" in capsys.readouterr().err
     assert main(["evaluate", "../here/run", "--data-dir", "../here"]) == 0
     assert main(["evaluate", "../here/run", "--data-dir", "../here/sub"]) == 0
 
@@ -124,7 +124,7 @@ def test_a_wrong_folder_changes_nothing(tmp_path, capsys):
     assert main(["train", "--resume", "run", "--data-dir", "../there"]) == 1
     write_clothes(tmp_path / "there", side=20)
     assert main(["train", "--resume", "run", "--data-dir", "../there"]) == 2
-    assert "images of (20, 20), the run was trained on (28, 28)" in capsys.readouterr().err
+    assert "images of (20, 20), but the run was trained on (28, 28)" in capsys.readouterr().err
     assert (tmp_path / "here/run/config.json").read_bytes() == before
 
 

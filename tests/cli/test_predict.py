@@ -1,4 +1,4 @@
-"""``xpnet predict``: it sees what training saw, and one bad picture stops nothing."""
+"""``xpnet predict``: it prepares pictures as training did, and one bad picture does not stop the others."""
 
 import json
 import shutil
@@ -33,7 +33,7 @@ def write_idx_set(folder, images, labels, tests=40):
 
 
 def garments():
-    """Ten kinds of stripes on blocks that touch the edges of a black image, at places that tell nothing."""
+    """Ten kinds of stripes on blocks that touch the edges of a black image, at positions independent of the class."""
     rng = np.random.default_rng(0)
     labels = np.arange(440) % 10
     images = np.zeros((440, 28, 28), np.uint8)
@@ -57,7 +57,7 @@ def sklearn_digits():
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """Runs on image sets of each kind; made once, by name."""
+    """Runs on each kind of image set, created once and cached by name."""
     folder, made = tmp_path_factory.mktemp("runs"), {}
 
     def run(kind):
@@ -264,7 +264,7 @@ def test_folders_patterns_and_the_same_file_twice(runs, pictures, capsys):
     (pictures.parent / "none").mkdir()
     results, err = predicted(capsys, run, "none", "x*.png", both[0], status=1)
     assert "none is a folder without image files" in results[0]["error"]
-    assert results[1]["error"] == "x*.png: no file fits this pattern"
+    assert results[1]["error"] == "x*.png: no file matches this pattern"
     assert results[2]["file"] == both[0]
     assert "2 of 3" in err
 
@@ -289,7 +289,10 @@ def test_more_pictures_than_fit_at_once_keep_their_order(runs, tmp_path, capsys,
 def test_a_run_after_the_picture(runs, pictures, capsys):
     shutil.copytree(runs("clothes"), "run")
     assert main(["predict", "pictures/000.png", "run"]) == 2
-    assert "pictures/000.png is not the folder of a run, run is: the run's folder goes first" in capsys.readouterr().err
+    assert (
+        "pictures/000.png is not the folder of a run, but run is: the run's folder goes first"
+        in capsys.readouterr().err
+    )
 
 
 def test_weights_that_are_not_numbers_give_valid_json(runs, pictures, capsys, monkeypatch):

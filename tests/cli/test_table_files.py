@@ -1,4 +1,4 @@
-"""Tables as people have them: what is guessed is said, kept with the run, and done again by evaluate and predict."""
+"""Tables in common formats: guesses are printed, stored with the run, and repeated by evaluate and predict."""
 
 import csv
 import datetime
@@ -73,14 +73,14 @@ def test_header_and_no_header(tmp_path, capsys):
     (tmp_path / "run").rename(tmp_path / "first")
     assert result(capsys, "predict", "first", "a.csv")["rows"] == N + 1
     assert f"b.csv: {N} rows" in train(capsys, "b.csv", "1", "--header")
-    for file, target, hint in (("a.csv", "column2", "else say --no-header"), ("b.csv", "9", "say --header")):
+    for file, target, hint in (("a.csv", "column2", "if it is data, use --no-header"), ("b.csv", "9", "use --header")):
         err = run(capsys, "train", file, "--target", target, *QUICK, status=2).err
         assert "has no column" in err
         assert hint in err
 
 
 def test_a_file_of_another_country(tmp_path, capsys):
-    """Its encoding, delimiter and numbers are guessed, said, and read so again."""
+    """Encoding, delimiter and number format are guessed, printed, and used again."""
     x = numbers()
     prices = [f"{1000 + 300 * v:,.2f}".translate(str.maketrans(",.", ".,")) for v in x]
     write(tmp_path / "a.csv", ["Größe", "Preis"], [str(v).replace(".", ",") for v in x], prices, delimiter=";",
@@ -143,7 +143,7 @@ def test_options_of_tables_only(tmp_path, capsys):
     write(tmp_path / "a.csv", ["x", "y"], numbers(), numbers(1))
     train(capsys, "a.csv", "y")
     err = run(capsys, "evaluate", "run", "--decimal", ",", status=2).err
-    assert "--decimal says how another file is written: give it with --data FILE" in err
+    assert "--decimal describes the format of another file: give it with --data FILE" in err
     assert "--split is for tables" in run(capsys, "train", "digits", "--split", "time", status=2).err
 
 
@@ -186,7 +186,7 @@ def test_labels_that_end_in_a_full_stop(tmp_path, capsys):
     write(tmp_path / "test.csv", ["x", "y"], x, [*np.where(x > 0, ">50K.", "<=50K.")[:-10], *[">50K"] * 10])
     train(capsys, "a.csv", "y")
     said = run(capsys, "predict", "run", "test.csv", "--backend", "numpy")
-    assert "warning: 50 rows have a y that is no class of the training rows (" in said.out
+    assert "warning: 50 rows have a y that is not a class of the training rows (" in said.out
     assert "with '<=50K.'" in said.out
     assert "; the score is of the other 10" in said.out
     assert "60 predictions written to predictions.csv; on its own y: accuracy" in said.out
@@ -211,10 +211,10 @@ def test_numbers_that_cannot_be_used(tmp_path, capsys):
 
 def test_few_numbers_are_classes_or_a_scale(tmp_path, capsys):
     write(tmp_path / "a.csv", ["id", "x", "stars"], [f"c{i}" for i in range(N)], numbers(), np.resize([1, 2, 3], N))
-    assert "(only 3 different whole numbers; for a scale say --task regression)" in train(capsys, "a.csv", "stars")
+    assert "(only 3 different whole numbers; for a scale use --task regression)" in train(capsys, "a.csv", "stars")
     (tmp_path / "run").rename(tmp_path / "first")
     out = train(capsys, "a.csv", "stars", "--task", "regression")
-    assert "regression (as asked for; for classes say --task classification), 1 to 3" in out
+    assert "regression (as asked for; for classes use --task classification), 1 to 3" in out
     result(capsys, "predict", "run", "a.csv")
     assert [row["id"] for row in read(tmp_path / "predictions.csv")] == [f"c{i}" for i in range(N)]
 
@@ -233,8 +233,8 @@ def dated(tmp_path, order=1, form="%Y-%m-%d"):
 def test_rows_in_time_order(tmp_path, capsys, order, form):
     dated(tmp_path, order, form)
     out = train(capsys, "a.csv", "y")
-    assert "note: the rows are in order of day: split at random" in out
-    assert "say --split time" in out
+    assert "note: the rows are in order of day: a random split" in out
+    assert "use --split time" in out
     assert "day  date        dates such as" in out
     (tmp_path / "run").rename(tmp_path / "random")
     out = train(capsys, "a.csv", "y", "--split", "time")
@@ -251,7 +251,9 @@ def test_time_without_a_date(tmp_path, capsys):
     assert "the rows are in order of timestamp" in train(capsys, "a.csv", "y")
     write(tmp_path / "a.csv", ["x", "y"], numbers(), np.arange(N) + 0.5)
     (tmp_path / "run").rename(tmp_path / "first")
-    assert "by the order of the rows: no column tells the time" in train(capsys, "a.csv", "y", "--split", "time")
+    assert "by the order of the rows, because no column gives the time" in train(
+        capsys, "a.csv", "y", "--split", "time"
+    )
 
 
 def test_shuffled_dates_are_put_in_order(tmp_path, capsys):
@@ -259,7 +261,7 @@ def test_shuffled_dates_are_put_in_order(tmp_path, capsys):
     first = datetime.date(2020, 1, 1)
     dates = [first + datetime.timedelta(days=int(i)) for i in order]
     write(tmp_path / "a.csv", ["day", "y"], dates, order + 0.5)
-    assert "say --split time" not in train(capsys, "a.csv", "y")
+    assert "use --split time" not in train(capsys, "a.csv", "y")
     (tmp_path / "run").rename(tmp_path / "first")
     train(capsys, "a.csv", "y", "--split", "time")
     assert json.loads((tmp_path / "run/config.json").read_text())["table"]["preprocessing"]["center"] == 21.5
@@ -268,7 +270,7 @@ def test_shuffled_dates_are_put_in_order(tmp_path, capsys):
 def test_a_class_that_comes_late(tmp_path, capsys):
     write(tmp_path / "a.csv", ["x", "y"], numbers(), [*["a", "b"] * 25, *["c"] * 10])
     err = run(capsys, "train", "a.csv", "--target", "y", "--split", "time", *QUICK, status=1).err
-    assert "'c' comes only in the last rows, so that the first ones cannot teach it" in err
+    assert "'c' occurs only in the last rows, so it cannot be learned from the first ones" in err
 
 
 # -- digits and their kin --------------------------------------------------------------------------------------------

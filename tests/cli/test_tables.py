@@ -1,4 +1,4 @@
-"""``xpnet train FILE.csv --target COLUMN`` as a newcomer uses it, and as somebody misuses it."""
+"""``xpnet train FILE.csv --target COLUMN``: normal use and misuse."""
 
 import csv
 import json
@@ -25,7 +25,7 @@ def _elsewhere(tmp_path, monkeypatch):
 
 
 def people(n, seed=0):
-    """Who came back?  It hangs on age and town, with some missing; and how much was spent."""
+    """A class (came back) that depends on age and town, with missing cells, and a number (money spent)."""
     rng = np.random.default_rng(seed)
     ages, towns = rng.integers(18, 80, n), rng.choice(["Rome", "Oslo", "Bern"], n)
     came = (ages > 45) ^ (towns == "Oslo")
@@ -50,7 +50,7 @@ def read(path):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """Finished runs of both tasks; tests copy them before they change them."""
+    """Completed runs of both tasks; tests copy them before changing them."""
     folder = tmp_path_factory.mktemp("tables")
     file = write(folder / "people.csv", people(300))
     for target, run in (("came", "classes"), ("spent", "numbers")):
@@ -175,7 +175,7 @@ def test_a_file_that_changed_is_not_taken_for_the_old_one(tmp_path, capsys):
     assert main(["train", file, "--target", "came", "--epochs", "1", "--out", "run", *QUICK]) == 0
     write(tmp_path / "people.csv", people(61))
     for arguments in (["evaluate", "run"], ["train", "--resume", "run"]):
-        fails(capsys, *arguments, status=1, match="people.csv was changed since the run began")
+        fails(capsys, *arguments, status=1, match="people.csv was changed after the run began")
     assert main(["evaluate", "run", "--data", file]) == 0
 
 
@@ -189,7 +189,7 @@ def test_what_was_asked_for(tmp_path, capsys):
     assert "64 training, 16 test samples" in out
     assert "age       categorical as asked for" in out
     assert main(["train", file, "--target", "age", "--task", "classification", "--epochs", "1", "--quiet"]) == 1
-    assert "these are no classes" in capsys.readouterr().err
+    assert "these are not classes" in capsys.readouterr().err
     body = write(tmp_path / "body.csv", [[row[3], row[5]] for row in rows[1:]])
     assert main(["train", body, "--target", "column2", "--no-header", "--epochs", "1", *QUICK]) == 0
     assert read_settings(tmp_path / "runs/body-1").table["preprocessing"]["header"] is False
@@ -209,17 +209,17 @@ def test_semicolons_no_header_and_rows_without_target(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(("arguments", "status", "match"), [
-    (["people.csv"], 2, "people.csv is no CSV of digits (label,pixel0,...). For another table say which column to learn, e.g. --target came"),
+    (["people.csv"], 2, "people.csv is not a CSV of digits (label,pixel0,...). For another table name the column to learn, e.g. --target came"),
     (["people.csv", "--target", "Came"], 2, "people.csv has no column 'Came'; did you mean 'came'? (its columns: PersonId, name"),
     (["people.csv", "--target", "xyz"], 2, "people.csv has no column 'xyz' (its columns:"),
     (["people.csv", "--target", "came", "--ignore", "twon"], 2, "no column 'twon'; did you mean 'town'?"),
-    (["people.csv", "--target", "name"], 1, "the target 'name' has 60 different values in 60 rows: these are no classes"),
+    (["people.csv", "--target", "name"], 1, "the target 'name' has 60 different values in 60 rows: these are not classes"),
     (["people.csv", "--target", "town", "--task", "regression"], 1, "line 2, column 'town': "),
     (["people.csv", "--target", "spent", "--class-weight", "balanced"], 2, "--class-weight is for classes"),
     (["people.csv", "--target", "came", "--model", "lenet"], 2, "lenet takes images: for a table leave --model out"),
     (["people.csv", "--target", "came", "--batch-size", "50"], 2, "--batch-size 50 is larger than the training data (43"),
     (["people.csv", "--target", "came", "--task", "ranking"], 2, "invalid choice: 'ranking'"),
-    (["people.csv", "--task", "regression"], 2, "--task is for tables: say which column to learn with --target"),
+    (["people.csv", "--task", "regression"], 2, "--task is for tables: name the column to learn with --target"),
     (["mnist", "--target", "came"], 2, "--target is for tables: xpnet train FILE.csv --target COLUMN"),
     (["--target", "came"], 2, "--target is for tables"),
     (["nowhere.csv", "--target", "came"], 1, "nowhere.csv: No such file"),
@@ -270,7 +270,7 @@ def test_wrong_files_for_a_run(tmp_path, trained, capsys):
     rows = people(10)
     rows[4][-1] = "maybe"
     write(tmp_path / "label.csv", rows)
-    fails(capsys, "evaluate", run, "--data", "label.csv", status=1, match="'maybe' is no class of the training rows")
+    fails(capsys, "evaluate", run, "--data", "label.csv", status=1, match="'maybe' is not a class of the training rows")
     assert not (tmp_path / "predictions.csv").exists()
 
 

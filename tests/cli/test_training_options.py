@@ -1,4 +1,4 @@
-"""``xpnet train --l1 --clip-norm --accumulate --ema``: that they arrive, are kept, and survive a resume."""
+"""``xpnet train --l1 --clip-norm --accumulate --ema``: they take effect, are stored, and survive a resume."""
 
 import json
 

@@ -50,7 +50,7 @@ def test_data_that_look_like_a_header(tmp_path, text):
     found = read_table(write(tmp_path, text))
     assert not found.header
     assert found.names == [f"column{i + 1}" for i in range(len(found.names))]
-    assert any("say --header" in note for note in found.notes)
+    assert any("use --header" in note for note in found.notes)
 
 
 def test_the_target_settles_the_header(tmp_path):

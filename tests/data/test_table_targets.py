@@ -50,7 +50,7 @@ def test_spellings_that_come_later():
         prepare, _ = fitted(seen)
         assert prepare.transform_target(table(y=later)).tolist() == [1, 0]
         assert prepare.labelled(table(y=later)) == ([0, 1], {})
-    with pytest.raises(DataError, match=r"'Cat' is no class of the training rows; did you mean 'cat'\?"):
+    with pytest.raises(DataError, match=r"'Cat' is not a class of the training rows; did you mean 'cat'\?"):
         fitted(["cat", "dog", "dog"])[0].transform_target(table(y=["Cat"]))
 
 
@@ -84,7 +84,7 @@ def test_labels_that_cannot_be_used():
     prepare, _ = fitted(["<=50K", ">50K"] * 3)
     later = table(y=["<=50K.", ">50K", ">50K.", "<=50K.", ""])
     assert prepare.labelled(later) == ([1], {"<=50K.": 2, ">50K.": 1, "": 1})
-    with pytest.raises(DataError, match=r"'<=50K\.' is no class .*did you mean '<=50K'\?"):
+    with pytest.raises(DataError, match=r"'<=50K\.' is not a class .*did you mean '<=50K'\?"):
         prepare.transform_target(later.take([0, 1]))
     numbers, _ = fitted([1.5, 2.5, 7])
     assert numbers.labelled(table(y=["3", "inf", "x", "NA"])) == ([0], {"inf": 1, "x": 1, "NA": 1})

@@ -366,7 +366,7 @@ def test_columns_that_do_not_matter_may_be_absent_or_more(people):
     ({"x": [1, 2], "y": [1, 2]}, "z", {}, r"no column 'z'"),
     ({"x": [1, 2], "y": ["a", "a"]}, "y", {}, "the target 'y' is always 'a': there is nothing to learn"),
     ({"x": [1, 2], "y": ["", ""]}, "y", {}, "the target 'y' is missing in every row"),
-    ({"x": [1] * 6, "y": list("abcdef")}, "y", {}, "'y' has 6 different values in 6 rows: these are no classes"),
+    ({"x": [1] * 6, "y": list("abcdef")}, "y", {}, "'y' has 6 different values in 6 rows: these are not classes"),
     ({"x": [1, 2], "y": ["a", "b"]}, "y", {"task": "regression"}, "line 2, column 'y': 'a' is not a number"),
     ({"x": [1, 1], "y": ["a", "b"]}, "y", {}, r"no column to learn 'y' from \(x: always '1': left out\)"),
     ({"y": ["a", "b"]}, "y", {}, r"no column to learn 'y' from \(there is no other\)"),
@@ -397,7 +397,7 @@ def test_rows_that_do_not_fit(columns, match):
 def test_targets_that_do_not_fit():
     prepare = TablePreprocessor("y").fit(table(x=[1, 2, 4], y=["no", "yes", "no"]))
     with pytest.raises(
-        DataError, match=r"line 2, column 'y': 'yess' is no class .*did you mean 'yes'\? \(they are no, yes\)"
+        DataError, match=r"line 2, column 'y': 'yess' is not a class .*did you mean 'yes'\? \(they are no, yes\)"
     ):
         prepare.transform_target(table(y=["yess"]))
     with pytest.raises(DataError, match="line 3, column 'y': the target is missing"):

@@ -96,7 +96,7 @@ def test_ops_of_scikit_learn(nodes, expected, path, backend):
     (ml("ArrayFeatureExtractor", ["x", "i"]), {"i": np.array([-1])}, r"of places \[-1\] from"),
     (ml("ArrayFeatureExtractor", ["x", "i"]), {"i": np.array([0.5])}, "of places"),
     (ml("Scaler"), {}, "offset has 0 numbers for 3 columns"),
-    (ml("Normalizer", norm="L3"), {}, "norm='L3', known are MAX, L1 and L2"),
+    (ml("Normalizer", norm="L3"), {}, "norm='L3', supported are MAX, L1 and L2"),
     (ml("LabelEncoder", keys_int64s=[1]), {}, "LabelEncoder of 1 keys and 0 values"),
 ])  # fmt: skip
 def test_ops_of_scikit_learn_that_cannot_be_computed(made, weights, message, path):
@@ -107,7 +107,7 @@ def test_ops_of_scikit_learn_that_cannot_be_computed(made, weights, message, pat
 
 def test_text_that_is_damaged(path):
     for texts, message in (
-        ([b"\xff"], "is no text"),
+        ([b"\xff"], "is not text"),
         ([b"a"], "has shape"),
         ([b"a" * (1 << 13)] * 3000, "3000 texts of up to"),
     ):
@@ -176,12 +176,12 @@ def test_constants_and_several_tensors_in_one_file(path):
     ("../secret", {}, "not within the folder"), ("a/../../secret", {}, "not within the folder"), ("/etc/hostname", {}, "not within"),
     ("C:\\secret", {}, "not within the folder"), ("..\\secret", {}, "not within the folder"), ("\\\\host\\x", {}, "not within"),
     ("link", {}, "a link to .* outside the folder"), ("linked/secret", {}, "a link to .* outside the folder"),
-    ("w\0.bin", {}, "not within the folder"), ("nowhere", {}, "is missing: it belongs beside"), (".", {}, "which is no file"),
-    ("pipe", {}, "which is no file"), ("", {}, "in another file, which is not named"),
+    ("w\0.bin", {}, "not within the folder"), ("nowhere", {}, "is missing: it belongs beside"), (".", {}, "which is not a file"),
+    ("pipe", {}, "which is not a file"), ("", {}, "in another file, which is not named"),
     ("w.bin", {"offset": 1}, r"lies at 1 to 25 of 'w\.bin', which has 24 bytes"), ("w.bin", {"offset": 1 << 50}, "which has 24"),
-    ("w.bin", {"offset": -1}, "its offset '-1' in another file is no whole number"), ("w.bin", {"offset": "1e3"}, "no whole number"),
+    ("w.bin", {"offset": -1}, "its offset '-1' in another file is not an integer"), ("w.bin", {"offset": "1e3"}, "not an integer"),
     ("w.bin", {"length": 20}, "has shape .*, 24 bytes, but lies in 20"), ("w.bin", {"length": 1 << 50}, "which has 24 bytes"),
-    ("w.bin", {"length": "9" * 5000}, "its length '9999.* is no whole number"), ("empty", {}, "which has 0 bytes"),
+    ("w.bin", {"length": "9" * 5000}, "its length '9999.* is not an integer"), ("empty", {}, "which has 0 bytes"),
 ])  # fmt: skip
 def test_weights_that_are_not_followed(location, place, message, path):
     folder = path.parent
@@ -291,7 +291,7 @@ def test_functions_of_the_file(path):
     ([function("f", ["a"], ["b"], [call("f", ["a"], ["b"])])], "its function 'mine.f' calls itself"),
     ([function("f", ["a"], ["b"], [node("Relu", ["a"], ["b"])], opsets=[messages.Opset(domain="", version=12)])], "of version 12"),
     ([function("f", [], ["b"], [node("Relu", ["a"], ["b"])])], "more inputs or outputs than its function has"),
-    ([function("f", ["a"], ["b"], [node("Foo", ["a"], ["b"])])], "needs ops that are not known here: Foo"),
+    ([function("f", ["a"], ["b"], [node("Foo", ["a"], ["b"])])], "needs ops that are not supported: Foo"),
     ([function("f", ["a"], ["b"], [call("g", ["a"], [f"b{i}"]) for i in range(600)]),
       function("g", ["a"], ["b"], [call("h", ["a"], [f"b{i}"]) for i in range(600)]), function("h", ["a"], ["b"], [])],
      "has functions of more than 200000 nodes"),

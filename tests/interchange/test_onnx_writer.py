@@ -476,18 +476,18 @@ def test_nothing_is_written_that_no_output_needs(tmp_path):
     assert len(read.value_names) == 2
 
 
-def test_an_example_of_one_number_hides_what_follows_it(tmp_path):
+def test_an_example_of_one_number_hides_what_depends_on_it(tmp_path):
     masked = Function(lambda x: x.astype("float32") * (x.data != 0))
     for x, message in (
-        (0 * WORDS, "holds one whole number only: give one with several"),
-        (WORDS % 3, "follows the input"),
+        (0 * WORDS, "holds only one integer: give one with several"),
+        (WORDS % 3, "depends on the input"),
     ):
         with pytest.raises(OnnxError, match=message):
             to_onnx(masked, x, tmp_path / "m")
 
 
 def test_a_mask_beside_the_ops_is_noticed_in_an_example_without_negatives(tmp_path):
-    with pytest.raises(OnnxError, match="follows the input, but was not computed by an op"):
+    with pytest.raises(OnnxError, match="depends on the input, but was not computed by an op"):
         to_onnx(Function(lambda x: x * (x.data > 0).astype("float32")), abs(ROWS), tmp_path / "m")
 
 
@@ -603,18 +603,18 @@ def strange(xp, x):
 
 @pytest.mark.parametrize(("make", "x", "message"), [
     (lambda: nn.BatchNorm2d(4, track_running_stats=False), IMAGE, "the statistics of a batch"),
-    (lambda: Function(lambda x: x * (x.data > 0).astype("float32")), ROWS, "multiply: argument 1 .* follows the input"),
-    (lambda: Function(lambda x: x + 1 if len(x) == 2 else x * 2), ROWS, "computes other ops for another batch"),
+    (lambda: Function(lambda x: x * (x.data > 0).astype("float32")), ROWS, "multiply: argument 1 .* depends on the input"),
+    (lambda: Function(lambda x: x + 1 if len(x) == 2 else x * 2), ROWS, "computes different ops for another batch"),
     (lambda: Function(lambda x: F.cross_entropy(x, np.zeros(len(x), "int64"))), ROWS, "'cross_entropy': it computes a loss"),
     (lambda: Own(), ROWS, "does not know how to write 'strange'"),
-    (lambda: Function(lambda x: F.dropout(x, 0.5)), ROWS, "'dropout': it drops in evaluation too"),
+    (lambda: Function(lambda x: F.dropout(x, 0.5)), ROWS, "'dropout': it drops units in evaluation mode, too"),
     (lambda: Function(lambda x: F.scaled_dot_product_attention(x, x, x, dropout_p=0.5)), SERIES, "attention with dropout"),
     (lambda: Function(lambda x: x[x > 0]), ROWS, "a mask as index"),
     (lambda: Function(lambda x: x[[0, 1], [1, 0]]), ROWS, "an index of several arrays"),
-    (lambda: Function(lambda x: x[:, np.asarray(x.data[0] > 0).astype(int)]), ROWS, "its index of shape .* follows the input"),
+    (lambda: Function(lambda x: x[:, np.asarray(x.data[0] > 0).astype(int)]), ROWS, "its index of shape .* depends on the input"),
     (lambda: Function(lambda x: x.reshape(-1)[: x.shape[0] ** 2]), ROWS, "a length that is 4 for 2 samples and 25 for 5"),
-    (lambda: Function(lambda x: x.clip(0.0, len(x))), ROWS, "clip: its options follow the batch"),
-    (lambda: Function(lambda x: F.interpolate(x, size=(len(x), 3))), IMAGE, "its options follow the batch"),
+    (lambda: Function(lambda x: x.clip(0.0, len(x))), ROWS, "clip: its options depend on the batch"),
+    (lambda: Function(lambda x: F.interpolate(x, size=(len(x), 3))), IMAGE, "its options depend on the batch"),
 ])  # fmt: skip
 def test_what_cannot_be_written_says_where(make, x, message, tmp_path):
     model = nn.Sequential(nn.Identity(), nn.Sequential(make()))

@@ -79,11 +79,11 @@ def test_any_bytes_are_a_message_or_an_error(content):
     (b"\x0b", "unknown wire type 3"),
     (b"\x00\x01", "a field without a number"),
     (b"\x02\x01a", "a field without a number"),
-    (b"\x30\x01", "Tree.leaf is no message"),
-    (b"\x1a\x03abc", "Tree.floats is no row of numbers"),
-    (b"\x0d\x01\x02\x03\x04", "Tree.number is no whole number"),
-    (b"\x28\x01", "Tree.content is no row of bytes"),
-    (b"\x32\x03\x12\x01\xff", "Leaf.text is no text"),
+    (b"\x30\x01", "Tree.leaf is not a message"),
+    (b"\x1a\x03abc", "Tree.floats is not a list of numbers"),
+    (b"\x0d\x01\x02\x03\x04", "Tree.number is not an integer"),
+    (b"\x28\x01", "Tree.content is not a byte string"),
+    (b"\x32\x03\x12\x01\xff", "Leaf.text is not text"),
 ])  # fmt: skip
 def test_damaged_messages(content, message):
     with pytest.raises(WireError, match=message):

@@ -186,7 +186,7 @@ def test_other_files(tmp_path):
     path = tmp_path / "a"
     for content in (b"", b"hello", b"\x80\x02K\x01.", b"\x80\x02}."):
         path.write_bytes(content)
-        with pytest.raises(CheckpointError, match=r"no file of torch\.save"):
+        with pytest.raises(CheckpointError, match=r"not a file of torch\.save"):
             load_pth(path)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("x", "y")

@@ -48,7 +48,7 @@ def test_without_a_key_the_error_names_what_looks_like_a_state_dict(name):
     ("time", "refuses to call _codecs.encode"), ("own", r"refuses to make an object of __main__\.Settings"),
     ("sparse", "refuses to call torch"), ("meta", "refuses to call torch._utils._rebuild_meta"),
     ("quantised", "refuses to call torch._utils._rebuild_qtensor"), ("complex_tensor", "no state dict but a tensor"),
-    ("optimizer", "'state' is no tensor but a dict"), ("log", "'loss' is no tensor but a list"),
+    ("optimizer", "'state' is not a tensor but a dict"), ("log", "'loss' is not a tensor but a list"),
     ("args.lr", "has nothing under key='args.lr'"), ("ema.nothing", r"has nothing under key='ema\.nothing'"),
     ("", "has nothing under key=''"),
 ])  # fmt: skip
@@ -149,13 +149,13 @@ def test_a_nest_as_the_key_of_a_plain_file(tmp_path):
     start = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19." + b"\x80\x02M\xe9\x03."
     start += b"\x80\x02}X\x0d\x00\x00\x00little_endian\x88s." + b"}."
     (tmp_path / "a").write_bytes(start + b"]" + nest(200) + b"a.")
-    with pytest.raises(CheckpointError, match="of a key that is no text is not used"):
+    with pytest.raises(CheckpointError, match="of a key that is not text is not used"):
         load_pth(tmp_path / "a")
 
 
 def test_an_ordered_dict_of_the_older_protocols():
     program = b"ccollections\nOrderedDict\n((X\x01\x00\x00\x00aK\x01ltR."
-    with pytest.raises(UnpickleError, match="its items are no pairs"):
+    with pytest.raises(UnpickleError, match="its items are not pairs"):
         Machine({"collections.OrderedDict": _ordered()}, lambda x: x).run(io.BytesIO(program))
     program = b"ccollections\nOrderedDict\n(((X\x01\x00\x00\x00aK\x01lltR."
     assert Machine({"collections.OrderedDict": _ordered()}, lambda x: x).run(io.BytesIO(program)) == {"a": 1}
@@ -182,7 +182,7 @@ def test_placeholders_are_equal_to_themselves_only():
 ])  # fmt: skip
 def test_what_else_people_have_under_that_name(tmp_path, content, message):
     (tmp_path / "a.pth").write_bytes(content)
-    with pytest.raises(CheckpointError, match=rf"no file of torch\.save .*{message}"):
+    with pytest.raises(CheckpointError, match=rf"not a file of torch\.save .*{message}"):
         load_pth(tmp_path / "a.pth")
 
 

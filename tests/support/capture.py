@@ -1,9 +1,9 @@
 """Recordings of device calls, with the rules of a CUDA graph.
 
-While a recording is made every call is written down with its operands and its results, and what a graph refuses is an
-error: transfers, waiting for the device, products by CuPy's own cuBLAS.  As on a GPU nothing is computed for good
-meanwhile: what the calls changed in older memory is put back, and results hold rubbish until the first replay.  A
-replay runs the calls again on the same memory.  What the host contributed is frozen.
+During a recording every call is stored with its operands and its results, and what a CUDA graph refuses is an error:
+transfers, synchronisation, products by CuPy's own cuBLAS.  As on a GPU, a recording computes nothing: changes to older
+memory are undone, and results hold garbage until the first replay.  A replay runs the calls again on the same memory.
+Values from the host are frozen.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from xpnet_backends import CaptureError
 from .traffic import NAMES, counters
 
 R = TypeVar("R")
-RUBBISH = 0x7F  # every byte: NaN as a float (0x7F7F... as a double is 1e306), a huge whole number
+RUBBISH = 0x7F  # the value of every byte: a huge integer (0x7F7F... as a double is 1e306)
 
 
 @dataclass
 class Call:
-    """One call: ``function(*args, **kwargs)`` on host arrays, and the memory in which its results belong."""
+    """One call: ``function(*args, **kwargs)`` on host arrays, and the memory for its results."""
 
     function: Callable[..., Any]
     args: tuple[Any, ...]
@@ -41,19 +41,19 @@ class Call:
 
 
 class Recorder:
-    """Writes down the calls of the thread that made it."""
+    """Records the calls of the thread that created it."""
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
         self._thread = threading.get_ident()
-        self._made: dict[int, np.ndarray] = {}  # memory that the recording allocates, by identity
-        self._older: dict[int, tuple[np.ndarray, np.ndarray]] = {}  # other memory that it touches, and its values
+        self._made: dict[int, np.ndarray] = {}  # memory allocated by the recording, by identity
+        self._older: dict[int, tuple[np.ndarray, np.ndarray]] = {}  # other memory that it accesses, with its values
 
     def here(self) -> bool:
         return threading.get_ident() == self._thread
 
     def see(self, what: str, call: str) -> None:
-        """Refuse what a graph refuses (told by ``counters``)."""
+        """Refuse what a CUDA graph refuses (reported by ``counters``)."""
         if what in NAMES and self.here():
             raise CaptureError(f"{call} ({NAMES[what]}) cannot be recorded")
 
@@ -94,7 +94,7 @@ class Recorder:
         return repr(x)
 
     def undo(self) -> None:
-        """Leave older memory as it was, and rubbish in that of the recording."""
+        """Restore older memory, and fill the recording's own memory with garbage."""
         for memory, values in self._older.values():
             if memory.flags.writeable:
                 memory[...] = values
@@ -112,7 +112,7 @@ _active: list[Recorder] = []
 
 
 def perform(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) -> Any:
-    """Run a function on the values of device arrays: the one place in which the device computes."""
+    """Run a function on the values of device arrays.  All computation of the device happens here."""
     kwargs = kwargs or {}
     with np.errstate(all="ignore"):
         for recorder in _active:
@@ -122,13 +122,13 @@ def perform(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[st
 
 
 def refuse_cublas(name: str) -> None:
-    """Products by CuPy's cuBLAS: ``xpnet_backends.matmul`` is the one that can be recorded."""
+    """Refuse products by CuPy's cuBLAS; ``xpnet_backends.matmul`` can be recorded."""
     if any(recorder.here() for recorder in _active):
         raise CaptureError(f"{name} (a product by CuPy's cuBLAS) cannot be recorded: use xpnet_backends.matmul")
 
 
 def capture(function: Callable[[], R]) -> Callable[[], R]:
-    """A callable that does again what ``function()`` did on the device; see ``Backend.capture``."""
+    """A callable that repeats the device work of ``function()``; see ``Backend.capture``."""
     if any(recorder.here() for recorder in _active):
         raise CaptureError("a recording inside a recording")
     recorder = Recorder()
@@ -160,7 +160,7 @@ def _leaves(x: Any) -> Iterator[Any]:
 
 
 def _without_scalars(x: Any) -> Any:
-    """A result whose numbers are 0-d arrays, which have a place in memory."""
+    """A result with its numbers as 0-d arrays, which have an address."""
     if isinstance(x, np.generic | bool | int | float | complex):
         return np.asarray(x)
     if isinstance(x, list | tuple):
@@ -170,14 +170,14 @@ def _without_scalars(x: Any) -> Any:
 
 
 def _own_memory(x: Any, operands: list[np.ndarray]) -> np.ndarray | None:
-    """A result in memory of its own; None for views of operands and for what is no array."""
+    """Memory for a result; None for views of operands and for results that are not arrays."""
     if not isinstance(x, np.ndarray) or any(np.may_share_memory(x, a) or _owner(x) is _owner(a) for a in operands):
         return None
-    return x  # an empty view shares no memory, but an owner
+    return x  # an empty view shares no memory, only an owner
 
 
 def _owner(x: np.ndarray) -> np.ndarray:
-    """The array whose memory ``x`` shows."""
+    """The array that owns the memory of ``x``."""
     base: Any = x
     while (below := getattr(base, "base", None)) is not None:  # as_strided puts an object in between
         base = below

@@ -1,4 +1,4 @@
-"""CIFAR-10 files as their author published them, small: records, pickles written by hand, archives."""
+"""Small CIFAR-10 files in the published formats: records, pickles written by hand, archives."""
 
 import gzip
 import struct
@@ -33,7 +33,7 @@ def array(data, dtype=b"u1", state_data=None):
 
 
 def batch(made, *, data=None, labels=None):
-    """A batch of the Python version, of the same images as ``records``; ``data`` and ``labels`` put others there."""
+    """A batch of the Python version with the images of ``records``, unless ``data`` or ``labels`` replace them."""
     numbers = b"".join(b"K" + bytes([label]) for label in made[:, 0])
     names = b"".join(short(f"image_s_{i:06}.png".encode()) for i in range(len(made)))
     return b"".join([
@@ -53,7 +53,7 @@ def files(version, n=2):
 
 
 def archive(contents, change=None):
-    """A tar.gz of names and contents, with its folder and a readme; ``change(member)`` may spoil a header."""
+    """A tar.gz of names and contents, with its folder and a readme; ``change(member)`` may damage a header."""
     folder = next(iter(contents)).partition("/")[0]
     place = tarfile.TarInfo(folder)
     place.type = tarfile.DIRTYPE

@@ -1,4 +1,4 @@
-"""Compile CUDA kernels with g++ and run them on the CPU: the kernels' own source, checked where there is no GPU."""
+"""Compile the source of CUDA kernels with g++ and run it on the CPU, to test kernels without a GPU."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Dim3(ctypes.Structure):
 
 @dataclass
 class Guarded:
-    """A copy of an array between bytes that must stay as they are (0xFF: NaN to a kernel that reads too far)."""
+    """A copy of an array between guard bytes that must not change (0xFF: NaN for a kernel that reads too far)."""
 
     array: np.ndarray
 
@@ -112,7 +112,7 @@ class CpuKernel:
 
     @staticmethod
     def _value(x: Any, guarded: Guarded | None) -> np.ndarray:
-        """What the launcher finds behind an argument's pointer: a number, or the address of an array."""
+        """The value at an argument's pointer: a number, or the address of an array."""
         return np.asarray(x) if guarded is None else np.asarray(guarded.inside.ctypes.data, dtype=np.uint64)
 
     def _check_sizes(self, values: Sequence[np.ndarray]) -> None:

@@ -1,4 +1,4 @@
-"""What CuPy has, as recorded in ``cupy_table.json``, and the rules that no signature tells."""
+"""CuPy's functions as recorded in ``cupy_table.json``, and rules that signatures do not express."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def words(text: str) -> frozenset[str]:
 
 
 SYNC_METHODS = words("nonzero compress choose put")
-SYNC_FUNCTIONS = words(  # the size of their result, or a decision, depends on values
+SYNC_FUNCTIONS = words(  # functions whose result size, or control flow, depends on values
     """argwhere bincount compress extract flatnonzero histogram intersect1d isin nonzero put setdiff1d setxor1d
     shares_memory trim_zeros union1d unique unique_all unique_counts unique_inverse unique_values"""
 )
 CUBLAS = words("dot einsum inner matmul tensordot vdot linalg")
-HOST_ANSWERS = words(  # plain Python answers also on CuPy; all other numbers come back as 0-d arrays
+HOST_ANSWERS = words(  # functions that return plain Python values on CuPy, too; all others return 0-d arrays
     """broadcast_shapes can_cast iscomplexobj isdtype isfortran isrealobj isscalar issubdtype iterable
     may_share_memory ndim shape shares_memory size"""
 )
@@ -34,7 +34,7 @@ ATOMIC_TYPES = words("int32 uint32 uint64 float16 float32 float64")
 
 @cache
 def _signature(text: str) -> inspect.Signature:
-    """From the table's words: ``a axis= * blocking= **kwargs``."""
+    """Parse the table's words: ``a axis= * blocking= **kwargs``."""
     parameters, kind = [], inspect.Parameter.POSITIONAL_OR_KEYWORD
     for word in text.split():
         name, default = word.strip("*="), None if word.endswith("=") else inspect.Parameter.empty
@@ -51,7 +51,7 @@ def _signature(text: str) -> inspect.Signature:
 
 
 def check_call(name: str, text: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """Refuse arguments that CuPy's function of this name does not take."""
+    """Refuse arguments that CuPy's function of this name does not accept."""
     try:
         _signature(text).bind(*args, **kwargs)
     except TypeError as error:

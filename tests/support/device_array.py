@@ -1,4 +1,4 @@
-"""The stand-in's array: values in host memory, behind CuPy's rules."""
+"""The stand-in's array: values in host memory that follow CuPy's rules."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .traffic import counters
 
 
 def host(x: Any) -> Any:
-    """The NumPy value behind an argument; NumPy arrays themselves are refused, as CuPy refuses them."""
+    """The NumPy value of an argument; NumPy arrays are refused, as in CuPy."""
     if isinstance(x, ndarray):
         return x._a
     if isinstance(x, np.ndarray):
@@ -34,7 +34,7 @@ def sources(args: Any) -> Iterator[ndarray]:
 
 
 def device(result: Any, given: list[ndarray]) -> Any:
-    """Wrap a result of NumPy: numbers become 0-d arrays, views know what they are views of."""
+    """Wrap a result of NumPy: numbers become 0-d arrays, and views keep their base."""
     if isinstance(result, np.generic | bool | int | float | complex):
         result = np.asarray(result)
     if isinstance(result, list | tuple):
@@ -53,7 +53,7 @@ def device(result: Any, given: list[ndarray]) -> Any:
 
 
 def checked(a: np.ndarray) -> np.ndarray:
-    """Booleans and numbers only, and none longer than a double (two for complex ones)."""
+    """Accept booleans and numbers only, at most as wide as a double (two doubles for complex numbers)."""
     if a.dtype.char not in "?bhilqBHILQefdFD":
         raise TypeError(f"Unsupported dtype {a.dtype}")
     return a
@@ -66,7 +66,7 @@ def _is_view(a: np.ndarray, of: np.ndarray) -> bool:
 
 
 def call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) -> Any:
-    """Run a NumPy function on the values behind the arguments, without NumPy's warnings: a GPU gives none."""
+    """Run a NumPy function on the values of the arguments, without NumPy's warnings, because a GPU gives none."""
     kwargs = kwargs or {}
     host_args = tuple(host(x) for x in args)
     host_kwargs = {name: host(x) for name, x in kwargs.items()}
@@ -77,7 +77,7 @@ def call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, 
 
 
 def may_mix(other: Any) -> bool:
-    """Whether an operator takes ``other``; False leaves it to the other side, as for a class of our own."""
+    """Whether an operator accepts ``other``; False leaves it to the other operand, as for classes of xpnet."""
     if isinstance(other, ndarray | int | float | complex | np.generic):
         return True
     if getattr(type(other), "__array_ufunc__", True) is None:
@@ -86,7 +86,7 @@ def may_mix(other: Any) -> bool:
 
 
 class Flags:
-    """What CuPy tells of an array's layout: there is no ``writeable``."""
+    """CuPy's flags of an array's layout, which have no ``writeable``."""
 
     def __init__(self, array: ndarray) -> None:
         self.c_contiguous = array._a.flags.c_contiguous
@@ -97,13 +97,13 @@ class Flags:
         return bool(getattr(self, name.lower()))
 
 
-class ndarray:  # noqa: N801  the name it has in NumPy and CuPy
+class ndarray:  # noqa: N801  the name in NumPy and CuPy
     """An array "on the device"."""
 
     __slots__ = ("__weakref__", "_a", "_base")
     __hash__ = None  # type: ignore[assignment]
     __array_priority__ = 100
-    __array_ufunc__ = None  # np.exp(x) would silently run on the device: use the namespace
+    __array_ufunc__ = None  # np.exp(x) would run on the device silently: use the namespace
 
     def __init__(self, a: np.ndarray, base: ndarray | None = None) -> None:
         self._a = a
@@ -278,7 +278,7 @@ class ndarray:  # noqa: N801  the name it has in NumPy and CuPy
 
 
 def _from_host(values: np.ndarray) -> ndarray:
-    """What a pickled array becomes: a transfer out when it is written, and one in when it is read."""
+    """Rebuild a pickled array: writing it is a transfer to the host, and reading it a transfer to the device."""
     counters.count("h2d", "pickle")
     return ndarray(values)
 
@@ -288,8 +288,8 @@ def _needs_a_gpu(name: str) -> Any:
 
 
 def at(name: str, function: Any, a: ndarray, indices: Any, b: Any) -> None:
-    """A scatter by atomics.  Floats are refused, although CuPy takes them: it adds them up in any order, so that the
-    last digits differ from run to run, and it takes maxima of doubles through float32.
+    """A scatter by atomics.  Floats are refused, although CuPy accepts them, because it adds them in any order, so the
+    last digits differ from run to run, and it computes maxima of doubles in float32.
     """
     if a.dtype.name not in ATOMIC_TYPES:
         raise TypeError(f"scatter_{name} only supports {', '.join(sorted(ATOMIC_TYPES))}, not {a.dtype}")
@@ -303,7 +303,7 @@ def at(name: str, function: Any, a: ndarray, indices: Any, b: Any) -> None:
 
 
 def place_of(index: Any) -> tuple[tuple[Any, ...], bool]:
-    """An index as NumPy takes it, and whether it has index arrays.  The Ellipsis keeps results 0-d arrays."""
+    """An index for NumPy, and whether it has index arrays.  The Ellipsis makes results 0-d arrays."""
     keys = index if isinstance(index, tuple) else (index,)
     place = [_key(k) for k in keys]
     by_array = any(isinstance(k, np.ndarray) for k in place)

@@ -1,4 +1,4 @@
-"""What a CuPy array tells of its memory: pointer, device, flat view.  The names come from the table."""
+"""The memory attributes of a CuPy array: pointer, device, flat view.  The names come from the table."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _refused(kind: str, name: str) -> Callable[..., Any]:
 
 
 class Device:
-    """The device of an array; there is one."""
+    """The device of an array; there is only one."""
 
     id = 0
     compute_capability = "90"
@@ -49,7 +49,7 @@ class Device:
 
 
 class MemoryPointer:
-    """What ``array.data`` is in CuPy: a place on the device, neither an array nor a buffer."""
+    """CuPy's ``array.data``: a pointer on the device, neither an array nor a buffer."""
 
     device_id = 0
 
@@ -69,7 +69,7 @@ class MemoryPointer:
 
 
 class Flat:
-    """``array.flat``: iterates, and takes slices and numbers; ``base`` is the array."""
+    """``array.flat``: an iterator that also accepts slices and integers; ``base`` is the array."""
 
     def __init__(self, base: Any) -> None:
         self.base = base

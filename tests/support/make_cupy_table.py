@@ -1,6 +1,6 @@
-"""Write ``cupy_table.json``: which names, methods and keywords CuPy has.
+"""Write ``cupy_table.json``, the names, methods and keywords of CuPy.
 
-Run it where a CuPy wheel is installed; no GPU is needed::
+Run it with a CuPy wheel installed; it needs no GPU::
 
     pip install cupy-cuda13x cuda-pathfinder
     python tests/support/make_cupy_table.py
@@ -22,7 +22,7 @@ TABLE = Path(__file__).with_name("cupy_table.json")
 
 
 def parameters(function: Any) -> str:
-    """The parameters as words: ``a axis= * blocking= **kwargs``; "=" has a default, "*": by keyword only from here."""
+    """The parameters as words: ``a axis= * blocking= **kwargs``; "=" marks a default, "*" the start of keyword-only ones."""
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
@@ -46,7 +46,7 @@ def from_docstring(doc: str) -> str:
 
 
 def functions(module: ModuleType, peer: ModuleType) -> dict[str, str]:
-    """The functions of a CuPy module that NumPy has too."""
+    """The functions of a CuPy module that NumPy has, too."""
     shared = {name: getattr(module, name, None) for name in dir(peer) if not name.startswith("_")}
     return {
         name: parameters(function)
@@ -62,12 +62,12 @@ def methods() -> dict[str, str]:
 
 
 def attributes(kind: type) -> str:
-    """The public attributes of a class that are no methods."""
+    """The public attributes of a class that are not methods."""
     return " ".join(n for n in dir(kind) if not n.startswith("_") and not callable(getattr(kind, n)))
 
 
 def protocols() -> str:
-    """What ``cupy.ndarray`` offers to other libraries and to Python, beside operators and what every object has."""
+    """The special methods of ``cupy.ndarray`` for other libraries and Python, except operators and those of ``object``."""
     own = ["__array__", "__array_function__", "__array_ufunc__", "__copy__", "__cuda_array_interface__"]
     own += ["__deepcopy__", "__dlpack__", "__dlpack_device__", "__reduce__"]
     return " ".join(n for n in own if hasattr(cupy.ndarray, n))

@@ -1,4 +1,4 @@
-"""A mirror of datasets, on this machine."""
+"""A local mirror of datasets."""
 
 import http.server
 import threading
@@ -6,7 +6,7 @@ import time
 
 
 class Mirror:
-    """A web server on this machine that serves a folder, with a fault where one is asked for."""
+    """A local web server that serves a folder, with faults on request."""
 
     def __init__(self, folder):
         mirror = self

@@ -1,4 +1,4 @@
-"""Run this checkout's code in a process of its own."""
+"""Run this checkout's code in a separate process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 def environment(**changes: str) -> dict[str, str]:
-    """The environment in which a Python process finds this checkout, installed or not."""
+    """The environment in which a Python process imports this checkout, installed or not."""
     path = os.pathsep.join([str(ROOT), str(ROOT / "backends")])
     return {**os.environ, "PYTHONPATH": path, "PYTHONWARNINGS": "error", **changes}
 

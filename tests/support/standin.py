@@ -1,9 +1,9 @@
-"""A stand-in for CuPy on NumPy that keeps CuPy's rules, so that GPU code is tested without a GPU.
+"""A stand-in for CuPy on NumPy that follows CuPy's rules, so that GPU code is tested without a GPU.
 
 Names, methods and keywords come from ``cupy_table.json``, recorded from a real CuPy.  What CuPy refuses is refused
-here.  What CuPy does silently and wrongly (indices out of bounds, duplicate indices in an assignment) is an error, and so is
-what it does in another order each time (floats added up by atomics).
-What CuPy does silently and slowly (synchronisations, transfers) is counted: see ``counters`` and ``no_traffic``.
+here.  Silent errors of CuPy (indices out of bounds, duplicate indices in an assignment) raise here, and so do results
+that depend on the order of execution (floats added by atomics).  Silent costs of CuPy (synchronisations, transfers) are
+counted: see ``counters`` and ``no_traffic``.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ __all__ = ["StandinBackend", "counters", "ndarray", "no_traffic", "xp"]
 
 
 class Ufunc:
-    """A ufunc with the keywords and methods that CuPy's have."""
+    """A ufunc with the keywords and methods of CuPy's ufuncs."""
 
     def __init__(self, name: str) -> None:
         self.__name__ = name
@@ -80,7 +80,7 @@ class Ufunc:
 
 
 class Module:
-    """The functions of one module of CuPy, those that its table lists."""
+    """The functions of one module of CuPy that its table lists."""
 
     def __init__(self, name: str, functions: dict[str, str], peer: Any) -> None:
         self.__name__ = name
@@ -118,7 +118,7 @@ class Module:
 
 
 class Namespace(Module):
-    """What ``import cupy`` gives."""
+    """The module that ``import cupy`` returns."""
 
     ndarray = ndarray
 
@@ -184,7 +184,7 @@ KERNELS: dict[str, Kernel] = {}
 
 
 class StandinBackend(Backend):
-    """A device that is none, with CuPy's rules."""
+    """A simulated device with CuPy's rules."""
 
     name = "standin"
     xp = xp

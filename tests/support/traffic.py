@@ -1,4 +1,4 @@
-"""Count what costs time on a GPU: synchronisations, transfers, kernel launches."""
+"""Count operations that cost time on a GPU: synchronisations, transfers, kernel launches."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KEPT_FRAMES = 3
 
 
 class Sees(Protocol):
-    """Whoever wants to know of traffic."""
+    """An object that is notified of traffic."""
 
     def see(self, what: str, call: str) -> None:
         """``call`` did ``what``."""
@@ -22,7 +22,7 @@ class Sees(Protocol):
 
 @dataclass
 class Counters:
-    """``syncs``: the host waited; ``h2d``, ``d2h``: transfers of arrays; ``launches``: kernels, at least so many."""
+    """``syncs``: the host waited; ``h2d``, ``d2h``: array transfers; ``launches``: a lower bound on kernel launches."""
 
     syncs: int = 0
     h2d: int = 0
@@ -35,13 +35,13 @@ class Counters:
         self.syncs = self.h2d = self.d2h = self.launches = 0
 
     def count(self, what: str, call: str) -> None:
-        """One more of ``what``, done by ``call``."""
+        """Count one ``what``, caused by ``call``."""
         setattr(self, what, getattr(self, what) + 1)
         for watcher in self._watchers:
             watcher.see(what, call)
 
     def watch(self, watcher: Sees) -> None:
-        """Tell ``watcher`` of everything that is counted from now on."""
+        """Notify ``watcher`` of everything that is counted from now on."""
         self._watchers.append(watcher)
 
     def forget(self, watcher: Sees) -> None:
@@ -55,7 +55,7 @@ class Counters:
 
 @dataclass
 class Watcher:
-    """Holds a block of code to what it may do, and remembers the first call that went beyond."""
+    """Checks a block of code against limits, and remembers the first call that exceeds them."""
 
     allowed: dict[str, int]
     offence: str | None = None

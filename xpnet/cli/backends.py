@@ -1,4 +1,4 @@
-"""``xpnet backends``: what can compute here."""
+"""``xpnet backends``: which backends work on this machine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def add_parser(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print each backend with versions and device; for one that does not work, why and the fix."""
+    """Print each backend with versions and device; for an unusable one, the reason and the fix."""
     found: dict[str, dict[str, Any]] = {}
     for name in backend_names():
         reason = why_unavailable(name)

@@ -1,4 +1,4 @@
-"""Output that cannot fail a program: characters that the encoding lacks, and readers that go away."""
+"""Console output that does not fail on characters missing from the encoding, or on closed pipes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _TOLERANT = ("replace", "ignore", "backslashreplace", "xmlcharrefreplace", "name
 
 
 def tolerate() -> None:
-    """Print "?" for a character that stdout or stderr cannot encode (ASCII, cp1252), where it would raise."""
+    """Print "?" for a character that stdout or stderr cannot encode (ASCII, cp1252), instead of raising."""
     for stream in (sys.stdout, sys.stderr):
         errors = getattr(stream, "errors", None)
         reconfigure = getattr(stream, "reconfigure", None)
@@ -21,13 +21,13 @@ def tolerate() -> None:
 
 
 def flush() -> None:
-    """Write out what is printed.  Raises: ``BrokenPipeError``, ``OSError`` for a full disk."""
+    """Flush stdout.  Raises: ``BrokenPipeError``; ``OSError`` for a full disk."""
     if sys.stdout is not None and not sys.stdout.closed:
         sys.stdout.flush()
 
 
 def finish() -> None:
-    """Write out what is printed, quietly where its reader went away; for ``atexit``."""
+    """Flush stdout and ignore a closed pipe; for ``atexit``."""
     try:
         flush()
     except BrokenPipeError:
@@ -35,25 +35,25 @@ def finish() -> None:
 
 
 def discard() -> None:
-    """Send what is still to be printed nowhere, so that Python does not try to write it when it ends."""
+    """Discard buffered output, so that Python does not try to write it at exit."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, sys.stdout.fileno())
-    except (OSError, ValueError, AttributeError):  # no real file, as in a notebook or a test
+    except (OSError, ValueError, AttributeError):  # not a real file, as in a notebook or a test
         pass
     finally:
         os.close(nowhere)
 
 
 def describe_error(error: BaseException) -> str:
-    """What an error says: for a file that could not be opened, which and why; for one without a text, its name."""
+    """The text of an error: file name and reason if a file could not be opened, the error's class if it has no text."""
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     return str(error) or type(error).__name__
 
 
 def to_json(value: Any, indent: int | None = None) -> str:
-    """A value as JSON, which knows neither NaN nor infinity: they become null."""
+    """A value as JSON.  NaN and infinity become null, because JSON has neither."""
     return json.dumps(_finite(value), indent=indent, allow_nan=False)
 
 

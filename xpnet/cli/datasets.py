@@ -36,21 +36,21 @@ from xpnet.data.suggest import did_you_mean, listed
 from xpnet_backends import Array
 
 ABOUT = {
-    "mnist": "70,000 handwritten digits, 28x28, grey; downloaded where there is none (12 MB)",
-    "fashion-mnist": "70,000 pictures of ten kinds of clothes, 28x28, grey; downloaded where there is none (31 MB)",
-    "cifar10": "60,000 photos of ten kinds of things, 32x32, colour; downloaded where there is none (170 MB)",
+    "mnist": "70,000 handwritten digits, 28x28, grey; downloaded if missing (12 MB)",
+    "fashion-mnist": "70,000 pictures of ten kinds of clothes, 28x28, grey; downloaded if missing (31 MB)",
+    "cifar10": "60,000 photos of ten kinds of things, 32x32, colour; downloaded if missing (170 MB)",
     "digits": "1,797 handwritten digits, 8x8, grey, from scikit-learn: no network needed",
     "FILE.csv": "your own digits: label,pixel0,pixel1,...; packed (.csv.gz) or not",
 }
 NAMES = tuple(ABOUT)[:-1]
-OF_MNISTS_KIND = ("mnist", "fashion-mnist", "kmnist")  # told apart by their content, as EMNIST's splits are
-Parts: TypeAlias = tuple[ArrayDataset, ArrayDataset]  # for training and for the test
+OF_MNISTS_KIND = ("mnist", "fashion-mnist", "kmnist")  # recognised by their content, as EMNIST's splits are
+Parts: TypeAlias = tuple[ArrayDataset, ArrayDataset]  # for training and testing
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Splits:
-    """Training, validation and test data, raw."""
+    """Raw training, validation and test data."""
 
     train: ArrayDataset
     val: ArrayDataset | None
@@ -59,7 +59,7 @@ class Splits:
 
 @dataclass(frozen=True)
 class ChosenDataset:
-    """A dataset by name, the one that was asked for if this is a fallback and why, and its data if they are read."""
+    """A dataset by name.  For a fallback, also the requested dataset and the reason; the data if already read."""
 
     name: str
     asked_for: str | None = None
@@ -74,7 +74,7 @@ def add_parser(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """``xpnet datasets``: print each dataset with what it is."""
+    """``xpnet datasets``: print each dataset with a description."""
     if arguments.json:
         print(json.dumps(ABOUT, indent=2))
         return
@@ -83,18 +83,18 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _announce(url: str, done: int, size: int) -> None:
-    """Say what is being downloaded, when its first part has come."""
+    """Print what is being downloaded when the first block has arrived."""
     if done <= 1 << 16:
         print(f"downloading {url} ({size / 1e6:.1f} MB)", file=sys.stderr, flush=True)
 
 
 def run_name(dataset: str) -> str:
-    """What a run on this dataset is called."""
+    """The name of a run on this dataset."""
     return Path(dataset.casefold().removesuffix(".gz")).stem if is_csv(dataset) else dataset
 
 
 def choose_dataset(name: str | None, data_dir: str | None) -> ChosenDataset:
-    """The dataset to train on.  Without a name it is MNIST, or scikit-learn's digits if MNIST cannot be had."""
+    """The dataset to train on.  Without a name it is MNIST, or scikit-learn's digits if MNIST is not available."""
     if name is not None:
         if name not in NAMES and not is_csv(name):
             known = f"choose {', '.join(NAMES)}, or the path of a .csv or .csv.gz file"
@@ -107,7 +107,7 @@ def choose_dataset(name: str | None, data_dir: str | None) -> ChosenDataset:
 
 
 def _hint(name: str) -> str:
-    """What may have been meant by a dataset that is not known."""
+    """A hint on the dataset that may have been meant by an unknown name."""
     path = Path(name)
     if path.exists():
         folder = path if path.is_dir() else path.parent
@@ -116,18 +116,18 @@ def _hint(name: str) -> str:
 
 
 def _quietly(load: Callable[..., Parts], data_dir: str | None) -> Parts:
-    """What the files are is said as a note."""
+    """Print what the files are as a note."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", OtherDatasetWarning)
         return load(data_dir, progress=_announce)
 
 
 def load_splits(settings: Settings, say: Say = lambda text: None, loaded: Parts | None = None) -> Splits:
-    """The raw data of a run, read unless they are ``loaded`` already.
+    """The raw data of a run, which are read unless they are ``loaded`` already.
 
-    Validation is a part of the training data; the test data are read for the result only.
+    Validation data are a part of the training data.  The test data are used for the final result only.
 
-    Those of a table are numbers already; what was guessed of its columns is said.
+    The data of a table are numbers already; a note says what was guessed about its columns.
     """
     try:
         if settings.target is not None:
@@ -137,12 +137,12 @@ def load_splits(settings: Settings, say: Say = lambda text: None, loaded: Parts 
         if not settings.input_shape:  # a new run
             raise
         raise DataUnavailableError(
-            f"{describe_error(error)}; if the data were moved, say where they are with --data-dir"
+            f"{describe_error(error)}; if the data were moved, give their folder with --data-dir"
         ) from None
     _call_by_name(settings, train, say)
     if settings.input_shape and list(train.inputs.shape[1:]) != settings.input_shape:
         got, expected = train.inputs.shape[1:], tuple(settings.input_shape)
-        raise UsageError(f"these are other data: images of {got}, the run was trained on {expected}")
+        raise UsageError(f"these are different data: images of {got}, but the run was trained on {expected}")
     if settings.val_split == 0.0:
         return Splits(train, None, test)
     rest, val = train_val_split(train, settings.val_split, settings.seed)
@@ -150,9 +150,9 @@ def load_splits(settings: Settings, say: Say = lambda text: None, loaded: Parts 
 
 
 def _call_by_name(settings: Settings, data: ArrayDataset, say: Say) -> None:
-    """Say what is to be said of the data; a new run gets the name of the dataset that the files are.
+    """Print the notes on the data; a new run gets the name of the dataset that the files contain.
 
-    Raises: ``UsageError`` where a run learned from another set with other classes.
+    Raises: ``UsageError`` if the run was trained on another dataset with other classes.
     """
     fresh = not settings.classes
     for note in data.notes if fresh else ():
@@ -183,7 +183,7 @@ def _load(name: str, data_dir: str | None, seed: int) -> Parts:
     if whole.targets is None:
         fix = f"train on the labelled file, then `xpnet predict RUN {path.name}`"
         raise UsageError(f"{path} has no label column: {fix}")
-    return train_val_split(whole, 0.1, seed)  # such a file brings no test set: a tenth is put aside
+    return train_val_split(whole, 0.1, seed)  # such a file has no test set: a tenth is held out
 
 
 def fit_normalisation(train: ArrayDataset) -> Normalize:
@@ -192,9 +192,9 @@ def fit_normalisation(train: ArrayDataset) -> Normalize:
 
 
 def picture_recipe(settings: Settings) -> tuple[PictureRecipe, str]:
-    """How pictures become images like those of the training, and what to say of it.
+    """How pictures are converted to images like those of the training, and a note about it.
 
-    Runs of older versions do not hold it: then it follows from the dataset's name.
+    Runs of older versions do not store it.  In that case it is derived from the dataset's name.
     """
     if settings.pictures:
         return PictureRecipe.from_state(settings.pictures), ""
@@ -207,13 +207,13 @@ def picture_recipe(settings: Settings) -> tuple[PictureRecipe, str]:
 
 
 def as_inputs(pixels: Array, settings: Settings) -> Array:
-    """Pixels (N, H, W) as the run's network takes them: normalised float32, for convolutions (N, 1, H, W)."""
+    """Pixels (N, H, W) as input of the run's network: normalised float32, for convolutions (N, 1, H, W)."""
     x = Normalize.from_state(settings.normalize)(to_float(pixels))
     return x if settings.model == "mlp" or x.ndim == 4 else x[:, None]
 
 
 def augmented(data: ArrayDataset, settings: Settings) -> tuple[ArrayDataset, Transform | None]:
-    """Training data, and what is done to each batch: the run's augmentation on raw images, then as ``prepare`` does.
+    """Training data, and the transform of each batch: the run's augmentation on raw images, then ``prepare``.
 
     "shift" moves images by up to a fourteenth of their height, "crop-flip" by up to an eighth and mirrors half.
     """
@@ -229,7 +229,7 @@ def augmented(data: ArrayDataset, settings: Settings) -> tuple[ArrayDataset, Tra
 
 
 def prepare(data: ArrayDataset, settings: Settings) -> ArrayDataset:
-    """A dataset as the run's network takes it."""
+    """A dataset prepared for the run's network."""
     if settings.target is not None:
         return data
     return ArrayDataset(as_inputs(data.inputs, settings), data.targets, classes=data.classes, name=data.name)

@@ -1,4 +1,4 @@
-"""``xpnet doctor``: what is wrong with a run."""
+"""``xpnet doctor``: find problems in a run."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def add_parser(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Examine a run on samples of its training data; 1 where there are problems, else 0."""
-    from xpnet.explore import examine  # only here: the other commands start faster
+    """Examine a run on samples of its training data; return 1 if there are problems, else 0."""
+    from xpnet.explore import examine  # imported here, so that the other commands start faster
 
     folder = Path(arguments.run)
     run = load_run(folder, arguments.backend, arguments.data_dir)

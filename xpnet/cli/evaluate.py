@@ -1,4 +1,4 @@
-"""``xpnet evaluate``: a trained run on its test data again."""
+"""``xpnet evaluate``: measure a trained run on its test data."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _data(run: TrainedRun, path: str | None, options: dict[str, Any]) -> ArrayDa
     """The run's own test data, or all labelled rows of another table."""
     if path is None:
         if options:
-            raise UsageError(f"--{next(iter(options))} says how another file is written: give it with --data FILE")
+            raise UsageError(f"--{next(iter(options))} describes the format of another file: give it with --data FILE")
         return prepare(load_splits(run.settings).test, run.settings)
     if run.settings.target is None:
         raise UsageError(f"--data is for runs on tables; this run was trained on {run.settings.dataset}")

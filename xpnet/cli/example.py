@@ -43,9 +43,9 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def find_examples() -> dict[str, Path]:
-    """The scripts by name, in order: those packed into the wheel, else those beside the package in a checkout.
+    """The scripts by name, in order: from the wheel, otherwise from beside the package in a checkout.
 
-    Raises: ``FileNotFoundError`` where there are none.
+    Raises: ``FileNotFoundError`` if there are none.
     """
     package = Path(xpnet.__file__).parent
     for folder in (package / "_examples", package.parent / "examples"):
@@ -56,7 +56,7 @@ def find_examples() -> dict[str, Path]:
 
 
 def choose(name: str, scripts: dict[str, Path]) -> Path:
-    """The script that ``name`` means: its number, its name, or both.  Raises: ``UsageError``."""
+    """The script called ``name``, which is its number, its name, or both.  Raises: ``UsageError``."""
     wanted = name.removesuffix(".py").replace("-", "_")
     wanted = wanted.zfill(2) if wanted.isdecimal() else wanted
     for full, script in scripts.items():
@@ -76,7 +76,7 @@ def headline(script: Path) -> str:
 def run_script(script: Path, options: list[str]) -> None:
     """Run a script as ``python SCRIPT OPTIONS`` would, in this process.
 
-    Raises: ``SystemExit`` with the script's own status, where it ends with one.
+    Raises: ``SystemExit`` with the script's own status, if it exits with one.
     """
     before = sys.argv
     sys.argv = [str(script), *options]

@@ -1,4 +1,4 @@
-"""``xpnet export``: a trained network for other programs."""
+"""``xpnet export``: write a trained network for other programs."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "export",
         help="write a trained network for other programs",
-        description="An ONNX file, version 17 of its ops, for any batch size. It takes normalised inputs: how is said, "
-        "and kept in the file's metadata.",
+        description="An ONNX file (operator set 17) for any batch size. It takes normalised inputs: how is printed "
+        "and stored in the file's metadata.",
         allow_abbrev=False,
     )
     parser.add_argument("run", metavar="RUN", help="the run's folder, e.g. runs/mnist-1")
@@ -29,8 +29,8 @@ def add_parser(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Write the best weights of a run as ONNX; what its inputs and outputs mean goes into the file's metadata."""
-    from xpnet.interchange import to_onnx  # only here: the other commands start faster
+    """Write the best weights of a run as ONNX; the file's metadata describe its inputs and outputs."""
+    from xpnet.interchange import to_onnx  # imported here, so that the other commands start faster
 
     run = load_run(Path(arguments.run), "numpy")
     settings = run.settings

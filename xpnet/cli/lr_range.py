@@ -1,4 +1,4 @@
-"""``xpnet lr-range``: which learning rate to begin with."""
+"""``xpnet lr-range``: suggest an initial learning rate."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def add_parser(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Raise the rate step by step on the training data, and say which one to begin with."""
+    """Increase the rate step by step on the training data, and suggest an initial one."""
     say = (lambda text: None) if arguments.json else print
     out = arguments.out
     check_picture(out, "lr.png")

@@ -1,4 +1,4 @@
-"""Parse the command line, run the command, turn errors into one line and an exit status."""
+"""Parse the command line, run the command, and turn errors into one line and an exit status."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ more examples:
   xpnet train mnist --hidden 256 128 --epochs 20 --dropout 0.2
   xpnet train digits.csv --out runs/mine       your own digits: label,pixel0,...,pixel783
   xpnet train titanic.csv --target Survived    any table: which column is to be learned?
-  xpnet train --resume runs/mnist-1            go on with a run that was stopped
-  xpnet evaluate runs/mnist-1                  the test set again (--metric f1 --metric roc_auc)
-  xpnet predict runs/mnist-1 scans/ "*.jpg"    all pictures of a folder, and those that fit a pattern
+  xpnet train --resume runs/mnist-1            resume a run that was stopped
+  xpnet evaluate runs/mnist-1                  measure on the test set (--metric f1 --metric roc_auc)
+  xpnet predict runs/mnist-1 scans/ "*.jpg"    all pictures of a folder, and those that match a pattern
   xpnet export runs/mnist-1 --onnx m.onnx      the trained network for other programs
   xpnet doctor runs/mnist-1                    what is wrong with this training?
   xpnet backends                               what can compute here
@@ -53,14 +53,14 @@ Exit status: 0 done, 1 failed, 2 used wrongly, 130 stopped by Ctrl-C.
 
 
 class _Command(Protocol):
-    """What a command's module has."""
+    """The interface of a command's module."""
 
     def add_parser(self, commands: Commands) -> None: ...
 
     def run(self, arguments: argparse.Namespace) -> int | None: ...
 
 
-COMMANDS: dict[str, _Command] = {  # in the order of the help
+COMMANDS: dict[str, _Command] = {  # in the order in which the help lists them
     "train": train, "evaluate": evaluate, "predict": predict, "export": export, "doctor": doctor, "models": models,
     "datasets": datasets, "backends": backends, "lr-range": lr_range, "profile": profile, "example": example,
 }  # fmt: skip
@@ -89,10 +89,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         status = _main(argv)
         console.flush()
         return status
-    except BrokenPipeError:  # the reader of our output went away, as `head` does
+    except BrokenPipeError:  # the reader closed the pipe, as `head` does
         console.discard()
         return 1
-    except OSError as error:  # what was printed could not be written
+    except OSError as error:  # the output could not be written
         console.discard()
         return _report(error, 1)
 
@@ -111,7 +111,7 @@ def _main(argv: Sequence[str] | None) -> int:
         return COMMANDS[arguments.command].run(arguments) or 0
     except UsageError as error:
         return _report(error, 2)
-    except SystemExit as end:  # an example that ends by itself
+    except SystemExit as end:  # an example that exits by itself
         return _status(end.code)
     except KeyboardInterrupt as stop:
         print(f"\nxpnet: stopped{': ' + str(stop) if str(stop) else ''}", file=sys.stderr)
@@ -123,7 +123,7 @@ def _main(argv: Sequence[str] | None) -> int:
 
 
 def _as_meant(given: list[str]) -> list[str]:
-    """``xpnet help train``, ``xpnet train help`` and ``xpnet -help`` show help too."""
+    """``xpnet help train``, ``xpnet train help`` and ``xpnet -help`` show help, too."""
     if given[:1] == ["help"]:
         return ["--help"] if given[1:2] in ([], ["help"]) else [given[1], "--help"]
     if given[1:] == ["help"] and not given[0].startswith("-") and given[0] != "example" and not Path("help").exists():
@@ -132,7 +132,7 @@ def _as_meant(given: list[str]) -> list[str]:
 
 
 def _status(code: str | int | None) -> int:
-    """What a process would end with; a text is printed, as Python does."""
+    """The exit status of a process; a text is printed, as Python does."""
     if isinstance(code, str):
         print(code, file=sys.stderr)
         return 1

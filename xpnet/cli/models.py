@@ -16,8 +16,8 @@ def add_parser(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print each model with what it is."""
-    about = {"mlp": "linear layers and ReLU; their widths by --hidden (default: 128)"}
+    """Print each model with a description."""
+    about = {"mlp": "linear layers and ReLU; --hidden sets their widths (default: 128)"}
     about |= {name: entry.about for name, entry in ZOO.items()}
     if arguments.json:
         print(json.dumps(about, indent=2))

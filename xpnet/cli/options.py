@@ -1,4 +1,4 @@
-"""Options that several commands share, and how their values are read."""
+"""Options that several commands share, and the parsing of their values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from xpnet.data.tables.numbers import DECIMALS, THOUSANDS
 
 
 def _number(kind: type[int] | type[float], fits: Callable[[float], bool], what: str) -> Callable[[str], Any]:
-    """A converter for argparse: what it reads must fit, else the error says what it must be."""
+    """A converter for argparse; for a value that does not fit, the error says what it must be."""
 
     def read(text: str) -> int | float:
         try:
@@ -35,7 +35,7 @@ seed = _number(int, lambda n: 0 <= n < 1 << 64, "a whole number in 0..2**64-1")
 
 
 def width(text: str) -> int:
-    """A layer's width; the error says what may be wrong with a list of them."""
+    """A layer's width; the error explains common mistakes in a list of widths."""
     try:
         return positive(text)  # type: ignore[no-any-return]
     except argparse.ArgumentTypeError as error:
@@ -53,7 +53,7 @@ def metric(text: str) -> str:
 
 
 def add_common(parser: argparse.ArgumentParser, data: bool = True) -> None:
-    """``--data-dir``, ``--backend`` and ``--json``, of the commands on a run."""
+    """``--data-dir``, ``--backend`` and ``--json``, for the commands on a run."""
     moved = "folder with the dataset (default: where the run found it)" if data else argparse.SUPPRESS
     parser.add_argument("--data-dir", metavar="DIR", help=moved)
     parser.add_argument("--backend", help="numpy, cupy or auto (default: auto)")
@@ -63,17 +63,17 @@ def add_common(parser: argparse.ArgumentParser, data: bool = True) -> None:
 def add_metric(parser: argparse.ArgumentParser) -> None:
     """``--metric``."""
     names = ", ".join([*metrics.names("classification"), "top_5_accuracy", "f1_weighted", *metrics.names("regression")])
-    text = f"measure this too, may be given several times: {names}, ..."
+    text = f"measure this, too; may be given several times: {names}, ..."
     parser.add_argument("--metric", type=metric, action="append", metavar="NAME", help=text)
 
 
 def add_data_and_network(parser: argparse.ArgumentParser) -> None:
-    """The options of ``xpnet train`` that ``xpnet lr-range`` has too."""
+    """The options that ``xpnet train`` and ``xpnet lr-range`` share."""
     add = parser.add_argument
     add("dataset", nargs="?", metavar="DATASET", help="mnist, fashion-mnist, cifar10, digits, or a CSV file")
     add("--model", choices=MODELS, help="the kind of network (default: mlp)")
     add("--hidden", type=width, nargs="+", metavar="N", help="widths of the hidden layers (default: 128)")
-    add("--batch-size", type=positive, metavar="N", help="samples a step (default: 64; tables 32)")
+    add("--batch-size", type=positive, metavar="N", help="samples per step (default: 64; tables 32)")
     add("--optimizer", choices=OPTIMIZERS, help="(default: adam)")
     add("--lr", type=rate, metavar="X", help="learning rate (default: 0.001; sgd 0.1)")
     add("--dropout", type=share, metavar="P", help="share of hidden units dropped in training (default: 0)")
@@ -86,29 +86,31 @@ def add_data_and_network(parser: argparse.ArgumentParser) -> None:
 
 
 def add_table(parser: argparse.ArgumentParser) -> None:
-    """The options of runs on tables."""
+    """The options for runs on tables."""
     add = parser.add_argument_group("tables").add_argument
-    add("--target", metavar="COLUMN", help="the column of a CSV to learn; what the others hold is guessed and said")
+    add(
+        "--target",
+        metavar="COLUMN",
+        help="the column of a CSV to learn; the types of the others are guessed and printed",
+    )
     add("--task", choices=TASKS, help="what the target is (default: guessed from it)")
     add("--class-weight", choices=CLASS_WEIGHTS, help="balanced: rare classes count more (default: none)")
     add("--ignore", nargs="+", metavar="COLUMN", help="columns of a CSV to leave out")
-    add("--categorical", nargs="+", metavar="COLUMN", help="columns whose numbers are names of categories")
-    add("--split", choices=SPLITS, help="which rows are put aside: any, or the last ones in time (default: random)")
+    add("--categorical", nargs="+", metavar="COLUMN", help="columns whose numbers are categories")
+    add("--split", choices=SPLITS, help="which rows are held out: any, or the last ones in time (default: random)")
     add_reading(parser)
 
 
 def add_reading(parser: argparse.ArgumentParser) -> None:
-    """How a CSV is written; what is not said is guessed."""
+    """The format of a CSV; what is not given is guessed."""
     add = parser.add_argument
     add(
         "--header",
         action=argparse.BooleanOptionalAction,
         help="the first row of the CSV names the columns, or is data (default: guessed)",
     )
-    add("--delimiter", metavar="CHAR", help="what stands between cells: ',' ';' '|' tab space (default: guessed)")
+    add("--delimiter", metavar="CHAR", help="the separator of cells: ',' ';' '|' tab space (default: guessed)")
     add("--decimal", choices=DECIMALS, metavar="SIGN", help="the decimal sign, a point or a comma (default: guessed)")
-    add(
-        "--thousands", choices=tuple(THOUSANDS), metavar="SIGN", help="what stands between thousands (default: guessed)"
-    )
+    add("--thousands", choices=tuple(THOUSANDS), metavar="SIGN", help="the separator of thousands (default: guessed)")
     add("--encoding", metavar="NAME", help="e.g. utf-16 or latin-1 (default: guessed)")
-    add("--missing", nargs="+", metavar="CELL", help="cells that mean that a value is missing, e.g. NA or -999")
+    add("--missing", nargs="+", metavar="CELL", help="cells that mark a missing value, e.g. NA or -999")

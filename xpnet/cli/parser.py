@@ -1,4 +1,4 @@
-"""A parser of arguments whose errors say what may have been meant."""
+"""An argument parser whose errors suggest what may have been meant."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, NoReturn, TypeAlias
 from xpnet.cli.settings import runs_in
 from xpnet.data.suggest import did_you_mean
 
-_OTHER_NAMES = {  # what the same thing is called elsewhere
+_OTHER_NAMES = {  # names of the same options in other programs
     "--learning-rate": "--lr", "--wd": "--weight-decay", "--bs": "--batch-size", "--layers": "--hidden",
     "--width": "--hidden", "--device": "--backend", "--output": "--out", "--scheduler": "--schedule",
     "--data": "--data-dir", "--metrics": "--metric", "--l2": "--weight-decay",
@@ -19,10 +19,10 @@ _SHORT = 4  # lines: a usage up to this long is shown after an error
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse's parser with short errors, which say what may have been meant."""
+    """argparse's parser with short errors that suggest what may have been meant."""
 
     def error(self, message: str) -> NoReturn:
-        """As argparse does; a long usage is left out, and a missing run's folder is looked for."""
+        """As argparse does, but without a long usage, and with existing runs listed if the run's folder is missing."""
         usage = self.format_usage()
         short = self.usage is None and usage.count("\n") <= _SHORT
         more = usage if short else f"{self.prog} --help shows all options\n"
@@ -31,7 +31,7 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"xpnet: error: {message}\n{more}")
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """As argparse does; but a command refuses what it does not know by itself, and says what may be meant."""
+        """As argparse does, but each command refuses unknown arguments itself and suggests what may have been meant."""
         self._check_order(args)
         found, unknown = super().parse_known_args(args, namespace)
         if unknown:
@@ -39,7 +39,7 @@ class Parser(argparse.ArgumentParser):
         return found, unknown
 
     def _check_order(self, args: Any) -> None:
-        """Say where an option was given before the command that it belongs to."""
+        """Report an option that was given before its command."""
         commands = [action for action in self._actions if isinstance(action, argparse._SubParsersAction)]
         if not commands or not args or not args[0].startswith("-") or args[0] in self._option_string_actions:
             return
@@ -68,4 +68,4 @@ class Parser(argparse.ArgumentParser):
             raise argparse.ArgumentError(action, f"{error.message}{near}") from None
 
 
-Commands: TypeAlias = "argparse._SubParsersAction[Parser]"  # what a command adds its own parser to
+Commands: TypeAlias = "argparse._SubParsersAction[Parser]"  # the object to which a command adds its own parser

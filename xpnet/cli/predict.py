@@ -1,4 +1,4 @@
-"""``xpnet predict``: which class is it?"""
+"""``xpnet predict``: apply a trained run to pictures or to a CSV file."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ SUFFIXES = (
     ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm",
     ".pnm",
 )  # fmt: skip
-_TOGETHER = 100  # pictures that go through the network at once
-_DRAWN = 10  # with more pictures than these, none is shown
+_TOGETHER = 100  # pictures per batch
+_DRAWN = 10  # with more pictures than this, none is drawn
 
 
 @dataclass(frozen=True)
 class _Picture:
-    """A file, and its pixels as a training image or what is wrong with it."""
+    """A file, with its pixels as a training image or with the error."""
 
     name: str
     pixels: np.ndarray | None = None
@@ -51,8 +51,8 @@ def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "predict",
         help="classify images with a trained run",
-        description="Images (PNG, JPEG, ...) of any size are made like those that the run was trained on: digits are "
-        "found, put in the middle and inverted if need be, others are scaled. Or a CSV of pixel rows, which gives a "
+        description="Images (PNG, JPEG, ...) of any size are converted to look like the training images: digits are "
+        "found, centred and inverted if necessary, others are scaled. Or a CSV of pixel rows, which gives a "
         "submission file; or the raw rows of a table, for a run on one. A picture that cannot be read is named, the "
         "others go on, and the exit status is 1.",
         allow_abbrev=False,
@@ -71,7 +71,7 @@ def add_parser(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Classify image files, or the rows of a CSV; 1 where one of several pictures could not be read, else 0."""
+    """Classify image files or the rows of a CSV; return 1 if one of several pictures could not be read, else 0."""
     run = load_run(Path(arguments.run), arguments.backend, before=arguments.files)
     if run.settings.target is not None:
         if len(arguments.files) > 1:
@@ -94,7 +94,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _keep(name: str, out: str) -> None:
-    """See that the predictions do not go where the data are."""
+    """Check that the predictions do not overwrite the data."""
     if Path(name).exists() and Path(out).exists() and Path(name).samefile(out):
         raise UsageError(f"the predictions would overwrite {name}: choose another file with --out")
 
@@ -130,12 +130,12 @@ def _predict_pictures(run: TrainedRun, arguments: list[str], as_json: bool) -> i
 
 
 def _complain(text: str) -> None:
-    console.flush()  # so that both streams are in order on a terminal
+    console.flush()  # keeps both streams in order on a terminal
     print(text, file=sys.stderr, flush=True)
 
 
 def _files(argument: str) -> Iterator[_Picture]:
-    """What an argument names: a file; the image files in a folder and those below it; those that a pattern fits."""
+    """The files of an argument: a file, all image files in a folder and below it, or all that match a pattern."""
     path = Path(argument)
     if path.is_dir():
         found = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
@@ -145,7 +145,7 @@ def _files(argument: str) -> Iterator[_Picture]:
     elif not path.exists() and glob.has_magic(argument):
         matches = sorted(glob.glob(argument, recursive=True))
         if not matches:
-            yield _Picture(argument, error=f"{argument}: no file fits this pattern")
+            yield _Picture(argument, error=f"{argument}: no file matches this pattern")
         for match in matches:
             yield from _files(match)
     else:
@@ -153,7 +153,7 @@ def _files(argument: str) -> Iterator[_Picture]:
 
 
 def _classified(run: TrainedRun, recipe: PictureRecipe, files: list[_Picture]) -> list[tuple[_Picture, np.ndarray]]:
-    """Pictures with the probabilities of their classes; none for those that cannot be read."""
+    """Pictures with the probabilities of their classes; an empty array for a picture that cannot be read."""
     pictures = [file if file.error else _read(file.name, recipe) for file in files]
     pixels = [picture.pixels for picture in pictures if picture.pixels is not None]
     rows = iter(_probabilities(run, np.stack(pixels)) if pixels else ())
@@ -178,7 +178,7 @@ def _read(name: str, recipe: PictureRecipe) -> _Picture:
 
 
 def _near(name: str) -> str:
-    """A file beside one that is not there which may have been meant."""
+    """A hint on an existing file that may have been meant by a missing one."""
     path = Path(name)
     if path.exists() or not path.parent.is_dir():
         return ""

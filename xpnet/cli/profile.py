@@ -1,4 +1,4 @@
-"""``xpnet profile``: where the time and memory of a run's steps go."""
+"""``xpnet profile``: measure the time and memory of a run's training steps."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def add_parser(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Time training steps of a run on its first training batch; nothing of the run is changed."""
-    from xpnet.explore import profile as profile_of  # only here: the other commands start faster
+    """Time training steps of a run on its first training batch; the run is not changed."""
+    from xpnet.explore import profile as profile_of  # imported here, so that the other commands start faster
 
     check_picture(arguments.out, "profile.png")
     run = load_run(Path(arguments.run), arguments.backend, arguments.data_dir)

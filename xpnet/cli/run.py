@@ -1,4 +1,4 @@
-"""A trained run, read back from its folder."""
+"""A trained run, loaded from its folder."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class TrainedRun:
 
 
 def load_run(folder: Path, backend: str | None, data_dir: str | None = None, before: Sequence[str] = ()) -> TrainedRun:
-    """Read a run; ``data_dir`` is where its data are now, ``before`` what was given after its folder.
+    """Load a run; ``data_dir`` is the new folder of its data, ``before`` the other arguments on the command line.
 
-    Raises: ``UsageError`` where there is no run, ``CheckpointError`` for weights that do not fit.
+    Raises: ``UsageError`` if there is no run, ``CheckpointError`` for weights that do not fit.
     """
     if not (folder / "config.json").is_file():
         for other in before:
             if (Path(other) / "config.json").is_file():
-                raise UsageError(f"{folder} is not the folder of a run, {other} is: the run's folder goes first")
+                raise UsageError(f"{folder} is not the folder of a run, but {other} is: the run's folder goes first")
     settings = read_settings(folder)
     move_data(settings, data_dir)
     target = choose_backend(backend)
@@ -42,5 +42,5 @@ def load_run(folder: Path, backend: str | None, data_dir: str | None = None, bef
     except CheckpointError:
         raise
     except ValueError as error:
-        raise CheckpointError(f"{weights} is not of the network in config.json: {error}") from error
+        raise CheckpointError(f"{weights} does not fit the network in config.json: {error}") from error
     return TrainedRun(settings, model.eval(), target)

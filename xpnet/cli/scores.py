@@ -1,4 +1,4 @@
-"""How good a run's outputs are: as numbers by name, and in a line."""
+"""The scores of a run: as numbers by name, and as one line of text."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def score(settings: Settings, outputs: Array, target: Array) -> dict[str, float 
 
 
 def measured(settings: Settings, names: Iterable[str], outputs: Array, target: Array) -> dict[str, float | None]:
-    """Metrics by name, as ``test_NAME``; None where one has no value, for JSON knows no NaN.
+    """Metrics by name, as ``test_NAME``; None for a metric without a value, because JSON has no NaN.
 
-    Raises: ``UsageError`` for a metric of classification on a regression, or the other way round.
+    Raises: ``UsageError`` for a classification metric on a regression, or the reverse.
     """
     found = named(list(names))
     check_metrics(settings, found)
@@ -39,7 +39,7 @@ def measured(settings: Settings, names: Iterable[str], outputs: Array, target: A
 
 
 class InUnits(Metric):
-    """A metric of a regression in the target's units, of a network that learns it as ``(y - center) / scale``."""
+    """A regression metric in the target's units, for a network that learns ``(y - center) / scale``."""
 
     task = "regression"
 
@@ -51,7 +51,7 @@ class InUnits(Metric):
         return y.astype("float64") * self._scale + self._center
 
     def part(self, output: Array, target: Array, sample_weight: Array | None = None) -> dict[str, Array]:
-        """What the metric keeps of a batch."""
+        """The statistics that the metric keeps of a batch."""
         return self._metric.part(self._in_units(output), self._in_units(target), sample_weight)
 
     def value(self, part: dict[str, Array]) -> Array:
@@ -59,34 +59,34 @@ class InUnits(Metric):
         return self._metric.value(part)
 
     def merge(self, part: dict[str, Array]) -> None:
-        """Take in a batch."""
+        """Add the statistics of a batch."""
         self._metric.merge(part)
 
     def reset(self) -> None:
-        """Forget all batches; another one made by ``fresh`` keeps its own."""
+        """Forget all batches; instances made by ``fresh`` have their own statistics."""
         self._metric = self._metric.fresh()
 
     def state_dict(self) -> dict[str, Array]:
-        """What the metric keeps."""
+        """The statistics of the metric."""
         return self._metric.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Array]) -> None:
-        """Go on from a state dict."""
+        """Continue from a state dict."""
         self._metric.load_state_dict(state)
 
 
 def in_units(settings: Settings, name: str) -> Metric:
-    """A metric by name, for the history of a regression."""
+    """A metric by name, for the history of a regression run."""
     prepare = TablePreprocessor.from_state(settings.table["preprocessing"])
     return InUnits(metrics.get(name), prepare.scale, prepare.center)
 
 
 def check_metrics(settings: Settings, names: Iterable[str]) -> None:
-    """See that each metric is for this task."""
+    """Check that each metric applies to this task."""
     task = "regression" if settings.task == "regression" else "classification"
     for name in names:
         if metrics.get(name).task != task:
-            raise UsageError(f"--metric {name} is not for a {task}: choose among {', '.join(metrics.names(task))}")
+            raise UsageError(f"--metric {name} is not for a {task}: choose from {', '.join(metrics.names(task))}")
 
 
 def in_words(values: Iterable[tuple[str, float | None]]) -> str:

@@ -1,4 +1,4 @@
-"""What a run is: its settings, and how they become a model, an optimizer and a schedule."""
+"""The settings of a run, and the model, optimizer and schedule that they describe."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ SCHEDULES = ("none", "cosine", "step", "linear", "plateau")
 AUGMENTS = ("none", "shift", "crop-flip")
 LEARNING_RATES = {"sgd": 0.1, "momentum": 0.05, "rmsprop": 0.001, "adam": 0.001, "adamw": 0.001}
 
-EPOCHS = {"digits": 50}  # a small dataset has few steps an epoch
+EPOCHS = {"digits": 50}  # a small dataset has few steps per epoch
 TASKS = ("classification", "regression")
 CLASS_WEIGHTS = ("none", "balanced")
 SPLITS = ("random", "time")
 
 
 class UsageError(ValueError):
-    """A command that was used wrongly."""
+    """A command was used wrongly."""
 
 
 @dataclass
 class Settings:
-    """All that determines a run; ``config.json`` holds it."""
+    """Everything that determines a run, stored in ``config.json``."""
 
     dataset: str
     model: str = "mlp"
@@ -56,28 +56,28 @@ class Settings:
     augment: str = "none"
     seed: int = 0
     val_split: float = 0.1
-    metric: list[str] = field(default_factory=list)  # measured besides loss and accuracy
+    metric: list[str] = field(default_factory=list)  # measured in addition to loss and accuracy
     data_dir: str | None = None
     backend: str = "numpy"
-    asked_for: str | None = None  # the dataset the user wanted, where another one had to do
+    asked_for: str | None = None  # the requested dataset, if a fallback was used
     input_shape: list[int] = field(default_factory=list)
     classes: list[str] = field(default_factory=list)
     normalize: dict[str, Any] = field(default_factory=dict)
-    pictures: dict[str, Any] = field(default_factory=dict)  # a PictureRecipe: what the training images are like
+    pictures: dict[str, Any] = field(default_factory=dict)  # a PictureRecipe: the form of the training images
     version: str = ""
-    # of runs on tables only
+    # for runs on tables only
     target: str | None = None
-    task: str = ""  # empty for a guess, and for images
+    task: str = ""  # empty if guessed, and for images
     class_weight: str = "none"
     kinds: dict[str, str] = field(default_factory=dict)
     split: str = "random"
     header: bool | None = None
-    delimiter: str | None = None  # None for a guess, as those below
+    delimiter: str | None = None  # None if guessed, as the fields below
     decimal: str | None = None
     thousands: str | None = None
     encoding: str | None = None
     missing: list[str] = field(default_factory=list)
-    table: dict[str, Any] = field(default_factory=dict)  # the preprocessing, as learned from the training rows
+    table: dict[str, Any] = field(default_factory=dict)  # the preprocessing, fitted on the training rows
 
     def __post_init__(self) -> None:
         if math.isnan(self.lr):
@@ -86,12 +86,12 @@ class Settings:
             self.epochs = self.epochs or EPOCHS.get(self.dataset, 15)
 
     def to_json(self) -> str:
-        """As ``config.json`` holds it."""
+        """The settings as stored in ``config.json``."""
         return json.dumps(asdict(self), indent=2) + "\n"
 
 
 def check_picture(out: str | None, example: str) -> None:
-    """See, before the work is done, that a picture can be written there.  Raises: ``UsageError``."""
+    """Check in advance that a picture can be written to ``out``.  Raises: ``UsageError``."""
     if out is None:
         return
     if not out.lower().endswith(".png"):
@@ -110,7 +110,7 @@ def choose_backend(name: str | None) -> Backend:
 
 
 def _check_steps(settings: Settings) -> None:
-    """What a step does besides its optimizer."""
+    """The options of a training step other than its optimizer."""
     if not isinstance(settings.accumulate, int) or settings.accumulate < 1:
         raise ValueError(f"accumulate must be a positive whole number, got {settings.accumulate!r}")
     if not 0.0 <= settings.l1 < math.inf or not 0.0 <= settings.clip_norm < math.inf:
@@ -120,7 +120,7 @@ def _check_steps(settings: Settings) -> None:
 
 
 def read_settings(run: Path) -> Settings:
-    """The settings of a run's folder.  Raises: ``UsageError`` where there is no run, ``ValueError`` where damaged."""
+    """The settings of a run's folder.  Raises: ``UsageError`` if there is no run, ``ValueError`` if it is damaged."""
     path = run / "config.json"
     if not path.is_file():
         raise UsageError(f"{run} is not the folder of a run: it has no config.json{_where_runs_are(run)}")
@@ -142,7 +142,7 @@ def read_settings(run: Path) -> Settings:
 
 
 def keep_paths(settings: Settings) -> None:
-    """Make the place of the data absolute, so that the run can be used from every folder."""
+    """Make the path of the data absolute, so that the run can be used from any folder."""
     if settings.data_dir is not None:
         settings.data_dir = os.path.abspath(Path(settings.data_dir).expanduser())
     elif _is_file(settings):
@@ -151,7 +151,7 @@ def keep_paths(settings: Settings) -> None:
 
 
 def move_data(settings: Settings, data_dir: str | None) -> None:
-    """Take the data from another folder than the run knows, or a table from another place: its folder or itself."""
+    """Use data from another folder than the stored one; for a table ``data_dir`` is the new folder or the new file."""
     if data_dir is None:
         return
     place = Path(data_dir).expanduser()
@@ -167,17 +167,17 @@ def move_data(settings: Settings, data_dir: str | None) -> None:
 
 
 def _is_file(settings: Settings) -> bool:
-    """Whether the dataset is a file, not one that has a name here."""
+    """Whether the dataset is a file and not a named dataset."""
     return settings.target is not None or is_csv(settings.dataset)
 
 
 def runs_in(folder: Path) -> list[str]:
-    """The runs whose folders lie in this one."""
+    """The runs whose folders are in this one."""
     return sorted(str(path.parent) for path in folder.glob("*/config.json"))
 
 
 def _where_runs_are(run: Path) -> str:
-    """What may have been meant by a path that is not a run's folder."""
+    """A hint on what may have been meant by a path that is not a run's folder."""
     if (run.parent / "config.json").is_file():
         return f"; its folder is {run.parent}"
     if (inside := runs_in(run)) or (inside := runs_in(run / "runs")):
@@ -188,7 +188,7 @@ def _where_runs_are(run: Path) -> str:
 
 
 def _is_a(kind: Any, value: Any) -> bool:
-    """Whether a value from JSON is of the kind that a field of ``Settings`` is declared with."""
+    """Whether a value from JSON has the declared type of a field of ``Settings``."""
     match kind:
         case "str":
             return isinstance(value, str)
@@ -224,7 +224,7 @@ def _check(settings: Settings) -> None:
         if getattr(settings, name) not in allowed:
             raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {getattr(settings, name)!r}")
     _check_steps(settings)
-    metrics.named(settings.metric)  # says so where a name is unknown
+    metrics.named(settings.metric)  # raises for an unknown name
     numbers = [*settings.hidden, *settings.input_shape, settings.epochs, settings.batch_size]
     if not all(isinstance(n, int) and n > 0 for n in numbers):
         raise ValueError("widths, shape, epochs and batch_size must be positive whole numbers")

@@ -1,4 +1,4 @@
-"""What a run looks like in the terminal while it trains."""
+"""The progress of a training run in the terminal."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from xpnet.train import Trainer
 from xpnet.train.history import Row
 from xpnet.train.meter import Meter
 
-REFRESH = 0.1  # seconds between two looks at the running loss: on a device each look waits for it
+REFRESH = 0.1  # seconds between two reads of the running loss, because each read synchronises with a device
 _ALWAYS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 
 
 def _label(name: str) -> str:
-    """``train loss, accuracy, f1, val loss, accuracy, f1``: what follows a loss is of the same part."""
+    """``train loss, accuracy, f1, val loss, accuracy, f1``: columns after a loss belong to the same part."""
     part, _, kind = name.partition("_")
     return f"{part} loss" if kind == "loss" else kind.replace("_", " ")
 
@@ -30,7 +30,7 @@ def _cell(value: float | None, width: int) -> str:
 
 
 class Progress:
-    """A bar with speed and running loss during an epoch, and a line of numbers after it."""
+    """A progress bar with speed and running loss during an epoch, and a line of numbers after it."""
 
     def __init__(self, epochs: int, names: list[str]) -> None:
         self._epochs = epochs
@@ -40,7 +40,9 @@ class Progress:
         self._rest = True  # whether there is room for rate and seconds
         room = shutil.get_terminal_size().columns if self._interactive else math.inf
         choices: list[Callable[[str], bool]] = [
-            lambda name: name in _ALWAYS or name.startswith("val_"),  # training's values of further metrics go first
+            lambda name: (
+                name in _ALWAYS or name.startswith("val_")
+            ),  # the training values of additional metrics go first
             lambda name: name in _ALWAYS,
             lambda name: name in _ALWAYS and (name.startswith("val_") or "val_loss" not in names),
         ]
@@ -54,7 +56,7 @@ class Progress:
         self._looked = self._started = 0.0
 
     def header(self) -> None:
-        """The names over the columns."""
+        """The header of the columns."""
         columns = "".join(f"{_label(name):>{width}}" for name, width in self._widths.items())
         rest = f"{'lr':>10}{'seconds':>9}" if self._rest else ""
         print(f"{'epoch':>{self._first}}{columns}{rest}", flush=True)
@@ -72,7 +74,7 @@ class Progress:
         self._bar.start()
 
     def on_batch_end(self, trainer: Trainer, meter: Meter) -> None:
-        """Move the bar on, a few times a second."""
+        """Update the bar a few times per second."""
         now = time.perf_counter()
         if self._bar is None or now - self._looked < REFRESH:
             return
@@ -82,7 +84,7 @@ class Progress:
         self._bar.update(self._task, completed=meter.batches, description=text, refresh=True)
 
     def on_epoch_end(self, trainer: Trainer, row: Row) -> None:
-        """Close the bar and print the epoch's numbers; a star marks the best so far."""
+        """Remove the bar and print the epoch's numbers; a star marks the best epoch so far."""
         self.close()
         star = "*" if trainer.stopping.best_epoch == row["epoch"] else " "
         columns = "".join(_cell(row.get(name), width) for name, width in self._widths.items())
@@ -91,7 +93,7 @@ class Progress:
         print(f"{row['epoch']:>4}/{self._epochs}{columns}{rest}{star}", flush=True)
 
     def close(self) -> None:
-        """Take the bar away, also when training was stopped."""
+        """Remove the bar, also when training was interrupted."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None

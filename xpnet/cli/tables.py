@@ -1,4 +1,4 @@
-"""``xpnet train FILE.csv --target COLUMN``: what is special about runs on tables."""
+"""``xpnet train FILE.csv --target COLUMN``: the parts of the command line that are specific to tables."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from xpnet.nn import functional as F
 from xpnet.train.trainer import predict as outputs_of
 from xpnet_backends import to_numpy
 
-TEST_SHARE = 0.2  # of the rows, put aside for the result
+TEST_SHARE = 0.2  # share of the rows that is held out for testing
 BATCH_SIZE = 32
-STEPS = 2000  # as many as it takes, within 20 to 200 epochs
-READING = ("header", "delimiter", "decimal", "thousands", "encoding", "missing")  # how a file is written
+STEPS = 2000  # the number of epochs is chosen by this, within 20 to 200
+READING = ("header", "delimiter", "decimal", "thousands", "encoding", "missing")  # the format of a file
 OPTIONS = ("task", "class_weight", "ignore", "categorical", "split", *READING)
 _TIME_NAME = re.compile(r"(?:^|[\s_.-])(?:year|date|time|timestamp|datetime|unix|epoch)s?$", re.IGNORECASE)
 _NUMBERED = re.compile(r"column\d+")
@@ -45,14 +45,14 @@ Say = Callable[[str], None]
 
 
 def table_settings(arguments: argparse.Namespace, known: tuple[str, ...]) -> dict[str, Any]:
-    """What the command line says about a table; nothing without ``--target``.
+    """The settings of a table from the command line; empty without ``--target``.
 
     Raises: ``UsageError`` for a target without a file, options of tables without a target, or a table without one.
     """
     if arguments.target is None:
         given = [name for name in OPTIONS if getattr(arguments, name) is not None]
         if given:
-            raise UsageError(f"--{given[0].replace('_', '-')} is for tables: say which column to learn with --target")
+            raise UsageError(f"--{given[0].replace('_', '-')} is for tables: name the column to learn with --target")
         _insist_on_digits(arguments)
         return {}
     if arguments.dataset is None or arguments.dataset in known:
@@ -65,7 +65,7 @@ def table_settings(arguments: argparse.Namespace, known: tuple[str, ...]) -> dic
 
 
 def reading(arguments: argparse.Namespace) -> dict[str, Any]:
-    """What the command line says about how a file is written.  Raises: ``UsageError`` for what cannot be."""
+    """The format of a file from the command line.  Raises: ``UsageError`` for impossible formats."""
     given = {name: getattr(arguments, name) for name in READING if getattr(arguments, name) is not None}
     try:
         check_options(*(given.get(name) for name in ("delimiter", "decimal", "thousands", "encoding")))
@@ -75,7 +75,7 @@ def reading(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _insist_on_digits(arguments: argparse.Namespace) -> None:
-    """A CSV without a target must be one of digits; where it clearly is another table, say what to do."""
+    """Refuse a CSV without a target if it is clearly not one of digits, with the fix."""
     if arguments.dataset is None or not is_csv(arguments.dataset):
         return
     path = _path(arguments.dataset, arguments.data_dir)
@@ -84,15 +84,15 @@ def _insist_on_digits(arguments: argparse.Namespace) -> None:
             return
         names = read_table(path).names
     except (DataError, OSError):
-        return  # the reader of digits will say what is wrong
+        return  # the reader of digits reports what is wrong
     raise UsageError(
-        f"{arguments.dataset} is no CSV of digits (label,pixel0,...). For another table say which column to learn, "
+        f"{arguments.dataset} is not a CSV of digits (label,pixel0,...). For another table name the column to learn, "
         f"e.g. --target {names[-1]} (its columns: {listed(names)})"
     )
 
 
 def run_name(dataset: str) -> str:
-    """What a run on this file is called."""
+    """The name of a run on this file."""
     return Path(dataset).name.split(".")[0] or "table"
 
 
@@ -104,12 +104,12 @@ def _path(dataset: str, data_dir: str | None) -> Path:
 
 
 def load_parts(settings: Settings, say: Say) -> tuple[ArrayDataset, ArrayDataset | None, ArrayDataset]:
-    """Training, validation and test data, as numbers.
+    """Training, validation and test data as numbers.
 
-    The first time the columns are guessed, and what is learned from the training rows is put into the settings;
-    later it is taken from there.
+    The first time, the types of the columns are guessed, and the preprocessing fitted on the training rows is stored in
+    the settings.  Later it is taken from there.
 
-    Raises: ``DataError`` where the file was changed in between.
+    Raises: ``DataError`` if the file was changed in the meantime.
     """
     assert settings.target is not None
     path = _path(settings.dataset, settings.data_dir)
@@ -117,8 +117,8 @@ def load_parts(settings: Settings, say: Say) -> tuple[ArrayDataset, ArrayDataset
     table = _read(path, settings) if fresh else _saved(settings).read(path)
     if not fresh and table.digest != settings.table["sha256"]:
         raise DataError(
-            f"{path} was changed since the run began, so that it is not known any more which rows it learned from: "
-            "bring the old file back, or use `xpnet evaluate RUN --data FILE` or `xpnet predict RUN FILE`"
+            f"{path} was changed after the run began, so the rows that it was trained on are no longer known: "
+            "restore the old file, or use `xpnet evaluate RUN --data FILE` or `xpnet predict RUN FILE`"
         )
     for note in table.notes if fresh else ():
         say(f"note: {note}")
@@ -144,10 +144,12 @@ def load_parts(settings: Settings, say: Say) -> tuple[ArrayDataset, ArrayDataset
 
 
 def _of_header(table: Table, column: str) -> str:
-    """What to do where the first row was taken for what it is not."""
+    """The fix if the first row was mistaken for a header, or for data."""
     if not table.header:
-        return "; the first row is taken for data: where it names the columns, say --header"
-    return "; the first row is taken for the header: else say --no-header" if _NUMBERED.fullmatch(column) else ""
+        return "; the first row is taken for data: if it names the columns, use --header"
+    return (
+        "; the first row is taken for the header: if it is data, use --no-header" if _NUMBERED.fullmatch(column) else ""
+    )
 
 
 def _saved(settings: Settings) -> TablePreprocessor:
@@ -160,7 +162,7 @@ def _read(path: Path, settings: Settings) -> Table:
 
 
 def _labelled(table: Table, settings: Settings, say: Say) -> Table:
-    """The rows whose target is known; what the others hold is said."""
+    """The rows whose target is known; a note says what the others contain."""
     target = settings.target
     assert target is not None
     rows = known_targets(table, target, settings.task)
@@ -172,7 +174,7 @@ def _labelled(table: Table, settings: Settings, say: Say) -> Table:
         say(f"note: {without:,} row{'s' * (without > 1)} without {target} left out: {_cells_in_words(cells - known)}")
     if words := [cell for cell in known if is_missing(cell) and settings.task != "regression"]:
         said = _cells_in_words({word: known[word] for word in words})
-        say(f"note: {said} in {target}: a class like the others; where it means that the value is missing, say "
+        say(f"note: {said} in {target}: a class like the others; if it means that the value is missing, use "
             f"--missing {' '.join(words)}")  # fmt: skip
     return table.take(rows)
 
@@ -186,9 +188,10 @@ def _cells_in_words(counts: Mapping[str, int]) -> str:
 
 
 def _split(table: Table, settings: Settings, say: Say) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
-    """Row numbers: a fifth for the test, then the share asked for to validate.
+    """Row numbers: a fifth for testing, then the requested share for validation.
 
-    At random: of every class the same share.  In time: the last rows for the test, those before them to validate.
+    A random split takes the same share of every class.  A split in time takes the last rows for testing and those
+    before them for validation.
     """
     assert settings.target is not None
     task = settings.task or guess_task(table, settings.target).kind
@@ -200,8 +203,8 @@ def _split(table: Table, settings: Settings, say: Say) -> tuple[np.ndarray, np.n
     if settings.split == "time":
         return _split_in_time(table, settings, labels, say)
     if found := next((name for name, values in _times(table, settings.target) if in_order(values)), None):
-        say(f"note: the rows are in order of {found}: split at random, test rows lie between training rows; to test on "
-            "the last rows, say --split time")  # fmt: skip
+        say(f"note: the rows are in order of {found}: a random split puts test rows between training rows; to test on "
+            "the last rows, use --split time")  # fmt: skip
     rest, test = split_rows(len(table), TEST_SHARE, labels=labels, seed=settings.seed, path="data.test")
     if settings.val_split == 0.0:
         return rest, None, test
@@ -211,7 +214,7 @@ def _split(table: Table, settings: Settings, say: Say) -> tuple[np.ndarray, np.n
 
 
 def _times(table: Table, target: str) -> list[tuple[str, np.ndarray]]:
-    """The columns that tell the time of a row: dates, and numbers called year or time."""
+    """The columns that give the time of a row: dates, and numbers called year or time."""
     found = []
     for name in table.names:
         cells = [cell for cell in table[name] if not is_missing(cell)]
@@ -230,26 +233,26 @@ def _split_in_time(
     times = _times(table, str(settings.target))
     name, values = next(((n, v) for n, v in times if in_order(v)), times[0] if times else ("", np.arange(len(table))))
     order = np.argsort(np.nan_to_num(values, nan=-np.inf), kind="stable")
-    by = name or "the order of the rows: no column tells the time"
+    by = name or "the order of the rows, because no column gives the time"
     say(f"split    in time, by {by}; the last rows are the test's")
     test_size = round(TEST_SHARE * len(table))
     val_size = round(settings.val_split * (len(table) - test_size))
     cut = len(table) - test_size - val_size
     if min(cut, test_size) < 1 or (settings.val_split and not val_size):
-        raise DataError(f"{table.name}: {len(table)} rows are too few to put the last ones aside")
+        raise DataError(f"{table.name}: {len(table)} rows are too few to hold the last ones out")
     train, val, test = order[:cut], order[cut : cut + val_size], order[cut + val_size :]
     if labels is not None and (late := set(labels[order[cut:]].tolist()) - set(labels[train].tolist())):
         row = next(row for row in order[cut:] if labels[row] in late)
         cell = table[str(settings.target)][row]
         raise DataError(
-            f"{table.place(int(row), str(settings.target))}: {cell[:40]!r} comes only in the last rows, so "
-            "that the first ones cannot teach it: leave its rows out, or use --split random"
+            f"{table.place(int(row), str(settings.target))}: {cell[:40]!r} occurs only in the last rows, so "
+            "it cannot be learned from the first ones: leave its rows out, or use --split random"
         )
     return train, (val if settings.val_split else None), test
 
 
 def _learn(table: Table, train: np.ndarray, settings: Settings, say: Say) -> None:
-    """Fit the preprocessing on the training rows and complete the settings by it."""
+    """Fit the preprocessing on the training rows and store it in the settings."""
     assert settings.target is not None
     prepare = TablePreprocessor(settings.target, task=settings.task or None, kinds=settings.kinds)
     prepare.fit(table, train)
@@ -270,7 +273,7 @@ def _learn(table: Table, train: np.ndarray, settings: Settings, say: Say) -> Non
 def _target_in_words(table: Table, prepare: TablePreprocessor) -> str:
     if prepare.task == "regression":
         values = table.numbers(prepare.target)
-        other = "; for classes say --task classification" if len(set(table[prepare.target])) <= 20 else ""
+        other = "; for classes use --task classification" if len(set(table[prepare.target])) <= 20 else ""
         return f"regression ({prepare.why_task}{other}), {values.min():g} to {values.max():g}, mean {values.mean():.4g}"
     known = Labels(prepare.classes)
     counts = Counter(prepare.classes[i] for i in map(known.number, table[prepare.target]) if i >= 0)
@@ -280,7 +283,7 @@ def _target_in_words(table: Table, prepare: TablePreprocessor) -> str:
     alike = len(prepare.classes) - len({name.casefold() for name in prepare.classes})
     more += "; some differ in capital letters only" if alike else ""
     folded = "; other spellings of them count as the same" if spelled > 0 else ""
-    scale = "; for a scale say --task regression" if prepare.why_task.endswith("whole numbers") else ""
+    scale = "; for a scale use --task regression" if prepare.why_task.endswith("whole numbers") else ""
     return f"classification ({prepare.why_task}{scale}): {shown}{more}{folded}"
 
 
@@ -289,11 +292,11 @@ def _dataset(table: Table, prepare: TablePreprocessor) -> ArrayDataset:
     return ArrayDataset(inputs, targets, classes=prepare.classes, name=table.name)
 
 
-# -- using -----------------------------------------------------------------------------------------------------------
+# -- predicting - -----------------------------------------------------------------------------------------------------
 
 
 def load_labelled(run: TrainedRun, path: str, options: dict[str, Any]) -> tuple[ArrayDataset, list[str]]:
-    """All labelled rows of another file, and what is to be said of it."""
+    """All labelled rows of another file, and the notes about it."""
     prepare = _saved(run.settings)
     table = prepare.read(path, **options)
     rows, others = prepare.labelled(table)
@@ -302,12 +305,12 @@ def load_labelled(run: TrainedRun, path: str, options: dict[str, Any]) -> tuple[
         row = next(row for row, cell in enumerate(table[prepare.target]) if cell in unknown)
         cell = table[prepare.target][row]
         raise DataError(
-            f"{table.place(row, prepare.target)}: {cell[:40]!r} is no class of the training rows"
+            f"{table.place(row, prepare.target)}: {cell[:40]!r} is not a class of the training rows"
             f"{did_you_mean(cell, prepare.classes)} (they are {listed(prepare.classes, 10)}; no class in all: "
             f"{_cells_in_words(unknown)})"
         )
     if unknown:
-        table.numbers(prepare.target)  # says which cell is no number
+        table.numbers(prepare.target)  # raises an error that names the cell
     if not rows:
         raise DataError(f"{table.name}: the target {prepare.target!r} is missing in every row")
     said = (
@@ -320,10 +323,10 @@ def load_labelled(run: TrainedRun, path: str, options: dict[str, Any]) -> tuple[
 
 
 def predict_table(run: TrainedRun, path: str, out: str, as_json: bool, options: dict[str, Any]) -> None:
-    """Predict each raw row of a file, and write what was predicted beside the columns that identify the rows.
+    """Predict each raw row of a file, and write the predictions beside the columns that identify the rows.
 
-    Where the file has a target, the predictions are scored on the rows whose target is a class or number; what the
-    others hold is said.
+    If the file has a target, the predictions are scored on the rows whose target is a class or number; a note says what
+    the others contain.
     """
     prepare = _saved(run.settings)
     table = prepare.read(path, **options)
@@ -359,17 +362,17 @@ def predict_table(run: TrainedRun, path: str, out: str, as_json: bool, options: 
 
 
 def _not_scored(prepare: TablePreprocessor, others: Mapping[str, int], usable: int) -> str:
-    """Which targets of a file cannot be compared with the predictions, and what they may mean."""
+    """A note on targets of a file that cannot be compared with the predictions, and what they may mean."""
     cell = max((c for c in others if c), key=lambda c: others[c])
     what = "number" if prepare.task == "regression" else "class of the training rows"
     near = "" if prepare.task == "regression" else did_you_mean(cell, prepare.classes)
     score = f"the score is of the other {usable:,}" if usable else "there is no score"
-    said = f"{sum(others.values()):,} rows have a {prepare.target} that is no {what} ({_cells_in_words(others)})"
+    said = f"{sum(others.values()):,} rows have a {prepare.target} that is not a {what} ({_cells_in_words(others)})"
     return f"{said}{near}; {score}"
 
 
 def _predictions(prepare: TablePreprocessor, table: Table, outputs: Any) -> list[list[str]]:
-    """A header and a row each: identifiers, or the row's number; the prediction; for classes its probability."""
+    """A header, and one row each: identifiers or the row's number, the prediction, and for classes its probability."""
     ids = [name for name, guess in prepare.guesses.items() if guess.kind == "id" and name in table.names]
     keys = [[table[name][row] for name in ids] or [str(row + 1)] for row in range(len(table))]
     header = [*(ids or ["row"]), prepare.target]

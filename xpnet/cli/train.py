@@ -1,4 +1,4 @@
-"""``xpnet train``: from a dataset's name to a folder with a trained network."""
+"""``xpnet train``: train a network on a dataset and write it to a folder."""
 
 from __future__ import annotations
 
@@ -73,10 +73,10 @@ _EXAMPLES = """examples:
   xpnet train titanic.csv --target Survived
   xpnet train --resume runs/mnist-1 --epochs 30
 
-where a dataset is looked for: --data-dir, then the folder in XPNET_DATA, then the cache, then it is downloaded.
+a dataset is searched in --data-dir, the folder in XPNET_DATA, and the cache; otherwise it is downloaded.
 """
 
-_RESUME_ONLY = "--resume goes on with the settings of the run: with it only --epochs may be given, or --data-dir"
+_RESUME_ONLY = "--resume uses the settings of the run: only --epochs and --data-dir may be given with it"
 
 
 def add_parser(commands: Commands) -> None:
@@ -95,21 +95,21 @@ def add_parser(commands: Commands) -> None:
     add = parser.add_argument_group("training").add_argument
     add("--epochs", type=positive, metavar="N", help="passes over the data (default: 15; digits 50; tables 20..200)")
     add("--schedule", choices=SCHEDULES, help="how the learning rate changes over the epochs (default: cosine)")
-    add("--l1", type=rate, metavar="X", help="penalty on the sum of all weights' sizes (default: 0)")
-    add("--clip-norm", type=positive_number, metavar="X", help="clip the norm of the gradients (default: not)")
+    add("--l1", type=rate, metavar="X", help="L1 penalty, on the sum of the weights' absolute values (default: 0)")
+    add("--clip-norm", type=positive_number, metavar="X", help="clip the norm of the gradients (default: off)")
     add("--accumulate", type=positive, metavar="N", help="batches averaged before each update (default: 1)")
     add("--ema", type=share, metavar="DECAY", help="validate and keep an average of the weights, e.g. 0.999")
     add_metric(parser)
     add_table(parser)
     add = parser.add_argument_group("the run").add_argument
     add("--out", metavar="DIR", help="folder of the run (default: runs/DATASET-1, -2, ...)")
-    add("--resume", metavar="DIR", help="go on with a run that was stopped; only --epochs and --data-dir go with it")
+    add("--resume", metavar="DIR", help="resume a run that was stopped; takes --epochs and --data-dir only")
     add("--quiet", action="store_true", help="print only the result")
     add("--json", action="store_true", help="print one JSON object and nothing else")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Train, or go on with a stopped run; then measure the best weights on the test data and draw."""
+    """Train or resume a run, then measure the best weights on the test data and draw the figures."""
     _check_resume(arguments)
     say: Say = (lambda text: None) if arguments.quiet or arguments.json else (lambda text: print(text, flush=True))
     settings, folder, loaded, why = _resumed(arguments) if arguments.resume else _fresh(arguments)
@@ -121,14 +121,14 @@ def run(arguments: argparse.Namespace) -> None:
     try:
         backend = get_backend(settings.backend)
         splits = load_splits(settings, say, loaded)
-        del loaded  # the splits hold all that is needed
+        del loaded  # the splits hold everything that is needed
         if not resumed:
             _start(settings, splits, folder, backend)
         elif arguments.epochs is not None or arguments.data_dir is not None:
             write_atomically(folder / "config.json", settings.to_json())
     except BaseException:
         with contextlib.suppress(OSError):
-            folder.rmdir()  # nothing was begun: leave no empty folder behind
+            folder.rmdir()  # nothing was started: leave no empty folder behind
         raise
     xpnet.manual_seed(settings.seed)
     with xpnet.use(backend=backend):
@@ -171,10 +171,10 @@ def _fresh(arguments: argparse.Namespace) -> tuple[Settings, Path, Parts | None,
 
 
 def fresh_settings(arguments: argparse.Namespace) -> tuple[Settings, Parts | None, str]:
-    """What the command line says about a new run; its data if they had to be read to tell; why it is a fallback."""
+    """The settings of a new run; its data if they had to be read for that; the reason for a fallback."""
     of_table = table_settings(arguments, NAMES)
     if arguments.data_dir is not None:
-        arguments.data_dir = os.path.expanduser(arguments.data_dir)  # no shell does it in --data-dir=~/data
+        arguments.data_dir = os.path.expanduser(arguments.data_dir)  # the shell does not expand ~ in --data-dir=~/data
     chosen = ChosenDataset(arguments.dataset) if of_table else choose_dataset(arguments.dataset, arguments.data_dir)
     names = {f.name for f in fields(Settings)} - {"dataset", "backend"}
     given = {name: value for name, value in vars(arguments).items() if name in names and value is not None}
@@ -192,13 +192,13 @@ def _resumed(arguments: argparse.Namespace) -> tuple[Settings, Path, None, str]:
 
 
 def _new_folder(out: str | None, name: str) -> Path:
-    """The run's own, empty folder: the one asked for, or the next free number under ``runs``."""
+    """An empty folder for the run: the requested one, or the next free number under ``runs``."""
     if out is not None:
         folder = Path(out)
         if folder.is_file():
-            raise UsageError(f"--out {folder} is a file: give the name of a folder that may be made")
+            raise UsageError(f"--out {folder} is a file: give the name of a new folder")
         if (folder / "config.json").exists():
-            raise UsageError(f"{folder} already holds a run: choose another --out, or go on with --resume {folder}")
+            raise UsageError(f"{folder} already holds a run: choose another --out, or continue with --resume {folder}")
         folder.mkdir(parents=True, exist_ok=True)
         return folder
     number = 1
@@ -212,7 +212,7 @@ def _new_folder(out: str | None, name: str) -> Path:
 
 
 def fallback(why: str = "") -> str:
-    """What to say, first and last, where scikit-learn's digits take MNIST's place."""
+    """The note, printed first and last, that scikit-learn's digits replace MNIST."""
     reason = f" ({why.rstrip('.')})" if why else ""
     return (
         f"note: this is not MNIST, which could not be found or downloaded{reason}, but the 1,797 digits in "
@@ -228,7 +228,7 @@ def _next_steps(settings: Settings, folder: Path) -> str:
 
 
 def _start(settings: Settings, splits: Splits, folder: Path, backend: Backend) -> None:
-    """Complete the settings by what the data say, and write them down."""
+    """Complete the settings from the data, and store them."""
     check_metrics(settings, settings.metric)
     complete(settings, splits, backend)
     keep_paths(settings)
@@ -236,7 +236,7 @@ def _start(settings: Settings, splits: Splits, folder: Path, backend: Backend) -
 
 
 def complete(settings: Settings, splits: Splits, backend: Backend) -> None:
-    """Add what the data say to the settings: shape, classes, scale.  Raises: ``UsageError`` where they do not fit."""
+    """Add shape, classes and scale of the data to the settings.  Raises: ``UsageError`` if they do not fit."""
     train = splits.train
     settings.input_shape = list(train.inputs.shape[1:])
     if settings.target is None:  # a table's classes and scales are known from its preprocessing
@@ -245,7 +245,7 @@ def complete(settings: Settings, splits: Splits, backend: Backend) -> None:
         settings.pictures = PictureRecipe.fit(to_numpy(train.inputs), settings.classes).state()
     if settings.batch_size > len(train):
         raise UsageError(f"--batch-size {settings.batch_size} is larger than the training data ({len(train)} samples)")
-    build_model(settings, backend)  # says so where the model does not take these images
+    build_model(settings, backend)  # raises if the model does not accept these images
 
 
 def _progress(settings: Settings, splits: Splits) -> Progress:
@@ -273,14 +273,14 @@ def _trainer(settings: Settings, backend: Backend, folder: Path, progress: Progr
 
 
 def _metrics(settings: Settings) -> dict[str, Any]:
-    """What the history shows besides the loss; for a regression in the target's units."""
+    """The metrics in the history in addition to the loss; for a regression in the target's units."""
     if settings.task != "regression":
         return {"accuracy": accuracy, **{name: name for name in settings.metric}}
     return {name: in_units(settings, name) for name in settings.metric}
 
 
 def loss_of(settings: Settings, backend: Backend) -> Callable[..., Tensor]:
-    """What a run minimises."""
+    """The loss of a run."""
     if settings.task == "regression":
         return F.mse_loss
     weights = settings.table.get("class_weights")
@@ -324,14 +324,14 @@ def _fit(settings: Settings, splits: Splits, trainer: Trainer, progress: Progres
     try:
         trainer.fit(loader, val, settings.epochs, verbose=0)
     except KeyboardInterrupt as stop:
-        raise KeyboardInterrupt(f"{stop}; go on with: xpnet train --resume {trainer.folder}") from None
+        raise KeyboardInterrupt(f"{stop}; resume with: xpnet train --resume {trainer.folder}") from None
     finally:
         progress.close()
     say(_explain_columns(settings, splits))
 
 
 def _explain_columns(settings: Settings, splits: Splits) -> str:
-    """What the columns of the history and its star mean, in a line."""
+    """One line that explains the columns of the history and the star."""
     both = "loss and accuracy" if settings.task != "regression" else "loss"
     kept = "*: best so far, kept"
     if splits.val is None:
@@ -367,7 +367,7 @@ def _result(settings: Settings, splits: Splits, trainer: Trainer, folder: Path, 
         matrix = to_numpy(confusion_matrix(target, logits.argmax(axis=1), len(settings.classes)))
     try:
         _draw(trainer, matrix, settings, folder)
-    except (ValueError, RuntimeError, MissingExtraError) as error:  # the run is whole without them
+    except (ValueError, RuntimeError, MissingExtraError) as error:  # the run is complete without them
         say(f"no pictures were drawn: {error}")
     return result
 

@@ -1,4 +1,4 @@
-"""Weights and networks from and for other programs.  Reading never executes anything that a file holds."""
+"""Import and export of weights and networks.  Reading a file never executes anything in it."""
 
 from .npz import load_npz, save_npz
 from .onnx import OnnxError, OnnxModel, from_onnx, to_onnx

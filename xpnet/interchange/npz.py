@@ -18,7 +18,7 @@ from xpnet._files import write_atomically
 from xpnet.serialization import CheckpointError, numbers_of
 from xpnet_backends import Array, Backend, get_backend
 
-_MAX_EXPANSION = 1100  # deflate cannot do better than about 1030 : 1
+_MAX_EXPANSION = 1100  # deflate compresses by at most about 1030 : 1
 _DAMAGE = (
     ValueError, OSError, EOFError, KeyError, struct.error, zipfile.BadZipFile, zlib.error, NotImplementedError,
     RuntimeError, OverflowError, SyntaxError, tokenize.TokenError, TypeError,
@@ -26,9 +26,19 @@ _DAMAGE = (
 
 
 def save_npz(state: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
-    """Write arrays by name, e.g. ``save_npz(model.state_dict(), "model.npz")``; whole or not at all.
+    """Write a state dict as a NumPy ``.npz`` file, atomically.
 
-    ``numpy.load`` reads it.  The path is taken as it is, no ending is added.
+    ``numpy.load`` reads the file.  The path is used as it is; no suffix is added.
+
+    Raises: ``TypeError`` for a value that is not an array of numbers; ``OSError`` if the file cannot be written.
+
+    >>> import tempfile, xpnet
+    >>> layer = xpnet.nn.Linear(3, 2)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_npz(layer.state_dict(), f"{folder}/layer.npz")
+    ...     state = load_npz(f"{folder}/layer.npz", backend="numpy")
+    >>> {name: array.shape for name, array in state.items()}
+    {'weight': (2, 3), 'bias': (2,)}
     """
     arrays = {}
     for name, value in state.items():
@@ -37,18 +47,27 @@ def save_npz(state: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
             raise TypeError(f"save_npz(): {name!r} is not an array of numbers but {type(value).__name__}")
         arrays[name] = array
     content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:  # np.savez takes no array called "file"
+    with zipfile.ZipFile(content, "w") as archive:  # np.savez does not accept an array called "file"
         for name, array in arrays.items():
-            entry = zipfile.ZipInfo(f"{name}.npy")  # of 1980: equal states give equal files
+            entry = zipfile.ZipInfo(f"{name}.npy")  # dated 1980: equal states give equal files
             with archive.open(entry, "w", force_zip64=True) as file:
                 np.lib.format.write_array(file, np.ascontiguousarray(array).reshape(array.shape), allow_pickle=False)
     write_atomically(path, content.getvalue())
 
 
 def load_npz(path: str | os.PathLike[str], backend: str | Backend | None = None) -> dict[str, Array]:
-    """Arrays by name from an ``.npz``, on ``backend`` or the one in force.  Nothing in the file is executed.
+    """Read arrays by name from an ``.npz`` file, onto ``backend`` or the current one.
 
-    Raises: ``FileNotFoundError``; ``CheckpointError`` where the file is damaged, or holds something else than numbers.
+    Nothing in the file is executed.
+
+    Raises: ``FileNotFoundError``; ``CheckpointError`` if the file is damaged or holds anything other than numbers.
+
+    >>> import tempfile, numpy as np
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.savez(f"{folder}/model.npz", weight=np.eye(2))
+    ...     load_npz(f"{folder}/model.npz", backend="numpy")
+    {'weight': array([[1., 0.],
+           [0., 1.]])}
     """
     target = get_backend(backend)
     content = Path(path).read_bytes()
@@ -71,13 +90,13 @@ def _check_sizes(archive: zipfile.ZipFile, size: int) -> None:
 
 
 def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray[Any, Any]:
-    """One array.  Its header is held against the bytes that are there before anything is allocated for it."""
+    """One array.  Its header is compared with the number of bytes present before memory is allocated."""
     content = archive.read(entry)  # checks the CRC
     file = io.BytesIO(content)
     version = np.lib.format.read_magic(file)
     read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     if version not in read_header:
-        raise ValueError(f"{entry.filename!r} is of an unknown version {version}")
+        raise ValueError(f"{entry.filename!r} has an unknown version {version}")
     shape, by_column, dtype = read_header[version](file)
     if dtype.kind not in "fiub" or dtype.names is not None:
         raise ValueError(f"{entry.filename!r} holds {dtype}, not numbers")

@@ -1,7 +1,7 @@
-"""PyTorch's ``.pth`` files, today's zip archives and the older plain ones, read without PyTorch.
+"""Read PyTorch's ``.pth`` files, zip archives and the older plain files, without PyTorch.
 
-Nothing in a file is executed: see ``unpickle``.  Whatever a file claims is held against its size before memory is
-allocated for it.
+Nothing in a file is executed: see ``unpickle``.  Every size that a file claims is compared with the file's own size
+before memory is allocated.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ _DTYPES = {
     "Short": "<i2", "Char": "|i1", "Byte": "|u1", "Bool": "|b1",
 }  # fmt: skip
 _STORAGES = {f"torch.{name}Storage": dtype for name, dtype in _DTYPES.items()}
-_BYTES = "torch.storage.UntypedStorage"  # whose tensors name their dtype themselves
+_BYTES = "torch.storage.UntypedStorage"  # a storage whose tensors name their dtype themselves
 _NAMED_DTYPES = {"torch.uint16": "<u2", "torch.uint32": "<u4", "torch.uint64": "<u8"}
-_OTHER_SIZES = {  # of an element; not read, but a plain file has to be walked past them
+_OTHER_SIZES = {  # element sizes; the values are not read, but a plain file must be read past them
     "torch.ComplexFloatStorage": 8, "torch.ComplexDoubleStorage": 16, "torch.QInt8Storage": 1, "torch.QUInt8Storage": 1,
     "torch.QInt32Storage": 4, "torch.QUInt4x2Storage": 1, "torch.QUInt2x4Storage": 1,
 }  # fmt: skip
 _WRAPPERS = ("module.", "_orig_mod.")
-_STARTS = (  # of files that people take for one of PyTorch's
+_STARTS = (  # the first bytes of files that are often mistaken for PyTorch's
     (b"version https://git-lfs", "it is a pointer of Git LFS: fetch the file itself (git lfs pull)"),
     (b"<", "it is a web page: download the file itself"),
     (b"\x1f\x8b", "it is compressed by gzip: unpack it first"),
@@ -52,7 +52,7 @@ _STARTS = (  # of files that people take for one of PyTorch's
 
 @dataclass(frozen=True)
 class _Storage:
-    """A run of numbers in the file, by its key; ``start`` is where a view of it begins."""
+    """A contiguous run of numbers in the file, by its key; ``start`` is where a view of it begins."""
 
     key: str
     dtype: str
@@ -67,13 +67,13 @@ class _Storage:
 
 @dataclass(frozen=True)
 class _Tensor:
-    """What the file says of a tensor."""
+    """The description of a tensor in the file."""
 
     storage: _Storage
     offset: int
     shape: tuple[int, ...]
     strides: tuple[int, ...]
-    negated: bool = False  # the file holds the numbers with the other sign
+    negated: bool = False  # the file holds the numbers negated
 
     @property
     def nbytes(self) -> int:
@@ -82,7 +82,7 @@ class _Tensor:
 
 @dataclass
 class _File:
-    """A file taken apart: its top object, and where the numbers of a storage are."""
+    """A parsed file: its top object, and the bytes of each storage."""
 
     top: Any
     size: int
@@ -97,25 +97,30 @@ def load_pth(
     key: str | None = None,
     prefix: str | None = None,
 ) -> dict[str, Array]:
-    """The state dict of a file that ``torch.save`` wrote, on ``backend`` or the one in force; without PyTorch.
+    """Read the state dict from a file that ``torch.save`` wrote, without PyTorch.
 
-    bfloat16 becomes float32.  What else the file holds is not read: nothing in it is executed.
+    bfloat16 becomes float32.  Nothing else in the file is read, and nothing in it is executed.
 
     Parameters
     ----------
     path :
         A zip archive, or one of the plain files from before PyTorch 1.6.
     backend :
-        Where the arrays go.
+        The backend of the arrays; by default the current one.
     key :
-        Where the state dict is in a checkpoint that holds more: ``"model"``, or a path such as ``"ema.model"``.
+        The place of the state dict in a checkpoint that holds more: ``"model"``, or a path such as ``"ema.model"``.
     prefix :
-        What all keys of the state dict begin with, and lose.  By default that is what wrappers put there: ``module.``
-        (``DataParallel``), ``_orig_mod.`` (``torch.compile``), and ``model.`` in a checkpoint of Lightning; the count
-        of an averaged model and ``_extra_state`` are left out.  ``""`` leaves all keys as they are.
+        A prefix of all keys of the state dict, which is removed.  By default the prefixes of wrappers are removed:
+        ``module.`` (``DataParallel``), ``_orig_mod.`` (``torch.compile``), and ``model.`` in a checkpoint of Lightning;
+        the counter of an averaged model and ``_extra_state`` are left out.  ``""`` keeps all keys unchanged.
 
-    Raises: ``FileNotFoundError``; ``CheckpointError`` where the file is damaged, where the state dict is something
-    that would have to be executed, with its name, and without ``key`` for a checkpoint, with the keys to choose from.
+    Raises: ``FileNotFoundError``; ``CheckpointError`` if the file is damaged, if the state dict is an object that
+    would have to be executed (the error names it), or if the file is a checkpoint and ``key`` is missing (the error
+    lists the keys to choose from).
+
+    >>> state = load_pth("tests/fixtures/pth/model.pth", backend="numpy")
+    >>> {name: array.shape for name, array in list(state.items())[:2]}
+    {'0.weight': (2, 1, 3, 3), '0.bias': (2,)}
     """
     target = get_backend(backend)
     name = os.fspath(path)
@@ -136,7 +141,7 @@ def load_pth(
         RuntimeError,
         OSError,
     ) as error:
-        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # that is a seek to nowhere
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # seeking to a position outside the file
             raise
         raise CheckpointError(f"{name} is damaged ({error}): take another copy") from error
     return {k: target.asarray(array) for k, array in arrays.items()}
@@ -158,7 +163,9 @@ def _open_zip(archive: zipfile.ZipFile, size: int) -> _File:
         raise UnpickleError(f"it is damaged: it claims more than the {size} bytes that it has")
     tops = [n for n in entries if n.endswith("/data.pkl") and n.count("/") == 1]
     if len(tops) != 1:
-        raise UnpickleError(f"it is a zip archive, but not of torch.save: it has no data.pkl{_other_archive(entries)}")
+        raise UnpickleError(
+            f"it is a zip archive, but torch.save did not write it: it has no data.pkl{_other_archive(entries)}"
+        )
     folder = tops[0].removesuffix("data.pkl")
     if f"{folder}constants.pkl" in entries or any(name.startswith(f"{folder}code/") for name in entries):
         raise UnpickleError(_TORCHSCRIPT)
@@ -189,7 +196,7 @@ _TORCHSCRIPT = (
 
 
 def _other_archive(names: Mapping[str, Any]) -> str:
-    """What other archive it may be."""
+    """The kind of archive that it may be instead."""
     if any(name.endswith("/model.json") for name in names):
         return ": " + _TORCHSCRIPT
     if any(name.endswith(".npy") for name in names):
@@ -239,15 +246,15 @@ def _no_file(content: bytes) -> str:
         what = ": it is a tar archive, as PyTorch wrote before 2017: load and save it again there"
     elif content[8:9] == b"{" and content[:8] != bytes(8):
         what = ": read a .safetensors by xpnet.load"
-    return f"it is no file of torch.save ({len(content)} bytes){what}"
+    return f"it is not a file of torch.save ({len(content)} bytes){what}"
 
 
 def _places(content: bytes, at: int, keys: Any, storages: Mapping[str, _Storage]) -> dict[str, tuple[int, int]]:
-    """Where each storage lies: its number of elements in eight bytes, then its elements."""
+    """The place of each storage: its number of elements in eight bytes, then its elements."""
     places = {}
     for key in keys if isinstance(keys, list) else ():
         if not isinstance(key, str) or key not in storages:
-            named = repr(key)[:40] if isinstance(key, str) else "of a key that is no text"
+            named = repr(key)[:40] if isinstance(key, str) else "of a key that is not text"
             raise UnpickleError(f"it is damaged: storage {named} is not used")
         count = int.from_bytes(content[at : at + 8], "little")
         end = at + 8 + count * storages[key].itemsize
@@ -269,7 +276,7 @@ def _check_program(size: int) -> None:
 
 
 def _reference(persistent: Any) -> _Storage | Name:
-    """A storage; or of ``("module", class, file, source)``, how plain files refer to a layer's class, the name."""
+    """A storage; for ``("module", class, file, source)``, with which plain files refer to a layer's class, the name."""
     of_class = isinstance(persistent, tuple) and len(persistent) == 4 and persistent[0] == "module"
     if of_class and isinstance(persistent[1], Name):
         return persistent[1]
@@ -280,8 +287,10 @@ def _storage(persistent: Any) -> _Storage:
     """``("storage", class, key, device, count)``, in older files with ``(view key, start, count)`` at the end."""
     if not isinstance(persistent, tuple) or len(persistent) not in (5, 6) or persistent[0] != "storage":
         kind = persistent[0] if isinstance(persistent, tuple) and persistent else persistent
-        shown = kind[:40] if isinstance(kind, str) else type(kind).__name__  # a nest of tuples is too long to print
-        raise UnpickleError(f"refuses what it refers to: {shown!r} is no storage of numbers")
+        shown = (
+            kind[:40] if isinstance(kind, str) else type(kind).__name__
+        )  # deeply nested tuples are too long to print
+        raise UnpickleError(f"refuses what it refers to: {shown!r} is not a storage of numbers")
     _, kind, key, _, count = persistent[:5]
     name = kind.text if isinstance(kind, Name) else str(type(kind).__name__)
     view = persistent[5] if len(persistent) == 6 else None
@@ -304,7 +313,7 @@ def _natural(x: Any) -> bool:
 def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, *rest: Any) -> _Tensor:
     """``torch._utils._rebuild_tensor_v2``.
 
-    Of what follows the strides, ``requires_grad, hooks, metadata``, only the sign is used.
+    Of the arguments after the strides, ``requires_grad, hooks, metadata``, only the sign is used.
     """
     lengths = (shape, strides)
     if (
@@ -328,7 +337,7 @@ def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, *rest: Any) -> 
 def _tensor_of_bytes(
     storage: Any, offset: Any, shape: Any, strides: Any, grad: Any, hooks: Any, dtype: Any, metadata: Any = None
 ) -> _Tensor:
-    """``torch._utils._rebuild_tensor_v3``: its storage counts bytes, its dtype has a name."""
+    """``torch._utils._rebuild_tensor_v3``: the storage is counted in bytes, and the dtype is named."""
     if not isinstance(storage, _Storage) or not isinstance(dtype, Name):
         raise UnpickleError("it is damaged: a tensor's storage or dtype is not understood")
     if dtype.text in _NAMED_DTYPES:
@@ -353,16 +362,16 @@ def _parameter(data: Any, requires_grad: Any = True, *rest: Any) -> _Tensor | Op
     if isinstance(data, Opaque):
         return data
     if not isinstance(data, _Tensor):
-        raise UnpickleError("it is damaged: a parameter that is no tensor")
+        raise UnpickleError("it is damaged: a parameter that is not a tensor")
     return data
 
 
 def _ordered_dict(pairs: Any = ()) -> Record:
     """Protocols 0 and 1 give the items as a list of pairs."""
     if not isinstance(pairs, (list, tuple)) or not all(isinstance(p, (list, tuple)) and len(p) == 2 for p in pairs):
-        raise TypeError("its items are no pairs")
+        raise TypeError("its items are not pairs")
     if not all(isinstance(key, str) for key, _ in pairs):
-        raise TypeError("its keys are no text")
+        raise TypeError("its keys are not text")
     return Record(pairs)
 
 
@@ -400,7 +409,7 @@ def _state_dict(top: Any, key: str | None) -> dict[str, _Tensor]:
             raise UnpickleError(f"{where}is a checkpoint with {_listed(values)}: choose one, e.g. {choice}")
         value = values[others[0]]
         what = f" ({value.why})" if isinstance(value, Opaque) else f" but a {type(value).__name__.lower()}"
-        raise UnpickleError(f"{where}holds no state dict: {others[0]!r} is no tensor{what}")
+        raise UnpickleError(f"{where}holds no state dict: {others[0]!r} is not a tensor{what}")
     for name, tensor in tensors.items():
         if tensor.storage.unsupported:
             raise UnpickleError(f"{name!r} holds numbers of a kind that is not supported: {tensor.storage.unsupported}")
@@ -408,7 +417,7 @@ def _state_dict(top: Any, key: str | None) -> dict[str, _Tensor]:
 
 
 def _under(top: Any, key: str) -> Any:
-    """What is under a key, or under a path of keys with dots between."""
+    """The entry under a key, or under a path of keys joined by dots."""
     if isinstance(top, dict) and key in top:
         return top[key]
     found, parts = top, key.split(".")
@@ -424,7 +433,7 @@ def _under(top: Any, key: str) -> Any:
 
 
 def _state_dicts(top: Mapping[Any, Any], path: str, depth: int = 3) -> list[str]:
-    """The paths of what looks like a state dict: names of tensors, with nothing else beside them."""
+    """The paths of all that look like a state dict, that is, dicts whose values are all tensors."""
     found = []
     for name, value in list(top.items())[:1000]:
         if not isinstance(name, str) or not isinstance(value, dict) or not value:
@@ -442,7 +451,7 @@ def _of_lightning(top: Any) -> bool:
 
 
 def _renamed(tensors: dict[str, _Tensor], prefix: str | None, lightning: bool) -> dict[str, _Tensor]:
-    """Keys without what all of them begin with because the network was wrapped."""
+    """The keys without the prefixes that wrappers of the network added."""
     if prefix is not None:
         if strange := [name for name in tensors if not name.startswith(prefix)]:
             raise UnpickleError(
@@ -455,7 +464,7 @@ def _renamed(tensors: dict[str, _Tensor], prefix: str | None, lightning: bool) -
     wrappers = (*_WRAPPERS, "model.") if lightning else _WRAPPERS
     while found := [w for w in wrappers if tensors and all(n.startswith(w) and n != w for n in tensors)]:
         tensors = {name.removeprefix(found[0]): tensor for name, tensor in tensors.items()}
-    plain = {name.replace("._orig_mod.", "."): tensor for name, tensor in tensors.items()}  # parts that were compiled
+    plain = {name.replace("._orig_mod.", "."): tensor for name, tensor in tensors.items()}  # compiled submodules
     return plain if len(plain) == len(tensors) else tensors
 
 
@@ -495,7 +504,7 @@ def _numbers(data: bytes | memoryview, storage: _Storage) -> np.ndarray[Any, Any
         widened: np.ndarray[Any, Any] = (halves << np.uint32(16)).view(np.float32)
         return widened
     dtype = np.dtype(storage.dtype)
-    if dtype.kind == "b":  # any byte but 0 and 1 would be no bool
+    if dtype.kind == "b":  # any byte other than 0 and 1 is not a valid bool
         return np.frombuffer(data[:whole], np.uint8).astype(np.bool_)
     numbers: np.ndarray[Any, Any] = np.frombuffer(data[:whole], dtype).astype(dtype.newbyteorder("="), copy=False)
     return numbers

@@ -1,9 +1,9 @@
 """Pickles read as plain data, by an interpreter that executes nothing.
 
-A pickle is a program for a stack machine; ``pickle.load`` runs it, and with it whatever functions it names.  This one
-knows the instructions that build numbers, text and containers.  A name such as ``torch.FloatStorage`` becomes a
-``Name``, a piece of text that is never looked up.  A call or an object becomes an ``Opaque``, a placeholder that says
-what was not done, except for the few names that the caller has stand-ins for.
+A pickle is a program for a stack machine.  ``pickle.load`` runs it and calls any function that it names.  This
+interpreter knows only the instructions that build numbers, text and containers.  A name such as
+``torch.FloatStorage`` becomes a ``Name``, which is text and never looked up.  A call or an object becomes an
+``Opaque``, a placeholder that says what was refused, except for the few names that the caller provides stand-ins for.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ _MAKERS = ("copy_reg._reconstructor", "copyreg._reconstructor", "copyreg.__newob
 
 
 class UnpickleError(ValueError):
-    """A pickle that is damaged, or wants more than plain data."""
+    """A pickle is damaged, or holds more than plain data."""
 
 
 @dataclass(frozen=True)
 class Name:
-    """Something that the pickle names, ``module.name``.  Only the name."""
+    """A reference in the pickle, ``module.name``, as text only."""
 
     text: str
 
 
 class Record(dict[Any, Any]):
-    """An ordered dict of the pickle."""
+    """An ordered dict in the pickle."""
 
 
 class Opaque(dict[Any, Any]):
-    """What a call or an object would have been; ``why`` says what was refused.
+    """A placeholder for the result of a call, or for an object; ``why`` says what was refused.
 
-    It holds the items that the pickle gives it, because an object may be a dict of some class.  Attributes and list
-    items are dropped.
+    It holds the items that the pickle sets, because an object may be a subclass of dict.  Attributes and list items
+    are dropped.
     """
 
-    __hash__ = object.__hash__  # type: ignore[assignment]  # by identity: comparing contents could take for ever
+    __hash__ = object.__hash__  # type: ignore[assignment]  # by identity: comparing contents could take exponential time
 
     def __init__(self, why: str) -> None:
         super().__init__()
@@ -56,14 +56,14 @@ class Opaque(dict[Any, Any]):
 
 @dataclass(frozen=True)
 class Mark:
-    """Where the arguments of the next tuple, list or dict begin."""
+    """Marks where the arguments of the next tuple, list or dict begin."""
 
 
 _MARK = Mark()
 
 
 class Machine:
-    """Runs one pickle after the other.
+    """Runs consecutive pickles.
 
     ``stand_ins`` maps a name to the function that is called in its place; ``storage`` is called with a persistent id.
     """
@@ -85,7 +85,14 @@ class Machine:
                 self._step(opcode.name, argument)
         except UnpickleError:
             raise
-        except (ValueError, IndexError, OverflowError, EOFError, struct.error, Warning) as error:  # of odd escapes
+        except (
+            ValueError,
+            IndexError,
+            OverflowError,
+            EOFError,
+            struct.error,
+            Warning,
+        ) as error:  # warnings about invalid escapes
             raise UnpickleError(f"its pickle is damaged: {error}") from error
         raise UnpickleError("its pickle has no end")
 
@@ -150,21 +157,21 @@ class Machine:
     def _stack_global(self, argument: Any) -> None:
         name, module = self._pop(), self._pop()
         if not isinstance(name, str) or not isinstance(module, str):
-            raise UnpickleError("its pickle is damaged: a name that is no text")
+            raise UnpickleError("its pickle is damaged: a name that is not text")
         self.stack.append(Name(f"{module}.{name}"))
 
     def _reduce(self, argument: Any) -> None:
         arguments, function = self._pop(), self._pop()
         if not isinstance(function, (Name, Opaque)) or not isinstance(arguments, tuple):
             raise UnpickleError(f"refuses to call {type(function).__name__}")
-        if isinstance(function, Opaque):  # of what getattr would have given
+        if isinstance(function, Opaque):  # the arguments that getattr would have received
             self.stack.append(Opaque(function.why))
             return
         if function.text in _MAKERS and arguments and isinstance(arguments[0], Name):
             self._object(arguments[0])
             return
         if function.text not in self.stand_ins:
-            first = [x.why for x in arguments if isinstance(x, Opaque)]  # np.float64: its dtype is a call as well
+            first = [x.why for x in arguments if isinstance(x, Opaque)]  # np.float64: its dtype is a call, too
             self.stack.append(Opaque(first[0] if first else f"refuses to call {function.text}"))
             return
         try:
@@ -173,7 +180,7 @@ class Machine:
             raise UnpickleError(f"its {function.text} is not understood: {error}") from error
 
     def _build(self, argument: Any) -> None:
-        """State of an ordered dict is PyTorch's ``_metadata``, of no use here; that of an object is not needed."""
+        """Drop the state: for an ordered dict it is PyTorch's ``_metadata``, and that of an object is not needed."""
         self._pop()
         self._top((Record, Opaque), "set attributes of")
 
@@ -241,7 +248,7 @@ def _fill(target: dict[Any, Any], values: list[Any]) -> None:
 
 
 def _key(key: Any) -> Any:
-    """A key of a dict.  A tuple in a tuple is a placeholder: the hash of a nest of them could take for ever."""
+    """A key of a dict.  A nested tuple becomes a placeholder, because its hash could take exponential time."""
     if isinstance(key, (*_KEYS, Name, Opaque)) or (isinstance(key, tuple) and all(isinstance(k, _KEYS) for k in key)):
         return key
     if isinstance(key, (list, dict)):

@@ -1,4 +1,4 @@
-"""Batches for the loop, whatever they come from: a loader, or anything else that can be iterated."""
+"""Batches for the training loop, from a loader or any other iterable."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from xpnet.serialization import CheckpointError
 
 
 class Feed:
-    """The batches of ``loader``, each as (inputs, target, whether it is the epoch's last).
+    """The batches of ``loader``, each as (inputs, target, whether it is the last of the epoch).
 
-    A loader is anything that can be iterated.  With ``__len__`` the number of its batches is known beforehand; with
-    ``state_dict`` and ``load_state_dict`` an interrupted epoch can be taken up in the middle.
+    A loader is any iterable.  With ``__len__`` the number of its batches is known in advance; with ``state_dict`` and
+    ``load_state_dict`` an interrupted epoch can be resumed in the middle.
     """
 
     def __init__(self, loader: Any) -> None:
         self.loader = loader
         self.resumable = hasattr(loader, "load_state_dict")
-        self._once = iter(loader) is loader  # a generator: it gives its batches a single time
+        self._once = iter(loader) is loader  # a generator yields its batches only once
         self._passes = self._begun = 0
 
     @property
@@ -32,9 +32,9 @@ class Feed:
             return None
 
     def start_at(self, epoch: int, position: int) -> None:
-        """Let the next pass be that of ``epoch``, from batch ``position`` on.
+        """Prepare the next pass as that of ``epoch``, starting at batch ``position``.
 
-        Raises: ``CheckpointError`` where the loader cannot start in the middle of an epoch.
+        Raises: ``CheckpointError`` if the loader cannot start in the middle of an epoch.
         """
         self._begun = position
         if self.resumable:
@@ -46,11 +46,11 @@ class Feed:
             )
 
     def check_passes(self, epochs: int) -> None:
-        """Raises: ``ValueError`` where so many epochs are wanted of a generator, which gives its batches once."""
+        """Raises: ``ValueError`` for several epochs of a generator, which yields its batches only once."""
         if self._once and epochs > 1:
             raise ValueError(
-                f"a {type(self.loader).__name__} gives its batches once, but there are several epochs: pass what can "
-                "be iterated again, as a DataLoader, a list of batches, or an object with __iter__"
+                f"a {type(self.loader).__name__} gives its batches once, but there are several epochs: pass something "
+                "that can be iterated again, such as a DataLoader, a list of batches, or an object with __iter__"
             )
 
     def __iter__(self) -> Iterator[tuple[Inputs, Any, bool]]:

@@ -1,4 +1,4 @@
-"""What a step is made of, looked at before it is used."""
+"""Checks of the parts of a training step: model, loss and optimizer."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from xpnet.nn import functional as F
 
 
 def check_parts(model: Any, loss: Any, optimizer: Any) -> None:
-    """See that the three belong together: a module, a loss to call, an optimizer of the module's parameters.
+    """Check that the three belong together: a module, a callable loss, an optimizer of the module's parameters.
 
-    Loss and optimizer may be None, where nothing is to be trained.
+    Loss and optimizer may be None if nothing is trained.
 
-    Raises: ``TypeError`` for what is none of these; ``ValueError`` where the optimizer moves none of the parameters.
+    Raises: ``TypeError`` for an argument of the wrong kind; ``ValueError`` if the optimizer has none of the model's
+    parameters.
     """
     if not isinstance(model, Module):
         made = f"make one, {model.__name__}(...)" if isinstance(model, type) else "expected a Module"
@@ -32,12 +33,12 @@ def check_parts(model: Any, loss: Any, optimizer: Any) -> None:
     if own and moved and not own & moved:
         raise ValueError(
             f"the optimizer has {len(moved)} parameters, and none of them is the model's: nothing would be learned; "
-            f"make it of this model, {type(optimizer).__name__}(model.parameters(), ...)"
+            f"create it for this model, {type(optimizer).__name__}(model.parameters(), ...)"
         )
 
 
 def check_complete(loss: Any, optimizer: Any) -> None:
-    """Raises: ``TypeError`` where there is nothing to train with."""
+    """Raises: ``TypeError`` if the loss or the optimizer is missing."""
     for name, part in (("loss", loss), ("optimizer", optimizer)):
         if part is None:
             raise TypeError(f"this trainer was made without {name}: fit() needs one")
@@ -56,4 +57,4 @@ def _loss_to_use(loss: Any) -> str:
         return f"make one, {loss.__name__}()"
     if isinstance(loss, str) and callable(getattr(F, loss, None)):
         return f"use the function, xpnet.nn.functional.{loss}"
-    return "expected a function of output and target, as those of xpnet.nn.functional"
+    return "expected a function of output and target, such as those in xpnet.nn.functional"

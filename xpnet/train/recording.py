@@ -1,17 +1,17 @@
 """Recorded steps: work on a device that is replayed without running Python (``Backend.capture``).
 
-A recording holds fast what the host contributed, so a step is recorded only where that is the same each time:
+A recording freezes everything that the host contributed.  A step is recorded only if that is the same each time:
 
-- Three steps in a row ran eagerly and were alike: the same ops with the same shapes, options and numbers.
-- Nothing on the host changed while they ran: no attribute of a module, no variable around its functions, no random
-  numbers of Python or NumPy; and every array that lives from step to step stayed where it is.
-- In each epoch the first step of its kind runs eagerly again and is compared.  Before each replay the host is compared
-  with what it was when the step was recorded.  Where something differs, the recording is dropped.
+- Three consecutive eager steps were alike: the same ops with the same shapes, options and numbers.
+- Nothing on the host changed while they ran: no attribute of a module, no variable that its functions read, and no
+  random state of Python or NumPy.  Every array that persists between steps stayed at its place in memory.
+- In each epoch the first step of each kind runs eagerly again and is compared.  Before each replay the state of the
+  host is compared with that at the time of recording.  If something differs, the recording is dropped.
 
-There is a recording for each kind of batch: its shapes, and its place in an update.  What cannot be recorded runs
-eagerly, and a warning says why, once.  Without a warning: steps with hooks or an observer, an optimizer with a ``step``
-of its own, and an option other than the learning rate that moves with every step, as the momentum does that
-``OneCycleLR`` and ``CyclicLR`` cycle.
+There is one recording for each kind of batch: its shapes, and its place in an update.  What cannot be recorded runs
+eagerly, and one warning gives the reason.  Some steps run eagerly without a warning: steps with hooks or an observer,
+steps of an optimizer that overrides ``step``, and steps in which an option other than the learning rate changes every
+time, such as the momentum that ``OneCycleLR`` and ``CyclicLR`` cycle.
 """
 
 from __future__ import annotations
@@ -38,31 +38,31 @@ if TYPE_CHECKING:
 
 Replay: TypeAlias = Callable[[], "tuple[Tensor, Any]"]
 
-COMPILED = (".pyx", ".pxi")  # how CuPy's own lines look in a traceback
+COMPILED = (".pyx", ".pxi")  # how CuPy's own frames look in a traceback
 ALIKE = 3  # eager steps before a recording
 UNLIKE = 5  # in a row, and a kind of batch is left alone until the next epoch
 
 
 class Recording:
-    """One kind of batch: what its steps were like so far, and their replay once there is one."""
+    """One kind of batch: what its steps did so far, and the replay if one was recorded."""
 
     def __init__(self) -> None:
         self.signature: Signature | None = None
         self.surroundings: Surroundings | None = None
         self.alike = self.unlike = 0
-        self.due = False  # whether the next step has to run eagerly, to be compared
+        self.due = False  # whether the next step must run eagerly, for comparison
         self.refused = False
         self.batch: tuple[Any, Any] | None = None  # where the replay reads a batch
         self.replay: Replay | None = None
         self.after: tuple[Any, Any] = ((), ())  # gradients and draws on the host, as a step leaves them
-        self.confirmed = False  # whether it was recorded twice, with the same calls
+        self.confirmed = False  # whether two recordings had the same calls
 
     def forget(self) -> None:
-        """Drop the replay; further alike steps make another one."""
+        """Drop the replay; after enough equal steps another one is recorded."""
         self.replay, self.confirmed, self.alike = None, False, 0
 
     def write(self, inputs: Any, target: Any) -> None:
-        """Copy a batch to where the replay reads it."""
+        """Copy a batch into the arrays that the replay reads."""
         if self.batch is None:
             self.batch = _mapped(_copy, (inputs, target))
         for place, array in zip(_arrays(self.batch), _arrays((inputs, target)), strict=True):
@@ -70,7 +70,7 @@ class Recording:
 
 
 class Recordings:
-    """All recordings of a step.  ``compute`` stands for ``Step.compute``, eager or replayed."""
+    """All recordings of a step.  ``compute`` replaces ``Step.compute`` and runs it eagerly or replays it."""
 
     def __init__(self, step: Step, backend: Backend) -> None:
         self._step, self._backend = step, backend
@@ -80,12 +80,12 @@ class Recordings:
         self.replayed = 0  # steps
 
     def start(self) -> None:
-        """An epoch begins: the next step of each kind runs eagerly and is compared."""
+        """Start an epoch: the next step of each kind runs eagerly and is compared."""
         for kind in self._kinds.values():
             kind.due, kind.unlike = True, 0
 
     def compute(self, inputs: Any, target: Any, *, first: bool, last: bool) -> Tensor:
-        """Do the work of a batch on the backend, and return its loss."""
+        """Compute a batch on the backend and return its loss."""
         step = self._step
         eager = partial(step.compute, inputs, target, first=first, last=last)
         key = None if must_run(step) else self._key(inputs, target, first, last)
@@ -105,7 +105,7 @@ class Recordings:
         return eager() if kind.replay is None else self._replayed(kind)
 
     def _key(self, inputs: Any, target: Any, first: bool, last: bool) -> Any:
-        """The kind of a batch; None where it holds what cannot be copied into place."""
+        """The kind of a batch; None if it holds something that cannot be copied into place."""
         try:
             batch = _shape((inputs, target), self._backend)
         except TypeError:
@@ -115,7 +115,7 @@ class Recordings:
         return batch, first, last, begun, step.accumulate, random.state.seed, random.state.draws
 
     def _watched(self, kind: Recording, eager: Callable[[], Tensor], changed: str | None) -> Tensor:
-        """Run a step eagerly and compare it with the one before; ``changed`` is what is different already."""
+        """Run a step eagerly and compare it with the previous one; ``changed`` is a difference already found."""
         signature, before, earlier = Signature(), Surroundings(self._step), kind.signature
         drawn = host_randomness(before)
         with observe(signature), random.state.from_cells(self._backend, signature.drawn.append):
@@ -138,7 +138,7 @@ class Recordings:
             self._say(f"no two steps are alike: {reason}", aloud=not reason.startswith(OPTION))
 
     def _record(self, kind: Recording, first: bool, last: bool) -> None:
-        """Record a step, twice where the calls can be compared: a number that changed between the two would freeze."""
+        """Record a step, twice if calls can be compared, because a number that changes between the two would freeze."""
         step, earlier = self._step, kind.replay
         assert kind.batch is not None
         inputs, target = kind.batch
@@ -162,11 +162,11 @@ class Recordings:
             calls = getattr(kind.replay, "calls", None)
             kind.confirmed = calls is None or earlier is not None
             if earlier is not None and calls != getattr(earlier, "calls", None):
-                kind.refused = True  # this replay is of the step at hand; another one would not be
+                kind.refused = True  # this replay fits the current step only
                 self._say("the calls on the device have other numbers, or other arrays, in each step")
 
     def _replayed(self, kind: Recording) -> Tensor:
-        """Let the backend do the work again, and leave on the host what an eager step would leave."""
+        """Replay the work on the backend, and leave the host in the state that an eager step would leave."""
         assert kind.replay is not None
         assert kind.surroundings is not None
         loss, measured = kind.replay()
@@ -176,7 +176,7 @@ class Recordings:
         streaming = {name for name, metric in self._step.metrics.items() if isinstance(metric, Metric)}
         self._step.measured = {k: _mapped(_copy, v) if k in streaming else v for k, v in measured.items()}
         self.replayed += 1
-        return wrap(loss.data.copy())  # the next replay writes into the loss of this one
+        return wrap(loss.data.copy())  # the next replay overwrites this loss
 
     def _say(self, reason: str, *, aloud: bool = True) -> None:
         self.reason = reason
@@ -191,11 +191,11 @@ class Recordings:
 
 
 def _ignore(stream: Any) -> None:
-    """Nobody compares the streams of a recording: its steps before it were alike."""
+    """Ignored, because the steps before the recording already used the same streams."""
 
 
 def _gradients(step: Step) -> list[tuple[Parameter, Array | None, bool]]:
-    """The gradients of all parameters as the host knows them: which array, and whether it may be added to."""
+    """The gradients of all parameters on the host: which array each is, and whether it may be accumulated into."""
     return [(p, p._grad, p._owns_grad) for p in step.model.parameters()]
 
 
@@ -208,7 +208,7 @@ def _put_back(gradients: list[tuple[Parameter, Array | None, bool]]) -> None:
 
 
 def _shape(x: Any, backend: Backend) -> Any:
-    """What a batch looks like, hashable.  Raises: ``TypeError`` for what cannot be copied into place."""
+    """The structure of a batch, hashable.  Raises: ``TypeError`` for what cannot be copied into place."""
     if isinstance(x, Tensor) and not x.requires_grad:
         return "tensor", _shape(x.data, backend)
     if is_array(x) and backend_of(x) is backend:
@@ -252,11 +252,11 @@ def _arrays(x: Any) -> Iterator[Array]:
         yield from _arrays(list(x.values()))
 
 
-# -- the line that is to blame -----------------------------------------------------------------------------------------
+# -- the line that is responsible --------------------------------------------------------------------------------------
 
 
 def _place(error: CaptureError, backend: Backend) -> str:
-    """Where the user's code asked for what could not be recorded."""
+    """The line of the user's code that asked for what could not be recorded."""
     tracebacks = [e.__traceback__ for e in (error.__cause__, error) if e is not None]
     frames = [frame for found in tracebacks for frame in traceback.extract_tb(found)]
     if not frames:

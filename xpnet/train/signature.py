@@ -1,4 +1,4 @@
-"""What a step did, in a form that can be compared: its ops with shapes, options and numbers, in their order."""
+"""What a step did, in a form that can be compared: its ops in order, with shapes, options and numbers."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from xpnet_backends import is_array
 
 
 class Signature:
-    """An observer of the tape that writes the ops of one step down.
+    """An observer of the tape that records the ops of one step.
 
-    Arrays count by shape and dtype.  Numbers, texts and options count by value, because a recording freezes them.
+    Arrays are compared by shape and dtype.  Numbers, strings and options are compared by value, because a recording
+    freezes them.
     """
 
     def __init__(self) -> None:
@@ -24,7 +25,7 @@ class Signature:
         self._write(op.__name__, args, options, result)
 
     def plain(self, name: str, args: tuple[Any, ...], options: Mapping[str, Any], result: Any) -> None:
-        """Results without a derivative belong to it too."""
+        """Include results without a derivative."""
         self._write(name, args, options, result)
 
     def _write(self, name: str, args: tuple[Any, ...], options: Mapping[str, Any], result: Any) -> None:
@@ -32,7 +33,7 @@ class Signature:
         self.lines.append((f"{name}({', '.join(given)}) -> {told(result)}", _line()))
 
     def difference(self, earlier: Signature) -> str | None:
-        """In which op it differs from an earlier one, in words; None where they are alike."""
+        """The first op that differs from an earlier step, in words; None if the steps are alike."""
         for (now, line), (before, _) in zip(self.lines, earlier.lines, strict=False):
             if now != before:
                 return f"{now}, before {before}, in {line}"
@@ -46,7 +47,7 @@ class Signature:
 
 
 def told(x: Any) -> str:
-    """A value in words: arrays by shape and dtype, numbers by value, other things by type."""
+    """A value in words: arrays by shape and dtype, numbers by value, other objects by type."""
     if isinstance(x, Recorded) or is_array(x):
         return f"{x.dtype}{tuple(x.shape)}"
     if isinstance(x, (tuple, list)):

@@ -1,8 +1,8 @@
-"""What a step finds on the host.  A recording holds it fast, so a replay is right only while it is the same.
+"""The host state that a step reads.  A recording freezes it, so a replay is correct only while it is unchanged.
 
-That is: the attributes of the model's modules and of loss, penalty, metrics and optimizer; the variables around their
-functions; the arrays that live from step to step, by identity; and the optimizer's options.  The learning rate and the
-random step are not among them, because a step reads them on the backend.
+It consists of the attributes of the model's modules and of loss, penalty, metrics and optimizer; the variables that
+their functions read; the arrays that persist between steps, by identity; and the optimizer's options.  The learning
+rate and the random step are excluded, because a step reads them on the backend.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
 
 PLAIN = frozenset((int, float, complex, str, bytes, bool, type(None)))
 _CONTAINERS = frozenset((list, dict, set, tuple, deque))
-OPTION = "the option"  # how a difference begins that a schedule makes
+OPTION = "the option"  # how the text of a difference caused by a schedule begins
 _READ = PLAIN | _CONTAINERS | {FunctionType}
-_OWN = frozenset(  # of every module: what they hold is found elsewhere
+_OWN = frozenset(  # attributes of every module, whose content is compared elsewhere
     ["_parameters", "_buffers", "_modules", "_not_saved", "_forward_hooks", "_forward_pre_hooks", "_backward_hooks"]
 )
 _KNOWN = frozenset(("xpnet", "xpnet_backends", "builtins", "numpy", "cupy"))
 _OF_OPTIMIZERS = frozenset(("param_groups", "defaults", "_flats"))
-_DEPTH, _LENGTH = 3, 64  # how far containers are looked into
+_DEPTH, _LENGTH = 3, 64  # the depth to which containers are compared
 
 
 class Surroundings:
-    """The host's part of a step at one moment, to be compared with another moment."""
+    """The host state of a step at one moment, to be compared with another moment."""
 
     def __init__(self, step: Step) -> None:
         self.labels: list[tuple[str, str]] = []
@@ -61,7 +61,7 @@ class Surroundings:
         self.contents = [_described(self.objects[i]) for i in self._inside]
 
     def difference(self, step: Step) -> str | None:
-        """What of it is different now, in words; None where all is as it was."""
+        """What is different now, in words; None if nothing changed."""
         now: list[Any] = []
         for _, mapping in (*(self._of_model if self._plain else _of_module("model", step.model)), *_sources(step)):
             now += mapping.values()
@@ -91,7 +91,7 @@ class Surroundings:
 
 
 def host_randomness(surroundings: Surroundings) -> list[Any]:
-    """How far Python's and NumPy's random numbers have been drawn, the global ones and those of modules."""
+    """The state of Python's and NumPy's random generators, the global ones and those of modules."""
     of_numpy: Any = np.random.get_state(legacy=False)["state"]
     found: list[Any] = [python_random.getstate(), of_numpy["pos"], of_numpy["key"].tobytes()]
     for x in surroundings.objects:
@@ -103,7 +103,7 @@ def host_randomness(surroundings: Surroundings) -> list[Any]:
 
 
 def must_run(step: Step) -> bool:
-    """Whether host code has to run in every step: an observer of the tape, or an optimizer with its own step."""
+    """Whether host code must run in every step: for an observer of the tape, or an optimizer with its own ``step``."""
     return observer_in_force() is not None or not is_grad_enabled() or not step.recordable
 
 
@@ -114,12 +114,12 @@ def _same(a: Any, b: Any) -> bool:
 def _in_words(label: str, name: str, *, plain: bool) -> str:
     what = ".".join(part for part in (label, name) if part)
     if plain:
-        return f"{what} changes from step to step, and a recording would go on with its value of now"
+        return f"{what} changes from step to step, and a recording would keep its present value"
     return f"{what} is another array or object after a step: write into it in place, array[...] = values"
 
 
 def _described(x: Any, depth: int = _DEPTH) -> Any:
-    """A container as something that can be compared: plain values by value, others by identity."""
+    """A container in a form that can be compared: plain values by value, others by identity."""
     if type(x) in PLAIN:
         return repr(x)
     if type(x) not in _CONTAINERS or not depth:
@@ -132,7 +132,7 @@ def _described(x: Any, depth: int = _DEPTH) -> Any:
 
 
 def _sources(step: Step) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Names and values beside the model, by owner."""
+    """Names and values outside the model, by owner."""
     for name in ("loss", "penalty", "count"):
         yield from _of_callable(name, getattr(step, name))
     for name, metric in step.metrics.items():
@@ -166,13 +166,13 @@ def _of_callable(label: str, call: Any) -> Iterator[tuple[str, Mapping[str, Any]
         yield from _around(label, call)
     elif hasattr(call, "__dict__"):
         yield label, vars(call)
-        yield from _around(label, getattr(type(call), "__call__", None))  # noqa: B004  the function is wanted
+        yield from _around(label, getattr(type(call), "__call__", None))  # noqa: B004  the function itself is needed
 
 
 def _around(label: str, function: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The variables that a user's function reads from outside, and those of the functions that it calls.
+    """The outer variables that a user's function reads, and those of the functions that it calls.
 
-    They belong to the functions around it, or are global.
+    They are variables of enclosing functions, or globals.
     """
     waiting, seen = [function], set()
     while waiting:
@@ -194,7 +194,7 @@ def _around(label: str, function: Any) -> Iterator[tuple[str, Mapping[str, Any]]
 
 @functools.lru_cache(maxsize=1024)
 def _is_of_users(kind: type) -> bool:
-    """Whether its objects may keep something that changes: those of a class that somebody wrote for this model."""
+    """Whether instances may hold state that changes: true for classes outside the library."""
     return hasattr(kind, "__dict__") and kind.__dictoffset__ != 0 and kind.__module__.partition(".")[0] not in _KNOWN
 
 
@@ -205,13 +205,13 @@ def _is_ours(module: str | None) -> bool:
 
 @functools.lru_cache(maxsize=1024)
 def _names(code: CodeType) -> tuple[str, ...]:
-    """Names of globals and attributes in a function, and in the functions inside it."""
+    """Names of globals and attributes in a function, and in the functions nested in it."""
     inside = [name for part in code.co_consts if isinstance(part, CodeType) for name in _names(part)]
     return tuple(dict.fromkeys([*code.co_names, *inside]))
 
 
 def _lasting(step: Step, parameters: Sequence[tuple[str, Parameter]]) -> Iterator[tuple[str, Any]]:
-    """Whatever must stay where it is: the arrays that live from step to step, and whether parameters learn."""
+    """What must not move: the arrays that persist between steps; and whether parameters require gradients."""
     for name, p in parameters:
         yield name, p.data
         yield name, p.requires_grad

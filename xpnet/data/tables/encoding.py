@@ -90,7 +90,7 @@ def _strictly(name: str, content: bytes, encoding: str) -> str:
 def _no_zero(name: str, text: str) -> str:
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
-        raise DataError(f"{name}: line {line} holds a zero byte: it is no CSV file")
+        raise DataError(f"{name}: line {line} holds a zero byte: it is not a CSV file")
     return text
 
 
@@ -120,8 +120,8 @@ def _single_bytes(name: str, content: bytes, error: UnicodeDecodeError) -> tuple
     except UnicodeDecodeError:
         encoding, text = "latin-1", content.decode("latin-1")
     if len(_CONTROL.findall(text)) > len(text) // 200:
-        raise DataError(f"{name} is not text in UTF-8 ({error}): it is no CSV file")
+        raise DataError(f"{name} is not text in UTF-8 ({error}): it is not a CSV file")
     text = _no_zero(name, text)
     word = next(word for word in re.findall(r"[^\s,;|\t\"]+", text) if not word.isascii()) if not text.isascii() else ""
     said = f"{name} is not in UTF-8: read as {encoding}, e.g. {word[:30]!r} in line {line}"
-    return text, encoding, [f"{said}; if this is wrong, say --encoding"]
+    return text, encoding, [f"{said}; if this is wrong, use --encoding"]

@@ -157,7 +157,7 @@ def check_target(table: Table, target: str, task: str) -> None:
     if task == "classification" and different > max(2, min(MOST_CLASSES, len(cells) // 2)):
         raise DataError(
             f"{table.name}: the target {target!r} has {different:,} different values in {len(cells):,} rows: these are "
-            "no classes; choose another column, or the task regression where they are numbers"
+            "not classes; choose another column, or the task regression if they are numbers"
         )
 
 

@@ -178,7 +178,7 @@ class TablePreprocessor:
             row = labels.index(-1)
             cell = table[self.target][row]
             raise DataError(
-                f"{table.place(row, self.target)}: {cell[:40]!r} is no class of the training rows"
+                f"{table.place(row, self.target)}: {cell[:40]!r} is not a class of the training rows"
                 f"{did_you_mean(cell, self.classes)} (they are {listed(self.classes, 10)})"
             )
         return np.array(labels, dtype=np.int64)

@@ -310,11 +310,11 @@ def _named(
     if not header:
         if guessed:
             notes.append(
-                f"the first row looks like data: no header, columns column1 to column{len(first)} (else say --header)"
+                f"the first row looks like data: no header, columns column1 to column{len(first)} (else use --header)"
             )
         return [f"column{i}" for i in range(1, len(first) + 1)], rows, False
     if guessed and any(is_number(cell) for cell in first):
-        notes.append("the first row is taken for the header, though there are numbers in it (else say --no-header)")
+        notes.append("the first row is taken for the header, though there are numbers in it (else use --no-header)")
     if len(rows) == 1:
         raise DataError(f"{name} has a header and no rows")
     return distinct_names(name, first, line, notes), rows[1:], True

@@ -1,4 +1,4 @@
-"""Networks from and for ONNX, by an own reader and writer of the format: no other library is needed."""
+"""Import and export of ONNX files.  The reader and writer need no other library."""
 
 from .messages import OnnxError
 from .reader import OnnxModel, from_onnx

@@ -1,4 +1,4 @@
-"""The messages of ONNX that are needed here, with the field numbers of ``onnx.proto``, and its tensors as arrays."""
+"""The ONNX messages that xpnet uses, with the field numbers of ``onnx.proto``, and ONNX tensors as arrays."""
 
 # ruff: noqa: RUF009  one() and many() make fields
 
@@ -14,7 +14,7 @@ from xpnet.interchange.onnx.protobuf import many, one
 
 
 class OnnxError(ValueError):
-    """An ONNX file that is damaged, a network that ONNX cannot hold, or an op that is not known here."""
+    """An ONNX file is damaged, a network cannot be written as ONNX, or an op is not supported."""
 
 
 DTYPES = {
@@ -34,7 +34,7 @@ class Entry:
 
 @dataclass
 class Tensor:
-    """Numbers and their shape.  They are in ``raw``, in the list for their dtype, or in the file that it names."""
+    """Numbers and their shape.  The numbers are in ``raw``, in the list for their dtype, or in the external file."""
 
     dims: list[int] = many(1, "int")
     dtype: int | None = one(2, "int")
@@ -63,7 +63,7 @@ class Attribute:
     ints: list[int] = many(8, "int")
     strings: list[Any] = many(9, "bytes")
     kind: int | None = one(20, "int")
-    reference: str | None = one(21, "text")  # in a function: the option of the call whose value it takes
+    reference: str | None = one(21, "text")  # in a function: the option of the call that provides the value
 
 
 @dataclass
@@ -81,7 +81,7 @@ class Node:
 
 @dataclass
 class Dimension:
-    """A length, or the name of one that may vary."""
+    """A length, or the name of a variable length."""
 
     value: int | None = one(1, "int")
     name: str | None = one(2, "text")
@@ -104,7 +104,7 @@ class TensorType:
 
 @dataclass
 class Type:
-    """Only types of tensors."""
+    """A type; only tensor types are read."""
 
     tensor: TensorType | None = one(1, TensorType)
 
@@ -119,14 +119,14 @@ class Value:
 
 @dataclass
 class Sparse:
-    """Numbers that are not zero, and their places."""
+    """The nonzero numbers of a tensor and their indices."""
 
     numbers: Tensor | None = one(1, Tensor)
 
 
 @dataclass
 class Graph:
-    """Nodes, mostly in an order in which they can be computed."""
+    """Nodes, usually in an order in which they can be computed."""
 
     nodes: list[Node] = many(1, Node)
     name: str | None = one(2, "text")
@@ -138,7 +138,7 @@ class Graph:
 
 @dataclass
 class Opset:
-    """Which version of which set of ops."""
+    """An operator set (domain) and its version."""
 
     domain: str | None = one(1, "text")
     version: int | None = one(2, "int")
@@ -146,7 +146,7 @@ class Opset:
 
 @dataclass
 class Function:
-    """Nodes that stand for an op of the file's own."""
+    """A function: nodes that define an op of the file's own."""
 
     name: str | None = one(1, "text")
     inputs: list[str] = many(4, "text")
@@ -176,10 +176,10 @@ _MAX_TEXT = 1 << 24
 
 
 def to_array(tensor: Tensor) -> np.ndarray[Any, Any]:
-    """The numbers or texts of a tensor.  Raises: ``OnnxError`` where they are not as many as its shape says."""
+    """The numbers or texts of a tensor.  Raises: ``OnnxError`` if their count does not match the shape."""
     name = f"tensor {tensor.name!r}" if tensor.name else "a tensor"
     if tensor.location:
-        raise OnnxError(f"{name} lies in another file, which is not named: save the model as one file")
+        raise OnnxError(f"{name} is in another file, which is not named: save the model as one file")
     if tensor.dtype not in DTYPES and not (tensor.dtype == _TEXT and tensor.texts):
         raise OnnxError(f"{name} has dtype {tensor.dtype}, which is not supported here")
     if min(tensor.dims, default=0) < 0 or len(tensor.dims) > 32:
@@ -198,23 +198,23 @@ def _texts(tensor: Tensor, name: str) -> np.ndarray[Any, Any]:
     try:
         found = [bytes(text).decode() for text in tensor.texts]
     except UnicodeDecodeError as error:
-        raise OnnxError(f"{name} is no text: {error}") from None
-    if len(found) * max(map(len, found)) > _MAX_TEXT:  # all take the room of the longest
+        raise OnnxError(f"{name} is not text: {error}") from None
+    if len(found) * max(map(len, found)) > _MAX_TEXT:  # NumPy gives every text the size of the longest
         raise OnnxError(f"{name} has {len(found)} texts of up to {max(map(len, found))} characters")
     return np.array(found, np.str_)
 
 
 def _from_raw(tensor: Tensor, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
     if len(tensor.raw) % dtype.itemsize:
-        raise OnnxError(f"tensor {tensor.name!r} has {len(tensor.raw)} bytes, no whole number of {dtype}")
-    if dtype.kind == "b":  # any byte but 0 and 1 would be no bool
+        raise OnnxError(f"tensor {tensor.name!r} has {len(tensor.raw)} bytes, not a multiple of the size of {dtype}")
+    if dtype.kind == "b":  # any byte other than 0 and 1 is not a valid bool
         return np.frombuffer(tensor.raw, np.uint8).astype(np.bool_)
     numbers: np.ndarray[Any, Any] = np.frombuffer(tensor.raw, dtype.newbyteorder("<")).astype(dtype)
     return numbers
 
 
 def _from_list(tensor: Tensor, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
-    """float16 comes as the whole number of its bits; small whole numbers and bool as int32."""
+    """float16 is stored as the integer of its bits; small integers and bool are stored as int32."""
     by_dtype: dict[str, list[Any]] = {
         "float32": tensor.floats, "float64": tensor.doubles, "int64": tensor.int64s, "uint32": tensor.uint64s,
         "uint64": tensor.uint64s,
@@ -236,7 +236,7 @@ def to_tensor(array: np.ndarray[Any, Any], name: str | None = None) -> Tensor:
 
 
 def attribute(name: str, value: Any) -> Attribute:
-    """A Python value as an option of a node: number, text, list of whole numbers, or array."""
+    """A Python value as an attribute of a node: number, text, list of integers, or array."""
     if isinstance(value, (bool, int)):
         return Attribute(name=name, i=int(value), kind=2)
     if isinstance(value, float):

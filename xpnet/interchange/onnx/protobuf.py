@@ -1,9 +1,9 @@
 """Protocol buffers on the wire: dataclasses to bytes and back.
 
-A message is a row of fields, each a varint ``number << 3 | type`` and a value: type 0 a varint, 1 eight bytes, 2 a
-length and so many bytes, 5 four bytes.  Source: protobuf.dev/programming-guides/encoding.
+A message is a sequence of fields.  Each field is a varint ``number << 3 | type`` and a value: type 0 is a varint, 1 is
+eight bytes, 2 is a length and that many bytes, 5 is four bytes.  Source: protobuf.dev/programming-guides/encoding.
 
-A class of messages is a dataclass whose fields are made by ``one`` and ``many``.  Unknown fields are skipped.
+A message class is a dataclass whose fields are created by ``one`` and ``many``.  Unknown fields are skipped.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MAX_MESSAGES = 2_000_000  # an empty message takes two bytes in the file and hu
 
 
 class WireError(ValueError):
-    """Bytes that are no such message."""
+    """The bytes are not a valid message."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,12 +35,12 @@ class _Field:
 
 
 def one(number: int, kind: Any) -> Any:
-    """A field that is there once, or None."""
+    """An optional field, None if absent."""
     return dataclasses.field(default=None, metadata={"wire": _field(number, kind, False)})
 
 
 def many(number: int, kind: Any) -> Any:
-    """A field that repeats: a list."""
+    """A repeated field: a list."""
     return dataclasses.field(default_factory=list, metadata={"wire": _field(number, kind, True)})
 
 
@@ -58,7 +58,7 @@ def _fields_of(message: type) -> dict[int, tuple[str, _Field]]:
 
 
 def decode(message: type[T], content: bytes) -> T:
-    """The message in ``content``.  Raises: ``WireError``; no list is longer than the content has bytes."""
+    """The message in ``content``.  Raises: ``WireError``.  No list is longer than the content in bytes."""
     return _read_message(message, memoryview(content), 0, [0])
 
 
@@ -74,7 +74,7 @@ def _read_message(message: type[T], view: memoryview, depth: int, count: list[in
         name, field = fields[number]
         if field.kind == "message":
             if wire != 2:
-                raise WireError(f"{message.__name__}.{name} is no message")
+                raise WireError(f"{message.__name__}.{name} is not a message")
             values = [_read_message(field.of, value, depth + 1, count)]
         else:
             values = _READERS[field.kind](wire, value, f"{message.__name__}.{name}")
@@ -86,7 +86,7 @@ def _read_message(message: type[T], view: memoryview, depth: int, count: list[in
 
 
 def _records(view: memoryview) -> Iterator[tuple[int, int, Any]]:
-    """Number, wire type and raw value of each field."""
+    """The number, wire type and raw value of each field."""
     at, end = 0, len(view)
     while at < end:
         tag, at = _varint(view, at)
@@ -105,7 +105,7 @@ def _records(view: memoryview) -> Iterator[tuple[int, int, Any]]:
 
 
 def _varint(view: memoryview, at: int) -> tuple[int, int]:
-    """Seven bits a byte, the lowest first; the top bit says that more follow."""
+    """Seven bits per byte, lowest first; the top bit says that more bytes follow."""
     value = shift = 0
     while True:
         if at >= len(view) or shift > 63:
@@ -126,7 +126,7 @@ def _read_ints(wire: int, value: Any, name: str) -> list[int]:
     if wire == 0:
         return [_signed(value)]
     if wire != 2:
-        raise WireError(f"{name} is no whole number")
+        raise WireError(f"{name} is not an integer")
     values, at = [], 0
     while at < len(value):
         number, at = _varint(value, at)
@@ -139,7 +139,7 @@ def _read_floats(code: str, alone: int) -> Callable[[int, Any, str], list[Any]]:
 
     def read(wire: int, value: Any, name: str) -> list[Any]:
         if wire not in (2, alone) or len(value) % size:
-            raise WireError(f"{name} is no row of numbers")
+            raise WireError(f"{name} is not a list of numbers")
         return list(struct.unpack(f"<{len(value) // size}{code}", value))
 
     return read
@@ -149,12 +149,12 @@ def _read_text(wire: int, value: Any, name: str) -> list[str]:
     try:
         return [bytes(_bytes_of(wire, value, name)).decode()]
     except UnicodeDecodeError as error:
-        raise WireError(f"{name} is no text: {error}") from None
+        raise WireError(f"{name} is not text: {error}") from None
 
 
 def _bytes_of(wire: int, value: Any, name: str) -> memoryview:
     if wire != 2:
-        raise WireError(f"{name} is no row of bytes")
+        raise WireError(f"{name} is not a byte string")
     view: memoryview = value
     return view
 

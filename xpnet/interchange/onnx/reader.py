@@ -1,4 +1,4 @@
-"""Networks from ONNX files."""
+"""Read networks from ONNX files."""
 
 from __future__ import annotations
 
@@ -32,12 +32,28 @@ _FAILURES = (
 
 
 def from_onnx(path: str | os.PathLike[str], backend: str | Backend | None = None, *, dtype: Any = None) -> OnnxModel:
-    """The network in an ONNX file, with its weights on ``backend`` or the one in force, in evaluation mode.
+    """Read the network in an ONNX file, in evaluation mode.
 
-    ``dtype`` replaces the floating dtype of the file, e.g. ``"float32"`` for a file of float16.  Weights in other files
-    are read where those lie in the folder of ``path`` or below it.
+    Weights in external files are read if those files are in the folder of ``path`` or below it.
 
-    Raises: ``FileNotFoundError``; ``OnnxError`` where the file is damaged, or holds ops that are not known here.
+    Parameters
+    ----------
+    path :
+        The ONNX file.
+    backend :
+        The backend of the weights; by default the current one.
+    dtype :
+        Replaces the floating dtype of the file, e.g. ``"float32"`` for a float16 file.
+
+    Raises: ``FileNotFoundError``; ``OnnxError`` if the file is damaged or holds ops that are not supported.
+
+    >>> import tempfile, numpy as np, xpnet
+    >>> x = np.ones((4, 3), "float32")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     xpnet.interchange.to_onnx(xpnet.nn.Linear(3, 2), x, f"{folder}/layer.onnx")
+    ...     net = from_onnx(f"{folder}/layer.onnx")
+    >>> net(x).shape
+    (4, 2)
     """
     content = Path(path).read_bytes()
     try:
@@ -50,7 +66,7 @@ def from_onnx(path: str | os.PathLike[str], backend: str | Backend | None = None
 
 @dataclass(frozen=True)
 class _Step:
-    """One node, ready to be computed."""
+    """One node, ready to compute."""
 
     title: str
     function: Callable[..., Any]
@@ -62,7 +78,7 @@ class _Step:
 
 @dataclass(frozen=True)
 class Input:
-    """What the network takes: its name, dtype, and shape with None where a length may vary."""
+    """An input of the network: its name, dtype, and shape, with None for a variable length."""
 
     name: str
     dtype: str | None
@@ -71,7 +87,7 @@ class Input:
 
 @dataclass
 class _Plan:
-    """What a graph holds, taken apart and checked."""
+    """The parsed and checked content of a graph."""
 
     inputs: list[Input]
     outputs: list[str]
@@ -79,7 +95,7 @@ class _Plan:
     constants: dict[str, np.ndarray[Any, Any]]
     steps: list[_Step]
     version: int
-    on_host: set[str] = field(default_factory=set)  # values that some op reads as numbers
+    on_host: set[str] = field(default_factory=set)  # values that an op reads on the host
     on_device: set[str] = field(default_factory=set)
     statistics: set[str] = field(default_factory=set)
 
@@ -87,7 +103,7 @@ class _Plan:
 class OnnxModel(Module):
     """A network read by ``from_onnx``.  Its state dict has the names of the weights in the file.
 
-    The weights are parameters: it can be trained further, or frozen by ``requires_grad_(False)``.
+    The weights are parameters, so the network can be trained further, or frozen by ``requires_grad_(False)``.
     """
 
     def __init__(self, model: messages.Model, backend: str | Backend | None = None, dtype: Any = None) -> None:
@@ -122,17 +138,17 @@ class OnnxModel(Module):
 
     @property
     def value_names(self) -> list[str]:
-        """The names of all that is computed on the way, in order: for ``features``."""
+        """The names of all intermediate values in order, for use with ``features``."""
         return [name for step in self._steps for name in step.outputs if name]
 
     def forward(self, *inputs: TensorLike) -> Any:
-        """The output; a tuple where the file names several."""
+        """The output; a tuple if the file has several."""
         values = self._run(inputs, self.output_names)
         found = tuple(values[name] for name in self.output_names)
         return found[0] if len(found) == 1 else found
 
     def features(self, x: TensorLike | Sequence[TensorLike], names: Iterable[str]) -> dict[str, Any]:
-        """Values on the way to the output, by name; only what they need is computed."""
+        """Intermediate values by name; only what they need is computed."""
         wanted = list(names)
         known = {*self.value_names, *(i.name for i in self.inputs)}
         if unknown := [name for name in wanted if name not in known]:
@@ -153,7 +169,7 @@ class OnnxModel(Module):
             arguments = [self._value(name, values) for name in step.inputs]
             call = Call(step.options, self._version, self.training, batch, self._dtype, len(step.outputs))
             values |= zip(step.outputs, _compute(step, call, arguments), strict=False)
-            for name in step.inputs:  # what nobody needs any more is freed
+            for name in step.inputs:  # values that are no longer needed are freed
                 users[name] -= 1
                 if not users[name]:
                     values.pop(name, None)
@@ -179,7 +195,7 @@ class OnnxModel(Module):
             raise OnnxError(f"input {expected.name!r} must have {len(shape)} axes as ({known}), got {t.shape}")
         dtype = self._dtype if self._dtype and (expected.dtype or "").startswith("float") else expected.dtype
         now = self._weight_dtype()
-        moved = expected.dtype is None or now != self._first  # by model.to(dtype=...): inputs follow
+        moved = expected.dtype is None or now != self._first  # after model.to(dtype=...) inputs must have that dtype
         if t.dtype.kind == "f" and (expected.dtype or "float").startswith("float") and moved:
             dtype = now or dtype
         if dtype is not None and t.dtype != dtype:
@@ -190,7 +206,7 @@ class OnnxModel(Module):
         return next((str(p.dtype) for p in self.parameters()), None)
 
     def _other_batch(self, values: Mapping[str, Tensor]) -> tuple[int, int] | None:
-        """The batch size that the first input was declared with and the one it has, if they differ."""
+        """The declared batch size of the first input and its actual one, if they differ."""
         shape = self.inputs[0].shape if self.inputs else None
         declared = shape[0] if shape else None
         given = values[self.inputs[0].name].shape[0] if shape else None
@@ -207,7 +223,7 @@ def _compute(step: _Step, call: Call, arguments: list[Any]) -> tuple[Any, ...]:
         raise OnnxError(f"{step.title}: {error}") from error
     found = tuple(np.asarray(y) if isinstance(y, np.generic) else y for y in (result if step.several else (result,)))
     if not all(isinstance(y, (Tensor, np.ndarray)) or is_array(y) for y in found):
-        raise OnnxError(f"{step.title}: cannot be computed of {', '.join(type(a).__name__ for a in arguments)}")
+        raise OnnxError(f"{step.title}: cannot be computed from {', '.join(type(a).__name__ for a in arguments)}")
     return found
 
 
@@ -229,7 +245,7 @@ def _users(steps: Sequence[_Step], wanted: Iterable[str]) -> dict[str, int]:
 
 
 def _stays(name: str, array: np.ndarray[Any, Any], plan: _Plan) -> bool:
-    """On the host: whole numbers, and what is only read as numbers."""
+    """Whether a weight stays on the host: integers, and values that ops only read on the host."""
     return array.dtype.kind != "f" or name in plan.on_host
 
 
@@ -238,10 +254,10 @@ def _stays(name: str, array: np.ndarray[Any, Any], plan: _Plan) -> bool:
 
 def _plan(model: messages.Model) -> _Plan:
     if model.graph is None or not model.graph.outputs:
-        raise OnnxError("holds no network: it is damaged, or no ONNX file")
+        raise OnnxError("holds no network: it is damaged, or not an ONNX file")
     graph, version = model.graph, _version(model)
     if graph.sparse:
-        raise OnnxError("has sparse weights, which are not known here: save them as dense ones")
+        raise OnnxError("has sparse weights, which are not supported: save them as dense ones")
     nodes = inlined(model, version)
     weights = {w.name or "": to_array(w) for w in graph.weights}
     _refuse_twice("weights", [w.name or "" for w in graph.weights])
@@ -265,7 +281,7 @@ def _version(model: messages.Model) -> int:
     versions = list({o.version for o in opsets if not o.domain or o.domain == "ai.onnx"})
     if len(versions) != 1 or versions[0] not in _VERSIONS:
         raise OnnxError(
-            f"needs version {versions[0] if versions else 'unknown'} of ONNX's ops, known are "
+            f"needs version {versions[0] if versions else 'unknown'} of ONNX's ops, supported are "
             f"{_VERSIONS.start} to {_VERSIONS.stop - 1}"
         )
     return versions[0] or 0
@@ -274,7 +290,7 @@ def _version(model: messages.Model) -> int:
 def _input(value: messages.Value) -> Input:
     kind = value.type.tensor if value.type is not None else None
     if not value.name or kind is None:
-        raise OnnxError(f"its input {value.name!r} is no tensor")
+        raise OnnxError(f"its input {value.name!r} is not a tensor")
     dims = None if kind.shape is None else tuple(d.value if d.value and d.value > 0 else None for d in kind.shape.dims)
     return Input(value.name, DTYPES.get(kind.dtype or 0), dims)
 
@@ -292,7 +308,7 @@ def _known(node: Node) -> bool:
 
 
 def _without_idle(nodes: Sequence[tuple[int, Node]], outputs: Iterable[str]) -> list[tuple[int, Node]]:
-    """Without nodes that no output needs and that cannot be computed here: of unknown ops, or after one of those."""
+    """Remove nodes that no output needs and that cannot be computed: unknown ops, and nodes that depend on them."""
     if all(_known(node) for _, node in nodes):
         return list(nodes)
     names, needed = set(outputs), set()
@@ -310,10 +326,10 @@ def _without_idle(nodes: Sequence[tuple[int, Node]], outputs: Iterable[str]) -> 
 
 
 def _refuse_unknown(nodes: Iterable[Node]) -> None:
-    """All unknown ops in one error."""
+    """Raise one error that names all unknown ops."""
     unknown = {op_name(n) for n in nodes if not _known(n)}
     if unknown:
-        raise OnnxError(f"needs ops that are not known here: {', '.join(sorted(unknown)[:20])}")
+        raise OnnxError(f"needs ops that are not supported: {', '.join(sorted(unknown)[:20])}")
 
 
 def _add(plan: _Plan, node: Node, place: int, known: set[str]) -> None:
@@ -335,7 +351,9 @@ def _add(plan: _Plan, node: Node, place: int, known: set[str]) -> None:
     if missing := [name for name in inputs if name and name not in known]:
         raise OnnxError(f"{title}: its input {missing[0]!r} is computed by no node before it")
     options = {a.name or "": _option(a, title) for a in node.attributes}
-    kept = tuple(node.outputs[:count])  # masks and indices are not computed: whoever needs one finds it missing
+    kept = tuple(
+        node.outputs[:count]
+    )  # masks and indices are not computed; a node that needs one reports it as missing
     plan.steps.append(_Step(title, OPS[op], options, tuple(inputs), kept, op in OUTPUTS))
     known.update(name for name in kept if name)
     for i, name in enumerate(inputs):
@@ -346,7 +364,7 @@ def _add(plan: _Plan, node: Node, place: int, known: set[str]) -> None:
 
 @cache
 def _arity(op: str) -> tuple[int, float]:
-    """How many inputs an op takes: the arguments of its function, after the first."""
+    """The least and largest number of inputs of an op: the arguments of its function after the first."""
     parameters = list(inspect.signature(OPS[op]).parameters.values())[1:]
     least = sum(p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters)
     return least, float("inf") if any(p.kind is p.VAR_POSITIONAL for p in parameters) else len(parameters)
@@ -364,19 +382,19 @@ def _constant(node: Node, title: str) -> np.ndarray[Any, Any]:
 
 
 def _option(a: Attribute, title: str) -> Any:
-    """The value of an attribute.  Older files do not say its kind."""
+    """The value of an attribute.  Older files do not store its type."""
     if a.t is not None and a.kind in (None, 0, 4):
         return to_array(a.t)
     by_kind = {1: a.f, 2: a.i, 3: a.s, 6: a.floats, 7: a.ints, 8: a.strings}
     kind = a.kind or next((k for k, v in by_kind.items() if v is not None and v != []), 7)
     if kind not in by_kind:
-        raise OnnxError(f"{title}: its option {a.name!r} is of a kind that is not known here")
+        raise OnnxError(f"{title}: its option {a.name!r} has a type that is not supported")
     value = by_kind[kind]
     if kind in (3, 8):
         try:
             return bytes(value or b"").decode() if kind == 3 else [bytes(v).decode() for v in a.strings]
         except UnicodeDecodeError:
-            raise OnnxError(f"{title}: its option {a.name!r} is no text") from None
+            raise OnnxError(f"{title}: its option {a.name!r} is not text") from None
     return {1: 0.0, 2: 0}.get(kind, []) if value is None else value
 
 

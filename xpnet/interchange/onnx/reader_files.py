@@ -1,7 +1,7 @@
-"""Weights that lie in other files beside an ONNX file.
+"""Weights in external files beside an ONNX file.
 
-A file of weights must lie in the folder of the network or below it, also after symbolic links are followed, because
-a network from a stranger could otherwise read any file of the user's.
+A file of weights must be in the folder of the network or below it, also after symbolic links are followed.  Otherwise
+a network from a stranger could read any file of the user.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ import numpy as np
 from xpnet.interchange.onnx.messages import DTYPES, Model, Node, OnnxError, Tensor
 
 _EXTERNAL = 1
-_MOST_READS = 4  # times that all weights together may be as large as their files: tensors may share numbers
+_MOST_READS = (
+    4  # limit on the size of all weights as a multiple of their files' size, because tensors may share numbers
+)
 
 
 def attach_files(model: Model, path: Path) -> None:
-    """Give each tensor that lies in another file its bytes.  Raises: ``OnnxError`` with the tensor and the file."""
+    """Load the bytes of all tensors in external files.  Raises: ``OnnxError`` with the tensor and the file."""
     tensors = [t for t in _tensors(model) if t.location]
     if not tensors:
         return
@@ -32,7 +34,7 @@ def attach_files(model: Model, path: Path) -> None:
         place = {entry.key or "": entry.value or "" for entry in tensor.external}
         name = place.get("location", "")
         if tensor.location != _EXTERNAL or not name:
-            raise OnnxError(f"{title} lies in another file, which is not named: save the model as one file")
+            raise OnnxError(f"{title} is in another file, which is not named: save the model as one file")
         if name not in opened:
             opened[name] = _open(title, name, folder)
         tensor.raw, tensor.location = _part(title, name, opened[name], tensor, place), None
@@ -42,7 +44,7 @@ def attach_files(model: Model, path: Path) -> None:
 
 
 def _tensors(model: Model) -> Iterator[Tensor]:
-    """All tensors of a file: weights, and those among the options of nodes."""
+    """All tensors of a file: weights, and tensors in the options of nodes."""
     if model.graph is not None:
         yield from model.graph.weights
         yield from _of_nodes(model.graph.nodes)
@@ -56,7 +58,7 @@ def _of_nodes(nodes: Sequence[Node]) -> Iterator[Tensor]:
 
 
 def _open(title: str, name: str, folder: Path) -> memoryview:
-    """The bytes of a file, read where they are needed."""
+    """The bytes of external files, read on demand."""
     parts = {*PurePosixPath(name).parts, *PureWindowsPath(name).parts}
     if ".." in parts or PurePosixPath(name).is_absolute() or PureWindowsPath(name).anchor or "\0" in name:
         raise OnnxError(
@@ -69,7 +71,7 @@ def _open(title: str, name: str, folder: Path) -> memoryview:
             "followed; put a copy of the file in its place"
         )
     if not found.is_file():
-        what = "is no file" if found.exists() else "is missing"
+        what = "is not a file" if found.exists() else "is missing"
         raise OnnxError(f"{title} lies in {name[:200]!r}, which {what}: it belongs beside the .onnx file in {folder}")
     with found.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
@@ -91,12 +93,12 @@ def _part(title: str, name: str, content: memoryview, tensor: Tensor, place: dic
 
 def _number(title: str, what: str, text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise OnnxError(f"{title}: its {what} {text[:40]!r} in another file is no whole number")
+        raise OnnxError(f"{title}: its {what} {text[:40]!r} in another file is not an integer")
     return int(text)
 
 
 def _bytes_needed(tensor: Tensor) -> int:
-    """Zero for what ``to_array`` refuses."""
+    """The number of bytes that a tensor needs; zero for dtypes that ``to_array`` refuses."""
     if tensor.dtype not in DTYPES or min(tensor.dims, default=0) < 0 or len(tensor.dims) > 32:
         return 0
     return math.prod(tensor.dims) * np.dtype(DTYPES[tensor.dtype]).itemsize

@@ -1,4 +1,4 @@
-"""The nodes of a graph as one list that can be computed from front to back.
+"""The nodes of a graph as one list in an order in which they can be computed.
 
 Functions that a file defines are replaced by their nodes; nodes in another order are sorted.
 """
@@ -16,13 +16,13 @@ _MAX_DEPTH = 32
 
 
 def op_name(node: Node) -> str:
-    """The op, with its domain where that is not ONNX's own."""
+    """The name of the op, with its domain unless that is ONNX's own."""
     name = (node.op or "")[:60]
     return name if not node.domain or node.domain == "ai.onnx" else f"{node.domain[:60]}.{name}"
 
 
 def title_of(node: Node, place: int) -> str:
-    """How errors call a node."""
+    """The name of a node in error messages."""
     return f"node {(node.name or str(place))[:100]!r} ({op_name(node)})"
 
 
@@ -30,7 +30,7 @@ def title_of(node: Node, place: int) -> str:
 
 
 def inlined(model: Model, version: int) -> list[Node]:
-    """The nodes of the graph, with those of the file's functions in their place.
+    """The nodes of the graph, with calls of the file's functions replaced by their nodes.
 
     Raises: ``OnnxError`` for functions that call themselves, grow without bound, or are of another version of the ops.
     """
@@ -47,7 +47,7 @@ def inlined(model: Model, version: int) -> list[Node]:
 
 @dataclass
 class _Calls:
-    """The functions of a file, and how many calls of them there were: one without nodes costs time as well."""
+    """The functions of a file, and the number of calls so far, because an empty function costs time, too."""
 
     functions: Mapping[tuple[str, str, str], Function]
     version: int
@@ -111,7 +111,7 @@ def _body(node: Node, function: Function, version: int, place: int) -> list[Node
 
 
 def _options(given: Sequence[Attribute], outer: Mapping[str | None, Attribute]) -> list[Attribute]:
-    """Options that refer to one of the call take its value, or are left out where the call has none."""
+    """Options that refer to an option of the call take its value, or are left out if the call has none."""
     found = []
     for a in given:
         if not a.reference:
@@ -126,9 +126,9 @@ def _options(given: Sequence[Attribute], outer: Mapping[str | None, Attribute]) 
 
 
 def in_order(nodes: Sequence[Node], known: Collection[str]) -> list[tuple[int, Node]]:
-    """The nodes, with their places in the file, each after those that compute its inputs.
+    """The nodes with their positions in the file, each after the nodes that compute its inputs.
 
-    A list that is in order already stays as it is.  Raises: ``OnnxError`` that names a cycle.
+    A list that is already in order is unchanged.  Raises: ``OnnxError`` that names a cycle.
     """
     maker: dict[str, int] = {}
     for i, node in enumerate(nodes):
@@ -160,7 +160,7 @@ def _cycle(
     nodes: Sequence[Node], needs: Sequence[set[int]], stuck: Sequence[int], maker: Mapping[str, int]
 ) -> OnnxError:  # fmt: skip
     left, path = set(stuck), [stuck[0]]
-    while True:  # each of these waits for another one
+    while True:  # each of these depends on another one
         before = min(needs[path[-1]] & left)
         if before in path:
             break

@@ -1,6 +1,6 @@
-"""ONNX's ops for classical learning, domain ``ai.onnx.ml``, as far as scikit-learn's networks have them.
+"""The ops of ONNX's domain ``ai.onnx.ml`` (classical machine learning) that scikit-learn's networks use.
 
-Labels that are text stay NumPy arrays on the host.  Source: github.com/onnx/onnx/blob/main/docs/Operators-ml.md.
+Text labels stay NumPy arrays on the host.  Source: github.com/onnx/onnx/blob/main/docs/Operators-ml.md.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from xpnet.tensor import where as where_of
 
 
 def array_feature_extractor(call: Call, x: Any, indices: Any) -> Any:
-    """Columns by their places: x (..., C), indices of any shape -> (..., number of indices)."""
+    """Columns by index: x (..., C), indices of any shape -> (..., number of indices)."""
     places = to_host(indices).reshape(-1)
     x = x.reshape((1, -1)) if x.ndim == 1 else x
     length = x.shape[-1] if x.ndim else 0
@@ -31,14 +31,14 @@ def binarizer(call: Call, x: Any) -> Any:
 
 
 def feature_vectorizer(call: Call, x: Tensor, *rest: Tensor) -> Any:
-    """Columns side by side, as floating numbers."""
+    """Concatenate columns, as floating-point numbers."""
     parts = [t.reshape((t.shape[0], -1)) for t in (x, *rest)]
     dtype = next((t.dtype for t in parts if t.dtype.kind == "f"), np.dtype(np.float32))
     return concatenate([t if t.dtype == dtype else t.astype(dtype) for t in parts], axis=1)
 
 
 def imputer(call: Call, x: Tensor) -> Tensor:
-    """Another number in place of NaN, or of one that says that a value is missing."""
+    """Replace NaN, or a number that marks missing values."""
     new = _row(call, "imputed_value_floats", x)
     old = call.get("replaced_value_float", float, 0.0)
     missing = x != x if old != old else x == old
@@ -46,10 +46,10 @@ def imputer(call: Call, x: Tensor) -> Tensor:
 
 
 def normalizer(call: Call, x: Tensor) -> Tensor:
-    """Rows of length 1; rows of zeros stay."""
+    """Scale rows to norm 1; rows of zeros are unchanged."""
     norm = call.get("norm", str, "MAX")
     if norm not in ("MAX", "L1", "L2"):
-        raise OnnxError(f"Normalizer with norm={norm!r}, known are MAX, L1 and L2")
+        raise OnnxError(f"Normalizer with norm={norm!r}, supported are MAX, L1 and L2")
     if norm == "L2":
         length = (x * x).sum(axis=-1, keepdims=True).sqrt()
     else:
@@ -65,7 +65,7 @@ def scaler(call: Call, x: Tensor) -> Tensor:
 
 
 def _row(call: Call, name: str, x: Tensor) -> Tensor:
-    """A number for each column, or one for all."""
+    """One number for each column, or one for all."""
     values = np.array(call.get(name, list, []), np.float32)
     if values.size not in (1, x.shape[-1]):
         raise OnnxError(f"{name} has {values.size} numbers for {x.shape[-1]} columns")
@@ -76,7 +76,7 @@ _KINDS = {"strings": (str, "_Unused"), "int64s": (int, -1), "floats": (float, -0
 
 
 def label_encoder(call: Call, x: Any) -> np.ndarray[Any, Any]:
-    """Each value by a table."""
+    """Map each value by a table."""
     keys, _ = _table(call, "keys")
     values, kind = _table(call, "values")
     if len(keys) != len(values) or not len(keys):
@@ -101,7 +101,7 @@ def _table(call: Call, what: str) -> tuple[list[Any], str]:
 
 
 def zip_map(call: Call, x: Any) -> Any:
-    """The probabilities as they are, a column for each class: tables of dicts are left to the reader of the result."""
+    """The probabilities unchanged, one column for each class; they are not converted to a list of dicts."""
     return x
 
 

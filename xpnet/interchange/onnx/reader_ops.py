@@ -1,7 +1,7 @@
-"""What each ONNX op computes, by its name.  Source: github.com/onnx/onnx/blob/main/docs/Operators.md.
+"""The function of each ONNX op, by name.  Source: github.com/onnx/onnx/blob/main/docs/Operators.md.
 
-Values are tensors; whole numbers that describe shapes stay NumPy arrays on the host, and so does what is computed from
-them.  An argument may be either.
+Values are tensors.  Integers that describe shapes, and everything computed from them, stay NumPy arrays on the host.
+An argument may be either.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def _as_image(x: Tensor) -> Tensor:
 
 
 def _windows(call: Call, x: Tensor, kernel: Sequence[int]) -> dict[str, Any]:
-    """Kernel, stride, dilation and border of both sides of both axes; a sequence is an image of height 1."""
+    """Kernel, stride, dilation and padding on both sides of both axes; a sequence is an image of height 1."""
     n = x.ndim - 2
     stride, dilation = call.window("strides", n, 1, 1), call.window("dilations", n, 1, 1)
     reach = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
@@ -100,14 +100,14 @@ def _border(call: Call, lengths: Sequence[int], stride: list[int], reach: list[i
     if mode == "VALID":
         return [(0, 0)] * n
     if mode not in ("SAME_UPPER", "SAME_LOWER"):
-        raise OnnxError(f"auto_pad={mode!r} is not known")
+        raise OnnxError(f"auto_pad={mode!r} is not supported")
     totals = [max((-(-h // s) - 1) * s + r - h, 0) for h, s, r in zip(lengths, stride, reach, strict=True)]
     lower = [t // 2 if mode == "SAME_UPPER" else t - t // 2 for t in totals]
     return [(low, t - low) for low, t in zip(lower, totals, strict=True)]
 
 
 def _more(length: int, stride: int, reach: int, border: tuple[int, int]) -> tuple[int, int]:
-    """So much more border at the end that a last, partial window fits; it must start inside or in the left border."""
+    """Extra padding at the end for a last, partial window, which must start inside the input or the left padding."""
     padded = length + sum(border)
     count = -(-(padded - reach) // stride) + 1
     if (count - 1) * stride >= length + border[0]:
@@ -127,10 +127,10 @@ def conv(call: Call, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> T
 
 def conv_transpose(call: Call, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if x.ndim != 4 or call.get("auto_pad", str, "NOTSET") != "NOTSET" or "output_shape" in call.options:
-        raise OnnxError("ConvTranspose is known for images with explicit pads only")
+        raise OnnxError("ConvTranspose is supported for images with explicit pads only")
     pads = call.window("pads", 4, 0, 0)
     if pads[:2] != pads[2:]:
-        raise OnnxError(f"ConvTranspose with pads={pads} of unequal sides is not known here")
+        raise OnnxError(f"ConvTranspose with pads={pads} of unequal sides is not supported")
     stride, extra = call.window("strides", 2, 1, 1), call.window("output_padding", 2, 0, 0)
     groups, dilation = call.get("group", int, 1), call.window("dilations", 2, 1, 1)
     return F.conv_transpose2d(x, weight, bias, stride, pads[:2], extra, groups, dilation)
@@ -152,7 +152,7 @@ def average_pool(call: Call, x: Tensor) -> Tensor:
     image, kernel = _as_image(x), _kernel(call, x)
     options = _windows(call, x, kernel)
     if any(d != 1 for d in options.pop("dilation")):
-        raise OnnxError("AveragePool with dilations is not known here")
+        raise OnnxError("AveragePool with dilations is not supported")
     counted = None
     if call.get("count_include_pad", int, 0):
         plain = _border(call, x.shape[2:], call.window("strides", x.ndim - 2, 1, 1), kernel)
@@ -183,7 +183,7 @@ def gemm(call: Call, a: Tensor, b: Tensor, c: Tensor | None = None) -> Tensor:
 
 def batch_normalization(call: Call, x: Tensor, scale: Tensor, bias: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
     if call.get("training_mode", int, 0):
-        raise OnnxError("BatchNormalization in training mode is not known here: export the network in evaluation mode")
+        raise OnnxError("BatchNormalization in training mode is not supported: export the network in evaluation mode")
     return F.batch_norm(x, mean.data, variance.data, scale, bias, eps=call.get("epsilon", float, 1e-5))[0]
 
 
@@ -197,7 +197,7 @@ def layer_normalization(call: Call, x: Tensor, scale: Tensor, bias: Tensor | Non
 
 
 def group_normalization(call: Call, x: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
-    """Before version 21 with a scale for each group, then for each channel."""
+    """The scale is per group before version 21, and per channel from then on."""
     groups, channels = call.get("num_groups", int, 1), x.shape[1]
     if groups < 1 or channels % groups:
         raise OnnxError(f"num_groups={groups} does not divide {channels} channels")
@@ -214,13 +214,13 @@ def rms_normalization(call: Call, x: Tensor, scale: Tensor) -> Tensor:
 def lp_normalization(call: Call, x: Tensor) -> Tensor:
     axis, p = axis_of(call.get("axis", int, -1), x.ndim), call.get("p", int, 2)
     if p not in (1, 2):
-        raise OnnxError(f"LpNormalization with p={p}, known are 1 and 2")
+        raise OnnxError(f"LpNormalization with p={p}, supported are 1 and 2")
     length = abs(x).sum(axis=axis, keepdims=True) if p == 1 else (x * x).sum(axis=axis, keepdims=True).sqrt()
     return x / where_of(length == 0.0, 1.0, length)
 
 
 def lrn(call: Call, x: Tensor) -> Tensor:
-    """``x / (bias + α/n Σ x²)^β``, the sum over n neighbouring channels."""
+    """``x / (bias + α/n Σ x²)^β``, summed over n neighbouring channels."""
     n, c = call.get("size", int, 0), x.shape[1]
     if not 1 <= n <= MAX_WINDOW:
         raise OnnxError(f"LRN with size={n}")
@@ -242,7 +242,7 @@ def dropout(call: Call, x: Tensor, ratio: Any = None, training: Any = None) -> T
 
 
 def _unary(function: Callable[[Tensor], Tensor]) -> Callable[..., Tensor]:
-    """Of a host array it stays there."""
+    """Apply a function element by element; the result of a host array stays on the host."""
 
     def run(call: Call, x: Any) -> Any:
         return function(x) if isinstance(x, Tensor) else function(Tensor(np.asarray(x))).numpy()
@@ -293,17 +293,17 @@ def erf(xp: Namespace, x: Array) -> Any:
 
 
 def _binary(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
-    """On tensors, or on the host where both are there.  A host array beside a tensor takes its dtype."""
+    """On tensors, or on the host if both operands are there.  A host array takes the dtype of the tensor."""
     return lambda call, a, b: function(*together(a, b))
 
 
 def _divide(a: Any, b: Any) -> Any:
-    """Whole numbers are cut towards zero."""
+    """Integer division truncates towards zero."""
     x, y = raw(a), raw(b)
     if x.dtype.kind not in "iu":
         return a / b
     if not y.all():
-        raise OnnxError("division of whole numbers by zero")
+        raise OnnxError("division of integers by zero")
     down = x // y
     return like_input(a, down + ((x % y != 0) & ((x < 0) != (y < 0))))
 
@@ -314,16 +314,16 @@ def _power(a: Any, b: Any) -> Any:
 
 
 def mod(call: Call, a: Any, b: Any) -> Any:
-    """With the sign of b; with that of a where ``fmod``."""
+    """The remainder has the sign of b, or of a with ``fmod``."""
     a, b = together(a, b)
     xp = a.backend.xp if isinstance(a, Tensor) else np
     if raw(a).dtype.kind in "iu" and not raw(b).all():
-        raise OnnxError("the rest of a division by zero")
+        raise OnnxError("the remainder of a division by zero")
     return like_input(a, (xp.fmod if call.get("fmod", int, 0) else xp.mod)(raw(a), raw(b)))
 
 
 def _logical(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
-    """Comparisons and truths: no derivative."""
+    """Comparisons and logical ops, which have no derivative."""
 
     def run(call: Call, a: Any, b: Any) -> Any:
         a, b = together(a, b)
@@ -355,7 +355,7 @@ def cast_like(call: Call, x: Any, like: Any) -> Any:
 
 
 def _softmax(function: Callable[[Tensor, int], Tensor]) -> Callable[..., Tensor]:
-    """Before version 13 over all axes from ``axis`` on, as one."""
+    """Before version 13, over all axes from ``axis`` on together."""
 
     def run(call: Call, x: Tensor) -> Tensor:
         if call.version >= 13:
@@ -374,7 +374,7 @@ def cast(call: Call, x: Any) -> Any:
     if code == _TEXT and raw(x).dtype.kind in "iuU":
         return to_host(x).astype(np.str_)
     if code not in DTYPES:
-        raise OnnxError(f"Cast to dtype {code} is not known here")
+        raise OnnxError(f"Cast to dtype {code} is not supported")
     dtype = DTYPES[code]
     if isinstance(x, Tensor) and dtype == "bool":
         return x != 0
@@ -496,12 +496,12 @@ OPS: dict[str, Callable[..., Any]] = {
     **LABEL_OPS,
 }
 
-# Inputs that are read as numbers: they stay on the host.
+# inputs whose numbers are read on the host
 ON_HOST = {
     "Clip": (1, 2), "ConstantOfShape": (0,), "CumSum": (1,), "Dropout": (1, 2), "Expand": (1,), "OneHot": (1, 2),
     "Pad": (1, 2, 3), "Range": (0, 1, 2), "Reshape": (1,), "Resize": (1, 2, 3), "Slice": (1, 2, 3, 4), "Split": (1,),
     "Squeeze": (1,), "Tile": (1,), "Trilu": (1,), "Unsqueeze": (1,), "Upsample": (1,),
     **{name: (1,) for name in OPS if name.startswith("Reduce")},
 }  # fmt: skip
-STATISTICS = {"BatchNormalization": (3, 4)}  # inputs that are not learned
-OUTPUTS = {"GRU": 2, "LSTM": 3, "RNN": 2, "Split": 1 << 16}  # ops that give a tuple, of up to so many
+STATISTICS = {"BatchNormalization": (3, 4)}  # inputs that are not trained
+OUTPUTS = {"GRU": 2, "LSTM": 3, "RNN": 2, "Split": 1 << 16}  # ops that return a tuple, with its largest length

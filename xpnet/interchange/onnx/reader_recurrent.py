@@ -1,7 +1,8 @@
 """ONNX's recurrent layers: one node is one layer, in one direction or both.
 
 x (T, N, I), weights (D, G·H, I) and (D, G·H, H), bias (D, 2·G·H), states (D, N, H) -> y (T, D, N, H) and the last
-states, D the number of directions.  With ``layout`` 1 the batch comes first.  Gates stand in another order than ours.
+states, where D is the number of directions.  With ``layout`` 1 the batch comes first.  ONNX orders the gates
+differently from xpnet.
 """
 
 from __future__ import annotations
@@ -16,7 +17,11 @@ from xpnet.interchange.onnx.reader_call import Call, on_device
 from xpnet.nn import functional as F
 from xpnet.tensor import Tensor
 
-_GATES = {"RNN": [0], "GRU": [1, 0, 2], "LSTM": [0, 2, 3, 1]}  # ours, where ONNX has them: zrh, iofc
+_GATES = {
+    "RNN": [0],
+    "GRU": [1, 0, 2],
+    "LSTM": [0, 2, 3, 1],
+}  # xpnet's gates in ONNX's order: zrh, iofc
 _FUNCTIONS: dict[str, Callable[..., Any]] = {"RNN": F.rnn, "GRU": F.gru, "LSTM": F.lstm}
 _ACTIVATIONS = {"RNN": ["tanh"], "GRU": ["sigmoid", "tanh"], "LSTM": ["sigmoid", "tanh", "tanh"]}
 
@@ -28,16 +33,16 @@ def rnn(
     names = [name.lower() for name in call.get("activations", list, [])]
     nonlinearity = names[0] if names else "tanh"
     if nonlinearity not in ("tanh", "relu") or len(set(names)) > 1:
-        raise OnnxError(f"RNN with activations={names}, known are Tanh and Relu")
+        raise OnnxError(f"RNN with activations={names}, supported are Tanh and Relu")
     return _run("RNN", call, x, [weight, recurrent, bias], lengths, [h0], nonlinearity=nonlinearity)
 
 
 def gru(
     call: Call, x: Tensor, weight: Any, recurrent: Any, bias: Any = None, lengths: Any = None, h0: Any = None
 ) -> tuple[Tensor, ...]:
-    """Only as PyTorch has it: the reset gate stands outside of the product."""
+    """Only PyTorch's variant: the reset gate is applied after the matrix product."""
     if not call.get("linear_before_reset", int, 0):
-        raise OnnxError("GRU with linear_before_reset=0 is not known here, only with 1")
+        raise OnnxError("GRU with linear_before_reset=0 is not supported, only with 1")
     _check_activations("GRU", call)
     return _run("GRU", call, x, [weight, recurrent, bias], lengths, [h0])
 
@@ -55,7 +60,7 @@ def lstm(
 ) -> tuple[Tensor, ...]:
     """Without peepholes."""
     if peepholes is not None or call.get("input_forget", int, 0):
-        raise OnnxError("LSTM with peepholes or input_forget is not known here")
+        raise OnnxError("LSTM with peepholes or input_forget is not supported")
     _check_activations("LSTM", call)
     return _run("LSTM", call, x, [weight, recurrent, bias], lengths, [h0, c0])
 
@@ -63,7 +68,7 @@ def lstm(
 def _check_activations(op: str, call: Call) -> None:
     names, usual = [name.lower() for name in call.get("activations", list, [])], _ACTIVATIONS[op]
     if names not in ([], usual, usual * 2):
-        raise OnnxError(f"{op} with activations={names} is not known here, only with {usual}")
+        raise OnnxError(f"{op} with activations={names} is not supported, only with {usual}")
 
 
 def _run(
@@ -72,7 +77,7 @@ def _run(
     directions = {"forward": [False], "reverse": [True], "bidirectional": [False, True]}
     reversals = directions.get(call.get("direction", str, "forward"))
     if reversals is None or "clip" in call.options:
-        raise OnnxError(f"{op} with direction={call.options.get('direction')!r} or with clip is not known here")
+        raise OnnxError(f"{op} with direction={call.options.get('direction')!r} or with clip is not supported")
     batch_first, hidden = bool(call.get("layout", int, 0)), weights[1].shape[-1]
     _check_weights(op, x, weights, len(reversals))
     x = x.transpose(1, 0, 2) if batch_first else x
@@ -102,7 +107,7 @@ def _check_weights(op: str, x: Tensor, weights: list[Any], directions: int) -> N
 
 
 def _initial(x: Tensor, states: list[Any], shape: tuple[int, ...], batch_first: bool) -> list[Tensor]:
-    """Zeros where no state is given."""
+    """The initial states; zeros if none is given."""
     found = []
     for state in states:
         if state is None:
@@ -116,7 +121,7 @@ def _initial(x: Tensor, states: list[Any], shape: tuple[int, ...], batch_first: 
 
 
 def _own_weights(op: str, weights: list[Any], hidden: int) -> list[Any]:
-    """weight_ih, weight_hh, bias_ih, bias_hh in our order of gates."""
+    """weight_ih, weight_hh, bias_ih, bias_hh in xpnet's gate order."""
     weight, recurrent, bias = weights
     rows = len(_GATES[op]) * hidden
     parts = [weight, recurrent, *([None, None] if bias is None else [bias[:rows], bias[rows:]])]

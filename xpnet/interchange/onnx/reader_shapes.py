@@ -1,4 +1,4 @@
-"""What ONNX's ops on shapes, places and whole axes compute: elements are moved, picked, repeated or summed up."""
+"""ONNX's ops on shapes, indices and whole axes: they move, select, repeat or sum elements."""
 
 from __future__ import annotations
 
@@ -36,9 +36,10 @@ def where(call: Call, condition: Any, a: Any, b: Any) -> Any:
 
 
 def reshape(call: Call, x: Any, shape: Any) -> Any:
-    """0 keeps a length, -1 is what is left.
+    """0 keeps a length, and -1 is inferred.
 
-    A file made for one batch size says it in such shapes: where the batch differs, and leads in x, it replaces it.
+    A file written for one batch size contains it in such shapes.  If the actual batch size differs and is the first
+    length of x, it replaces the one in the file.
     """
     wanted = numbers(shape)
     if not call.get("allowzero", int, 0):
@@ -66,12 +67,12 @@ def concat(call: Call, x: Any, *rest: Any) -> Any:
 def transpose(call: Call, x: Any) -> Any:
     axes = call.get("perm", list, list(range(x.ndim))[::-1])
     if sorted(axes) != list(range(x.ndim)):
-        raise OnnxError(f"perm={axes} is no order of {x.ndim} axes")
+        raise OnnxError(f"perm={axes} is not an order of {x.ndim} axes")
     return x.transpose(tuple(axes))
 
 
 def _axes(call: Call, axes: Any, since: int) -> list[int] | None:
-    """Axes are an option before version ``since``, an input from then on."""
+    """The axes: an attribute before version ``since``, an input from then on."""
     if axes is not None:
         return numbers(axes)
     return None if call.version >= since and "axes" not in call.options else call.get("axes", list, None)
@@ -96,7 +97,7 @@ def unsqueeze(call: Call, x: Any, axes: Any = None) -> Any:
 
 
 def reduced(function: Callable[..., Any], since: int = 18) -> Callable[..., Any]:
-    """``function(x, axis=..., keepdims=...)``; axes are an input since that version."""
+    """``function(x, axis=..., keepdims=...)``; the axes are an input from version ``since`` on."""
 
     def run(call: Call, x: Any, axes: Any = None) -> Any:
         found = _axes(call, axes, since)
@@ -113,7 +114,7 @@ def by_method(name: str) -> Callable[..., Any]:
 
 
 def product(x: Any, axis: tuple[int, ...] | None, keepdims: bool) -> Any:
-    """On the host at once, of tensors slice by slice."""
+    """The product along axes: in one call on the host, slice by slice for tensors."""
     if not isinstance(x, Tensor):
         return np.asarray(x.prod(axis=axis, keepdims=keepdims))
     axes = range(x.ndim) if axis is None else axis
@@ -127,12 +128,12 @@ def log_sum_exp(x: Tensor, **options: Any) -> Tensor:
 
 
 def best(name: str) -> Callable[..., Any]:
-    """The place of the largest or smallest element."""
+    """The index of the largest or smallest element."""
 
     def run(call: Call, x: Any) -> Any:
         axis = axis_of(call.get("axis", int, 0), x.ndim)
         if call.get("select_last_index", int, 0):
-            raise OnnxError("select_last_index is not known here")
+            raise OnnxError("select_last_index is not supported")
         found = getattr(raw(x), name)(axis=axis)
         kept = (*x.shape[:axis], 1, *x.shape[axis + 1 :]) if call.get("keepdims", int, 1) else found.shape
         return like_input(x, found.reshape(kept))
@@ -192,13 +193,13 @@ def pad(call: Call, x: Tensor, pads: Any = None, value: Any = None, axes: Any = 
     along = list(range(x.ndim)) if axes is None else [axis_of(a, x.ndim) for a in numbers(axes)]
     n = len(along)
     if len(widths) != 2 * n or not all(0 <= w <= MAX_WINDOW for w in widths):
-        raise OnnxError(f"pads={widths} should be {2 * n} whole numbers in 0..{MAX_WINDOW}")
+        raise OnnxError(f"pads={widths} should be {2 * n} integers in 0..{MAX_WINDOW}")
     border = [(0, 0)] * x.ndim
     for i, a in enumerate(along):
         border[a] = widths[i], widths[i + n]
     mode = {"constant": "constant", "reflect": "reflect", "edge": "replicate"}.get(call.get("mode", str, "constant"))
     if mode is None:
-        raise OnnxError(f"Pad with mode={call.options['mode']!r} is not known here")
+        raise OnnxError(f"Pad with mode={call.options['mode']!r} is not supported")
     if mode == "reflect" and any(max(b) >= n for b, n in zip(border, x.shape, strict=True)):
         raise OnnxError(f"a reflected border {border} needs longer axes than {x.shape}")
     return apply(ops.pad, x, widths=tuple(border), mode=mode, value=number)
@@ -225,7 +226,7 @@ def range_(call: Call, start: Any, end: Any, step: Any) -> Any:
 
 
 def split(call: Call, x: Any, sizes: Any = None) -> tuple[Any, ...]:
-    """Pieces of these sizes, or of equal ones but for the last."""
+    """Pieces of these sizes, or of equal sizes except the last."""
     axis = axis_of(call.get("axis", int, 0), x.ndim)
     length, count = x.shape[axis], call.get("num_outputs", int, call.outputs)
     wanted = numbers(sizes) if sizes is not None else call.get("split", list, None)
@@ -282,7 +283,7 @@ def space_to_depth(call: Call, x: Tensor) -> Tensor:
 
 
 def cum_sum(call: Call, x: Any, axis: Any) -> Any:
-    """By a triangular matrix, so that it has its derivative."""
+    """Multiply by a triangular matrix, so that the derivative is available."""
     place = axis_of(numbers(axis)[0], x.ndim)
     length, backwards = x.shape[place], bool(call.get("reverse", int, 0))
     check_size("CumSum", [length, length])
@@ -308,7 +309,7 @@ def one_hot(call: Call, indices: Any, depth: Any, values: Any) -> Any:
 
 
 def _own_dtype(call: Call, dtype: np.dtype[Any]) -> Any:
-    """The one that the network is computed in, for floating numbers."""
+    """The dtype of a node's result; for floating dtypes it is the one that the network uses."""
     return call.dtype if call.dtype and dtype.kind == "f" else dtype
 
 

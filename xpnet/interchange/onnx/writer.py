@@ -1,8 +1,8 @@
-"""Networks to ONNX files.
+"""Write networks to ONNX files.
 
-The network is run on an example and every op that it calls is written down as ONNX nodes.  It is run twice, with two
-batch sizes and other numbers: what differs between the runs depends on the batch, and what differs without having been
-computed by an op cannot be written.  What is computed of constants alone is a constant and takes no node.
+The network is run on an example, and every op that it calls is written as ONNX nodes.  It is run twice, with different
+batch sizes and different numbers.  A value that differs between the runs depends on the batch; if no op computed it, it
+cannot be written.  A value computed only from constants is a constant and needs no node.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from xpnet_backends import is_array, to_numpy
 
 OPSET, IR_VERSION = 17, 8
 _NOTE = "float32, of a network in float64 (keep_float64=True keeps it where onnxruntime can compute it)"
-_log = logging.getLogger(__name__)  # seen on stderr unless the program says otherwise; never an exception
+_log = logging.getLogger(__name__)  # goes to stderr unless the program configures logging; never raises
 _BATCHES = (2, 5)
 _FOLLOWS = frozenset(
     ("broadcast_to", "embedding_bag", "getitem", "reshape")
-)  # they write options that follow the batch
+)  # ops whose options may depend on the batch
 
 
 def to_onnx(
@@ -47,27 +47,35 @@ def to_onnx(
     metadata: Mapping[str, str] | None = None,
     keep_float64: bool = False,
 ) -> None:
-    """Write a network as it computes in evaluation mode, for any batch size: ONNX, version 17 of its ops.
+    """Write a network in evaluation mode as ONNX, operator set 17, for any batch size.
 
     Parameters
     ----------
     model :
-        The network; it stays as it is.
+        The network; it is not changed.
     example_input :
-        (N, ...), says the shape and dtype of the input; a tuple, also a nested one, holds several.
+        (N, ...), an example of the input's shape and dtype; a tuple, which may be nested, for several inputs.
     path :
-        The file, written whole or not at all.
+        The file, written atomically.
     input_name, output_name :
-        ``input``, ``input_1``, ... and ``output``, ``output_1``, ... unless named.
+        By default ``input``, ``input_1``, ... and ``output``, ``output_1``, ...
     batch_axis :
-        The axis that may have any length, for all inputs or one for each, None where none may: (T, N, I) has it at 1.
+        The axis of variable length, for all inputs or one for each; None for an input of fixed shape.  It is 1 for
+        an input (T, N, I).
     metadata :
-        Text to keep in the file.
+        Text to store in the file.
     keep_float64 :
-        A network of float64 is written in float32, which is logged and noted in the file's metadata under ``dtype``.
-        With True it stays float64, and what onnxruntime cannot compute in it on a CPU is refused.
+        By default a float64 network is written in float32, which is logged and noted in the file's metadata under
+        ``dtype``.  With True it stays float64; ops that onnxruntime cannot compute in float64 on a CPU are refused.
 
-    Raises: ``OnnxError`` with the layer's path where it computes something that ONNX, or this writer, does not know.
+    Raises: ``OnnxError`` with the layer's path if it computes something that ONNX or this writer does not support.
+
+    >>> import tempfile, numpy as np, xpnet
+    >>> x = np.ones((4, 3), "float32")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     to_onnx(xpnet.nn.Linear(3, 2), x, f"{folder}/layer.onnx", output_name="scores")
+    ...     xpnet.interchange.from_onnx(f"{folder}/layer.onnx").output_names
+    ['scores']
     """
     given = [for_model(model, x) for x in _leaves(example_input)]
     axes = _batch_axes(given, batch_axis)
@@ -116,7 +124,7 @@ def to_onnx(
 
 
 def _leaves(value: Any) -> list[Any]:
-    """What nested tuples hold, without None."""
+    """The items of nested tuples, without None."""
     if isinstance(value, tuple):
         return [leaf for part in value for leaf in _leaves(part)]
     return [] if value is None else [value]
@@ -152,9 +160,9 @@ def _names(wanted: str | Sequence[str], count: int) -> list[str]:
 
 
 def _example(x: Tensor, count: int, axis: int | None) -> Tensor:
-    """``count`` other samples, of numbers that the example has; the larger count has floating ones of either sign.
+    """``count`` other samples, made of the example's numbers; in the larger batch floats have either sign.
 
-    So that what a network finds out about them, past the ops, differs from sample to sample and is noticed.
+    The samples differ, so that a value which the network computes without ops differs between the runs and is noticed.
     """
     array, draw = x.numpy(), np.random.default_rng(count)
     shape = tuple(count if i == axis else n for i, n in enumerate(array.shape))
@@ -165,7 +173,7 @@ def _example(x: Tensor, count: int, axis: int | None) -> Tensor:
 
 
 def _value(name: str, before: Tensor, after: Tensor) -> messages.Value:
-    """Name, dtype and shape; a length that followed the batch is called N."""
+    """Name, dtype and shape; a length that depends on the batch is called N."""
     lengths = zip(before.shape, after.shape, strict=True)
     dims = [messages.Dimension(value=a) if a == b else messages.Dimension(name="N") for a, b in lengths]
     kind = messages.TensorType(dtype=DTYPE_CODES[after.dtype.name], shape=messages.Shape(dims=dims))
@@ -184,7 +192,7 @@ def _outputs(writer: Writer, before: Any, after: Any, name: str) -> list[message
 
 
 def _flat_results(value: Any) -> list[Any]:
-    """What nested tuples and lists hold, without None: an LSTM's y, (h, c) are three outputs."""
+    """The items of nested tuples and lists, without None: an LSTM's y, (h, c) are three outputs."""
     if isinstance(value, (tuple, list)):
         return [leaf for part in value for leaf in _flat_results(part)]
     return [] if value is None else [value]
@@ -218,12 +226,12 @@ def _record(op: str, arguments: tuple[Any, ...], options: dict[str, Any], result
 
 @dataclass
 class Log:
-    """An observer that keeps what it sees: the first run."""
+    """An observer that records the first run."""
 
     records: list[Record] = field(default_factory=list)
 
     def plain(self, name: str, arguments: tuple[Any, ...], options: dict[str, Any], result: Tensor) -> None:
-        """What has no derivative: comparisons, casts."""
+        """Record an op without a derivative, such as a comparison or a cast."""
         self.records.append(_record(name, arguments, options, result))
 
     def __call__(self, op: Any, arguments: tuple[Any, ...], options: dict[str, Any], result: Any) -> None:
@@ -231,20 +239,22 @@ class Log:
 
 
 class Writer:
-    """An observer that writes ONNX nodes: the second run.  The first one tells what follows the batch size."""
+    """An observer that writes ONNX nodes in the second run.  The first run shows what depends on the batch size."""
 
     def __init__(self, model: Module, log: Log, writers: Mapping[str, Callable[..., Any]]) -> None:
         self.log, self.writers = iter(log.records), writers
         self.nodes: list[Node] = []
         self.weights: dict[str, np.ndarray[Any, Any]] = {}
-        self.names: dict[int, str] = {}  # of arrays, by id
-        self.kept: list[Any] = []  # so that no id is used twice
+        self.names: dict[int, str] = {}  # names of arrays, by id
+        self.kept: list[Any] = []  # keeps the arrays alive, so that no id is used twice
         self.state = {id(p.data): key for key, p in model.named_parameters()}
         self.state |= {id(array): key for key, array in model.named_buffers()}
         self.count = 0
-        self.doubles: set[str] = set()  # outputs of the nodes of ops in float64
-        self.batch: tuple[str, int] | None = None  # the input and axis that say how long the batch is
-        self.one_number = ""  # an input whose example holds but one whole number: what it is compared with is not seen
+        self.doubles: set[str] = set()  # outputs of nodes that compute in float64
+        self.batch: tuple[str, int] | None = None  # the input and axis that give the batch size
+        self.one_number = (
+            ""  # an input whose example holds only one distinct integer, so that comparisons with it go unnoticed
+        )
 
     def __call__(self, op: Any, arguments: tuple[Any, ...], options: dict[str, Any], result: Any) -> None:
         self.plain(op.__name__, arguments, options, result)
@@ -253,7 +263,7 @@ class Writer:
         """Write one op down."""
         now, before = _record(op, arguments, options, result), next(self.log, None)
         if before is None or before.op != now.op or len(before.arguments) != len(now.arguments):
-            raise OnnxError("computes other ops for another batch: it cannot be written as one network")
+            raise OnnxError("computes different ops for another batch size: it cannot be written as one network")
         call = Call(self, now, before)
         self.kept.append(now)
         if call.is_constant():
@@ -261,7 +271,7 @@ class Writer:
         if now.op not in self.writers:
             raise OnnxError(f"to_onnx() does not know how to write {now.op!r}{_WHY_NOT.get(now.op, '')}")
         if now.op not in _FOLLOWS and not _same(before.options, now.options):
-            raise OnnxError(f"{now.op}: its options follow the batch: {before.options}, {now.options}")
+            raise OnnxError(f"{now.op}: its options depend on the batch: {before.options}, {now.options}")
         start = len(self.nodes)
         names = self.writers[now.op](call)
         if any(is_array(a) and a.dtype == np.float64 for a in (*now.arguments, *now.outputs)):
@@ -270,7 +280,7 @@ class Writer:
             self.name(array, name)
 
     def input(self, x: Tensor, name: str, axis: int | None) -> None:
-        """An input of the network, with the axis of its batch."""
+        """Declare an input of the network, with its batch axis."""
         self.name(x.data, name)
         if axis is not None and self.batch is None:
             self.batch = name, axis
@@ -278,7 +288,7 @@ class Writer:
             self.one_number = name
 
     def length(self, before: int, now: int) -> str:
-        """A row of one whole number that was these in the two runs: ``N·k`` or ``N + k``."""
+        """A list of one integer with these values in the two runs: ``N·k`` or ``N + k``."""
         if before == now:
             return self.constant(np.array([now], np.int64))
         assert self.batch is not None
@@ -293,13 +303,13 @@ class Writer:
         return n if slope == 1 else self.add("Mul", [n, self.constant(np.array([slope], np.int64))])
 
     def lengths(self, before: Sequence[int], now: Sequence[int]) -> str:
-        """A row of whole numbers that was these in the two runs."""
+        """A list of integers with these values in the two runs."""
         if list(before) == list(now):
             return self.constant(np.array(list(now), np.int64))
         return self.add("Concat", [self.length(a, b) for a, b in zip(before, now, strict=True)], axis=0)
 
     def fixed(self, before: Any, now: Any) -> np.ndarray[Any, Any] | None:
-        """The values of an array that is constant, with length 1 where it only repeats them along the batch."""
+        """The values of a constant array, with length 1 along the batch if it only repeats them there."""
         if not is_array(before) or before.ndim != now.ndim:
             return None
         a, b = to_numpy(before), to_numpy(now)
@@ -310,35 +320,35 @@ class Writer:
         return core if all(bool((x == core).all()) for x in (a, b)) else None
 
     def name(self, array: Any, name: str) -> None:
-        """Call an array by a name from now on."""
+        """Assign a name to an array."""
         self.names[id(array)] = name
         self.kept.append(array)
 
     def new(self, what: str) -> str:
-        """A name that is not taken."""
+        """An unused name."""
         self.count += 1
         return f"{what.lower()}_{self.count}"
 
     def add(self, op: str, inputs: list[str], outputs: list[str] | None = None, **options: Any) -> str:
-        """One node; the name of its output."""
+        """Add a node and return the name of its output."""
         made = outputs or [self.new(op)]
         attributes = [attribute(name, value) for name, value in options.items() if value is not None]
         self.nodes.append(Node(inputs=inputs, outputs=made, name=made[0], op=op, attributes=attributes))
         return made[0]
 
     def constant(self, array: np.ndarray[Any, Any]) -> str:
-        """Numbers that are not learned; the name they have in the file."""
+        """Add constant numbers and return their name in the file."""
         return self.add("Constant", [], value=array)
 
     def weight(self, array: np.ndarray[Any, Any], name: str) -> str:
-        """Numbers of the model's state."""
+        """Add numbers of the model's state and return their name."""
         self.weights[name] = array
         return name
 
 
 @dataclass
 class Call:
-    """One op to be written: as it was run, and as it was run before with another batch."""
+    """One op to write: the calls of the second run and of the first one, with another batch size."""
 
     writer: Writer
     now: Record
@@ -364,11 +374,11 @@ class Call:
         return self.now.outputs[0].dtype
 
     def has(self, i: int) -> bool:
-        """Whether there is such an argument."""
+        """Whether the op has this argument and it is not None."""
         return i < len(self.now.arguments) and self.now.arguments[i] is not None
 
     def is_constant(self) -> bool:
-        """Whether it is computed of constants alone."""
+        """Whether the op is computed only from constants."""
         arrays = [(a, b) for a, b in zip(self.before.arguments, self.now.arguments, strict=True) if is_array(b)]
         names, state = self.writer.names, self.writer.state
         return not any(id(b) in names or id(b) in state or self.writer.fixed(a, b) is None for a, b in arrays)
@@ -382,11 +392,11 @@ class Call:
         return core is not None and not core.any()
 
     def argument(self, i: int) -> str:
-        """The name of an argument: computed before, a weight, or a constant."""
+        """The name of an argument: an earlier result, a weight, or a constant."""
         return self.name_of(self.before.arguments[i], self.now.arguments[i], f"argument {i}")
 
     def name_of(self, earlier: Any, value: Any, what: str) -> str:
-        """The name of a number or array that was these in the two runs."""
+        """The name of a number or array with these values in the two runs."""
         writer = self.writer
         if not is_array(value):
             return self._number(earlier, value)
@@ -401,9 +411,9 @@ class Call:
         else:
             hint = ""
             if writer.one_number:
-                hint = f" (the example of {writer.one_number!r} holds one whole number only: give one with several)"
+                hint = f" (the example of {writer.one_number!r} holds only one integer: give one with several)"
             raise OnnxError(
-                f"{self.now.op}: {what} of shape {value.shape} follows the input, but was not computed by an op: "
+                f"{self.now.op}: {what} of shape {value.shape} depends on the input, but was not computed by an op: "
                 f"it cannot be written{hint}"
             )
         writer.name(value, name)
@@ -418,16 +428,16 @@ class Call:
         return self.add("Squeeze", length, self.integers([0]))
 
     def arguments(self) -> list[str]:
-        """The names of all arguments; one that is absent in the middle has none."""
+        """The names of all arguments; an absent one in the middle has an empty name."""
         count = max(i + 1 for i in range(len(self.now.arguments)) if self.has(i))
         return [self.argument(i) if self.has(i) else "" for i in range(count)]
 
     def add(self, op: str, *inputs: str, **options: Any) -> str:
-        """One node of any op; the name of its output."""
+        """Add a node of any op and return the name of its output."""
         return self.writer.add(op, list(inputs), **options)
 
     def split(self, x: str, sizes: Sequence[int], axis: int) -> list[str]:
-        """Pieces of these sizes along an axis."""
+        """Split into pieces of these sizes along an axis."""
         names = [self.writer.new("split") for _ in sizes]
         self.writer.add("Split", [x, self.integers(sizes)], names, axis=axis)
         return names
@@ -437,11 +447,11 @@ class Call:
         return self.writer.constant(np.array(value, self.dtype))
 
     def integers(self, values: Any) -> str:
-        """A row of whole numbers."""
+        """A list of integers."""
         return self.writer.constant(np.array(list(values), np.int64))
 
     def reshape(self, x: str, before: tuple[tuple[int, ...], tuple[int, ...]], now: Any) -> str:
-        """``x``, whose shapes were ``before`` in the two runs, in the shapes ``now``; the batch may have any length."""
+        """Reshape ``x`` from the shapes ``before`` in the two runs to the shapes ``now``, for any batch size."""
         wanted = []
         for i, (a, b) in enumerate(zip(*now, strict=True)):
             keeps = a != b and i < len(before[0]) and (before[0][i], before[1][i]) == (a, b)
@@ -459,7 +469,7 @@ class Call:
         return tuple(self.before.outputs[0].shape), tuple(self.now.outputs[0].shape)
 
     def refuse(self, what: str) -> OnnxError:
-        """The error that says what cannot be written."""
+        """The error for something that cannot be written."""
         return OnnxError(f"to_onnx() cannot write {self.now.op} with {what}")
 
 
@@ -480,5 +490,5 @@ _LOSSES = [
     "mse_loss", "multi_margin_loss", "nll_loss", "poisson_nll_loss", "sigmoid_focal_loss", "smooth_l1_loss",
     "triplet_margin_loss",
 ]  # fmt: skip
-_WHY_NOT = dict.fromkeys(_LOSSES, ": it computes a loss, which is no part of a network in use")
-_WHY_NOT["dropout"] = ": it drops in evaluation too, and a file has no random numbers"
+_WHY_NOT = dict.fromkeys(_LOSSES, ": it computes a loss, which is not part of a network in use")
+_WHY_NOT["dropout"] = ": it drops units in evaluation mode, too, and ONNX files have no random numbers"

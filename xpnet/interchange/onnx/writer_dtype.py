@@ -1,7 +1,7 @@
-"""The floating dtype of a file that is written.
+"""The floating dtype of the written file.
 
-A network computed in float64, as scikit-learn's arrays make it, is written in float32 unless asked otherwise: runtimes
-on a CPU have kernels of float64 for some ops only.
+A network computed in float64, for example on scikit-learn's arrays, is written in float32 by default, because runtimes
+on a CPU have float64 kernels for some ops only.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from xpnet.interchange.onnx.messages import DTYPE_CODES, Graph, OnnxError, Tenso
 
 _SINGLE, _DOUBLE = DTYPE_CODES["float32"], DTYPE_CODES["float64"]
 
-# Ops that onnxruntime 1.32 cannot compute in float64 on a CPU, of those that are written here; measured one by one.
+# Ops that this writer uses and onnxruntime 1.32 cannot compute in float64 on a CPU; each was tested.
 NO_DOUBLE = frozenset((
     "AveragePool", "Celu", "Conv", "ConvTranspose", "Elu", "Erf", "GRU", "GlobalAveragePool", "GlobalMaxPool",
     "HardSigmoid", "HardSwish", "InstanceNormalization", "LSTM", "RNN", "Selu", "Softplus", "Softsign",
@@ -22,13 +22,13 @@ NO_DOUBLE = frozenset((
 
 
 def is_double(graph: Graph) -> bool:
-    """Whether an input or a weight is of float64; a cast on the way was asked for and stays."""
+    """Whether an input or a weight is float64.  An explicit cast inside the network is kept."""
     inputs = (v.type.tensor.dtype for v in graph.inputs if v.type and v.type.tensor)
     return any(dtype == _DOUBLE for dtype in (*inputs, *(w.dtype for w in graph.weights)))
 
 
 def check_kernels(ops: Iterable[str], advice: str) -> None:
-    """Raises: ``OnnxError`` for ops computed in float64 that onnxruntime does not have for it."""
+    """Raises: ``OnnxError`` for ops in float64 for which onnxruntime has no float64 kernel."""
     if found := sorted({*ops} & NO_DOUBLE):
         raise OnnxError(f"to_onnx(): onnxruntime has no kernel of float64 for {', '.join(found)} on a CPU: {advice}")
 
@@ -56,7 +56,7 @@ def _overflows(array: np.ndarray) -> bool:
 
 
 def _single(tensor: Tensor) -> Tensor:
-    """Finite numbers stay finite: the least number of float64 stands for "lower than all", not for −∞."""
+    """Finite numbers stay finite: float64's lowest number, used as "lower than all", becomes float32's, not −∞."""
     if tensor.dtype != _DOUBLE:
         return tensor
     array, limit = to_array(tensor), np.finfo(np.float32).max

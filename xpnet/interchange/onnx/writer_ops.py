@@ -1,4 +1,4 @@
-"""How each op is written as ONNX nodes, by its name; each returns the name of its result."""
+"""How each op is written as ONNX nodes, by name.  Each function returns the name of the result."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def _same(op: str) -> Callable[[Call], str]:
-    """An op that ONNX has too."""
+    """An op that ONNX has, too."""
     return lambda call: call.add(op, *call.arguments())
 
 
@@ -65,10 +65,10 @@ def avg_pool2d(call: Call) -> str:
     if o.get("divisor") is None and counted in (none, padding):
         included = int(counted == padding)
         return call.add("AveragePool", call.x, pads=_pads(padding), count_include_pad=included, **options)
-    if o.get("divisor") is not None:  # the mean over whole windows, that is the sum, is what it is
+    if o.get("divisor") is not None:  # the sum is the mean over whole windows times their size
         y = call.add("AveragePool", call.x, pads=_pads(padding), count_include_pad=1, **options)
         return call.add("Mul", y, call.number(math.prod(o["kernel"]) / o["divisor"]))
-    x = call.add("Pad", call.x, call.integers(_pads([(0, 0), (0, 0), *counted])))  # as elements: those are counted
+    x = call.add("Pad", call.x, call.integers(_pads([(0, 0), (0, 0), *counted])))  # as elements, which are counted
     rest = [(p[0] - c[0], p[1] - c[1]) for p, c in zip(padding, counted, strict=True)]
     return call.add("AveragePool", x, pads=_pads(rest), count_include_pad=0, **options)
 
@@ -116,7 +116,7 @@ def adaptive_max_pool2d(call: Call) -> str:
 
 
 def _largest(call: Call, x: str, axis: int, length: int, count: int) -> str:
-    """The largest of each of so many windows of unequal size along an axis."""
+    """The maximum of each of ``count`` windows of unequal size along an axis."""
     parts = []
     for low, high in bounds(length, count):
         window = call.add("Slice", x, *(call.integers([n]) for n in (low, high, axis)))
@@ -172,7 +172,7 @@ def rms_norm(call: Call) -> str:
 
 
 def training_only(call: Call) -> str:
-    raise call.refuse("the statistics of a batch: it has no running ones")
+    raise call.refuse("the statistics of a batch: it has no running statistics")
 
 
 # -- element by element ----------------------------------------------------------------------------------------------
@@ -207,7 +207,7 @@ def cast(call: Call) -> str:
 
 
 def celu(call: Call) -> str:
-    """ONNX has it for float32 only; ``α elu(x/α)``."""
+    """``α elu(x/α)``, because ONNX has Celu for float32 only."""
     alpha = float(call.options["alpha"])
     if call.dtype == np.float32:
         return call.add("Celu", call.x, alpha=alpha)
@@ -229,7 +229,7 @@ def logsigmoid(call: Call) -> str:
 
 
 def softplus(call: Call) -> str:
-    """Where it is linear it is x to the last digit of float32 already, unless the limit is low."""
+    """Above the threshold, softplus equals x in float32, unless the threshold is low."""
     beta, threshold = call.options["beta"], call.options["threshold"]
     if beta == 1 and threshold >= 20 and call.dtype != np.float64:
         return call.add("Softplus", call.x)
@@ -298,7 +298,7 @@ def _reduce(op: str) -> Callable[[Call], str]:
 
 
 def reduce_sum(call: Call) -> str:
-    """Its axes are an input, those of the others an option."""
+    """ReduceSum takes the axes as an input; the other reductions take them as an attribute."""
     axes = _axes(call)
     inputs = [] if axes is None else [call.integers(axes)]
     return call.add("ReduceSum", call.x, *inputs, keepdims=int(call.options.get("keepdims", False)))
@@ -314,7 +314,7 @@ def transpose(call: Call) -> str:
 
 
 def broadcast_to(call: Call) -> str:
-    """Where an axis is there already 1 leaves it as it is."""
+    """Expand with length 1 leaves an existing axis unchanged."""
     before, now = call.result_shapes()
     shapes = call.shapes()
     lead = len(now) - len(call.shape)
@@ -328,7 +328,7 @@ def split(call: Call) -> list[str]:
 
 
 def getitem(call: Call) -> str:
-    """Slices, then axes of one element away, then new axes.  Or a row of numbers along one axis."""
+    """Slice, then remove axes of one element, then add new axes; or gather indices along one axis."""
     parts, earlier = (_parts(call, run) for run in (call.now, call.before))
     if picks := [i for i, p in enumerate(parts) if not (p is None or isinstance(p, (slice, int)))]:
         return _picked(call, parts, earlier, picks)
@@ -343,12 +343,12 @@ def getitem(call: Call) -> str:
 
 
 def _parts(call: Call, run: Any) -> list[Any]:
-    """An index with something for each axis."""
+    """An index with one entry for each axis."""
     index = run.options["index"]
     parts = list(index) if isinstance(index, tuple) else [index]
     parts = [int(p) if isinstance(p, np.integer) else np.asarray(p) if isinstance(p, list) else p for p in parts]
     if any(isinstance(p, bool) or getattr(p, "dtype", None) == np.bool_ for p in parts):
-        raise call.refuse("a mask as index: how much it picks is not known before")
+        raise call.refuse("a mask as index: the number of selected elements is not known in advance")
     given = sum(p is not None and p is not ... for p in parts)
     fill = [slice(None)] * (len(run.arguments[0].shape) - given)
     at = next((i for i, p in enumerate(parts) if p is ...), len(parts))
@@ -369,7 +369,7 @@ def _sliced(call: Call, before: list[Any], now: list[Any]) -> str:
     if not rows:
         return call.x
     if any(a[2] != b[2] for a, b, _ in rows):
-        raise call.refuse("a step that follows the batch")
+        raise call.refuse("a step that depends on the batch")
     ends = (call.writer.lengths([a[i] for a, _, _ in rows], [b[i] for _, b, _ in rows]) for i in (0, 1))
     return call.add("Slice", call.x, *ends, call.integers(r[2] for r in rows), call.integers(r[1][2] for r in rows))
 
@@ -408,7 +408,7 @@ def pad(call: Call) -> str:
 
 
 def _circular(call: Call, widths: Any) -> str:
-    """The end in front, the beginning behind."""
+    """Circular padding: the end is repeated in front, and the beginning behind."""
     x = call.x
     for axis, (low, high) in enumerate(widths):
         ends = [(-low, _FAR)] if low else [], [(0, high)] if high else []

@@ -22,7 +22,7 @@ def embedding(call: Call) -> str:
 
 
 def embedding_bag(call: Call) -> str:
-    """Bags of one length: (N, L) rows of the table, then their sum, mean or maximum."""
+    """Bags of equal length: take (N, L) rows of the table, then their sum, mean or maximum."""
     o, length = call.options, _bag_length(call)
     indices = call.add("Reshape", call.x, call.integers([-1, length]))
     rows = call.add("Gather", call.argument(2), indices, axis=0)  # (N, L, D)
@@ -57,7 +57,7 @@ def _bag_length(call: Call) -> int:
             raise call.refuse("offsets: bags of unequal length need input (N, L) and a padding_idx")
         lengths.add(length)
     if len(lengths) > 1:
-        raise call.refuse("bags whose length follows the batch")
+        raise call.refuse("bags whose length depends on the batch")
     return int(lengths.pop())
 
 
@@ -72,9 +72,9 @@ def _bag_max(call: Call, rows: str, visible: str | None) -> str:
 
 
 def scaled_dot_product_attention(call: Call) -> list[str]:
-    """Y and the weights.  A row that sees nothing gets weights of zero, where Softmax would give NaN."""
+    """Y and the weights.  A fully masked row gets zero weights, where Softmax would give NaN."""
     if call.has(4):
-        raise call.refuse("dropout: it drops in evaluation too")
+        raise call.refuse("dropout: it drops units in evaluation mode, too")
     o, query, key = call.options, *(call.now.arguments[i].shape for i in (0, 1))
     scale = 1.0 / math.sqrt(max(query[-1], 1)) if o["scale"] is None else o["scale"]
     swapped = [*range(len(key) - 2), len(key) - 1, len(key) - 2]
@@ -101,7 +101,7 @@ def _transposed(call: Call, i: int, axes: list[int]) -> str:
 
 
 def _visible_softmax(call: Call, scores: str) -> str:
-    """``eˣ / Σ eˣ``; the sum is 1 at least wherever anything is visible, for the largest counts e⁰."""
+    """``eˣ / Σ eˣ``; the sum is at least 1 in a row with visible entries, because the largest contributes e⁰."""
     peak = call.add("ReduceMax", scores, axes=[-1], keepdims=1)
     floor = call.add("Max", peak, call.number(float(np.finfo(call.dtype).min)))  # not −∞ − (−∞)
     a = call.add("Exp", call.add("Sub", scores, floor))
@@ -134,7 +134,7 @@ def _slice(call: Call, x: str, start: int, end: int, step: int) -> str:
 
 
 def recurrent(op: str, states: int, gates: list[int]) -> Callable[[Call], list[str]]:
-    """One layer in one direction.  ``gates`` are ours in the order that ONNX has them."""
+    """One layer in one direction.  ``gates`` lists xpnet's gates in ONNX's order."""
 
     def write(call: Call) -> list[str]:
         o, first = call.options, 1 + states  # x, states, weight_ih, weight_hh, bias_ih, bias_hh, lengths
@@ -164,7 +164,7 @@ def recurrent(op: str, states: int, gates: list[int]) -> Callable[[Call], list[s
 
 
 def _by_gate(call: Call, i: int, gates: list[int], hidden: int) -> str:
-    """(G·H, K) -> (1, G·H, K), or without K, its gates in another order."""
+    """(G·H, K) -> (1, G·H, K), or without K, with its gates reordered."""
     rest = list(call.now.arguments[i].shape[1:])
     name = call.argument(i)
     if len(gates) > 1:
