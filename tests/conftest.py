@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,9 @@ THIS_MACHINE = (None, "", "localhost", "127.0.0.1", "::1")
 DATA = os.environ.get("XPNET_DATA")  # as it was before any test changed it
 
 register_backend("standin", StandinBackend)
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell leaves it for what runs in its background
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # for the tests of Ctrl-C, here and in other processes
 
 settings.register_profile("quick", deadline=None, max_examples=25)
 settings.register_profile("ci", deadline=None, max_examples=25, derandomize=True)
