@@ -141,7 +141,7 @@ def test_a_file_of_another_search_or_none(tmp_path):
         successive_halving(lambda s, b: bowl(s), SPACE, 3, path=path)
     for text in ("{", "[]", "{}", json.dumps({"format": "x"}), path.read_text().replace('"score"', '"skore"')):
         path.write_text(text)
-        with pytest.raises(ValueError, match="holds no search, or was damaged"):
+        with pytest.raises(ValueError, match="is not the file of a search, or is damaged"):
             random_search(bowl, SPACE, 2, path=path)
 
 
