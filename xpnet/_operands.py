@@ -153,7 +153,7 @@ def unary(op: Op, x: Tensor, **options: Any) -> Tensor:
 
 def binary(op: Op, a: TensorLike, b: TensorLike, *, floating: bool = False) -> Tensor:
     """Apply a binary op.  An integer tensor takes the floating dtype of the other operand, else float32."""
-    if isinstance(a, Recorded) and isinstance(b, Recorded) and a.dtype is b.dtype and a.dtype.kind == "f":
+    if isinstance(a, Recorded) and isinstance(b, Recorded) and (d := a.dtype) is b.dtype and d.kind == "f":
         return apply(op, a, b)
     a, b = number(a), number(b)
     for x in (a, b):

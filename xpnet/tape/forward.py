@@ -57,29 +57,34 @@ def apply(op: Op, *args: TensorLike, **options: Any) -> Tensor:
         _check_result(op, first, dtype, arrays)
     recorded = True in needs and (not grad_blocks.get() or is_grad_enabled())
     node = Node(op.__name__, backward, args, needs) if recorded else None
-    composition = begun(op, args, options, backend, node) if type(first) is Deferred else None
     found: Any
-    if type(y) is not tuple:
-        found = _result(y, backend, node, 0, args, composition)
+    if first is y and type(y) is not Deferred:
+        found = _result(y, backend, node, 0, args)
     else:
+        composition = begun(op, args, options, backend, node) if type(first) is Deferred else None
+        parts = y if type(y) is tuple else (y,)
         if node is not None:
-            node.outputs = len(y)
-        found = tuple(_result(part, backend, node, i, args, composition) for i, part in enumerate(y))
+            node.outputs = len(parts)
+        found = tuple(
+            _result(part, backend, node, i, args) if composition is None or i else _waiting(part, composition, node)
+            for i, part in enumerate(parts)
+        )
+        found = found if type(y) is tuple else found[0]
     if (blocks := observers.get()) and (observer := innermost(blocks, None)) is not None:
         observer(op, args, options, found)
     return found  # type: ignore[no-any-return]
 
 
-def _result(
-    y: Any, backend: Backend, node: Node | None, output: int, args: tuple[Any, ...], composition: Composition | None
-) -> Recorded:
-    if type(y) is Deferred:
-        assert composition is not None
-        tensor = defer(y, composition)
-        if node is not None:
-            tensor.requires_grad, tensor._node, tensor._output = True, node, output
-            node.composition = composition
-        return tensor
+def _waiting(deferred: Deferred, composition: Composition, node: Node | None) -> Recorded:
+    """The first result of an op whose kernel deferred its work."""
+    tensor = defer(deferred, composition)
+    if node is not None:
+        tensor.requires_grad, tensor._node = True, node
+        node.composition = composition
+    return tensor
+
+
+def _result(y: Any, backend: Backend, node: Node | None, output: int, args: tuple[Any, ...]) -> Recorded:
     if type(y) is not backend.array_type:
         y = backend.asarray(y)  # NumPy turns 0-d results into scalars
     tensor = wrap(y)
