@@ -114,8 +114,7 @@ class Tensor(Recorded):
     @property
     def shape(self) -> tuple[int, ...]:
         """The length of each axis."""
-        shape: tuple[int, ...] = self._array.shape if self._work is None else self._work.deferred.shape
-        return shape
+        return self._array.shape if self._work is None else self._work.deferred.shape
 
     @property
     def ndim(self) -> int:
@@ -130,8 +129,7 @@ class Tensor(Recorded):
     @property
     def dtype(self) -> np.dtype[Any]:
         """The dtype of the elements."""
-        dtype: np.dtype[Any] = self._array.dtype if self._work is None else self._work.deferred.dtype
-        return dtype
+        return self._array.dtype if self._work is None else self._work.deferred.dtype
 
     @property
     def backend(self) -> Backend:

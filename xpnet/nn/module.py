@@ -93,9 +93,10 @@ class Module:
                 settle()
 
     def _call(self, *args: Any, **kwargs: Any) -> Any:
-        for before in tuple(self._forward_pre_hooks.values()):
-            given = before(self, args)
-            args = args if given is None else given if isinstance(given, tuple) else (given,)
+        if self._forward_pre_hooks:
+            for before in tuple(self._forward_pre_hooks.values()):
+                given = before(self, args)
+                args = args if given is None else given if isinstance(given, tuple) else (given,)
         try:
             if self._backward_hooks:
                 watched = tuple(self._backward_hooks.values())
@@ -105,9 +106,10 @@ class Module:
         except (ValueError, TypeError, BackendError) as error:
             _name_layer(error, self)
             raise
-        for hook in tuple(self._forward_hooks.values()):
-            changed = hook(self, args, y)
-            y = y if changed is None else changed
+        if self._forward_hooks:
+            for hook in tuple(self._forward_hooks.values()):
+                changed = hook(self, args, y)
+                y = y if changed is None else changed
         return y
 
     # -- parts ---------------------------------------------------------------------------------------------------

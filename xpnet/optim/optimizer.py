@@ -114,8 +114,8 @@ class Optimizer(ABC):
                 self._update_flat(flat, options, only_if)
 
     def _update_flat(self, flat: Flat, options: dict[str, Any], only_if: Array | None) -> None:
-        names = self.state_names(options)
-        flat.keep(names)
+        if names := self.state_names(options):
+            flat.keep(names)
         for span in flat.ready(flat.gather()):
             span.numbers[STEP] += 1
             fresh = frozenset() if span.begun.issuperset(names) else frozenset(names) - span.begun
