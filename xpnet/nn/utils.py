@@ -11,6 +11,7 @@ import numpy as np
 
 from xpnet.nn.modes import keep_modes as keep_modes
 from xpnet.nn.module import Module
+from xpnet.tape import gradients_kept
 from xpnet.tensor import Tensor, TensorLike, as_tensor, placed_tensor
 from xpnet_backends import Array, Namespace, backend_of, is_array, pairwise_sum, random, sum_of_squares
 
@@ -117,10 +118,10 @@ def left_as_it_was(model: Module) -> Iterator[None]:
     """
     modules, parameters = list(model.modules()), list(model.parameters())
     values = [(p, p.data, p.data.copy(), p._home, p.requires_grad, p._changed_at[0]) for p in parameters]
-    gradients = [(p, p._grad, p._owns_grad, None if p._grad is None else p._grad.copy()) for p in parameters]
     buffers = [(m, n, a, None if a is None else a.copy()) for m in modules for n, a in m._buffers.items()]
     try:
-        with keep_modes(model), random.fork_rng(random.state.seed, random.state.step):
+        random_state = random.fork_rng(random.state.seed, random.state.step)
+        with keep_modes(model), gradients_kept(parameters), random_state:
             for p in parameters:
                 p.grad = None
             yield
@@ -129,10 +130,6 @@ def left_as_it_was(model: Module) -> Iterator[None]:
             array[...] = copy
             p._array, p._home, p.requires_grad = array, home, required
             p._changed_at[0] = changed_at  # graphs recorded before stay valid, because the values are the same
-        for p, gradient, owned, copy in gradients:
-            if gradient is not None:
-                gradient[...] = copy
-            p._grad, p._owns_grad = gradient, owned
         for module, name, buffer, copy in buffers:
             if buffer is not None:
                 buffer[...] = copy

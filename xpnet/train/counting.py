@@ -20,7 +20,7 @@ Count: TypeAlias = Any
 """A number of samples or targets, or a number on the backend; ``SUMMED`` for a loss that is a sum."""
 
 IGNORED = -100
-_OF_CLASSES = {"cross_entropy", "nll_loss", "focal_loss"}
+OF_CLASSES = {"cross_entropy", "nll_loss", "focal_loss"}
 _OF_ELEMENTS = {
     "mse_loss", "l1_loss", "huber_loss", "smooth_l1_loss", "binary_cross_entropy", "kl_div", "gaussian_nll_loss",
     "binary_cross_entropy_with_logits", "poisson_nll_loss", "sigmoid_focal_loss",
@@ -68,7 +68,7 @@ def weighed(
         return value, SUMMED if result is value else None, None  # later operations on the sum are unknown
     if options["reduction"] != "mean":
         return value, None, None
-    if name in _OF_CLASSES:
+    if name in OF_CLASSES:
         logits, labels, weight = args
         weight = weight.data if isinstance(weight, Tensor) else weight
         ignored = options["ignore_index"]
@@ -87,7 +87,7 @@ def _count_alike(parts: list[Any]) -> bool:
     """Whether a loss has one part, or several that are means over the same targets, as those of two heads are."""
     if len(parts) < 2:
         return len(parts) == 1
-    if not all(name in _OF_CLASSES and options["reduction"] == "mean" for name, _, options, _ in parts):
+    if not all(name in OF_CLASSES and options["reduction"] == "mean" for name, _, options, _ in parts):
         return False
     arrays = [[x.data if isinstance(x, Tensor) else x for x in args] for _, args, _, _ in parts]
     means = {(id(a[1]), id(a[2]), a[0].shape, p[2]["ignore_index"]) for a, p in zip(arrays, parts, strict=True)}

@@ -5,17 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from xpnet import nn
-from xpnet.data import DataLoader
+from xpnet.data.loading.collate import brought
 from xpnet.nn.functional.checks import out_of_range
 from xpnet.nn.utils import keep_modes
 from xpnet.tensor import no_grad, observe
-from xpnet.train.counting import check_loss
+from xpnet.train.counting import OF_CLASSES, check_loss
 from xpnet.train.intake import describe
 from xpnet.train.step import Step, unwarned
-from xpnet_backends import BackendError, backend_of, random
+from xpnet_backends import BackendError, random
 from xpnet_backends.random import fork_rng
-
-_OF_CLASSES = {"cross_entropy", "nll_loss", "focal_loss"}
 
 
 class _Classes:
@@ -26,7 +24,7 @@ class _Classes:
         self.found: tuple[int, int] | None = None
 
     def __call__(self, op: Any, args: tuple[Any, ...], options: dict[str, Any], result: Any) -> None:
-        if op.__name__ in _OF_CLASSES and self._are_targets(args[1].data):
+        if op.__name__ in OF_CLASSES and self._are_targets(args[1].data):
             self.found = args[0].shape[min(args[0].ndim - 1, 1)], options["ignore_index"]
 
     def _are_targets(self, labels: Any) -> bool:
@@ -48,7 +46,7 @@ def rehearse(step: Step, loader: Any, what: str) -> None:
     """
     dataset = loader.dataset
     inputs, targets = dataset[: min(len(dataset), loader.batch_size)]
-    inputs, targets = (_brought(array, loader) for array in (inputs, targets))
+    inputs, targets = (brought(array, loader.backend) for array in (inputs, targets))
     classes = _Classes(targets)
     try:
         with keep_modes(step.model), no_grad(), unwarned(), fork_rng(random.state.seed, random.state.step):
@@ -63,11 +61,6 @@ def rehearse(step: Step, loader: Any, what: str) -> None:
         raise
     if classes.found is not None and dataset.targets.dtype.kind in "iu":
         _check_labels(dataset.targets, *classes.found, what)
-
-
-def _brought(array: Any, loader: DataLoader) -> Any:
-    home = backend_of(array)
-    return array if home is loader.backend else loader.backend.asarray(home.to_numpy(array))
 
 
 def _hint(step: Step, dataset: Any, said: str) -> str:
