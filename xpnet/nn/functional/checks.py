@@ -81,7 +81,7 @@ def constant(x: TensorLike | None, like: Tensor) -> Any:
 
 
 def check_labels(name: str, labels: Tensor, classes: int, ignore_index: int | None = None) -> None:
-    """Labels in range; only on a host, for on a device looking at them would stop the pipeline."""
+    """Check that labels are in range; on the CPU only, because reading them on a GPU would force a synchronisation."""
     if labels.dtype.kind not in "iu":
         raise TypeError(f"{name}: labels must be integers, got {labels.dtype}")
     if not labels.backend.on_host or not labels.size:
@@ -99,6 +99,6 @@ def check_labels(name: str, labels: Tensor, classes: int, ignore_index: int | No
 
 
 def out_of_range(labels: Array, classes: int, ignore_index: int | None = None) -> Array:
-    """Which labels are no class numbers 0..C−1, and not ``ignore_index`` either."""
+    """Which labels are neither a class index 0..C−1 nor ``ignore_index``."""
     wrong: Array = ((labels < 0) | (labels >= classes)) & (labels != ignore_index)
     return wrong
